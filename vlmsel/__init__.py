@@ -1,0 +1,1 @@
+"""Pick the best pretrained vision-language model for a task from a few unlabelled images."""

@@ -1,0 +1,41 @@
+"""The error family. A message says what is wrong, where, and what to do; the command line prints it on one line."""
+
+
+class VlmselError(Exception):
+    """Base of every error that a user can act on; the command line shows it without a traceback."""
+
+
+class CatalogError(VlmselError):
+    """A zoo or task catalog cannot be read or says something impossible."""
+
+
+class ModelError(VlmselError):
+    """A model is unknown, does not fit its weights, or cannot be loaded."""
+
+
+class TaskError(VlmselError):
+    """A task's images or labels are missing or unreadable."""
+
+
+class ImageError(VlmselError):
+    """One image cannot be decoded within the limits."""
+
+
+class AttributionError(VlmselError):
+    """An attribution cannot be computed or would not mean anything."""
+
+
+class StoreError(VlmselError):
+    """The store cannot be read or written, or holds something else than asked for."""
+
+
+class SelectionError(VlmselError):
+    """A ranking cannot be made from what is known."""
+
+
+class ExecutionError(VlmselError):
+    """The work cannot be placed or did not finish."""
+
+
+class TrackingError(VlmselError):
+    """The tracking server cannot be reached or refused a run."""

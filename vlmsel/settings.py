@@ -1,0 +1,59 @@
+"""What an attribution is made of: the part of a cell's fingerprint that a user chooses."""
+
+import hashlib
+import json
+from typing import Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field
+
+SCHEMA_VERSION = 1
+
+Attribution = Literal["conductance", "gradient", "gradient_x_activation"]
+Objective = Literal["l2", "entropy", "variance", "alignment"]
+Baseline = Literal["zeros", "mean-image", "blur"]
+Rule = Literal["captum", "left", "right", "midpoint", "trapezoid"]
+PathName = Literal["uniform", "graded"]
+Granularity = Literal["block", "stage", "published"]
+Precision = Literal["fp32", "bf16"]
+
+PATH_FIELDS = ("baseline", "n_steps", "rule", "path")
+
+
+class AttributionSettings(BaseModel):
+    """How block scores are computed. Two equal digests mean comparable profiles.
+
+    Attributes:
+        attribution: block score; the formulas are in docs/method.md.
+        objective: scalar F_M(x) of the un-normalised image embedding.
+        baseline: where the path starts, after preprocessing.
+        n_steps: gradient evaluations on the path per image.
+        rule: quadrature rule on the path.
+        path: how the points are spaced between baseline and image.
+        granularity: which modules count as blocks.
+        precision: arithmetic of the visual encoder.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    attribution: Attribution = "conductance"
+    objective: Objective = "l2"
+    baseline: Baseline = "zeros"
+    n_steps: int = Field(default=16, ge=1, le=1000)
+    rule: Rule = "trapezoid"
+    path: PathName = "uniform"
+    granularity: Granularity = "block"
+    precision: Precision = "fp32"
+
+    @classmethod
+    def preset(cls, name: Literal["default", "paper"]) -> Self:
+        """The default settings, or the published ones (zeros, 50 captum steps, mean |a|)."""
+        return cls(n_steps=50, rule="captum", granularity="published") if name == "paper" else cls()
+
+    @property
+    def digest(self) -> str:
+        """16 hex digits over every choice that can change a value (a gradient has no path)."""
+        fields = self.model_dump()
+        if self.attribution != "conductance":
+            fields = {k: v for k, v in fields.items() if k not in PATH_FIELDS}
+        text = json.dumps({"schema": SCHEMA_VERSION, **fields}, sort_keys=True)
+        return hashlib.sha256(text.encode()).hexdigest()[:16]
