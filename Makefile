@@ -1,0 +1,67 @@
+# The two commands are `make demo` and `make test`; both install what they need.
+PYTHON ?= python3
+VENV   := .venv
+PY     := $(VENV)/bin/python
+STAMP  := $(VENV)/.installed
+# Set before torch is imported: the small models of the suite lose more to threads than they win.
+export OMP_NUM_THREADS ?= 1
+export RAY_USAGE_STATS_ENABLED ?= 0
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test check format bench bench-cluster chaos browser lock wheel clean
+
+help: ## show this help
+	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+$(STAMP): requirements.lock pyproject.toml
+	@test -x $(PY) || $(PYTHON) -m venv $(VENV)
+	@$(PY) -c 'import sys; sys.exit("vlmsel needs Python 3.11 or newer: make setup PYTHON=python3.11") if sys.version_info < (3, 11) else None'
+	@$(PY) -m pip install --quiet --disable-pip-version-check "uv>=0.8,<1"
+	$(VENV)/bin/uv pip install --quiet --python $(PY) --require-hashes -r requirements.lock
+	$(VENV)/bin/uv pip install --quiet --python $(PY) --no-deps --editable .
+	@touch $@
+
+setup: $(STAMP) ## install everything into .venv (needs only Python >= 3.11 and make)
+
+demo: $(STAMP) ## rank the embedded zoo for a task and write a report to open
+	$(VENV)/bin/vlmsel demo
+
+test: $(STAMP) ## run the whole test suite
+	$(PY) -m pytest -n 2 --dist loadgroup
+
+check: $(STAMP) ## lint, types, import rules
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/ruff format --check .
+	$(VENV)/bin/lint-imports
+	$(VENV)/bin/pyright
+
+format: $(STAMP) ## format and fix what can be fixed
+	$(VENV)/bin/ruff check --fix-only --quiet .
+	$(VENV)/bin/ruff format --quiet .
+
+bench: $(STAMP) ## speed, as ratios measured in one run
+	$(PY) bench/attribution.py
+	$(PY) bench/divergence.py
+	$(PY) bench/sweep.py
+
+bench-cluster: $(STAMP) ## scaling, cost of a kill, planning at scale
+	$(PY) bench/planning.py
+	$(PY) bench/cluster.py
+
+chaos: $(STAMP) ## kill actors and drivers at random, count lost cells
+	$(PY) bench/chaos.py
+
+browser: ## a browser for the report's test (Debian, as root; elsewhere the test says why it skips)
+	@command -v chromium >/dev/null || { [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && \
+	  apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq chromium >/dev/null; } || \
+	  echo "no chromium: install it to run the browser test"
+
+lock: $(STAMP) ## resolve the dependencies anew (names, versions and hashes only)
+	$(VENV)/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+	  --no-annotate --group dev pyproject.toml --output-file requirements.lock
+
+wheel: $(STAMP) ## build the wheel that the cluster image installs
+	$(VENV)/bin/uv build --quiet --wheel
+
+clean: ## remove what was built; the store and .venv stay
+	rm -rf dist build .pytest_cache .ruff_cache .hypothesis *.egg-info
