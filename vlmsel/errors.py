@@ -1,8 +1,12 @@
-"""The error family. A message says what is wrong, where, and what to do; the command line prints it on one line."""
+"""The error family: a message says what is wrong, where, and what to do, on one line."""
 
 
 class VlmselError(Exception):
     """Base of every error that a user can act on; the command line shows it without a traceback."""
+
+
+class SettingsError(VlmselError):
+    """A setting does not exist or cannot have this value."""
 
 
 class CatalogError(VlmselError):

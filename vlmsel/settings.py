@@ -2,9 +2,13 @@
 
 import hashlib
 import json
+from collections.abc import Mapping
+from difflib import get_close_matches
 from typing import Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from vlmsel.errors import SettingsError
 
 SCHEMA_VERSION = 1
 
@@ -57,3 +61,27 @@ class AttributionSettings(BaseModel):
             fields = {k: v for k, v in fields.items() if k not in PATH_FIELDS}
         text = json.dumps({"schema": SCHEMA_VERSION, **fields}, sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def make_settings(fields: Mapping[str, object]) -> AttributionSettings:
+    """Settings from loose values (strings from a command line, a YAML file).
+
+    Raises:
+        SettingsError: the first key or value that does not fit, and what would.
+    """
+    try:
+        return AttributionSettings.model_validate(dict(fields))
+    except ValidationError as error:
+        first = error.errors()[0]
+        key = str(first["loc"][0])
+        if first["type"] == "extra_forbidden":
+            near = get_close_matches(key, AttributionSettings.model_fields, n=1)
+            hint = (
+                f"did you mean {near[0]}?"
+                if near
+                else "known: " + ", ".join(AttributionSettings.model_fields)
+            )
+            raise SettingsError(f"no attribution setting {key!r}: {hint}") from None
+        raise SettingsError(
+            f"attribution setting {key}={first['input']!r}: {first['msg']}"
+        ) from None

@@ -1,0 +1,146 @@
+"""Options that several commands share, declared once."""
+
+from enum import StrEnum
+from typing import Annotated, get_args
+
+import typer
+
+from vlmsel import settings as s
+from vlmsel.errors import SettingsError
+
+AttributionChoice = StrEnum("AttributionChoice", {str(v): str(v) for v in get_args(s.Attribution)})
+
+
+class Executor(StrEnum):
+    """Where the work runs."""
+
+    local = "local"
+    ray = "ray"
+
+
+class Preset(StrEnum):
+    """A named set of attribution settings."""
+
+    default = "default"
+    paper = "paper"
+
+
+_HOW = "How to measure"
+_WHERE = "Where to run"
+
+Store = Annotated[
+    str,
+    typer.Option(
+        "--store",
+        envvar="VLMSEL_STORE",
+        help="Folder or s3:// or gs:// address that holds profiles and accuracies.",
+    ),
+]
+ZooSource = Annotated[
+    str | None,
+    typer.Option(
+        "--zoo",
+        help="Model catalog (YAML), or a shipped one: demo, paper. "
+        "Default: the one of the store's last run.",
+    ),
+]
+TaskSource = Annotated[
+    str | None,
+    typer.Option(
+        "--tasks",
+        help="Task catalog (YAML), or demo. Default: the one of the store's last run.",
+    ),
+]
+AsJson = Annotated[bool, typer.Option("--json", help="Write JSON to stdout, for programs.")]
+ExecutorOption = Annotated[
+    Executor,
+    typer.Option("--executor", help="This process, or Ray actors.", rich_help_panel=_WHERE),
+]
+Device = Annotated[
+    str | None,
+    typer.Option(help="cpu, cuda, cuda:1 ... Default: a GPU if any.", rich_help_panel=_WHERE),
+]
+MaxMemory = Annotated[
+    float | None,
+    typer.Option(
+        "--max-memory",
+        help="Gigabytes the attribution may take; work is split, results do not change.",
+        rich_help_panel=_WHERE,
+    ),
+]
+Workers = Annotated[
+    int | None,
+    typer.Option("--workers", min=1, help="Ray actors at most.", rich_help_panel=_WHERE),
+]
+Images = Annotated[
+    int | None,
+    typer.Option(
+        "--n-images",
+        min=1,
+        help="Images per task that are profiled (default: 25).",
+        rich_help_panel=_HOW,
+    ),
+]
+PresetOption = Annotated[
+    Preset | None,
+    typer.Option(help="default, or paper: the published setting.", rich_help_panel=_HOW),
+]
+AttributionOption = Annotated[
+    AttributionChoice | None, typer.Option("--attribution", rich_help_panel=_HOW)
+]
+SettingOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--set",
+        metavar="KEY=VALUE",
+        help="Any other attribution setting, e.g. --set n_steps=32; keys: "
+        + ", ".join(s.AttributionSettings.model_fields)
+        + ".",
+        rich_help_panel=_HOW,
+    ),
+]
+AllowFailures = Annotated[
+    int,
+    typer.Option(
+        "--allow-failures",
+        min=0,
+        help="Exit with 0 although up to this many cells or images failed.",
+    ),
+]
+RetryFailed = Annotated[
+    bool, typer.Option("--retry-failed", help="Try again what failed in an earlier run.")
+]
+TrackingUri = Annotated[
+    str | None,
+    typer.Option(
+        "--tracking-uri",
+        envvar="MLFLOW_TRACKING_URI",
+        help="MLflow tracking URI. Default: a sqlite database beside the store.",
+    ),
+]
+SelectorNames = Annotated[
+    list[str] | None,
+    typer.Option("--selector", help="Selector name; may be given more than once."),
+]
+
+
+def settings_from(
+    preset: Preset | None, attribution: AttributionChoice | None, said: list[str] | None
+) -> s.AttributionSettings | None:
+    """Settings from what was said on the command line; None when nothing was said.
+
+    Raises:
+        SettingsError: a key or value that no setting has, with what it may be.
+    """
+    if preset is None and attribution is None and not said:
+        return None
+    base = s.AttributionSettings.preset("paper" if preset is Preset.paper else "default")
+    fields: dict[str, object] = base.model_dump()
+    if attribution is not None:
+        fields["attribution"] = attribution.value
+    for item in said or []:
+        key, equals, value = item.partition("=")
+        if not equals:
+            raise SettingsError(f"--set {item}: write it as KEY=VALUE, e.g. --set n_steps=32")
+        fields[key.strip().replace("-", "_")] = value.strip()
+    return s.make_settings(fields)
