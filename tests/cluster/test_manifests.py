@@ -1,0 +1,94 @@
+"""The Kubernetes manifests: a strict schema, and the operator's rules that no schema holds."""
+
+from pathlib import Path
+
+import jsonschema
+import pytest
+import yaml
+
+from tests.cluster.schemas import CRON_JOB, RAY_CLUSTER, RAY_JOB
+
+KUBERAY = Path(__file__).parents[2] / "cluster" / "kuberay"
+SCHEMAS = {
+    "raycluster.yaml": RAY_CLUSTER,
+    "rayjob.yaml": RAY_JOB,
+    "refresh-cronjob.yaml": CRON_JOB,
+}
+
+
+def load(name):
+    return yaml.safe_load((KUBERAY / name).read_text())
+
+
+def cluster_specs():
+    return [load("raycluster.yaml")["spec"], load("rayjob.yaml")["spec"]["rayClusterSpec"]]
+
+
+def test_every_manifest_has_a_schema():
+    assert {path.name for path in KUBERAY.glob("*.yaml")} == set(SCHEMAS)
+
+
+@pytest.mark.parametrize("name", SCHEMAS)
+def test_manifest_fits_its_schema(name):
+    jsonschema.validate(load(name), SCHEMAS[name])
+
+
+def test_the_schema_finds_a_misspelt_field():
+    job = load("rayjob.yaml")
+    job["spec"]["backofLimit"] = 1
+    with pytest.raises(jsonschema.ValidationError, match="backofLimit"):
+        jsonschema.validate(job, RAY_JOB)
+
+
+def test_rayjob_keeps_the_operators_rules():
+    job = load("rayjob.yaml")
+    spec = job["spec"]
+    # The operator appends to the name and refuses more than 47 characters.
+    assert len(job["metadata"]["name"]) <= 47
+    # A time to live is only honoured where the cluster is shut down.
+    assert "ttlSecondsAfterFinished" not in spec or spec["shutdownAfterJobFinishes"]
+    assert spec["activeDeadlineSeconds"] > 0
+    # A retry makes a new cluster: only a shared store can be resumed from.
+    assert (
+        spec["backoffLimit"] == 0 or "s3://" in spec["entrypoint"] or "gs://" in spec["entrypoint"]
+    )
+
+
+@pytest.mark.parametrize("spec", cluster_specs(), ids=["raycluster", "rayjob"])
+def test_clusters_keep_the_operators_rules(spec):
+    major, minor, _ = map(int, spec["rayVersion"].split("."))
+    assert (major, minor) >= (2, 52), "token authentication needs Ray 2.52"
+    assert spec["authOptions"]["mode"] == "token"
+    assert spec["headGroupSpec"]["rayStartParams"]["num-cpus"] == "0"
+    names = [group["groupName"] for group in spec["workerGroupSpecs"]]
+    assert len(names) == len(set(names))
+    for group in spec["workerGroupSpecs"]:
+        assert group["minReplicas"] <= group["replicas"] <= group["maxReplicas"]
+        assert spec["enableInTreeAutoscaling"] or group["replicas"] > 0
+        container = group["template"]["spec"]["containers"][0]
+        # Kubernetes refuses a GPU whose limit differs from its request.
+        requests, limits = container["resources"]["requests"], container["resources"]["limits"]
+        assert requests["nvidia.com/gpu"] == limits["nvidia.com/gpu"]
+        mounts = {mount["name"] for mount in container["volumeMounts"]}
+        assert mounts == {volume["name"] for volume in group["template"]["spec"]["volumes"]}
+
+
+def test_rayjob_and_standing_cluster_do_not_drift_apart():
+    standing, own = cluster_specs()
+    for spec in (standing, own):
+        spec.pop("autoscalerOptions")
+    assert standing == own
+
+
+def test_cronjob_cannot_overlap_and_tells_the_truth():
+    cron = load("refresh-cronjob.yaml")["spec"]
+    assert cron["concurrencyPolicy"] == "Forbid"
+    pod = cron["jobTemplate"]["spec"]["template"]["spec"]
+    assert pod["restartPolicy"] in {"Never", "OnFailure"}, "a Job allows no other"
+    args = pod["containers"][0]["args"]
+    assert "--submission-id=vlmsel-refresh" in args
+    # The token is read from the Secret that the operator made for the cluster of this name.
+    secrets = [
+        e["valueFrom"]["secretKeyRef"] for e in pod["containers"][0]["env"] if "valueFrom" in e
+    ]
+    assert secrets == [{"name": load("raycluster.yaml")["metadata"]["name"], "key": "auth_token"}]
