@@ -1,0 +1,139 @@
+"""The accuracy store: one Parquet file a measured (model, pretrained, task, key), and imports."""
+
+from collections.abc import Collection
+from pathlib import Path
+
+import polars as pl
+import pyarrow as pa
+
+from vlmsel.errors import StoreError
+from vlmsel.store import imported
+from vlmsel.store.files import first_by_key, list_folders, quarantine_corrupt, read_tables
+from vlmsel.store.filesystem import open_folder
+from vlmsel.store.keys import encode_name, file_name, model_folder
+from vlmsel.store.schema import ACCURACY_SCHEMA, check_accuracy_rows, to_bytes, to_polars
+
+ACCURACIES = "accuracies"
+MEASURED = "measured"
+TRIPLE = ("model", "pretrained", "task")
+
+
+class AccuracyStore:
+    """Zero-shot accuracies, measured or imported; same address and guarantees as `ProfileStore`.
+
+    Args:
+        uri: local folder, ``file://``, ``s3://`` or ``gs://bucket/prefix``; made on the first write.
+    """
+
+    def __init__(self, uri: str | Path) -> None:
+        self._folder = open_folder(uri)
+
+    @property
+    def address(self) -> str:
+        """Where the store is, without credentials."""
+        return self._folder.address
+
+    def write(self, model: str, pretrained: str, task: str, key: str, rows: pa.Table) -> None:
+        """Commit one measured accuracy; nothing happens when it is there already.
+
+        Args:
+            model: architecture or own name.
+            pretrained: tag or own label.
+            task: task name.
+            key: fingerprint of all that can change the value, letters, digits, - and _.
+            rows: one row: acc1 and, where known, acc5, mean_per_class_recall (fractions) and
+                n_images; the columns model, pretrained, task may be left out.
+
+        Raises:
+            StoreError: the row is of another model or task, is no fraction, or cannot be written.
+        """
+        what = f"accuracy of {model}/{pretrained} on {task}"
+        if self.has(model, pretrained, task, key):
+            return
+        for name, value in zip(TRIPLE, (model, pretrained, task), strict=True):
+            if name not in rows.column_names:
+                rows = rows.append_column(name, pa.array([value] * rows.num_rows, pa.string()))
+            if set(rows[name].to_pylist()) != {value}:
+                raise StoreError(
+                    f"{what}: its rows have {name} {sorted(set(rows[name].to_pylist()))}"
+                )
+        data = to_bytes(check_accuracy_rows(rows, what), {"key": key})
+        self._folder.write_atomic(
+            f"{_folder(model, pretrained, task)}/{file_name(key, data)}", data
+        )
+
+    def has(self, model: str, pretrained: str, task: str, key: str) -> bool:
+        """Whether this accuracy is measured."""
+        return key in first_by_key(self._folder.names(_folder(model, pretrained, task)))
+
+    def scan(self, *, keys: Collection[str] | None = None) -> pl.DataFrame:
+        """Every accuracy once, sorted by model, pretrained and task; measured wins over imported.
+
+        Args:
+            keys: count only the measured accuracies of these keys, those of the current zoo and
+                tasks.
+
+        Returns:
+            model, pretrained, task, acc1 (fraction), acc5, mean_per_class_recall, n_images
+            (null where unknown), source (``measured`` or the import's name).
+
+        Raises:
+            StoreError: a file is corrupt, or one (model, pretrained, task) has different
+                measured or imported values.
+        """
+        measured = self._measured(keys)
+        rest = imported.read_accuracies(self._folder).join(measured, on=TRIPLE, how="anti")
+        self._refuse_conflicts(
+            rest, "two imports disagree: import the table you trust under both names"
+        )
+        rest = rest.unique(subset=TRIPLE, keep="first", maintain_order=True)
+        return pl.concat([measured, rest.select(measured.columns)]).sort(TRIPLE)
+
+    def verify(self) -> list[tuple[str, str]]:
+        """Hash every measured file against its name; corrupt ones go to ``quarantine/``.
+
+        Returns:
+            (folder, file name) of each corrupt file, so that the accuracy is measured again.
+        """
+        corrupt: list[str] = []
+        paths = [p for p in self._folder.files(ACCURACIES) if p.endswith(".parquet")]
+        quarantine_corrupt(self._folder, sorted(paths), corrupt.append)
+        return [(parent, name) for parent, _, name in (path.rpartition("/") for path in corrupt)]
+
+    def import_accuracies(self, frame: pl.DataFrame, name: str) -> None:
+        """Keep a published table under `name`, in place of an earlier one of that name."""
+        if name == MEASURED:
+            raise StoreError(f"import name {MEASURED!r} is reserved for what was measured here")
+        imported.write_accuracies(self._folder, frame, name)
+
+    def _measured(self, keys: Collection[str] | None) -> pl.DataFrame:
+        paths = [
+            f"{path}/{name}"
+            for path, names in list_folders(self._folder, ACCURACIES, None).items()
+            for key, name in first_by_key(names).items()
+            if keys is None or key in keys
+        ]
+        frame = to_polars(read_tables(self._folder, sorted(paths), ACCURACY_SCHEMA))
+        frame = frame.with_columns(source=pl.lit(MEASURED))
+        self._refuse_conflicts(
+            frame, "weights, images or prompts changed over time: pass zoo and tasks to choose"
+        )
+        return frame.unique(subset=TRIPLE, keep="first", maintain_order=True)
+
+    def _refuse_conflicts(self, frame: pl.DataFrame, advice: str) -> None:
+        several = (
+            frame.group_by(TRIPLE)
+            .agg(n=pl.col("acc1").n_unique())
+            .filter(pl.col("n") > 1)
+            .sort(TRIPLE)
+        )
+        if several.height:
+            model, pretrained, task, _ = several.row(0)
+            raise StoreError(
+                f"store {self.address} holds different accuracies of {several.height} (model, task) pairs, "
+                f"the first is {model}/{pretrained} on {task}; {advice}"
+            )
+
+
+def _folder(model: str, pretrained: str, task: str) -> str:
+    return f"{ACCURACIES}/{model_folder(model, pretrained)}/{encode_name(task)}"

@@ -1,0 +1,83 @@
+"""Content-named Parquet files: list, read with the hash checked, verify, quarantine.
+
+Both kinds of table use it. Of two files of one key, the lexicographically first name counts, everywhere.
+"""
+
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+
+import pyarrow as pa
+
+from vlmsel.errors import StoreError
+from vlmsel.store.filesystem import Folder
+from vlmsel.store.keys import content_digest, parse_file_name
+from vlmsel.store.schema import from_bytes
+
+QUARANTINE = "quarantine"
+READERS = 16
+# Beyond a few folders, one recursive listing of an object store is cheaper.
+FOLDERS_LISTED_ALONE = 32
+
+
+def first_by_key(names: Iterable[str]) -> dict[str, str]:
+    """Key -> file name, the lexicographically first of each key; other files are passed over."""
+    found: dict[str, str] = {}
+    for name in names:
+        parsed = parse_file_name(name)
+        if parsed and (parsed[0] not in found or name < found[parsed[0]]):
+            found[parsed[0]] = name
+    return found
+
+
+def list_folders(folder: Folder, prefix: str, wanted: set[str] | None) -> dict[str, list[str]]:
+    """Names of the files in the folders `wanted` (all of them below `prefix` if None), by folder."""
+    if wanted is not None and len(wanted) <= FOLDERS_LISTED_ALONE:
+        return {path: folder.names(path) for path in wanted}
+    found: dict[str, list[str]] = {}
+    for path in folder.files(prefix):
+        parent, _, name = path.rpartition("/")
+        if wanted is None or parent in wanted:
+            found.setdefault(parent, []).append(name)
+    return found
+
+
+def read_table(folder: Folder, path: str, schema: pa.Schema) -> pa.Table:
+    """One file, refused when its bytes do not hash to its name.
+
+    Raises:
+        StoreError: the file is corrupt or cannot be read.
+    """
+    data = folder.read(path)
+    if is_corrupt(path, data):
+        raise StoreError(
+            f"{folder.address}/{path} is corrupt (its bytes do not hash to its name): "
+            "verify the store or run `vlmsel profile` again, which sets it aside and measures it anew"
+        )
+    return from_bytes(data, schema, f"{folder.address}/{path}")
+
+
+def read_tables(folder: Folder, paths: list[str], schema: pa.Schema) -> pa.Table:
+    """All files as one table, in the order of `paths`, read by a few threads."""
+    with ThreadPoolExecutor(READERS) as pool:
+        tables = list(pool.map(lambda path: read_table(folder, path, schema), paths))
+    return pa.concat_tables(tables) if tables else schema.empty_table()
+
+
+def is_corrupt(path: str, data: bytes) -> bool:
+    """Whether `data` does not hash to the digest in the file's name."""
+    parsed = parse_file_name(path.rpartition("/")[2])
+    return parsed is None or parsed[1] != content_digest(data)
+
+
+def quarantine_corrupt(folder: Folder, paths: list[str], report: Callable[[str], None]) -> None:
+    """Hash every file; move the corrupt ones to ``quarantine/`` and call `report` with the path of each."""
+
+    def check(path: str) -> str | None:
+        data = folder.read(path)
+        return f"{QUARANTINE}/{path}.{content_digest(data)}" if is_corrupt(path, data) else None
+
+    with ThreadPoolExecutor(READERS) as pool:
+        for path, target in zip(paths, pool.map(check, paths), strict=True):
+            if target:
+                folder.move(path, target)
+                report(path)

@@ -1,0 +1,108 @@
+"""Published tables kept in the store: ``imported/<kind>/<name>.<digest>.parquet``, one file an import."""
+
+import polars as pl
+import pyarrow as pa
+
+from vlmsel.errors import StoreError
+from vlmsel.store.files import read_table
+from vlmsel.store.filesystem import Folder
+from vlmsel.store.keys import FILE_NAME_KEY, file_name, parse_file_name
+from vlmsel.store.schema import (
+    ACCURACY_SCHEMA,
+    IMPORTED_PROFILE_SCHEMA,
+    conform,
+    to_bytes,
+    to_polars,
+)
+
+IMPORTED = "imported"
+PUBLISHED_IMAGE = "published"
+
+
+def write_profiles(folder: Folder, frame: pl.DataFrame, name: str) -> None:
+    """Keep profiles (model, pretrained, task, block, block_name, conductance), one image a task."""
+    _write(
+        folder,
+        "profiles",
+        frame,
+        name,
+        IMPORTED_PROFILE_SCHEMA,
+        ["model", "pretrained", "task", "block"],
+    )
+
+
+def write_accuracies(folder: Folder, frame: pl.DataFrame, name: str) -> None:
+    """Keep accuracies, columns as `vlmsel.store.schema.ACCURACY_SCHEMA`."""
+    _write(folder, "accuracies", frame, name, ACCURACY_SCHEMA, ["model", "pretrained", "task"])
+
+
+def read_profiles(folder: Folder) -> pl.DataFrame:
+    """All imported profiles with image_id ``published`` and their `source`, sorted."""
+    frame = _read(folder, "profiles", IMPORTED_PROFILE_SCHEMA)
+    frame = frame.with_columns(image_id=pl.lit(PUBLISHED_IMAGE))
+    columns = [
+        "model",
+        "pretrained",
+        "task",
+        "image_id",
+        "block",
+        "block_name",
+        "conductance",
+        "source",
+    ]
+    return frame.select(columns).sort("source", "model", "pretrained", "task", "block")
+
+
+def read_accuracies(folder: Folder) -> pl.DataFrame:
+    """All imported accuracies with their `source`, sorted."""
+    return _read(folder, "accuracies", ACCURACY_SCHEMA).sort(
+        "source", "model", "pretrained", "task"
+    )
+
+
+def _write(
+    folder: Folder, kind: str, frame: pl.DataFrame, name: str, schema: pa.Schema, key: list[str]
+) -> None:
+    if not FILE_NAME_KEY.fullmatch(name):
+        raise StoreError(f"import name {name!r} is impossible: use letters, digits, - and _")
+    table = conform(frame.to_arrow(), schema, f"import {name}").sort_by(
+        [(column, "ascending") for column in key]
+    )
+    if frame.select(key).is_duplicated().any():
+        row = frame.filter(frame.select(key).is_duplicated()).select(key).row(0)
+        raise StoreError(f"import {name}: {dict(zip(key, row, strict=True))} comes twice")
+    data = to_bytes(table, {"import": name})
+    path = f"{IMPORTED}/{kind}"
+    new = file_name(name, data)
+    before = _names(folder, kind).get(name, [])
+    if before != [new]:
+        # First the new file, then the old ones go: a crash between leaves both and the newer one counts.
+        folder.write_atomic(f"{path}/{new}", data)
+    for old in before:
+        if old != new:
+            folder.delete(f"{path}/{old}")
+
+
+def _read(folder: Folder, kind: str, schema: pa.Schema) -> pl.DataFrame:
+    frames: list[pl.DataFrame] = []
+    for name, files in sorted(_names(folder, kind).items()):
+        paths = [f"{IMPORTED}/{kind}/{file}" for file in files]
+        newest = (
+            paths[0]
+            if len(paths) == 1
+            else max(paths, key=lambda path: (folder.modified(path), path))
+        )
+        frame = to_polars(read_table(folder, newest, schema))
+        frames.append(frame.with_columns(source=pl.lit(name)))
+    if frames:
+        return pl.concat(frames)
+    return to_polars(schema.empty_table()).with_columns(source=pl.lit(None, pl.String))
+
+
+def _names(folder: Folder, kind: str) -> dict[str, list[str]]:
+    found: dict[str, list[str]] = {}
+    for file in sorted(folder.names(f"{IMPORTED}/{kind}")):
+        parsed = parse_file_name(file)
+        if parsed:
+            found.setdefault(parsed[0], []).append(file)
+    return found

@@ -1,0 +1,79 @@
+"""Names of cells and of their files. A file's name says what it holds and how its bytes must hash."""
+
+import hashlib
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from urllib.parse import quote, unquote
+
+from vlmsel.settings import SCHEMA_VERSION
+
+KEY = r"[0-9A-Za-z_-]+"
+FILE_NAME_KEY = re.compile(KEY)
+FILE_NAME = re.compile(rf"({KEY})\.([0-9a-f]{{16}})\.parquet")
+
+
+@dataclass(frozen=True, slots=True)
+class CellId:
+    """One unit of work: a model, a task and a shard of images under one set of settings.
+
+    Attributes:
+        model: open_clip architecture or own name.
+        pretrained: open_clip tag or own label.
+        task: task name.
+        key: fingerprint of all that can change the values, from `cell_key`.
+        settings: digest of the `AttributionSettings`.
+    """
+
+    model: str
+    pretrained: str
+    task: str
+    key: str
+    settings: str
+
+    def __str__(self) -> str:
+        return f"{self.model}/{self.pretrained} on {self.task} ({self.key})"
+
+
+def cell_key(identity_digest: str, settings_digest: str, image_sha256s: Sequence[str]) -> str:
+    """32 hex digits over the model's identity, the settings, the images in order and the schema version."""
+    lines = [f"schema {SCHEMA_VERSION}", identity_digest, settings_digest, *image_sha256s]
+    return hashlib.sha256("\n".join(lines).encode()).hexdigest()[:32]
+
+
+def content_digest(data: bytes) -> str:
+    """The 16 hex digits that a file carries in its name."""
+    return hashlib.sha256(data).hexdigest()[:16]
+
+
+def encode_name(name: str) -> str:
+    """A name as one part of a path: percent-encoded, never hidden, never ``.`` or ``..``."""
+    text = quote(name, safe="")
+    return "%2E" + text[1:] if text.startswith(".") else text
+
+
+def model_folder(model: str, pretrained: str) -> str:
+    """``<model>@<pretrained>``, both encoded."""
+    return f"{encode_name(model)}@{encode_name(pretrained)}"
+
+
+def decode_model_folder(folder: str) -> tuple[str, str] | None:
+    """The (model, pretrained) of a folder's name, or None for a folder of another kind."""
+    model, at, pretrained = folder.partition("@")
+    return (unquote(model), unquote(pretrained)) if at else None
+
+
+def decode_name(part: str) -> str:
+    """The inverse of `encode_name`."""
+    return unquote(part)
+
+
+def file_name(key: str, data: bytes) -> str:
+    """``<key>.<sha256[:16] of the bytes>.parquet``."""
+    return f"{key}.{content_digest(data)}.parquet"
+
+
+def parse_file_name(name: str) -> tuple[str, str] | None:
+    """The (key, content digest) of a file's name, or None for a file of another kind."""
+    found = FILE_NAME.fullmatch(name)
+    return (found.group(1), found.group(2)) if found else None
