@@ -1,0 +1,10 @@
+"""What people look at: figures and one self-contained HTML page.
+
+```
+frames -> heatmaps | curves | intervals -> canvas (SVG, PNG) --\
+       -> tables ------------------------------------------------> sections -> html (template)
+```
+
+`inputs` says what a report can hold, `sections` turns it into plain values for the template, `html`
+writes the file. Nothing here computes a result: every number comes in a frame.
+"""

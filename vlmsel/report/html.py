@@ -1,0 +1,80 @@
+"""One HTML file that opens offline: no script, style, font or picture comes from elsewhere."""
+
+import os
+import tempfile
+from datetime import UTC, datetime
+from pathlib import Path
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+from vlmsel.errors import StoreError
+from vlmsel.report.inputs import ReportInputs
+from vlmsel.report.sections import build_sections, full_ranking
+
+
+def render_report(inputs: ReportInputs) -> str:
+    """The page as text."""
+    environment = Environment(
+        loader=FileSystemLoader(Path(__file__).parent),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    sections, absent = build_sections(inputs)
+    ranking = full_ranking(inputs)
+    return environment.get_template("template.html.j2").render(
+        report=inputs,
+        created=inputs.created or datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
+        sections=sections,
+        absent=absent,
+        facts=_facts(inputs),
+        first=None if ranking is None else ranking.row(0, named=True),
+    )
+
+
+def write_report(path: str | Path, inputs: ReportInputs) -> Path:
+    """Write the page, whole or not at all.
+
+    Args:
+        path: the HTML file; its folder is made where missing.
+        inputs: what to show.
+
+    Returns:
+        The absolute path.
+
+    Raises:
+        StoreError: the file cannot be written.
+    """
+    target = Path(path).absolute()
+    text = render_report(inputs)
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.NamedTemporaryFile(
+            "w", encoding="utf-8", dir=target.parent, prefix=f".{target.name}.", delete=False
+        ) as file:
+            file.write(text)
+        Path(file.name).chmod(0o644)
+        os.replace(file.name, target)
+    except OSError as error:
+        message = f"the report {target} cannot be written ({error.strerror}); choose another path"
+        raise StoreError(message) from error
+    return target
+
+
+def _facts(inputs: ReportInputs) -> list[tuple[str, str]]:
+    """The few numbers that a reader looks for first."""
+    facts = []
+    ranking = full_ranking(inputs)
+    if ranking is not None:
+        facts.append(("models ranked", str(ranking.height)))
+    if inputs.profiles is not None and inputs.target is not None:
+        own = inputs.profiles.filter(inputs.profiles["task"] == inputs.target)
+        facts.append(("images of the target", str(own["image_id"].n_unique())))
+    if inputs.effective_sources is not None:
+        facts.append(("effective sources", f"{inputs.effective_sources:.1f}"))
+    if inputs.selector is not None:
+        facts.append(("selector", inputs.selector))
+    if inputs.failures is not None:
+        facts.append(("failed", str(inputs.failures.height)))
+    return facts
