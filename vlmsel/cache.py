@@ -1,0 +1,73 @@
+"""The user's cache folder, atomic small files in it, and checksums read once per file version."""
+
+import hashlib
+import json
+import os
+import tempfile
+from pathlib import Path
+
+CHUNK_BYTES = 1 << 20
+
+
+def cache_dir() -> Path:
+    """`$VLMSEL_CACHE`, else `$XDG_CACHE_HOME/vlmsel`, else `~/.cache/vlmsel` (not created here)."""
+    if own := os.environ.get("VLMSEL_CACHE"):
+        return Path(own)
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "vlmsel"
+
+
+def write_atomically(path: Path, data: bytes) -> None:
+    """Write `data` so that a reader sees the old file or the whole new one, never a part.
+
+    Raises:
+        OSError: the folder cannot be made or written.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(data)
+        os.replace(temporary, path)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise
+
+
+def file_sha256(path: Path) -> str:
+    """Sha256 of a local file in hex, remembered by (path, size, mtime_ns).
+
+    Raises:
+        OSError: the file cannot be read.
+    """
+    path = path.resolve()
+    before = path.stat()
+    stamp = [before.st_size, before.st_mtime_ns]
+    note = cache_dir() / "checksums" / f"{hashlib.sha256(os.fsencode(path)).hexdigest()}.json"
+    if (known := _remembered(note, stamp)) is not None:
+        return known
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while chunk := file.read(CHUNK_BYTES):
+            digest.update(chunk)
+    after = path.stat()
+    # A file written to while it was read must not be remembered under its new stamp.
+    if [after.st_size, after.st_mtime_ns] == stamp:
+        _remember(note, {"path": str(path), "stamp": stamp, "sha256": digest.hexdigest()})
+    return digest.hexdigest()
+
+
+def _remembered(note: Path, stamp: list[int]) -> str | None:
+    try:
+        entry = json.loads(note.read_bytes())
+    except (OSError, ValueError):
+        return None
+    fits = isinstance(entry, dict) and entry.get("stamp") == stamp
+    return entry.get("sha256") if fits else None
+
+
+def _remember(note: Path, entry: dict[str, object]) -> None:
+    try:
+        write_atomically(note, json.dumps(entry).encode())
+    except OSError:
+        # A read-only home costs time, not correctness: the checksum is computed again next time.
+        return

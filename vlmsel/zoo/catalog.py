@@ -1,0 +1,110 @@
+"""What a zoo is: model specs read from YAML, without loading or even importing a model."""
+
+from collections import Counter
+from importlib import resources
+from pathlib import Path
+from typing import Self
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from vlmsel.catalogs import nearest, one_line, read_entries
+from vlmsel.errors import CatalogError, ModelError
+
+SHIPPED = {"demo": ("vlmsel.demo", "zoo.yaml"), "paper": ("vlmsel.zoo", "catalogs/paper.yaml")}
+
+
+class ModelSpec(BaseModel):
+    """One model of a zoo, in open_clip's own words.
+
+    Attributes:
+        model: open_clip architecture, or an own name where `weights` is a directory or `encoder`
+            is set.
+        pretrained: open_clip tag, or an own label for local weights.
+        weights: local directory (open_clip_config.json and weights) or checkpoint file.
+        bpe_path: merges file of open_clip's SimpleTokenizer, where it is not the usual one.
+        encoder: `package.module:function`, builds a registered encoder.
+        memory_gb: declared accelerator memory in GB, for packing several models on one GPU.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    model: str = Field(min_length=1, pattern=r"^\S(.*\S)?$")
+    pretrained: str = Field(min_length=1, pattern=r"^\S(.*\S)?$")
+    weights: str | None = None
+    bpe_path: str | None = None
+    encoder: str | None = Field(default=None, pattern=r"^[A-Za-z_][\w.]*:[A-Za-z_]\w*$")
+    memory_gb: float | None = Field(default=None, gt=0, allow_inf_nan=False)
+
+    @property
+    def name(self) -> str:
+        """`model/pretrained`, unique within a zoo."""
+        return f"{self.model}/{self.pretrained}"
+
+    def anchored(self, folder: Path) -> Self:
+        """The same spec with relative paths made absolute against `folder`."""
+        paths = {"weights": self.weights, "bpe_path": self.bpe_path}
+        return self.model_copy(
+            update={
+                field: str((folder / Path(path).expanduser()).resolve())
+                for field, path in paths.items()
+                if path is not None
+            }
+        )
+
+
+class Zoo(BaseModel):
+    """At least one model; no two of one name."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    models: tuple[ModelSpec, ...] = Field(min_length=1)
+
+    @model_validator(mode="after")
+    def _names_differ(self) -> Self:
+        twice = [name for name, n in Counter(m.name for m in self.models).items() if n > 1]
+        if twice:
+            raise ValueError(f"two models of one name: {', '.join(twice)}; remove one")
+        return self
+
+    def find(self, model: str, pretrained: str | None = None) -> ModelSpec:
+        """The one spec of that architecture and tag; `model` alone may also be `model/pretrained`.
+
+        Raises:
+            ModelError: no such model (with the nearest names), or several tags of one architecture.
+        """
+        wanted = model if pretrained is None else f"{model}/{pretrained}"
+        found = [s for s in self.models if wanted == s.name]
+        if not found and pretrained is None:
+            found = [s for s in self.models if wanted == s.model]
+        if len(found) == 1:
+            return found[0]
+        if found:
+            tags = ", ".join(s.pretrained for s in found)
+            raise ModelError(f"model '{wanted}' has several tags in this zoo: {tags}; name one")
+        names = {s.name for s in self.models} | {s.model for s in self.models}
+        raise ModelError(f"model '{wanted}' is not in this zoo{nearest(wanted, sorted(names))}")
+
+
+def load_zoo(source: str | Path) -> Zoo:
+    """Read a zoo from a YAML file, or a shipped one by name (`demo`, `paper`).
+
+    Raises:
+        CatalogError: no such catalog, or it says something impossible; names file, entry and key.
+    """
+    path = _shipped_path(source) if str(source) in SHIPPED else Path(source)
+    if str(source) not in SHIPPED and path.suffix not in (".yaml", ".yml") and not path.exists():
+        shipped = ", ".join(SHIPPED)
+        hint = nearest(str(source), SHIPPED)
+        msg = f"no zoo '{source}': give a YAML file or a shipped zoo ({shipped}){hint}"
+        raise CatalogError(msg)
+    entries = read_entries(path, "models", ModelSpec, "model")
+    folder = path.parent.resolve()
+    try:
+        return Zoo(models=tuple(spec.anchored(folder) for spec in entries))
+    except ValidationError as error:
+        raise CatalogError(f"{path}: {one_line(error, Zoo)}") from None
+
+
+def _shipped_path(source: str | Path) -> Path:
+    package, name = SHIPPED[str(source)]
+    return Path(str(resources.files(package))) / name

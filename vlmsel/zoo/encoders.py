@@ -1,0 +1,76 @@
+"""Registered encoders: any `nn.Module` from images to an embedding, in a few lines of the user."""
+
+import importlib
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from PIL import Image
+from torch import Tensor, nn
+
+from vlmsel.errors import ModelError
+from vlmsel.zoo.catalog import ModelSpec
+
+
+@dataclass(frozen=True)
+class Encoder:
+    """What a registered function gives when the bare module does not say enough.
+
+    Attributes:
+        module: (B, 3, H, W) -> (B, D), the embedding before normalisation.
+        transform: RGB image -> (3, H, W).
+        image_size: height and width of the input, or one number for both.
+        block_pattern: regular expression over module names, where the usual rule finds no block.
+    """
+
+    module: nn.Module
+    transform: Callable[[Image.Image], Tensor]
+    image_size: int | tuple[int, int]
+    block_pattern: str | None = None
+
+
+def build_encoder(spec: ModelSpec) -> Encoder:
+    """Call the function that `spec.encoder` names with the spec.
+
+    Raises:
+        ModelError: it cannot be imported or called, or gives neither an Encoder nor a timm module.
+    """
+    built = _function(spec)(spec)
+    if isinstance(built, nn.Module):
+        built = _from_timm(spec, built)
+    if not isinstance(built, Encoder):
+        msg = (
+            f"{spec.name}: encoder {spec.encoder} gave a {type(built).__name__}, not a module or a "
+            "vlmsel.zoo.Encoder"
+        )
+        raise ModelError(msg)
+    if built.block_pattern is not None:
+        built.module.block_pattern = built.block_pattern  # pyright: ignore[reportArgumentType]
+    return built
+
+
+def _function(spec: ModelSpec) -> Callable[[ModelSpec], object]:
+    module_name, _, function_name = (spec.encoder or "").partition(":")
+    try:
+        module = importlib.import_module(module_name)
+    except ImportError as error:
+        msg = f"{spec.name}: encoder module '{module_name}' cannot be imported: {error}"
+        raise ModelError(msg) from error
+    function = getattr(module, function_name, None)
+    if not callable(function):
+        raise ModelError(f"{spec.name}: '{module_name}' has no function '{function_name}'")
+    return function
+
+
+def _from_timm(spec: ModelSpec, module: nn.Module) -> Encoder:
+    if "timm" not in sys.modules or not isinstance(getattr(module, "pretrained_cfg", None), dict):
+        msg = (
+            f"{spec.name}: encoder {spec.encoder} gave a bare {type(module).__name__}; only timm "
+            "models say their preprocessing: return vlmsel.zoo.Encoder(module, transform, size)"
+        )
+        raise ModelError(msg)
+    from timm.data import create_transform, resolve_model_data_config
+
+    data = resolve_model_data_config(module)
+    _, height, width = data["input_size"]
+    return Encoder(module, create_transform(**data, is_training=False), (height, width))

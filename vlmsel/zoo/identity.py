@@ -1,0 +1,146 @@
+"""Who a model is: the part of a cell's fingerprint that the model gives. Builds no model.
+
+A name is not enough: weights change under a tag, and a checkpoint run with the wrong activation is
+another model (docs/method.md, "Known traps"), so a QuickGELU mismatch is refused here, before
+anything is measured.
+"""
+
+import hashlib
+import importlib.util
+import json
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict
+
+from vlmsel.errors import ModelError
+from vlmsel.zoo.catalog import ModelSpec
+from vlmsel.zoo.registry import Config, architecture_config, is_tag, tag_config
+from vlmsel.zoo.weights import CONFIG_NAME, hub_sha256, local_sha256, local_weights
+
+# open_clip's PreprocessCfg defaults: an explicit default and a missing one are one preprocessing.
+PREPROCESS_DEFAULTS: Config = {
+    "mode": "RGB",
+    "mean": (0.48145466, 0.4578275, 0.40821073),
+    "std": (0.26862954, 0.26130258, 0.27577711),
+    "interpolation": "bicubic",
+    "resize_mode": "shortest",
+    "fill_color": 0,
+}
+
+
+class ModelIdentity(BaseModel):
+    """All of a model that can change its profile.
+
+    Attributes:
+        architecture: digest of the canonical JSON of the model's configuration.
+        activation: `quick_gelu`, `gelu`, or `encoder` for a registered encoder.
+        preprocessing: digest of the canonical JSON of the transform; equal means interchangeable.
+        weights_sha256: checksum of the checkpoint, 64 hex digits.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    architecture: str
+    activation: str
+    preprocessing: str
+    weights_sha256: str
+
+    @property
+    def digest(self) -> str:
+        """16 hex digits over all four parts."""
+        return _digest(self.model_dump())
+
+
+def identify(spec: ModelSpec) -> ModelIdentity:
+    """The identity of a model; cheap, since checksums are cached and no model is built.
+
+    Raises:
+        ModelError: unknown architecture or tag (nearest names), wrong activation (the right model),
+            weights that are missing here and cannot be asked for.
+    """
+    if spec.encoder is not None:
+        return _identify_encoder(spec)
+    config, preprocess = configuration(spec)
+    described: Config = {"model": config}
+    if spec.bpe_path is not None:
+        described["bpe_sha256"] = local_sha256(spec, Path(spec.bpe_path))
+    if spec.weights is None:
+        checksum = hub_sha256(spec, tag_config(spec.model, spec.pretrained))
+    else:
+        checksum = local_sha256(spec, local_weights(spec))
+    return ModelIdentity(
+        architecture=_digest(described),
+        activation="quick_gelu" if config.get("quick_gelu") else "gelu",
+        preprocessing=_digest(preprocess),
+        weights_sha256=checksum,
+    )
+
+
+def configuration(spec: ModelSpec) -> tuple[Config, Config]:
+    """open_clip's model configuration and the whole preprocessing (with `size`) of a spec.
+
+    Raises:
+        ModelError: see `identify`.
+    """
+    if spec.weights is not None and Path(spec.weights).is_dir():
+        config, preprocess = _directory_configuration(spec, Path(spec.weights))
+    else:
+        config, preprocess = _named_configuration(spec)
+    size = config["vision_cfg"].get("image_size", 224)
+    chosen = {k: preprocess[k] for k in PREPROCESS_DEFAULTS if preprocess.get(k) is not None}
+    return config, PREPROCESS_DEFAULTS | chosen | {"size": size}
+
+
+def _named_configuration(spec: ModelSpec) -> tuple[Config, Config]:
+    config = architecture_config(spec.model)
+    # A local file under an official tag's name is that tag's: same preprocessing and activation.
+    if spec.weights is None or is_tag(spec.model, spec.pretrained):
+        return config, tag_config(spec.model, spec.pretrained)
+    return config, {}
+
+
+def _directory_configuration(spec: ModelSpec, folder: Path) -> tuple[Config, Config]:
+    path = folder / CONFIG_NAME
+    try:
+        document = json.loads(path.read_bytes())
+    except FileNotFoundError:
+        raise ModelError(f"{spec.name}: no {CONFIG_NAME} in {folder}") from None
+    except (OSError, ValueError) as error:
+        raise ModelError(f"{spec.name}: {path} cannot be read: {error}") from None
+    config = document.get("model_cfg") if isinstance(document, dict) else None
+    needed = ("embed_dim", "vision_cfg", "text_cfg")
+    if not isinstance(config, dict) or any(key not in config for key in needed):
+        raise ModelError(f"{spec.name}: {path} needs `model_cfg` with {', '.join(needed)}")
+    return config, document.get("preprocess_cfg") or {}
+
+
+def _identify_encoder(spec: ModelSpec) -> ModelIdentity:
+    reference = spec.encoder or ""
+    source = _module_file(spec, reference.partition(":")[0])
+    checksum = (
+        hashlib.sha256(spec.name.encode()).hexdigest()
+        if spec.weights is None
+        else local_sha256(spec, local_weights(spec))
+    )
+    return ModelIdentity(
+        architecture=_digest({"encoder": reference, "source": local_sha256(spec, source)}),
+        activation="encoder",
+        preprocessing=_digest({"encoder": reference, "model": spec.name}),
+        weights_sha256=checksum,
+    )
+
+
+def _module_file(spec: ModelSpec, module: str) -> Path:
+    try:
+        found = importlib.util.find_spec(module)
+    except (ImportError, ValueError):
+        found = None
+    if found is None or found.origin is None:
+        msg = f"{spec.name}: no encoder module '{module}'; put its folder on PYTHONPATH"
+        raise ModelError(msg)
+    return Path(found.origin)
+
+
+def _digest(value: Config) -> str:
+    text = json.dumps(value, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()[:16]

@@ -1,0 +1,40 @@
+"""Build a visual tower alone: no text tower, no weights, no network."""
+
+from typing import Any
+
+from open_clip.model import CLIPVisionCfg, _build_vision_tower
+from torch import nn
+
+from vlmsel.zoo.quiet import quiet_open_clip
+from vlmsel.zoo.registry import architecture_config
+
+
+def build_visual(model: str, *, image_size: int | None = None) -> nn.Module:
+    """The visual tower of an open_clip architecture with random weights.
+
+    Under `torch.device("meta")` it costs no memory. HF text towers would need a network; visual
+    towers do not.
+
+    Raises:
+        ModelError: unknown architecture, with the nearest names.
+    """
+    config = architecture_config(model)
+    vision = dict(config["vision_cfg"])
+    vision["timm_model_pretrained"] = False
+    if image_size is not None:
+        vision["image_size"] = image_size
+    with quiet_open_clip():
+        visual = _build_vision_tower(
+            config["embed_dim"], CLIPVisionCfg(**vision), bool(config.get("quick_gelu"))
+        )
+        if image_size is not None and hasattr(visual, "set_input_size"):
+            visual.set_input_size(image_size)
+    return visual
+
+
+def as_pair(size: Any) -> tuple[int, int]:
+    """Height and width of an image size given as one number or two."""
+    if isinstance(size, int):
+        return size, size
+    height, width = size
+    return int(height), int(width)
