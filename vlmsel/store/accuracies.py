@@ -8,9 +8,16 @@ import pyarrow as pa
 
 from vlmsel.errors import StoreError
 from vlmsel.store import imported
-from vlmsel.store.files import first_by_key, list_folders, quarantine_corrupt, read_tables
+from vlmsel.store.files import first_by_stem, list_folders, quarantine_corrupt, read_tables
 from vlmsel.store.filesystem import open_folder
-from vlmsel.store.keys import encode_name, file_name, model_folder
+from vlmsel.store.keys import (
+    decode_model_folder,
+    decode_stem,
+    file_name,
+    model_folder,
+    parse_file_name,
+    stem,
+)
 from vlmsel.store.schema import ACCURACY_SCHEMA, check_accuracy_rows, to_bytes, to_polars
 
 ACCURACIES = "accuracies"
@@ -22,7 +29,7 @@ class AccuracyStore:
     """Zero-shot accuracies, measured or imported; same address and guarantees as `ProfileStore`.
 
     Args:
-        uri: local folder, ``file://``, ``s3://`` or ``gs://bucket/prefix``; made on the first write.
+        uri: local folder, ``file://``, ``s3://`` or ``gs://bucket/prefix``; made on first write.
     """
 
     def __init__(self, uri: str | Path) -> None:
@@ -59,12 +66,12 @@ class AccuracyStore:
                 )
         data = to_bytes(check_accuracy_rows(rows, what), {"key": key})
         self._folder.write_atomic(
-            f"{_folder(model, pretrained, task)}/{file_name(key, data)}", data
+            f"{_folder(model, pretrained)}/{file_name(stem(task, key), data)}", data
         )
 
     def has(self, model: str, pretrained: str, task: str, key: str) -> bool:
         """Whether this accuracy is measured."""
-        return key in first_by_key(self._folder.names(_folder(model, pretrained, task)))
+        return stem(task, key) in first_by_stem(self._folder.names(_folder(model, pretrained)))
 
     def scan(self, *, keys: Collection[str] | None = None) -> pl.DataFrame:
         """Every accuracy once, sorted by model, pretrained and task; measured wins over imported.
@@ -89,16 +96,23 @@ class AccuracyStore:
         rest = rest.unique(subset=TRIPLE, keep="first", maintain_order=True)
         return pl.concat([measured, rest.select(measured.columns)]).sort(TRIPLE)
 
-    def verify(self) -> list[tuple[str, str]]:
+    def verify(self) -> list[tuple[str, str, str, str]]:
         """Hash every measured file against its name; corrupt ones go to ``quarantine/``.
 
         Returns:
-            (folder, file name) of each corrupt file, so that the accuracy is measured again.
+            (model, pretrained, task, key) of each corrupt file; they are missing from then on.
         """
+        found: dict[str, tuple[str, str, str, str]] = {}
+        for path, names in list_folders(self._folder, ACCURACIES, None).items():
+            model = decode_model_folder(path.rpartition("/")[2])
+            for name in names:
+                parsed = parse_file_name(name)
+                place = decode_stem(parsed[0]) if parsed else None
+                if model and place:
+                    found[f"{path}/{name}"] = (*model, *place)
         corrupt: list[str] = []
-        paths = [p for p in self._folder.files(ACCURACIES) if p.endswith(".parquet")]
-        quarantine_corrupt(self._folder, sorted(paths), corrupt.append)
-        return [(parent, name) for parent, _, name in (path.rpartition("/") for path in corrupt)]
+        quarantine_corrupt(self._folder, sorted(found), corrupt.append)
+        return [found[path] for path in corrupt]
 
     def import_accuracies(self, frame: pl.DataFrame, name: str) -> None:
         """Keep a published table under `name`, in place of an earlier one of that name."""
@@ -110,8 +124,8 @@ class AccuracyStore:
         paths = [
             f"{path}/{name}"
             for path, names in list_folders(self._folder, ACCURACIES, None).items()
-            for key, name in first_by_key(names).items()
-            if keys is None or key in keys
+            for found, name in first_by_stem(names).items()
+            if keys is None or (decode_stem(found) or ("", ""))[1] in keys
         ]
         frame = to_polars(read_tables(self._folder, sorted(paths), ACCURACY_SCHEMA))
         frame = frame.with_columns(source=pl.lit(MEASURED))
@@ -130,10 +144,10 @@ class AccuracyStore:
         if several.height:
             model, pretrained, task, _ = several.row(0)
             raise StoreError(
-                f"store {self.address} holds different accuracies of {several.height} (model, task) pairs, "
-                f"the first is {model}/{pretrained} on {task}; {advice}"
+                f"store {self.address} holds different accuracies of {several.height} "
+                f"(model, task) pairs, the first is {model}/{pretrained} on {task}; {advice}"
             )
 
 
-def _folder(model: str, pretrained: str, task: str) -> str:
-    return f"{ACCURACIES}/{model_folder(model, pretrained)}/{encode_name(task)}"
+def _folder(model: str, pretrained: str) -> str:
+    return f"{ACCURACIES}/{model_folder(model, pretrained)}"

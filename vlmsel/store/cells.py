@@ -1,4 +1,8 @@
-"""Where cells lie: ``profiles/<settings>/<model>@<pretrained>/<task>/<key>.<digest>.parquet``."""
+"""Where cells lie: ``profiles/<settings>/<model>@<pretrained>/<task>@<key>.<digest>.parquet``.
+
+One folder a model and not one a task: half a million cells are listed in a second or two, and on a
+network disk a folder costs a round trip.
+"""
 
 from collections.abc import Iterator
 
@@ -7,10 +11,10 @@ from vlmsel.store.filesystem import Folder
 from vlmsel.store.keys import (
     CellId,
     decode_model_folder,
-    decode_name,
-    encode_name,
+    decode_stem,
     model_folder,
     parse_file_name,
+    stem,
 )
 
 PROFILES = "profiles"
@@ -18,8 +22,12 @@ PROFILES = "profiles"
 
 def cell_folder(cell: CellId) -> str:
     """The folder of a cell's file, relative to the store."""
-    model = model_folder(cell.model, cell.pretrained)
-    return f"{PROFILES}/{cell.settings}/{model}/{encode_name(cell.task)}"
+    return f"{PROFILES}/{cell.settings}/{model_folder(cell.model, cell.pretrained)}"
+
+
+def cell_stem(cell: CellId) -> str:
+    """How the name of a cell's file begins."""
+    return stem(cell.task, cell.key)
 
 
 def walk_cells(
@@ -29,21 +37,20 @@ def walk_cells(
     wanted = None if cells is None else {cell_folder(cell) for cell in cells}
     listing = list_folders(folder, f"{PROFILES}/{settings_digest}", wanted)
     for path, names in listing.items():
-        parts = path.split("/")
-        model = decode_model_folder(parts[2]) if len(parts) == 4 else None
+        model = decode_model_folder(path.rpartition("/")[2])
         if model is None:
             continue
-        task = decode_name(parts[3])
         for name in names:
             parsed = parse_file_name(name)
-            if parsed:
-                yield CellId(*model, task, parsed[0], settings_digest), f"{path}/{name}"
+            found = decode_stem(parsed[0]) if parsed else None
+            if found:
+                yield CellId(*model, *found, settings_digest), f"{path}/{name}"
 
 
 def cell_files(
     folder: Folder, settings_digest: str, cells: set[CellId] | None = None
 ) -> dict[CellId, str]:
-    """The file that counts for each measured cell: the lexicographically first one of its key."""
+    """The file that counts for each measured cell: the lexicographically first one of its stem."""
     found: dict[CellId, str] = {}
     for cell, path in walk_cells(folder, settings_digest, cells):
         if cell not in found or path < found[cell]:

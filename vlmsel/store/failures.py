@@ -8,7 +8,7 @@ import polars as pl
 
 from vlmsel.errors import StoreError
 from vlmsel.store.filesystem import Folder
-from vlmsel.store.keys import CellId, decode_model_folder, decode_name, encode_name, model_folder
+from vlmsel.store.keys import CellId, decode_model_folder, decode_stem, model_folder, stem
 
 FAILURES = "failures"
 SUFFIX = ".json"
@@ -32,33 +32,29 @@ class FailureLog:
 
     def add(self, cell: CellId, reason: str, kind: str) -> None:
         """Write the reason of the latest attempt and count one more."""
-        path = _folder(cell)
-        known = f"{cell.key}{SUFFIX}" in self.folder.names(path)
-        attempts = self._read(f"{path}/{cell.key}{SUFFIX}")[2] if known else 0
+        folder, name = _place(cell)
+        known = name in self.folder.names(folder)
+        attempts = self._read(f"{folder}/{name}")[2] if known else 0
         record = {"kind": kind, "reason": reason, "attempts": attempts + 1}
-        self.folder.write_atomic(
-            f"{path}/{cell.key}{SUFFIX}", json.dumps(record, sort_keys=True).encode()
-        )
+        data = json.dumps(record, sort_keys=True).encode()
+        self.folder.write_atomic(f"{folder}/{name}", data)
 
     def forget(self, cell: CellId) -> None:
         """The cell is measured now."""
-        path = _folder(cell)
-        if f"{cell.key}{SUFFIX}" in self.folder.names(path):
-            self.folder.delete(f"{path}/{cell.key}{SUFFIX}")
+        folder, name = _place(cell)
+        if name in self.folder.names(folder):
+            self.folder.delete(f"{folder}/{name}")
 
     def frame(self, settings_digest: str, is_measured: Callable[[CellId], bool]) -> pl.DataFrame:
         """All failures of the settings that were not measured since, sorted."""
         rows: list[tuple[object, ...]] = []
         for path in self.folder.files(f"{FAILURES}/{settings_digest}"):
-            parts = path.split("/")
-            model = (
-                decode_model_folder(parts[2]) if len(parts) == 5 and path.endswith(SUFFIX) else None
-            )
-            if model is None:
+            parent, _, name = path.rpartition("/")
+            model = decode_model_folder(parent.rpartition("/")[2])
+            found = decode_stem(name.removesuffix(SUFFIX)) if name.endswith(SUFFIX) else None
+            if model is None or found is None:
                 continue
-            cell = CellId(
-                *model, decode_name(parts[3]), parts[4].removesuffix(SUFFIX), settings_digest
-            )
+            cell = CellId(*model, *found, settings_digest)
             # Another driver may have measured it between our check and our note.
             if not is_measured(cell):
                 rows.append((cell.model, cell.pretrained, cell.task, cell.key, *self._read(path)))
@@ -76,6 +72,6 @@ class FailureLog:
             ) from error
 
 
-def _folder(cell: CellId) -> str:
-    model = model_folder(cell.model, cell.pretrained)
-    return f"{FAILURES}/{cell.settings}/{model}/{encode_name(cell.task)}"
+def _place(cell: CellId) -> tuple[str, str]:
+    folder = f"{FAILURES}/{cell.settings}/{model_folder(cell.model, cell.pretrained)}"
+    return folder, f"{stem(cell.task, cell.key)}{SUFFIX}"

@@ -1,6 +1,6 @@
 """Content-named Parquet files: list, read with the hash checked, verify, quarantine.
 
-Both kinds of table use it. Of two files of one key, the lexicographically first name counts, everywhere.
+Of two files of one cell, the lexicographically first name counts, everywhere.
 """
 
 from collections.abc import Callable, Iterable
@@ -19,8 +19,8 @@ READERS = 16
 FOLDERS_LISTED_ALONE = 32
 
 
-def first_by_key(names: Iterable[str]) -> dict[str, str]:
-    """Key -> file name, the lexicographically first of each key; other files are passed over."""
+def first_by_stem(names: Iterable[str]) -> dict[str, str]:
+    """Stem -> file name, the lexicographically first of each stem; other files are passed over."""
     found: dict[str, str] = {}
     for name in names:
         parsed = parse_file_name(name)
@@ -30,7 +30,7 @@ def first_by_key(names: Iterable[str]) -> dict[str, str]:
 
 
 def list_folders(folder: Folder, prefix: str, wanted: set[str] | None) -> dict[str, list[str]]:
-    """Names of the files in the folders `wanted` (all of them below `prefix` if None), by folder."""
+    """Names of the files in the folders `wanted` (None: all below `prefix`), by folder."""
     if wanted is not None and len(wanted) <= FOLDERS_LISTED_ALONE:
         return {path: folder.names(path) for path in wanted}
     found: dict[str, list[str]] = {}
@@ -51,7 +51,7 @@ def read_table(folder: Folder, path: str, schema: pa.Schema) -> pa.Table:
     if is_corrupt(path, data):
         raise StoreError(
             f"{folder.address}/{path} is corrupt (its bytes do not hash to its name): "
-            "verify the store or run `vlmsel profile` again, which sets it aside and measures it anew"
+            "run the measurement again, it sets the file aside and measures it anew"
         )
     return from_bytes(data, schema, f"{folder.address}/{path}")
 
@@ -70,7 +70,7 @@ def is_corrupt(path: str, data: bytes) -> bool:
 
 
 def quarantine_corrupt(folder: Folder, paths: list[str], report: Callable[[str], None]) -> None:
-    """Hash every file; move the corrupt ones to ``quarantine/`` and call `report` with the path of each."""
+    """Hash every file; move the corrupt ones to ``quarantine/`` and `report` each path."""
 
     def check(path: str) -> str | None:
         data = folder.read(path)

@@ -59,7 +59,7 @@ def open_folder(uri: str | Path) -> Folder:
     """The folder at `uri`; nothing is created or contacted yet.
 
     Args:
-        uri: a local path, ``file:///path``, ``s3://bucket/prefix`` or ``gs://bucket/prefix``. For S3,
+        uri: a local path, ``file:///path``, ``s3://bucket/prefix``, ``gs://bucket/prefix``. For S3,
             ``?endpoint_override=host:port&scheme=http&region=name`` choose the server; without
             ``endpoint_override`` the variable AWS_ENDPOINT_URL does.
 
@@ -99,7 +99,8 @@ def _open_s3(text: str) -> RemoteFolder:
     unknown = sorted(set(options) - set(S3_OPTIONS))
     if unknown:
         raise StoreError(
-            f"store address {address} has the unknown option {unknown[0]}: known are {', '.join(S3_OPTIONS)}"
+            f"store address {address} has the unknown option {unknown[0]}: "
+            f"known are {', '.join(S3_OPTIONS)}"
         )
     endpoint = options.get("endpoint_override") or os.environ.get("AWS_ENDPOINT_URL", "")
     endpoint_scheme, _, host = endpoint.rpartition("://")
@@ -116,7 +117,7 @@ def _open_s3(text: str) -> RemoteFolder:
         )
     except (OSError, ValueError) as error:
         raise StoreError(
-            f"store {address} cannot be opened: check region and credentials ({type(error).__name__})"
+            f"cannot open {address}: check region and credentials ({type(error).__name__})"
         ) from None
     return RemoteFolder(system, f"{bucket}/{prefix}".rstrip("/"), address)
 
@@ -128,6 +129,6 @@ def _open_gs(text: str) -> RemoteFolder:
         system, root = fs.FileSystem.from_uri(text)
     except (OSError, ValueError) as error:
         raise StoreError(
-            f"store {address} cannot be opened: check its options and credentials ({type(error).__name__})"
+            f"cannot open {address}: check options and credentials ({type(error).__name__})"
         ) from None
     return RemoteFolder(system, root.rstrip("/"), address)

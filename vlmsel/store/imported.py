@@ -1,4 +1,4 @@
-"""Published tables kept in the store: ``imported/<kind>/<name>.<digest>.parquet``, one file an import."""
+"""Published tables in the store: ``imported/<kind>/<name>.<digest>.parquet``, one file each."""
 
 import polars as pl
 import pyarrow as pa
@@ -6,7 +6,7 @@ import pyarrow as pa
 from vlmsel.errors import StoreError
 from vlmsel.store.files import read_table
 from vlmsel.store.filesystem import Folder
-from vlmsel.store.keys import FILE_NAME_KEY, file_name, parse_file_name
+from vlmsel.store.keys import IMPORT_NAME, file_name, parse_file_name
 from vlmsel.store.schema import (
     ACCURACY_SCHEMA,
     IMPORTED_PROFILE_SCHEMA,
@@ -63,7 +63,7 @@ def read_accuracies(folder: Folder) -> pl.DataFrame:
 def _write(
     folder: Folder, kind: str, frame: pl.DataFrame, name: str, schema: pa.Schema, key: list[str]
 ) -> None:
-    if not FILE_NAME_KEY.fullmatch(name):
+    if not IMPORT_NAME.fullmatch(name):
         raise StoreError(f"import name {name!r} is impossible: use letters, digits, - and _")
     table = conform(frame.to_arrow(), schema, f"import {name}").sort_by(
         [(column, "ascending") for column in key]
@@ -76,7 +76,7 @@ def _write(
     new = file_name(name, data)
     before = _names(folder, kind).get(name, [])
     if before != [new]:
-        # First the new file, then the old ones go: a crash between leaves both and the newer one counts.
+        # The new file first, then the old ones go: a crash between leaves both, the newer counts.
         folder.write_atomic(f"{path}/{new}", data)
     for old in before:
         if old != new:

@@ -1,4 +1,4 @@
-"""Names of cells and of their files. A file's name says what it holds and how its bytes must hash."""
+"""Names of cells and files. A file's name says what it holds and how its bytes must hash."""
 
 import hashlib
 import re
@@ -8,9 +8,8 @@ from urllib.parse import quote, unquote
 
 from vlmsel.settings import SCHEMA_VERSION
 
-KEY = r"[0-9A-Za-z_-]+"
-FILE_NAME_KEY = re.compile(KEY)
-FILE_NAME = re.compile(rf"({KEY})\.([0-9a-f]{{16}})\.parquet")
+IMPORT_NAME = re.compile(r"[0-9A-Za-z_-]+")
+FILE_NAME = re.compile(r"(.+)\.([0-9a-f]{16})\.parquet")
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +35,7 @@ class CellId:
 
 
 def cell_key(identity_digest: str, settings_digest: str, image_sha256s: Sequence[str]) -> str:
-    """32 hex digits over the model's identity, the settings, the images in order and the schema version."""
+    """32 hex digits over model identity, settings, images in order, and schema version."""
     lines = [f"schema {SCHEMA_VERSION}", identity_digest, settings_digest, *image_sha256s]
     return hashlib.sha256("\n".join(lines).encode()).hexdigest()[:32]
 
@@ -63,17 +62,23 @@ def decode_model_folder(folder: str) -> tuple[str, str] | None:
     return (unquote(model), unquote(pretrained)) if at else None
 
 
-def decode_name(part: str) -> str:
-    """The inverse of `encode_name`."""
-    return unquote(part)
+def stem(task: str, key: str) -> str:
+    """``<task>@<key>``, the task encoded: how the file of a key begins in its model's folder."""
+    return f"{encode_name(task)}@{key}"
 
 
-def file_name(key: str, data: bytes) -> str:
-    """``<key>.<sha256[:16] of the bytes>.parquet``."""
-    return f"{key}.{content_digest(data)}.parquet"
+def decode_stem(text: str) -> tuple[str, str] | None:
+    """The (task, key) of a stem, or None for a name of another kind."""
+    task, at, key = text.partition("@")
+    return (unquote(task), key) if at else None
+
+
+def file_name(stem: str, data: bytes) -> str:
+    """``<stem>.<sha256[:16] of the bytes>.parquet``."""
+    return f"{stem}.{content_digest(data)}.parquet"
 
 
 def parse_file_name(name: str) -> tuple[str, str] | None:
-    """The (key, content digest) of a file's name, or None for a file of another kind."""
+    """The (stem, content digest) of a file's name, or None for a file of another kind."""
     found = FILE_NAME.fullmatch(name)
     return (found.group(1), found.group(2)) if found else None

@@ -1,4 +1,4 @@
-"""Which settings a store holds cells of: one ``settings.json`` beside them, and words for how two differ."""
+"""Which settings a store holds: ``settings.json`` beside the cells, and words for differences."""
 
 from pydantic import ValidationError
 
@@ -34,8 +34,8 @@ def read(folder: Folder) -> dict[str, AttributionSettings]:
             )
         except ValidationError as error:
             raise StoreError(
-                f"{folder.address}/{path}/{SETTINGS_FILE} is damaged or from another version of vlmsel: "
-                "delete this one file, the next `vlmsel profile` under these settings writes it again"
+                f"{folder.address}/{path}/{SETTINGS_FILE} is damaged or of another version: "
+                "delete this one file, the next `vlmsel profile` writes it again"
             ) from error
         found[digest] = settings
     return found
@@ -62,7 +62,7 @@ def explain(present: dict[str, AttributionSettings], asked: AttributionSettings)
 
 
 def describe(address: str, present: dict[str, AttributionSettings], asked: str | None) -> str:
-    """The message when one of several settings must be chosen (`asked` is None) or `asked` is not here."""
+    """The message when no settings were named (`asked` is None) or those named are not here."""
     if not present:
         return f"store {address} holds no profiles: run `vlmsel profile` first"
     shared = [
@@ -76,5 +76,5 @@ def describe(address: str, present: dict[str, AttributionSettings], asked: str |
         for digest, settings in present.items()
     )
     if asked is None:
-        return f"store {address} holds profiles under {len(present)} settings, name one of them: {words}"
+        return f"store {address} holds profiles under {len(present)} settings, name one: {words}"
     return f"store {address} was written under other settings than {asked}; it holds {words}"

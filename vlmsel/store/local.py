@@ -13,13 +13,13 @@ from vlmsel.errors import StoreError
 TEMPORARY_SUFFIX = ".tmp"
 
 REASONS = {
-    errno.ENOSPC: "the disk is full: free space and run again, nothing that was measured is lost",
-    errno.EDQUOT: "the disk quota is used up: free space and run again, nothing that was measured is lost",
+    errno.ENOSPC: "the disk is full: free space and run again, nothing measured is lost",
+    errno.EDQUOT: "the disk quota is used up: free space and run again, nothing measured is lost",
     errno.EROFS: "the file system is read-only: choose a store that can be written",
     errno.EACCES: "permission denied: choose a store that you may use, or change its permissions",
     errno.EPERM: "permission denied: choose a store that you may use, or change its permissions",
     errno.ENOTDIR: "a part of that path is a file, not a folder: choose another store",
-    errno.ENAMETOOLONG: "a name is too long for this file system: shorten the model's or task's name",
+    errno.ENAMETOOLONG: "a name is too long here: shorten the model's or task's name",
     errno.ENOENT: "it is not there",
 }
 
@@ -71,7 +71,7 @@ class LocalFolder:
             return target.read_bytes()
 
     def files(self, prefix: str) -> list[str]:
-        """Every file below `prefix`; plain scandir, since a store holds hundreds of thousands of folders."""
+        """Every file below `prefix`, by plain scandir."""
         found: list[str] = []
         folders = [prefix]
         while folders:
@@ -111,7 +111,7 @@ class LocalFolder:
             suppress(FileNotFoundError),
             os.scandir(folder) as entries,
         ):
-            # A dot leads the temporaries of a write that goes on or was killed; encoded names never have one.
+            # A dot leads the temporaries of a running or killed write, never an encoded name.
             return [(e.name, e.is_dir()) for e in entries if not e.name.startswith(".")]
         return []
 

@@ -1,11 +1,11 @@
-"""One profile an image: cells may overlap when a task was sharded in two ways, and must then agree."""
+"""One profile an image: cells overlap when a task was sharded in two ways, and must then agree."""
 
 import polars as pl
 
 from vlmsel.errors import StoreError
 
 IMAGE = ("model", "pretrained", "task", "image_id", "block")
-# The same image in two batches of different size differs by rounding; other weights differ by far more.
+# One image in batches of two sizes differs by rounding; other weights differ by far more.
 RELATIVE_TOLERANCE = 1e-4
 
 
@@ -32,7 +32,7 @@ def _check_repeats_agree(rows: pl.DataFrame, address: str) -> None:
     if conflicts.height:
         model, pretrained, task, image = conflicts.row(0)
         raise StoreError(
-            f"store {address} holds two different profiles of {conflicts.height} images, the first is {image} of task "
-            f"{task} for {model}/{pretrained}: its weights or images changed over time; pass zoo and tasks to choose "
-            "the current ones"
+            f"store {address} holds two different profiles of {conflicts.height} images, the first "
+            f"is {image} of task {task} for {model}/{pretrained}: its weights or images have "
+            "changed; pass zoo and tasks to choose the current ones"
         )

@@ -1,4 +1,4 @@
-"""The profile store: one Parquet file a cell, written once, whole, under the digest of its own bytes."""
+"""The profile store: one Parquet file a cell, whole, named after the digest of its bytes."""
 
 from collections.abc import Iterable
 from pathlib import Path
@@ -9,9 +9,9 @@ import pyarrow as pa
 from vlmsel.errors import StoreError
 from vlmsel.settings import AttributionSettings
 from vlmsel.store import imported, known_settings
-from vlmsel.store.cells import cell_files, cell_folder, walk_cells
+from vlmsel.store.cells import cell_files, cell_folder, cell_stem, walk_cells
 from vlmsel.store.failures import FailureLog
-from vlmsel.store.files import first_by_key, quarantine_corrupt, read_tables
+from vlmsel.store.files import first_by_stem, quarantine_corrupt, read_tables
 from vlmsel.store.filesystem import open_folder
 from vlmsel.store.keys import CellId, file_name
 from vlmsel.store.merge import one_row_per_image
@@ -21,11 +21,11 @@ from vlmsel.store.schema import PROFILE_SCHEMA, check_profile_rows, to_bytes, to
 class ProfileStore:
     """Measured and failed cells under one address.
 
-    Writing is atomic and idempotent, so any number of writers may work on one store; the layout and the
-    guarantees are in docs/store.md.
+    Writing is atomic and idempotent, so any number of writers may work on one store; the layout and
+    the guarantees are in docs/store.md.
 
     Args:
-        uri: local folder, ``file://``, ``s3://bucket/prefix`` or ``gs://bucket/prefix``; made on the first write.
+        uri: local folder, ``file://``, ``s3://`` or ``gs://bucket/prefix``; made on first write.
     """
 
     def __init__(self, uri: str | Path) -> None:
@@ -39,12 +39,12 @@ class ProfileStore:
         return self._folder.address
 
     def write(self, cell: CellId, settings: AttributionSettings, rows: pa.Table) -> None:
-        """Commit the rows of one cell; nothing happens when it is there already. A former failure is forgotten.
+        """Commit the rows of one cell, unless it is there already; its former failure is forgotten.
 
         Args:
             cell: which cell; ``cell.settings`` is the digest of `settings`.
             settings: what the rows were computed with; written once beside the cells.
-            rows: long form, see `vlmsel.store.schema.PROFILE_SCHEMA`; failed images have a reason and no values.
+            rows: long form, see `PROFILE_SCHEMA`; failed images have a reason and no values.
 
         Raises:
             StoreError: the rows are not those of the cell, or cannot be written.
@@ -55,13 +55,15 @@ class ProfileStore:
             _check_belongs(cell, table)
             self._write_settings(settings)
             data = to_bytes(table, {"key": cell.key, "settings": cell.settings})
-            self._folder.write_atomic(f"{cell_folder(cell)}/{file_name(cell.key, data)}", data)
+            self._folder.write_atomic(
+                f"{cell_folder(cell)}/{file_name(cell_stem(cell), data)}", data
+            )
         self._failures.forget(cell)
 
     def write_failure(
         self, cell: CellId, settings: AttributionSettings, reason: str, *, kind: str = "error"
     ) -> None:
-        """Note that a cell failed, and count the attempt; nothing happens when it is measured already.
+        """Note that a cell failed and count the attempt, unless it is measured already.
 
         Args:
             cell: which cell.
@@ -76,14 +78,18 @@ class ProfileStore:
 
     def has(self, cell: CellId) -> bool:
         """Whether the cell is measured; its bytes are not hashed, `verify` does that."""
-        return cell.key in first_by_key(self._folder.names(cell_folder(cell)))
+        return cell_stem(cell) in first_by_stem(self._folder.names(cell_folder(cell)))
 
     def measured(self, settings_digest: str) -> set[CellId]:
         """Every measured cell of these settings, from one listing."""
         return set(cell_files(self._folder, settings_digest))
 
     def failed(self, settings_digest: str) -> pl.DataFrame:
-        """Failed cells: model, pretrained, task, key, kind, reason, attempts; a cell measured since is not one."""
+        """Cells that failed and were not measured since.
+
+        Returns:
+            model, pretrained, task, key, kind, reason (of the last attempt), attempts.
+        """
         return self._failures.frame(settings_digest, self.has)
 
     def settings(self) -> dict[str, AttributionSettings]:
@@ -91,14 +97,19 @@ class ProfileStore:
         return known_settings.read(self._folder)
 
     def explain_settings(self, wanted: AttributionSettings) -> str:
-        """In words, how the settings in this store differ from `wanted`; empty when `wanted` is among them."""
+        """How the settings in this store differ from `wanted`, in words; empty if it has them."""
         present = self.settings()
         return "" if wanted.digest in present else known_settings.explain(present, wanted)
 
     def require_settings(self, wanted: AttributionSettings) -> None:
-        """Raises:
-        StoreError: nothing was measured here under `wanted`; the message says what differs.
+        """Refuse a store without cells of these settings.
+
+        Raises:
+            StoreError: nothing was measured here under `wanted`; the message says what differs.
         """
+        present = self.settings()
+        if not present:
+            raise StoreError(known_settings.describe(self.address, present, None))
         difference = self.explain_settings(wanted)
         if difference:
             raise StoreError(
@@ -107,7 +118,7 @@ class ProfileStore:
             )
 
     def verify(self, settings_digest: str, cells: Iterable[CellId] | None = None) -> list[CellId]:
-        """Hash files against their names; corrupt ones are kept in ``quarantine/`` and are missing from then on.
+        """Hash files against their names; corrupt ones go to ``quarantine/`` and are missing then.
 
         Args:
             settings_digest: which settings.
@@ -129,7 +140,7 @@ class ProfileStore:
     def scan(
         self, settings_digest: str | None = None, *, cells: Iterable[CellId] | None = None
     ) -> pl.DataFrame:
-        """Measured images in long form, one row per image and block, sorted; every file's hash is checked.
+        """Measured images, one row per image and block, sorted; every file's hash is checked.
 
         Args:
             settings_digest: which settings; None means the only ones in the store.
@@ -140,8 +151,8 @@ class ProfileStore:
             completeness_error, objective.
 
         Raises:
-            StoreError: cells are missing or corrupt, the settings are not here or not the only ones, or one
-                image has two different profiles.
+            StoreError: cells are missing or corrupt, the settings are not here or not the only
+                ones, or one image has two different profiles.
         """
         rows = self._read(self._digest(settings_digest), cells)
         return one_row_per_image(
@@ -159,11 +170,16 @@ class ProfileStore:
         return rows.select(columns).unique().sort(columns)
 
     def import_profiles(self, frame: pl.DataFrame, name: str) -> None:
-        """Keep a published table of profiles under `name`, in place of an earlier one of that name."""
+        """Keep a published table under `name`, in place of an earlier one of that name."""
         imported.write_profiles(self._folder, frame, name)
 
     def imported(self) -> pl.DataFrame:
-        """All imported profiles: model, pretrained, task, image_id, block, block_name, conductance, source."""
+        """All imported profiles.
+
+        Returns:
+            model, pretrained, task, image_id (``published``), block, block_name, conductance,
+            source (the import's name).
+        """
         return imported.read_profiles(self._folder)
 
     def _read(self, settings_digest: str, cells: Iterable[CellId] | None) -> pl.DataFrame:
@@ -186,7 +202,8 @@ class ProfileStore:
         missing = sorted((cell for cell in wanted if cell not in files), key=str)
         if missing:
             raise StoreError(
-                f"{len(missing)} of {len(wanted)} cells are not measured in {self.address}, the first is {missing[0]}: "
+                f"{len(missing)} of {len(wanted)} cells are not measured in {self.address}, "
+                f"the first is {missing[0]}: "
                 "run `vlmsel profile` for this zoo and these tasks first"
             )
 

@@ -20,7 +20,7 @@ REASONS = {
 
 @contextmanager
 def explained(action: str, address: str) -> Iterator[None]:
-    """Turns pyarrow's errors into a `StoreError`; the server's own words are dropped, they may hold keys."""
+    """Turns pyarrow's errors into a `StoreError`; the server's own words may hold keys."""
     try:
         yield
     except FileNotFoundError as error:
@@ -45,7 +45,7 @@ class RemoteFolder:
     address: str
 
     def write_atomic(self, path: str, data: bytes) -> None:
-        """One write, so one PUT; larger than pyarrow's part size it is a multipart upload, which is atomic too."""
+        """One write, so one PUT; above pyarrow's part size a multipart upload, atomic too."""
         with (
             explained("write", self._shown(path)),
             self.system.open_output_stream(self._full(path)) as stream,
@@ -96,7 +96,7 @@ class RemoteFolder:
         with explained("list", self._shown(path)):
             infos = self.system.get_file_info(selector)
             bucket = self.root.partition("/")[0]
-            # An absent bucket lists as empty, and a whole zoo would be measured before the first write fails.
+            # An absent bucket lists as empty: all would be measured before the first write fails.
             if not infos and self.system.get_file_info(bucket).type == fs.FileType.NotFound:
                 raise StoreError(f"cannot list {self.address}: {REASONS['NO_SUCH_BUCKET']}")
         start = len(self.root) + 1

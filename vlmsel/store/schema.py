@@ -59,7 +59,7 @@ def conform(rows: pa.Table, schema: pa.Schema, what: str) -> pa.Table:
     """`rows` with exactly the columns and types of `schema`; a nullable column may be absent.
 
     Raises:
-        StoreError: a column is missing or unknown, has another type, or is null where it must not be.
+        StoreError: a column is missing, unknown, of another type, or null where it must not be.
     """
     unknown = sorted(set(rows.column_names) - set(schema.names))
     missing = [f.name for f in schema if f.name not in rows.column_names and not f.nullable]
@@ -133,7 +133,7 @@ def check_accuracy_rows(rows: pa.Table, what: str) -> pa.Table:
 
 
 def to_bytes(table: pa.Table, about: dict[str, str]) -> bytes:
-    """One Parquet file: zstd, page checksums, and `about` in the file's own metadata under ``vlmsel``."""
+    """One Parquet file: zstd, page checksums, `about` in the file's metadata under ``vlmsel``."""
     note = json.dumps({"schema": SCHEMA_VERSION, **about}, sort_keys=True)
     buffer = io.BytesIO()
     pq.write_table(
