@@ -1,0 +1,191 @@
+"""Bounds what is held at once: how many images, and how many blocks, go into one pass."""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, fields, replace
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.autograd.graph import saved_tensors_hooks
+
+from vlmsel.attribution.conductance import LayerConductance
+from vlmsel.attribution.path import Quadrature
+from vlmsel.attribution.recorder import BlockRecorder, Blocks, Objective
+from vlmsel.errors import AttributionError
+
+GB = 1024**3
+SLACK = 1.15  # allocator rounding and the workspaces of convolutions
+
+Scorer = Callable[[Tensor, Blocks], LayerConductance]
+
+
+@dataclass(frozen=True)
+class Footprint:
+    """What one image needs, in bytes.
+
+    Attributes:
+        weights: parameters and buffers of the visual encoder, whatever the batch.
+        graph: what the forward pass keeps for the backward pass, per image.
+        blocks: per block its output in float32, per image.
+    """
+
+    weights: int
+    graph: int
+    blocks: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Split:
+    """Images per pass, and the block numbers of each pass over them."""
+
+    batch: int
+    groups: tuple[tuple[int, ...], ...]
+
+
+def measure(
+    objective: Objective, image: Tensor, blocks: Blocks, resident: Iterable[Tensor]
+) -> Footprint:
+    """The footprint of one image (1, ...), by one forward and backward pass.
+
+    Args:
+        objective: F.
+        image: one preprocessed image.
+        blocks: all blocks.
+        resident: parameters and buffers, which are there anyway.
+    """
+    weights = {t.untyped_storage().data_ptr(): t.untyped_storage().nbytes() for t in resident}
+    saved: dict[int, int] = {}
+
+    def count(tensor: Tensor) -> Tensor:
+        storage = tensor.untyped_storage()
+        saved[storage.data_ptr()] = storage.nbytes()
+        return tensor
+
+    with saved_tensors_hooks(count, lambda tensor: tensor):
+        found = BlockRecorder(objective, blocks).gradients(image, find_cuts=True)
+    return Footprint(
+        weights=sum(weights.values()),
+        graph=sum(size for pointer, size in saved.items() if pointer not in weights),
+        blocks=tuple(4 * h.numel() for h in found.activations),
+    )
+
+
+def copies_held(rule: Quadrature | None) -> int:
+    """How many times every block's output is held at once: outputs, gradients and the sum."""
+    if rule is None:
+        return 3
+    weights = rule.weights != 0
+    most = 0
+    for k in range(len(weights)):
+        waiting = [r for r in range(k) if weights[r, k:].any()]
+        ahead = [*waiting, *range(k, len(weights))]
+        outputs = int(np.any(weights[ahead, : k + 1], axis=0).sum())
+        most = max(most, outputs + len(waiting) + 1)
+    return most + 2  # the sum, and the change that is being added to it
+
+
+def plan_split(footprint: Footprint, n_images: int, copies: int, max_memory_gb: float) -> Split:
+    """The largest batch that fits; where one image does not, as few passes over it as fit.
+
+    Raises:
+        AttributionError: not even one block of one image fits.
+    """
+    room = max_memory_gb * GB / SLACK - footprint.weights
+    per_image = footprint.graph + copies * sum(footprint.blocks)
+    everything = tuple(range(len(footprint.blocks)))
+    if per_image <= room:
+        return Split(min(n_images, int(room // per_image)), (everything,))
+    room_for_blocks = room - footprint.graph
+    least = copies * max(footprint.blocks)
+    if least > room_for_blocks:
+        needed = (footprint.weights + footprint.graph + least) * SLACK / GB
+        raise AttributionError(
+            f"one image needs {needed:.1f} GB and max_memory is {max_memory_gb:g} GB: "
+            "raise max_memory or use a smaller model"
+        )
+    return Split(1, _groups(footprint.blocks, room_for_blocks / copies))
+
+
+def _groups(sizes: tuple[int, ...], room: float) -> tuple[tuple[int, ...], ...]:
+    """Neighbouring blocks together, as many as fit."""
+    groups: list[list[int]] = [[]]
+    for block, size in enumerate(sizes):
+        if groups[-1] and sum(sizes[b] for b in groups[-1]) + size > room:
+            groups.append([])
+        groups[-1].append(block)
+    return tuple(tuple(group) for group in groups)
+
+
+def run_split(score: Scorer, images: Tensor, blocks: Blocks, split: Split) -> LayerConductance:
+    """`score` over all images and blocks, in the passes of `split`.
+
+    Out of memory halves the batch and goes on from there.
+
+    Raises:
+        AttributionError: out of memory with one image.
+    """
+    parts: list[LayerConductance] = []
+    batch, start = split.batch, 0
+    while start < len(images):
+        some = images[start : start + batch]
+        try:
+            parts.append(
+                _join_blocks([score(some, [blocks[b] for b in group]) for group in split.groups])
+            )
+        except RuntimeError as error:
+            if not _is_out_of_memory(error):
+                raise
+            if len(some) == 1:
+                raise AttributionError(
+                    f"out of memory on {images.device.type} with one image of shape "
+                    f"{tuple(some.shape[1:])}: set max_memory, or use a larger device"
+                ) from None
+            batch = len(some) // 2
+            _release(images.device.type)
+            continue
+        start += len(some)
+    return _join_images(parts)
+
+
+def _is_out_of_memory(error: RuntimeError) -> bool:
+    return isinstance(error, torch.OutOfMemoryError) or "can't allocate memory" in str(error)
+
+
+def _release(device: str) -> None:
+    if device == "cuda":
+        torch.cuda.empty_cache()
+
+
+def _join_blocks(parts: list[LayerConductance]) -> LayerConductance:
+    """Passes over the same images, each with some of the blocks."""
+    first = parts[0]
+    if len(parts) == 1:
+        return first
+    errors = torch.stack([part.completeness_error for part in parts])
+    worst = torch.where(errors.isnan(), -torch.inf, errors).amax(dim=0)
+    # A spoilt block of an early pass is the earlier block: it wins over those of later passes.
+    spoilt = {i: name for part in reversed(parts) for i, name in part.spoilt.items()}
+    return replace(
+        first,
+        scores=torch.cat([part.scores for part in parts], dim=1),
+        names=tuple(name for part in parts for name in part.names),
+        completeness_error=torch.where(errors.isnan().all(dim=0), torch.nan, worst),
+        cuts=tuple(cut for part in parts for cut in part.cuts),
+        spoilt=spoilt,
+    )
+
+
+def _join_images(parts: list[LayerConductance]) -> LayerConductance:
+    """Passes over different images with the same blocks."""
+    starts = np.cumsum([0, *(len(part.scores) for part in parts)]).tolist()
+    joined = {
+        f.name: torch.cat([getattr(part, f.name) for part in parts])
+        for f in fields(LayerConductance)
+        if f.type is Tensor
+    }
+    spoilt = {
+        start + i: name
+        for start, part in zip(starts, parts, strict=False)
+        for i, name in part.spoilt.items()
+    }
+    return replace(parts[0], **joined, spoilt=spoilt)

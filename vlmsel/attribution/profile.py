@@ -1,0 +1,130 @@
+"""The way in: block scores of a loaded model, under settings, within a memory bound."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
+from itertools import chain
+from typing import Protocol
+
+import torch
+from torch import Tensor, nn
+
+from vlmsel.attribution.conductance import (
+    LayerConductance,
+    gradient,
+    gradient_x_activation,
+    layer_conductance,
+)
+from vlmsel.attribution.memory import Split, copies_held, measure, plan_split, run_split
+from vlmsel.attribution.numerics import check_depends_on_image, find_failures
+from vlmsel.attribution.objective import make_objective
+from vlmsel.attribution.path import baseline_images, quadrature
+from vlmsel.attribution.recorder import Blocks, Objective
+from vlmsel.errors import AttributionError
+from vlmsel.settings import AttributionSettings
+from vlmsel.zoo.blocks import functional_blocks
+
+
+class ImageModel(Protocol):
+    """What attribution needs of a loaded model; `vlmsel.zoo.LoadedModel` is one."""
+
+    @property
+    def visual(self) -> nn.Module:
+        """The visual encoder, in eval mode, its parameters frozen."""
+        ...
+
+    @property
+    def encode_image(self) -> Callable[[Tensor], Tensor]:
+        """(B, 3, H, W) -> (B, D), not normalised."""
+        ...
+
+
+def attribute(
+    model: ImageModel,
+    images: Tensor,
+    settings: AttributionSettings,
+    *,
+    max_memory_gb: float | None = None,
+    text: Tensor | None = None,
+) -> LayerConductance:
+    """Block scores of `images`, each from that image alone, whatever the split into passes.
+
+    Args:
+        model: encoder with its visual module.
+        images: (N, 3, H, W), preprocessed, N >= 1, on any device.
+        settings: what is computed.
+        max_memory_gb: bound (in 2^30 bytes) on the visual encoder's weights and all that is
+            computed with them; batches, then blocks, are split to keep it. None: all images in one
+            pass.
+        text: class name embeddings (C, D), for the objectives of text.
+
+    Returns:
+        Scores; images whose values mean nothing are named with the reason in `.failures`.
+
+    Raises:
+        AttributionError: the objective does not depend on the image, one image does not fit in
+            memory, or the settings do not fit the model.
+    """
+    if images.ndim != 4 or len(images) == 0:
+        raise AttributionError(
+            f"images have shape {tuple(images.shape)}: give at least one as (N, 3, H, W)"
+        )
+    blocks = functional_blocks(model.visual, settings.granularity)
+    objective = make_objective(
+        settings.objective, model.encode_image, text=text, precision=settings.precision
+    )
+    resident = list(chain(model.visual.parameters(), model.visual.buffers()))
+    if resident:
+        images = images.to(resident[0].device)
+    split = Split(len(images), (tuple(range(len(blocks))),))
+    if max_memory_gb is not None:
+        footprint = measure(objective, images[:1], blocks, resident)
+        split = plan_split(footprint, len(images), _copies(settings), max_memory_gb)
+    score = partial(SCORERS[settings.attribution], objective, settings)
+    found = run_split(score, images, blocks, split)
+    seen = torch.cat([found.objective, found.objective_at_baseline])
+    check_depends_on_image(objective, images[:1], seen)
+    failures = find_failures(found, precision=settings.precision)
+    unreadable = ~torch.isfinite(images.flatten(1)).all(dim=1)
+    for image in unreadable.nonzero().flatten().tolist():
+        failures[image] = "the preprocessed image has values that are not finite"
+    return replace(found, failures=failures)
+
+
+def _conductance(
+    objective: Objective, settings: AttributionSettings, images: Tensor, blocks: Blocks
+) -> LayerConductance:
+    return layer_conductance(
+        objective,
+        images,
+        blocks,
+        baseline=baseline_images(settings.baseline, images),
+        n_steps=settings.n_steps,
+        rule=settings.rule,
+        path=settings.path,
+    )
+
+
+def _gradient(
+    objective: Objective, _settings: AttributionSettings, images: Tensor, blocks: Blocks
+) -> LayerConductance:
+    return gradient(objective, images, blocks)
+
+
+def _gradient_x_activation(
+    objective: Objective, _settings: AttributionSettings, images: Tensor, blocks: Blocks
+) -> LayerConductance:
+    return gradient_x_activation(objective, images, blocks)
+
+
+SCORERS = {
+    "conductance": _conductance,
+    "gradient": _gradient,
+    "gradient_x_activation": _gradient_x_activation,
+}
+
+
+def _copies(settings: AttributionSettings) -> int:
+    if settings.attribution != "conductance":
+        return copies_held(None)
+    return copies_held(quadrature(settings.rule, settings.n_steps))

@@ -1,0 +1,194 @@
+"""One point of the path: the objective, every block's output and every block's gradient."""
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor, nn
+from torch.autograd.graph import Node
+
+from vlmsel.errors import AttributionError
+
+Objective = Callable[[Tensor], Tensor]
+Blocks = Sequence[tuple[str, nn.Module]]
+
+
+@dataclass(frozen=True)
+class Point:
+    """What one evaluation gives for a batch of B images.
+
+    Attributes:
+        objective: F, shape (B,), detached.
+        activations: per block its output, shape (B, ...), detached.
+        gradients: per block dF/dh of the same shape; empty where none were asked for.
+        cuts: per block whether every way from the images to F leads through it; None unless asked.
+    """
+
+    objective: Tensor
+    activations: list[Tensor]
+    gradients: list[Tensor]
+    cuts: tuple[bool, ...] | None = None
+
+
+@dataclass
+class BlockRecorder:
+    """Runs an objective and keeps what its blocks gave.
+
+    One forward pass records all block outputs by hooks, one backward pass gives the gradients of
+    all of them. The first block's output starts the graph, so what comes before is not recorded.
+    A block is copied only where the network later writes into its output in place; this is
+    noticed on the first evaluation.
+    """
+
+    objective: Objective
+    blocks: Blocks
+    _outputs: dict[str, Tensor] = field(default_factory=dict)
+    _versions: dict[str, int] = field(default_factory=dict)
+    _copied: set[str] = field(default_factory=set)
+
+    def __post_init__(self) -> None:
+        names = self.names
+        if not names:
+            raise AttributionError("no blocks to attribute to: name at least one module")
+        if len(set(names)) != len(names):
+            raise AttributionError("two blocks have the same name: name each block once")
+        training = [name for name, module in self.blocks if module.training]
+        if training:
+            raise AttributionError(
+                f"block {training[0]} is in training mode: call eval() on the model first"
+            )
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The blocks' names, in order."""
+        return tuple(name for name, _ in self.blocks)
+
+    def values(self, images: Tensor) -> Point:
+        """Objective and block outputs of `images` (B, ...), without any gradient."""
+        with torch.no_grad(), self._hooks(record=False):
+            value = self._evaluate(images)
+        if self._was_written():
+            return self.values(images)
+        return Point(value, self._take(images), [])
+
+    def gradients(self, images: Tensor, *, find_cuts: bool = False) -> Point:
+        """Objective, block outputs and dF/dh of `images` (B, ...).
+
+        Args:
+            images: input of the objective.
+            find_cuts: also record what comes before the first block and say which blocks cut.
+        """
+        images = images.detach().requires_grad_(find_cuts)
+        with torch.enable_grad(), self._hooks(record=not find_cuts):
+            value = self._evaluate(images)
+        if self._was_written():
+            return self.gradients(images, find_cuts=find_cuts)
+        if not value.requires_grad:
+            raise AttributionError(
+                "the objective does not depend on the blocks: it must be computed from their "
+                "outputs, with gradients"
+            )
+        outputs = [self._outputs[name] for name, _ in self.blocks]
+        cuts = _cuts(value, outputs, images) if find_cuts else None
+        gradients = torch.autograd.grad(value.sum(), outputs, materialize_grads=True)
+        return Point(value.detach(), self._take(images), list(gradients), cuts)
+
+    def first_spoilt(
+        self, point: Callable[[int], Tensor], n_points: int, rows: Sequence[int]
+    ) -> dict[int, str]:
+        """Which block first gives a value that is not finite, for the images numbered `rows`.
+
+        Runs every point of the path again, for these images only. Images whose block outputs are
+        all finite are left out.
+        """
+        found: dict[int, str] = {}
+        for k in range(n_points if rows else 0):
+            activations = self.values(point(k)[list(rows)]).activations
+            for name, output in zip(self.names, activations, strict=True):
+                bad = ~torch.isfinite(output.flatten(1)).all(dim=1)
+                for row in bad.nonzero().flatten().tolist():
+                    found.setdefault(rows[row], name)
+        return found
+
+    def _was_written(self) -> bool:
+        """Whether the network wrote into an output that was not copied; from now on it is."""
+        written = {n for n, out in self._outputs.items() if out._version != self._versions[n]}
+        self._copied |= written
+        return bool(written)
+
+    @contextmanager
+    def _hooks(self, *, record: bool) -> Iterator[None]:
+        self._outputs.clear()
+        self._versions.clear()
+        handles = [
+            module.register_forward_hook(self._hook(name, record=record))
+            for name, module in self.blocks
+        ]
+        try:
+            yield
+        finally:
+            for handle in handles:
+                handle.remove()
+
+    def _hook(self, name: str, *, record: bool) -> Callable[..., Tensor]:
+        def keep(_module: nn.Module, _inputs: object, output: object) -> Tensor:
+            if not isinstance(output, Tensor):
+                raise AttributionError(
+                    f"block {name} gives a {type(output).__name__}, not one tensor: "
+                    "choose blocks that give one tensor"
+                )
+            if name in self._outputs:
+                raise AttributionError(f"block {name} runs twice in one forward pass")
+            if record and not self._outputs:
+                output = output.detach().requires_grad_()
+            elif torch.is_grad_enabled() and not output.requires_grad:
+                output.requires_grad_()
+            self._outputs[name] = output
+            self._versions[name] = output._version
+            return output.clone() if name in self._copied else output
+
+        return keep
+
+    def _evaluate(self, images: Tensor) -> Tensor:
+        value = self.objective(images)
+        if value.shape != (len(images),):
+            raise AttributionError(
+                f"the objective gives shape {tuple(value.shape)} for {len(images)} images: "
+                "it must give one number per image"
+            )
+        missing = [name for name, _ in self.blocks if name not in self._outputs]
+        if missing:
+            raise AttributionError(f"block {missing[0]} did not run in the forward pass")
+        return value
+
+    def _take(self, images: Tensor) -> list[Tensor]:
+        """The recorded outputs, released, checked to have the images as first dimension."""
+        outputs = [self._outputs[name].detach() for name, _ in self.blocks]
+        for (name, _), output in zip(self.blocks, outputs, strict=True):
+            if output.ndim < 2 or len(output) != len(images):
+                raise AttributionError(
+                    f"block {name} gives shape {tuple(output.shape)} for {len(images)} images: "
+                    "the first dimension must be the images"
+                )
+        self._outputs.clear()
+        return outputs
+
+
+def _cuts(value: Tensor, outputs: Sequence[Tensor], images: Tensor) -> tuple[bool, ...]:
+    """Whether, with one block's output taken away, no way leads from F back to the images."""
+    return tuple(not _reaches(value.grad_fn, output.grad_fn, images) for output in outputs)
+
+
+def _reaches(start: Node | None, barrier: Node | None, leaf: Tensor) -> bool:
+    pending = [start]
+    seen: set[Node] = set()
+    while pending:
+        node = pending.pop()
+        if node is None or node is barrier or node in seen:
+            continue
+        seen.add(node)
+        if getattr(node, "variable", None) is leaf:
+            return True
+        pending.extend(parent for parent, _ in node.next_functions)
+    return False
