@@ -8,6 +8,7 @@ from pathlib import Path
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from vlmsel.errors import StoreError
+from vlmsel.redaction import redact
 from vlmsel.report.inputs import ReportInputs
 from vlmsel.report.sections import build_sections, full_ranking
 
@@ -21,6 +22,7 @@ def render_report(inputs: ReportInputs) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    environment.filters["redact"] = redact
     sections, absent = build_sections(inputs)
     ranking = full_ranking(inputs)
     return environment.get_template("template.html.j2").render(

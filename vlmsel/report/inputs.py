@@ -35,7 +35,7 @@ class ReportInputs:
     Attributes:
         title: heading of the page.
         created: when, ISO 8601; the time of writing when empty.
-        command: command line that made the report; credentials do not belong here.
+        command: command line that made the report; credentials in URIs are blotted out.
         target: name of the task that was ranked for; its curves are drawn first.
         selector: name of the selector behind `ranking`.
         verdict: one paragraph: what to use, and what can be trusted.
@@ -52,6 +52,7 @@ class ReportInputs:
         dcd: model, pretrained, source, target, dcd.
         leave_one_out: zoo's title to summary: selector, metric, mean, low, high, delta, delta_low,
             delta_high (delta against average-rank).
+        left_out: what leave-one-out could not use: kind, name, reason.
         sweep: eta, gamma, metric, value, and target where not averaged.
         failures: what could not be measured: model, pretrained, task, image_id or key, reason.
         studies: experiments to append.
@@ -75,6 +76,7 @@ class ReportInputs:
     profiles: pl.DataFrame | None = None
     dcd: pl.DataFrame | None = None
     leave_one_out: Mapping[str, pl.DataFrame] = field(default_factory=dict)
+    left_out: pl.DataFrame | None = None
     sweep: pl.DataFrame | None = None
     failures: pl.DataFrame | None = None
     studies: tuple[Study, ...] = ()

@@ -209,15 +209,15 @@ def _leave_one_out(inputs: ReportInputs) -> Section | str:
         "bootstrap interval below. Arrows: better or worse than average rank, the paired 95 % "
         "interval excluding zero."
     )
-    tables = tuple(
-        leave_one_out_table(frame, title, inputs.metric) for title, frame in zoos.items()
-    )
+    tables = [leave_one_out_table(frame, title, inputs.metric) for title, frame in zoos.items()]
+    if inputs.left_out is not None and not inputs.left_out.is_empty():
+        tables.append(plain_table(inputs.left_out, "Left out, and why"))
     return Section(
         "leave-one-out",
         "Is the ranking right? Leave one out",
         intro=intro,
         pictures=tuple(pictures),
-        tables=tables,
+        tables=tuple(tables),
     )
 
 
