@@ -1,0 +1,17 @@
+"""The embedded demo: tasks that are really labelled, and small models that are really trained.
+
+    drawing -> families -> bundle -> tars and tasks.yaml, for all that reads tasks
+                   |
+    recipes -> learn -> checkpoint, zeroshot -> models/, manifest.json, for all that reads a zoo
+
+`tasks` is the door for those who want pictures; `ZOO` and `MANIFEST` are the door for those who
+want models. `make_models` made what lies in `models/`; nothing is trained when the demo runs.
+"""
+
+from pathlib import Path
+
+ZOO = Path(__file__).parent / "zoo.yaml"
+"""Catalog of the embedded models."""
+
+MANIFEST = Path(__file__).parent / "manifest.json"
+"""How the embedded models were made: hashes, seeds and accuracies."""
