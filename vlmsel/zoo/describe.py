@@ -8,7 +8,7 @@ from torch import nn
 
 from vlmsel.zoo.blocks import functional_blocks
 from vlmsel.zoo.registry import Config, architecture_config, architectures
-from vlmsel.zoo.towers import as_pair, build_visual
+from vlmsel.zoo.towers import build_visual, input_size
 
 # First match wins; names of timm towers.
 TIMM_FAMILIES = (
@@ -57,7 +57,7 @@ def describe_model(model: str, granularity: str = "block") -> ModelDescription:
     parameters = sum(p.numel() for p in visual.parameters())
     return ModelDescription(
         model, family(architecture_config(model)), len(names), parameters,
-        as_pair(visual.image_size), names,
+        input_size(visual), names,
     )  # fmt: skip
 
 

@@ -4,12 +4,15 @@ import importlib
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import cast
 
 from PIL import Image
 from torch import Tensor, nn
 
 from vlmsel.errors import ModelError
 from vlmsel.zoo.catalog import ModelSpec
+
+Transform = Callable[[Image.Image], Tensor]
 
 
 @dataclass(frozen=True)
@@ -24,7 +27,7 @@ class Encoder:
     """
 
     module: nn.Module
-    transform: Callable[[Image.Image], Tensor]
+    transform: Transform
     image_size: int | tuple[int, int]
     block_pattern: str | None = None
 
@@ -69,8 +72,10 @@ def _from_timm(spec: ModelSpec, module: nn.Module) -> Encoder:
             "models say their preprocessing: return vlmsel.zoo.Encoder(module, transform, size)"
         )
         raise ModelError(msg)
-    from timm.data import create_transform, resolve_model_data_config
+    from timm.data.config import resolve_model_data_config
+    from timm.data.transforms_factory import create_transform
 
     data = resolve_model_data_config(module)
     _, height, width = data["input_size"]
-    return Encoder(module, create_transform(**data, is_training=False), (height, width))
+    transform = cast(Transform, create_transform(**data, is_training=False))
+    return Encoder(module, transform, (height, width))

@@ -3,26 +3,24 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, cast
 
 import torch
 from open_clip import create_model, download_pretrained
 from open_clip.factory import load_checkpoint
 from open_clip.transform import PreprocessCfg, image_transform_v2
-from PIL import Image
 from torch import Tensor, nn
 
 from vlmsel.errors import ModelError
 from vlmsel.zoo.catalog import ModelSpec
 from vlmsel.zoo.checkpoint import CHECKPOINT_ERRORS, check_position_grid, misfit, read_shapes
-from vlmsel.zoo.encoders import build_encoder
+from vlmsel.zoo.encoders import Transform, build_encoder
 from vlmsel.zoo.identity import ModelIdentity, configuration, identify
 from vlmsel.zoo.quiet import quiet_open_clip
 from vlmsel.zoo.registry import Config, tag_config
 from vlmsel.zoo.text import TextEncoder
-from vlmsel.zoo.towers import as_pair, build_visual
+from vlmsel.zoo.towers import as_pair, build_visual, input_size
 from vlmsel.zoo.weights import local_weights
-
-Transform = Callable[[Image.Image], Tensor]
 
 
 @dataclass(frozen=True)
@@ -85,7 +83,7 @@ def load_model(spec: ModelSpec, *, device: str = "cpu") -> LoadedModel:
         model, transform = _open_clip_model(spec)
         _frozen(model, where)
         visual, text = model.visual, TextEncoder(spec, model, where)
-        size = as_pair(visual.image_size)
+        size = input_size(visual)
     return LoadedModel(spec, identity, visual, size, ImageEncoder(visual), text, transform)
 
 
@@ -98,27 +96,30 @@ def load_untrained(
         ModelError: unknown architecture, with the nearest names.
     """
     visual = _frozen(build_visual(model, image_size=image_size), _device(device))
-    size = as_pair(visual.image_size)
-    transform = image_transform_v2(PreprocessCfg(size=size), is_train=False)
+    size = input_size(visual)
+    transform = _transform({"size": size})
     spec = ModelSpec(model=model, pretrained="untrained")
     return LoadedModel(spec, None, visual, size, ImageEncoder(visual), None, transform)
 
 
-def _open_clip_model(spec: ModelSpec) -> tuple[nn.Module, Transform]:
+def _open_clip_model(spec: ModelSpec) -> tuple[Any, Transform]:
     _, preprocess = configuration(spec)
     is_directory = spec.weights is not None and Path(spec.weights).is_dir()
     name = f"local-dir:{spec.weights}" if is_directory else spec.model
     with quiet_open_clip():
         path = _checkpoint(spec)
         try:
-            model = create_model(
+            model: Any = create_model(
                 name, load_weights=False, pretrained_text=False, pretrained_image=False
             )
         except (RuntimeError, ValueError, TypeError, KeyError, OSError, AssertionError) as error:
             raise ModelError(f"{spec.name}: cannot be built: {_first_line(error)}") from error
         _load_weights(spec, model, path)
-    cfg = PreprocessCfg(**{**preprocess, "size": model.visual.image_size})
-    return model, image_transform_v2(cfg, is_train=False)
+    return model, _transform({**preprocess, "size": input_size(model.visual)})
+
+
+def _transform(preprocess: Config) -> Transform:
+    return cast(Transform, image_transform_v2(PreprocessCfg(**preprocess), is_train=False))
 
 
 def _checkpoint(spec: ModelSpec) -> Path:
@@ -133,7 +134,7 @@ def _checkpoint(spec: ModelSpec) -> Path:
         raise ModelError(msg) from error
 
 
-def _load_weights(spec: ModelSpec, model: nn.Module, path: Path) -> None:
+def _load_weights(spec: ModelSpec, model: Any, path: Path) -> None:
     shapes = read_shapes(spec.name, path)
     check_position_grid(spec.name, path, shapes, model)
     try:

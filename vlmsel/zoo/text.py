@@ -3,10 +3,11 @@
 from collections.abc import Callable, Sequence
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import open_clip
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from vlmsel.errors import ModelError
 from vlmsel.zoo.catalog import ModelSpec
@@ -18,7 +19,7 @@ TEXT_BATCH = 256
 class TextEncoder:
     """Strings -> (N, D) L2-normalised embeddings on the model's device, without gradient."""
 
-    def __init__(self, spec: ModelSpec, model: nn.Module, device: torch.device) -> None:
+    def __init__(self, spec: ModelSpec, model: Any, device: torch.device) -> None:
         self._spec = spec
         self._model = model
         self._device = device
@@ -52,7 +53,7 @@ class TextEncoder:
         spec = self._spec
         local = spec.weights is not None and Path(spec.weights).is_dir()
         name = f"local-dir:{spec.weights}" if local else spec.model
-        options = {} if spec.bpe_path is None else {"bpe_path": spec.bpe_path}
+        options: dict[str, Any] = {} if spec.bpe_path is None else {"bpe_path": spec.bpe_path}
         try:
             with quiet_open_clip():
                 return open_clip.get_tokenizer(name, **options)

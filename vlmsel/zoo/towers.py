@@ -24,12 +24,17 @@ def build_visual(model: str, *, image_size: int | None = None) -> nn.Module:
     if image_size is not None:
         vision["image_size"] = image_size
     with quiet_open_clip():
-        visual = _build_vision_tower(
+        visual: Any = _build_vision_tower(
             config["embed_dim"], CLIPVisionCfg(**vision), bool(config.get("quick_gelu"))
         )
         if image_size is not None and hasattr(visual, "set_input_size"):
             visual.set_input_size(image_size)
     return visual
+
+
+def input_size(visual: nn.Module) -> tuple[int, int]:
+    """Height and width in pixels of the images that an open_clip tower takes."""
+    return as_pair(getattr(visual, "image_size"))  # noqa: B009 - an attribute that torch does not type
 
 
 def as_pair(size: Any) -> tuple[int, int]:

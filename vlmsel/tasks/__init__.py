@@ -1,0 +1,31 @@
+"""The tasks: which images and class names there are, and how to read them.
+
+    catalog (YAML -> TaskSpec) -> sources (which files) -> index (every image: id, sha256, label)
+                               -> shards (plan, read bytes) -> decode (bytes -> RGB image)
+
+`tars` and `parquets` read the packed formats, `prompts` gives class names and templates, `labels`
+labels from folder names, `index_cache` remembers what was read. Nothing here needs torch.
+"""
+
+from vlmsel.tasks.catalog import TaskCatalog, TaskSpec, folder_task, load_tasks
+from vlmsel.tasks.decode import decode_image
+from vlmsel.tasks.index import BadSource, ImageRef, TaskIndex, index_task
+from vlmsel.tasks.prompts import ClassPrompts, class_prompts
+from vlmsel.tasks.shards import Shard, plan_shards, read_shard
+
+__all__ = [
+    "BadSource",
+    "ClassPrompts",
+    "ImageRef",
+    "Shard",
+    "TaskCatalog",
+    "TaskIndex",
+    "TaskSpec",
+    "class_prompts",
+    "decode_image",
+    "folder_task",
+    "index_task",
+    "load_tasks",
+    "plan_shards",
+    "read_shard",
+]

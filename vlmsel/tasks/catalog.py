@@ -1,0 +1,106 @@
+"""What a task is: images, and for a source task the class names and prompts to test it with."""
+
+from collections import Counter
+from pathlib import Path
+from typing import Self
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+
+from vlmsel.catalogs import nearest, one_line, read_entries
+from vlmsel.errors import CatalogError, TaskError
+
+
+class TaskSpec(BaseModel):
+    """One task. A target needs images only.
+
+    Attributes:
+        name: unique within a catalog.
+        images: folder, tar shards or Parquet files (with * or {000..009}); local, s3:// or gs://.
+        classnames: what label i means.
+        templates: prompts, each with one {} (or {c}) for the class name.
+        prompts: `clip-benchmark:NAME`, class names and templates from clip-benchmark; the two
+            fields above win over it.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str = Field(min_length=1, pattern=r"^\S(.*\S)?$")
+    images: str = Field(min_length=1)
+    classnames: tuple[str, ...] | None = Field(default=None, min_length=1)
+    templates: tuple[str, ...] | None = Field(default=None, min_length=1)
+    prompts: str | None = Field(default=None, pattern=r"^clip-benchmark:.+$")
+
+    @field_validator("templates")
+    @classmethod
+    def _one_gap_each(cls, templates: tuple[str, ...] | None) -> tuple[str, ...] | None:
+        for template in templates or ():
+            if template.count("{}") + template.count("{c}") != 1:
+                raise ValueError(f"'{template}' must hold {{}} once, where the class name goes")
+        return templates
+
+    @model_validator(mode="after")
+    def _nothing_unused(self) -> Self:
+        if self.prompts is not None and self.classnames is not None and self.templates is not None:
+            raise ValueError("`prompts` is not used where both `classnames` and `templates` are")
+        if self.templates is not None and self.classnames is None and self.prompts is None:
+            raise ValueError("`templates` need `classnames` (or `prompts`)")
+        return self
+
+    def anchored(self, folder: Path) -> Self:
+        """The same spec with a relative local path made absolute against `folder`."""
+        if "://" in self.images:
+            return self
+        path = (folder / Path(self.images).expanduser()).absolute()
+        return self.model_copy(update={"images": str(path)})
+
+
+class TaskCatalog(BaseModel):
+    """At least one task; no two of one name."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    tasks: tuple[TaskSpec, ...] = Field(min_length=1)
+
+    @model_validator(mode="after")
+    def _names_differ(self) -> Self:
+        twice = [name for name, n in Counter(t.name for t in self.tasks).items() if n > 1]
+        if twice:
+            raise ValueError(f"two tasks of one name: {', '.join(twice)}; remove one")
+        return self
+
+    def find(self, name: str) -> TaskSpec:
+        """The task of that name.
+
+        Raises:
+            TaskError: no such task, with the nearest names.
+        """
+        for task in self.tasks:
+            if task.name == name:
+                return task
+        names = [task.name for task in self.tasks]
+        hint = nearest(name, names) or f"; its tasks: {', '.join(names)}"
+        raise TaskError(f"task '{name}' is not in this catalog{hint}")
+
+
+def load_tasks(source: str | Path) -> TaskCatalog:
+    """Read a task catalog from a YAML file.
+
+    Raises:
+        CatalogError: no such file, or it says something impossible; names file, entry and key.
+    """
+    path = Path(source)
+    entries = read_entries(path, "tasks", TaskSpec, "name")
+    folder = path.parent.resolve()
+    try:
+        return TaskCatalog(tasks=tuple(task.anchored(folder) for task in entries))
+    except ValidationError as error:
+        raise CatalogError(f"{path}: {one_line(error, TaskCatalog)}") from None
+
+
+def folder_task(folder: str | Path, name: str | None = None) -> TaskSpec:
+    """An unlabelled target: the images under `folder`, named after it unless `name` is given."""
+    if "://" in str(folder):
+        own_name = str(folder).partition("?")[0].rstrip("/").rpartition("/")[2]
+        return TaskSpec(name=name or own_name, images=str(folder))
+    path = Path(folder).expanduser().absolute()
+    return TaskSpec(name=name or path.name or "target", images=str(path))

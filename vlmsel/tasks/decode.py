@@ -1,0 +1,99 @@
+"""Bytes to one RGB image, within limits, or a clear reason why not.
+
+What is done with the unusual: the first frame of several; EXIF rotation applied; transparency laid
+on white (as img2dataset does, so as models of LAION saw it); 16 bits scaled to 8; CMYK, palette and
+grey converted by Pillow. Floating-point pixels are refused: their range is unknown.
+"""
+
+import struct
+import warnings
+from functools import cache
+from io import BytesIO
+
+import numpy as np
+from PIL import Image, ImageOps
+
+from vlmsel.errors import ImageError
+
+MAX_IMAGE_BYTES = 64 * 2**20
+MAX_IMAGE_PIXELS = 64_000_000
+# Raster formats only: Pillow would hand EPS to Ghostscript. (JPEG includes MPO.)
+FORMATS = ("AVIF", "BMP", "GIF", "JPEG", "JPEG2000", "PNG", "PPM", "TIFF", "WEBP")
+DECODE_ERRORS = (
+    OSError, SyntaxError, ValueError, TypeError, KeyError, IndexError, EOFError, OverflowError,
+    MemoryError, RuntimeError, struct.error, Image.DecompressionBombError,
+)  # fmt: skip
+MAX_8_BIT, MAX_16_BIT = 255, 65535
+
+
+def decode_image(
+    data: bytes, *, max_bytes: int = MAX_IMAGE_BYTES, max_pixels: int = MAX_IMAGE_PIXELS
+) -> Image.Image:
+    """Decode an image file to RGB.
+
+    Args:
+        data: contents of the file.
+        max_bytes: largest file.
+        max_pixels: largest width times height; read from the header, before anything is decoded.
+
+    Raises:
+        ImageError: empty, over a limit, no image, or corrupt.
+    """
+    if not data:
+        raise ImageError("the file is empty")
+    if len(data) > max_bytes:
+        raise ImageError(f"the file has {len(data)} bytes, more than {max_bytes} allowed")
+    with warnings.catch_warnings():
+        # Pillow warns of odd metadata and of sizes near its own bound; `max_pixels` is ours.
+        warnings.simplefilter("ignore")
+        image = _open(data)
+        width, height = image.size
+        if width * height > max_pixels:
+            msg = f"the image has {width}x{height} pixels, more than {max_pixels} allowed"
+            raise ImageError(msg)
+        try:
+            image.load()
+            return _as_rgb(ImageOps.exif_transpose(image))
+        except DECODE_ERRORS as error:
+            raise ImageError(f"corrupt or truncated {image.format}: {_reason(error)}") from None
+
+
+def _open(data: bytes) -> Image.Image:
+    try:
+        return Image.open(BytesIO(data), formats=_formats())
+    except Image.UnidentifiedImageError:
+        raise ImageError("not an image of a known format") from None
+    except DECODE_ERRORS as error:
+        raise ImageError(f"corrupt image header: {_reason(error)}") from None
+
+
+@cache
+def _formats() -> list[str]:
+    # A Pillow built without one of them (AVIF) would raise for every image.
+    Image.init()
+    return [name for name in FORMATS if name in Image.OPEN]
+
+
+def _as_rgb(image: Image.Image) -> Image.Image:
+    if image.mode == "F":
+        raise ValueError("floating-point pixels of unknown range; save it with 8 bits a channel")
+    if image.mode.startswith("I"):
+        return _from_integers(image).convert("RGB")
+    if image.mode in ("RGBA", "LA", "PA", "La", "RGBa") or "transparency" in image.info:
+        image = image.convert("RGBA")
+        white = Image.new("RGBA", image.size, (255, 255, 255, 255))
+        return Image.alpha_composite(white, image).convert("RGB")
+    return image.convert("RGB")
+
+
+def _from_integers(image: Image.Image) -> Image.Image:
+    pixels = np.asarray(image)
+    # Mode I;16 says 16 bits; plain I (32 bits) holds what the file held, 8 bits or 16.
+    wide = image.mode != "I" or pixels.max(initial=0) > MAX_8_BIT
+    if pixels.max(initial=0) > MAX_16_BIT or pixels.min(initial=0) < 0:
+        raise ValueError("integer pixels beyond 16 bits; save it with 8 bits a channel")
+    return Image.fromarray((pixels >> 8 if wide else pixels).astype(np.uint8))
+
+
+def _reason(error: BaseException) -> str:
+    return (str(error).splitlines() or [type(error).__name__])[0]

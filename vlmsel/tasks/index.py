@@ -1,0 +1,134 @@
+"""Every image of a task: its id, its content's checksum, its label. Reads a file once."""
+
+import hashlib
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from vlmsel.cache import cache_dir
+from vlmsel.errors import TaskError
+from vlmsel.tasks.catalog import TaskSpec
+from vlmsel.tasks.found import FoundImage
+from vlmsel.tasks.index_cache import Scans, load_scans, save_scans
+from vlmsel.tasks.labels import check_labels, folder_labels
+from vlmsel.tasks.parquets import scan_parquet
+from vlmsel.tasks.prompts import class_prompts, has_classnames
+from vlmsel.tasks.sources import SourceFile, Sources, find_sources, kind_of, open_source
+from vlmsel.tasks.tars import scan_tar
+
+CHUNK_BYTES = 1 << 20
+
+
+@dataclass(frozen=True)
+class ImageRef:
+    """Where one image is and what it is; small and picklable.
+
+    Attributes:
+        image_id: unique within the task: path in the folder, tar key, or row number (after the
+            file's name where the task's images are given by a pattern).
+        sha256: of the image's bytes.
+        source: file that holds it, as `open_source` takes it.
+        member: tar member or row number; None where the file is the image.
+        label: index into the class names, if known.
+    """
+
+    image_id: str
+    sha256: str
+    source: str
+    member: str | None
+    label: int | None
+
+
+@dataclass(frozen=True)
+class BadSource:
+    """A source file that could not be read, and why."""
+
+    source: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class TaskIndex:
+    """All images of a task, by id; `bad` is empty unless it was asked for (`strict=False`)."""
+
+    task: str
+    images: tuple[ImageRef, ...]
+    bad: tuple[BadSource, ...] = ()
+
+
+def index_task(spec: TaskSpec, *, cache: Path | None = None, strict: bool = True) -> TaskIndex:
+    """List a task's images; quick where no file changed since the last time.
+
+    Args:
+        spec: the task.
+        cache: folder for what was read, by default in the user's cache.
+        strict: a source file that cannot be read is an error; else it is listed in `bad` and the
+            others are used, as long as there is one.
+
+    Raises:
+        TaskError: no images (missing, empty, none), an unreadable source file, impossible labels.
+    """
+    sources = find_sources(spec.images)
+    note = (cache or cache_dir() / "tasks") / f"{_sha256_text(spec.images)}.parquet"
+    scans, bad = _scan_all(sources, load_scans(note), note)
+    if bad and (strict or not scans):
+        more = f" (and {len(bad) - 1} more files)" if len(bad) > 1 else ""
+        raise TaskError(f"task '{spec.name}': {bad[0].reason}{more}")
+    images = tuple(sorted(_refs(spec, sources, scans), key=lambda ref: ref.image_id))
+    if not images:
+        raise TaskError(f"task '{spec.name}': no image in {spec.images.partition('?')[0]}")
+    return TaskIndex(spec.name, images, tuple(bad))
+
+
+def _scan_all(sources: Sources, known: Scans, note: Path) -> tuple[Scans, list[BadSource]]:
+    scans: Scans = {}
+    bad: list[BadSource] = []
+    for source in sources.files:
+        try:
+            scans[source] = known[source] if source in known else tuple(_scan(source))
+        except TaskError as error:
+            bad.append(BadSource(source.uri, str(error)))
+    if scans.keys() != known.keys():
+        save_scans(note, scans)
+    return scans, bad
+
+
+def _scan(source: SourceFile) -> Iterable[FoundImage]:
+    kind = kind_of(source.uri)
+    if kind == "tar":
+        return scan_tar(source.uri)
+    if kind == "parquet":
+        return scan_parquet(source.uri)
+    digest = hashlib.sha256()
+    with open_source(source.uri) as file:
+        while chunk := file.read(CHUNK_BYTES):
+            digest.update(chunk)
+    return [FoundImage("", None, digest.hexdigest(), None)]
+
+
+def _refs(spec: TaskSpec, sources: Sources, scans: Scans) -> list[ImageRef]:
+    pairs = [(source, found) for source, images in scans.items() for found in images]
+    ids = [_image_id(sources, source, found) for source, found in pairs]
+    if len(set(ids)) < len(ids):
+        raise TaskError(f"task '{spec.name}': two of its files have one name; rename one")
+    labels = [found.label for _, found in pairs]
+    if has_classnames(spec):
+        classnames = class_prompts(spec).classnames
+        if sources.kind == "folder":
+            labels = folder_labels(spec.name, ids, classnames)
+        check_labels(spec.name, labels, classnames)
+    return [
+        ImageRef(image_id, found.sha256, source.uri, found.member, label)
+        for image_id, (source, found), label in zip(ids, pairs, labels, strict=True)
+    ]
+
+
+def _image_id(sources: Sources, source: SourceFile, found: FoundImage) -> str:
+    if sources.kind == "folder":
+        return source.name
+    # By the pattern and not by the number of files, so that a new shard renames no image.
+    return f"{source.name}/{found.key}" if sources.pattern else found.key
+
+
+def _sha256_text(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()

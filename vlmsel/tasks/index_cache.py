@@ -1,0 +1,61 @@
+"""What was read of a task's source files, remembered by (file, size, mtime) in one Parquet file."""
+
+import io
+from collections.abc import Mapping
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from vlmsel.cache import write_atomically
+from vlmsel.tasks.found import FoundImage
+from vlmsel.tasks.sources import SourceFile
+
+Scans = dict[SourceFile, tuple[FoundImage, ...]]
+NOTHING = FoundImage("", None, "", None)
+SCHEMA = pa.schema(
+    [
+        ("uri", pa.string()),
+        ("name", pa.string()),
+        ("size", pa.int64()),
+        ("mtime_ns", pa.int64()),
+        ("key", pa.string()),
+        ("member", pa.string()),
+        ("sha256", pa.string()),
+        ("label", pa.int64()),
+    ]
+)
+
+
+def load_scans(path: Path) -> Scans:
+    """The remembered scans; none where the file is missing, foreign or damaged."""
+    try:
+        table = pq.read_table(path, schema=SCHEMA)
+    except (OSError, pa.ArrowException):
+        return {}
+    found: dict[SourceFile, list[FoundImage]] = {}
+    for uri, name, size, mtime_ns, *image in zip(
+        *(c.to_pylist() for c in table.columns), strict=True
+    ):
+        images = found.setdefault(SourceFile(uri, name, size, mtime_ns), [])
+        if image != [NOTHING.key, NOTHING.member, NOTHING.sha256, NOTHING.label]:
+            images.append(FoundImage(*image))
+    return {source: tuple(images) for source, images in found.items()}
+
+
+def save_scans(path: Path, scans: Mapping[SourceFile, tuple[FoundImage, ...]]) -> None:
+    """Replace the remembered scans; a cache that cannot be written costs time only."""
+    rows = [
+        (s.uri, s.name, s.size, s.mtime_ns, i.key, i.member, i.sha256, i.label)
+        for s, images in scans.items()
+        # A file without an image is remembered too, by one row without a checksum.
+        for i in images or (NOTHING,)
+    ]
+    columns = list(zip(*rows, strict=True)) if rows else [[] for _ in SCHEMA]
+    arrays = [pa.array(c, f.type) for c, f in zip(columns, SCHEMA, strict=True)]
+    buffer = io.BytesIO()
+    pq.write_table(pa.table(arrays, schema=SCHEMA), buffer)
+    try:
+        write_atomically(path, buffer.getvalue())
+    except OSError:
+        return

@@ -1,0 +1,48 @@
+"""Labels that folder names give: `<folder>/<class name>/x.png`."""
+
+from collections.abc import Sequence
+
+from vlmsel.catalogs import nearest
+from vlmsel.errors import TaskError
+
+
+def folder_labels(task: str, names: Sequence[str], classnames: Sequence[str]) -> list[int | None]:
+    """The label of each image by the first part of its path, if that is how the folder is laid out.
+
+    Names agree up to case and underscores. Where no folder is a class, the images have no labels.
+
+    Raises:
+        TaskError: some folders are classes and one is not (nearest class), or two classes are
+            alike.
+    """
+    label_of: dict[str, int] = {}
+    for label, classname in enumerate(classnames):
+        label_of.setdefault(_plain(classname), label)
+    folders = {name: name.partition("/")[0] if "/" in name else None for name in names}
+    known = {f: label_of.get(_plain(f)) for f in folders.values() if f is not None}
+    if all(label is None for label in known.values()):
+        return [None] * len(names)
+    if len(label_of) < len(classnames):
+        raise TaskError(f"task '{task}': two class names are alike, so folders cannot be labels")
+    for name, folder in folders.items():
+        if folder is None or known[folder] is None:
+            hint = nearest(folder or "", classnames, n=1)
+            msg = f"task '{task}': {name} is in no folder named after a class{hint}"
+            raise TaskError(msg)
+    return [known[folder] if folder else None for folder in folders.values()]
+
+
+def check_labels(task: str, labels: Sequence[int | None], classnames: Sequence[str]) -> None:
+    """Refuse a label that no class name belongs to.
+
+    Raises:
+        TaskError: names the label and the range.
+    """
+    for label in labels:
+        if label is not None and not 0 <= label < len(classnames):
+            last = len(classnames) - 1
+            raise TaskError(f"task '{task}': label {label} has no class name (0 to {last})")
+
+
+def _plain(name: str) -> str:
+    return name.replace("_", " ").casefold()

@@ -1,0 +1,115 @@
+"""Which images are measured, in what portions, and their bytes.
+
+The images are those with the smallest sha256 of their id: a choice that depends on no order and
+that a new image changes by one at most. Shards are cut by that sha256 too: a new image changes the
+shard it falls into, not all that follow, so a refresh measures little anew.
+"""
+
+import hashlib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from vlmsel.errors import TaskError
+from vlmsel.tasks.decode import MAX_IMAGE_BYTES
+from vlmsel.tasks.index import ImageRef, TaskIndex
+from vlmsel.tasks.parquets import read_parquet
+from vlmsel.tasks.sources import Kind, kind_of, open_source, reason
+from vlmsel.tasks.tars import read_tar
+
+Reader = Callable[[str, set[str]], Iterator[tuple[str, bytes | TaskError]]]
+READERS: dict[Kind, Reader] = {"tar": read_tar, "parquet": read_parquet}
+
+
+@dataclass(frozen=True)
+class Shard:
+    """A portion of a task's images, the unit of work; `number` (from 0) identifies nothing."""
+
+    task: str
+    number: int
+    images: tuple[ImageRef, ...]
+
+
+def plan_shards(
+    index: TaskIndex, *, n_images: int | None, shard_images: int = 32
+) -> tuple[Shard, ...]:
+    """Choose images and portion them out. Pure.
+
+    Args:
+        index: the task's images.
+        n_images: how many to take, None for all; fewer where the task has fewer.
+        shard_images: the most images of one shard; up to that many are one shard.
+
+    Raises:
+        TaskError: a number below one.
+    """
+    for name, value in (("n_images", n_images), ("shard_images", shard_images)):
+        if value is not None and value < 1:
+            raise TaskError(f"{name} must be at least 1, not {value}")
+    ranked = sorted((_rank(ref), ref) for ref in index.images)[:n_images]
+    shards: list[Shard] = []
+    part: list[ImageRef] = []
+    for rank, ref in ranked:
+        if part and len(ranked) > shard_images and _cut_before(rank, len(part), shard_images):
+            shards.append(Shard(index.task, len(shards), tuple(part)))
+            part = []
+        part.append(ref)
+    return (*shards, Shard(index.task, len(shards), tuple(part))) if part else ()
+
+
+def read_shard(shard: Shard) -> Iterator[tuple[ImageRef, bytes | TaskError]]:
+    """Every image of the shard once: its bytes or why not; one pass over each source file."""
+    by_source: dict[str, list[ImageRef]] = {}
+    for ref in shard.images:
+        by_source.setdefault(ref.source, []).append(ref)
+    for source, refs in by_source.items():
+        reader = READERS.get(kind_of(source))
+        if reader is None:
+            yield from ((ref, _checked(ref, _read_file(source))) for ref in refs)
+        else:
+            yield from _read_packed(reader, source, refs)
+
+
+def _read_packed(
+    reader: Reader, source: str, refs: list[ImageRef]
+) -> Iterator[tuple[ImageRef, bytes | TaskError]]:
+    pending = {ref.member or "": ref for ref in refs}
+    why = "it is no longer in its source file"
+    try:
+        for member, data in reader(source, set(pending)):
+            ref = pending.pop(member)
+            yield ref, _checked(ref, data)
+    except TaskError as error:
+        why = str(error)
+    for ref in pending.values():
+        yield ref, TaskError(f"{ref.image_id}: {why}")
+
+
+def _read_file(source: str) -> bytes | TaskError:
+    try:
+        with open_source(source) as file:
+            data = file.read(MAX_IMAGE_BYTES + 1)
+    except TaskError as error:
+        return error
+    except OSError as error:
+        return TaskError(reason(error))
+    if len(data) > MAX_IMAGE_BYTES:
+        return TaskError(f"more than {MAX_IMAGE_BYTES} bytes")
+    return data
+
+
+def _checked(ref: ImageRef, data: bytes | TaskError) -> bytes | TaskError:
+    if isinstance(data, TaskError):
+        return TaskError(f"{ref.image_id}: {data}")
+    if hashlib.sha256(data).hexdigest() != ref.sha256:
+        return TaskError(f"{ref.image_id}: changed since it was indexed; run again")
+    return data
+
+
+def _rank(ref: ImageRef) -> str:
+    return hashlib.sha256(ref.image_id.encode()).hexdigest()
+
+
+def _cut_before(rank: str, length: int, shard_images: int) -> bool:
+    """Cut before about every (n/4)th rank, never under n/2 images, always at n."""
+    divisor = max(1, shard_images // 4)
+    return length >= shard_images or (length >= shard_images / 2 and int(rank, 16) % divisor == 0)
