@@ -3,8 +3,9 @@
     python bench/divergence.py                 # 1,000 models x 200 tasks x 32 blocks
     python bench/divergence.py --models 100
 
-numpy is `np.einsum` over one model at a time, since all at once would need 10 GB; both start from task profiles. Peak memory is that of
-a process of its own which builds the profiles and calls `dcd_matrix` once.
+numpy is `np.einsum` over one model at a time, since all at once would need 10 GB; both start from
+task profiles. Peak memory is that of a process of its own which builds the profiles and calls
+`dcd_matrix` once.
 """
 
 import argparse
@@ -90,7 +91,8 @@ def main() -> None:
     difference = np.abs(reference[tuple(codes)] - pairs["dcd"].to_numpy()).max()
     ratio = min(polars_s) / min(numpy_s)
     sys.stdout.write(
-        f"{args.models} models x {args.tasks} tasks x {args.blocks} blocks: {pairs.height:,} pairs\n"
+        f"{args.models} models x {args.tasks} tasks x {args.blocks} blocks: "
+        f"{pairs.height:,} pairs\n"
         f"numpy einsum {min(numpy_s):.2f} s, dcd_matrix {min(polars_s):.2f} s, ratio {ratio:.2f}\n"
         f"largest difference {difference:.1e}, peak memory {memory_mb:,.0f} MB\n"
     )

@@ -27,15 +27,16 @@ def block_importance(
 ) -> pl.DataFrame:
     """Weigh the blocks of every profile by its own shape.
 
-    alpha = softmax(eta * t / max(||t||_2, eps)), which maximises <alpha, t^> + H(alpha) / eta (METHOD.md, step 4).
-    eta = 0 weighs all blocks alike.
+    alpha = softmax(eta * t / max(||t||_2, eps)), which maximises <alpha, t^> + H(alpha) / eta
+    (METHOD.md, step 4). eta = 0 weighs all blocks alike.
 
     Args:
         profiles: long rows or task profiles, see `task_profiles`.
         eta: sharpness of the importance.
         eps: floor of the norm and of the denominators of DCD.
-        eps_mode: `absolute` takes eps as it is (the published form); `relative` takes eps * mean(|t|) of each target
-            profile, so that a profile of order 1e-7 is treated like its own multiple of order 1.
+        eps_mode: `absolute` takes eps as it is (the published form); `relative` takes eps *
+            mean(|t|) of each target profile, so that a profile of order 1e-7 is treated like its
+            own multiple of order 1.
 
     Returns:
         model, pretrained, task, importance (List[Float64], sums to 1).
@@ -47,7 +48,7 @@ def block_importance(
     return task_profiles(profiles).select(*CELL, importance=_importance(eta, eps, eps_mode))
 
 
-def dcd_matrix(  # noqa: PLR0913 - the three numbers of the formula, and what to compute of it
+def dcd_matrix(
     profiles: pl.DataFrame | pl.LazyFrame,
     *,
     eta: float = 2.0,
@@ -58,8 +59,9 @@ def dcd_matrix(  # noqa: PLR0913 - the three numbers of the formula, and what to
 ) -> pl.DataFrame:
     """Compute DCD for every model and every ordered pair of its tasks.
 
-    DCD(S -> T) = sum_l alpha_l * |t_l - s_l| / (|t_l| + eps), with t the target and s the source profile, neither
-    normalised, and alpha the importance of the target's blocks (METHOD.md, step 5).
+    DCD(S -> T) = sum_l alpha_l * |t_l - s_l| / (|t_l| + eps), with t the target and s the source
+    profile, neither normalised, and alpha the importance of the target's blocks (METHOD.md, step
+    5).
 
     Args:
         profiles: long rows or task profiles, see `task_profiles`.
@@ -67,15 +69,16 @@ def dcd_matrix(  # noqa: PLR0913 - the three numbers of the formula, and what to
         eps: see `block_importance`.
         eps_mode: see `block_importance`.
         targets: tasks to take as targets; all of them when None.
-        compact: names as `pl.Enum` and rows unsorted: a fifth of the memory for large zoos. Polars joins an Enum to a
-            String only after a cast.
+        compact: names as `pl.Enum` and rows unsorted: a fifth of the memory for large zoos. Polars
+            joins an Enum to a String only after a cast.
 
     Returns:
-        model, pretrained, source, target, dcd for every pair source != target that the model has profiles of; sorted
-        by model, pretrained, target, source unless compact.
+        model, pretrained, source, target, dcd for every pair source != target that the model has
+        profiles of; sorted by model, pretrained, target, source unless compact.
 
     Raises:
-        SelectionError: an option is out of range, `task_profiles` refuses the profiles, or a target is unknown.
+        SelectionError: an option is out of range, `task_profiles` refuses the profiles, or a target
+            is unknown.
     """
     _check_options(eta, eps, eps_mode)
     table = task_profiles(profiles)
@@ -86,8 +89,13 @@ def dcd_matrix(  # noqa: PLR0913 - the three numbers of the formula, and what to
         raise SelectionError(f"no model has a profile of {', '.join(unknown)}; measure it first")
     tasks = [*wanted, *(task for task in known if task not in wanted)]
     names = {name: pl.Enum(table[name].unique().sort()) for name in CELL}
-    weighted = _weighted(table, eta, eps, eps_mode).cast(names)
-    parts = list(_batches(weighted, pl.Series("task", tasks, dtype=names["task"]), len(wanted)))
+    cells = _weighted(table, eta, eps, eps_mode)
+    weighted = cells.with_columns(pl.col(name).cast(dtype) for name, dtype in names.items())
+    parts = list(
+        _batches(
+            weighted, pl.Series("task", tasks, dtype=names["task"]), len(wanted), _width(table)
+        )
+    )
     empty = pl.DataFrame(
         schema={**names, "source": names["task"], "target": names["task"], "dcd": pl.Float64}
     )
@@ -99,7 +107,7 @@ def dcd_matrix(  # noqa: PLR0913 - the three numbers of the formula, and what to
 
 
 def _importance(eta: float, eps: float, eps_mode: EpsMode) -> pl.Expr:
-    """alpha of every profile, as a list of its length."""
+    """Alpha of every profile, as a list of its length."""
     x = pl.element()
     hat = eta * x / pl.max_horizontal((x**2).sum().sqrt(), _floor(x, eps, eps_mode))
     raised = (hat - hat.max()).exp()
@@ -112,26 +120,33 @@ def _floor(x: pl.Expr, eps: float, eps_mode: EpsMode) -> pl.Expr:
 
 
 def _weighted(table: pl.DataFrame, eta: float, eps: float, eps_mode: EpsMode) -> pl.DataFrame:
-    """Add w = alpha / (|t| + eps); both as arrays, shorter profiles filled with zeros, which add nothing to DCD."""
+    """Lay out t and w = alpha / (|t| + eps) as arrays; zeros behind short ones add nothing to DCD."""
     x = pl.element()
-    width = table["profile"].list.len().max() or 0
+    width = _width(table)
     scale = pl.col("profile").list.eval(x.abs() + _floor(x, eps, eps_mode))
     lists = table.select(*CELL, t="profile", w=_importance(eta, eps, eps_mode) / scale)
-    pad = pl.lit([0.0] * width, dtype=pl.List(pl.Float64))
+    pad = pl.lit(pl.Series([[0.0] * width], dtype=pl.List(pl.Float64)))
     return lists.with_columns(
         pl.col(name).list.concat(pad).list.head(width).list.to_array(width) for name in ("t", "w")
     )
 
 
-def _batches(table: pl.DataFrame, tasks: pl.Series, n_targets: int) -> Iterator[pl.DataFrame]:
+def _width(table: pl.DataFrame) -> int:
+    """Blocks of the longest profile."""
+    return int(table.select(pl.col("profile").list.len().max()).item() or 0)
+
+
+def _batches(
+    table: pl.DataFrame, tasks: pl.Series, n_targets: int, width: int
+) -> Iterator[pl.DataFrame]:
     """Yield the pairs of some models at a time: all sources of the first `n_targets` tasks.
 
-    Rows lie task by task and, inside a task, model by model. Twice one under the other, the sources of all targets
-    at a cyclic distance of d tasks are one slice, so that every distance is one expression over whole columns.
+    Rows lie task by task and, inside a task, model by model. Twice one under the other, the sources
+    of all targets at a cyclic distance of d tasks are one slice, so that every distance is one
+    expression over whole columns.
     """
     models = table.select(MODEL).unique().sort(MODEL)
-    width = table["t"].dtype.shape[0] if table.height else 1
-    size = max(1, BATCH_ELEMENTS // (max(1, n_targets) * width))
+    size = max(1, BATCH_ELEMENTS // max(1, n_targets * width))
     for batch in models.iter_slices(size):
         grid = tasks.to_frame().join(batch, how="cross", maintain_order="left_right")
         cells = grid.join(table, on=CELL, how="left", maintain_order="left")

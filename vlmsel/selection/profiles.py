@@ -11,26 +11,24 @@ CELL = [*MODEL, "task"]
 def task_profiles(profiles: pl.DataFrame | pl.LazyFrame) -> pl.DataFrame:
     """Average per-image block scores into one profile per model and task.
 
-    g_M(T) = mean over the images x of T of C(x), a vector with one entry per block (METHOD.md, step 3). Every image
-    counts once; rows without a conductance (failed images) are left out.
+    g_M(T) = mean over the images x of T of C(x), a vector with one entry per block (METHOD.md, step
+    3). Every image counts once; rows without a conductance (failed images) are left out.
 
     Args:
-        profiles: long rows with model, pretrained, task, block, block_name, conductance and, where there is more than
-            one image, image_id. A frame that has the column `profile` already is checked and returned.
+        profiles: long rows with model, pretrained, task, block, block_name, conductance and, where
+            there is more than one image, image_id. A frame that has the column `profile` already is
+            checked and returned.
 
     Returns:
         model, pretrained, task, profile (List[Float64], by block order), sorted by the first three.
 
     Raises:
-        SelectionError: columns are missing, a score is not finite, an image lacks a block, or a model's blocks differ
-            between its tasks.
+        SelectionError: columns are missing, a score is not finite, an image lacks a block, or a
+            model's blocks differ between its tasks.
     """
     frame = profiles.lazy()
     names = frame.collect_schema().names()
-    if "profile" in names:
-        table = _ready(frame, names)
-    else:
-        table = _averaged(frame, names)
+    table = _ready(frame, names) if "profile" in names else _averaged(frame, names)
     _check_values(table)
     return table.sort(CELL)
 
@@ -111,7 +109,8 @@ def _check_values(table: pl.DataFrame) -> None:
     )
     if bad.height:
         raise SelectionError(
-            f"the profile of {_cell(bad.sort(CELL).row(0))} is all zero, empty or not finite; measure that cell again"
+            f"the profile of {_cell(bad.sort(CELL).row(0))} is all zero, empty or "
+            "not finite; measure that cell again"
         )
 
 

@@ -19,9 +19,10 @@ def similarity(
 ) -> pl.DataFrame:
     """Turn divergences into weights over sources.
 
-    w_S = softmax over sources of -gamma * D_S (METHOD.md, step 6). D is DCD itself (`none`) or, with `spread`,
-    (DCD - mean) / std over the sources of one model and target, all zero where they do not differ. Pooled, D is
-    averaged over the models that know the source and all models of a target share one vector of weights.
+    w_S = softmax over sources of -gamma * D_S (METHOD.md, step 6). D is DCD itself (`none`) or,
+    with `spread`, (DCD - mean) / std over the sources of one model and target, all zero where they
+    do not differ. Pooled, D is averaged over the models that know the source and all models of a
+    target share one vector of weights.
 
     Args:
         dcd: model, pretrained, source, target, dcd.
@@ -30,7 +31,8 @@ def similarity(
         pooled: one vector of weights per target instead of one per model and target.
 
     Returns:
-        The rows of `dcd` with a column weight, which sums to 1 over the sources of each model and target.
+        The rows of `dcd` with a column weight, which sums to 1 over the sources of each model and
+        target.
 
     Raises:
         SelectionError: an option is out of range.
@@ -40,20 +42,24 @@ def similarity(
     if scale not in get_args(Scale):
         raise SelectionError(f"scale must be one of {', '.join(get_args(Scale))}, not {scale!r}")
     sources = [*MODEL, "target"]
-    d = pl.col("dcd")
-    if scale == "spread":
-        mean, std = d.mean().over(sources), d.std(ddof=0).over(sources)
-        d = pl.when(std > FLAT * mean.abs()).then((d - mean) / std).otherwise(0.0)
-    # Two steps, since polars does not nest windows.
-    scaled = dcd.with_columns(d.alias("_d"))
     shared = pl.col("_d").mean().over("source", "target") if pooled else pl.col("_d")
-    logit = scaled.with_columns(_logit=-gamma * shared)
+    # Steps of their own, since polars nests no windows.
+    logit = dcd.with_columns(_d=scaled_divergence(scale)).with_columns(_logit=-gamma * shared)
     raised = logit.with_columns(
         weight=(pl.col("_logit") - pl.col("_logit").max().over(sources)).exp()
     )
     return raised.with_columns(pl.col("weight") / pl.col("weight").sum().over(sources)).drop(
         "_d", "_logit"
     )
+
+
+def scaled_divergence(scale: Scale) -> pl.Expr:
+    """Return D of `similarity` as an expression over the rows of a DCD table."""
+    d = pl.col("dcd")
+    if scale == "none":
+        return d
+    mean, std = (x.over([*MODEL, "target"]) for x in (d.mean(), d.std(ddof=0)))
+    return pl.when(std > FLAT * mean.abs()).then((d - mean) / std).otherwise(0.0)
 
 
 def effective_sources(weights: pl.DataFrame) -> pl.DataFrame:

@@ -1,0 +1,78 @@
+"""Selectors by name."""
+
+import difflib
+import importlib
+import pkgutil
+from functools import cache
+from typing import Any, TypeVar
+
+from pydantic import ValidationError
+
+from vlmsel.errors import SelectionError
+from vlmsel.selection.selector import BaseSelector
+
+PACKAGE = "vlmsel.selection.selectors"
+
+Registered = TypeVar("Registered", bound=type[BaseSelector])
+
+_known: dict[str, type[BaseSelector]] = {}
+
+
+def register(selector: Registered) -> Registered:
+    """Make a selector known under its name; a class decorator.
+
+    Raises:
+        SelectionError: another selector has that name.
+    """
+    other = _known.setdefault(selector.name, selector)
+    if other.__qualname__ != selector.__qualname__ or other.__module__ != selector.__module__:
+        raise SelectionError(
+            f"the selector {selector.name} of {selector.__module__} exists already in "
+            f"{other.__module__}; choose another name"
+        )
+    return selector
+
+
+def selector_names() -> tuple[str, ...]:
+    """Return the names of all selectors, sorted."""
+    _load()
+    return tuple(sorted(_known))
+
+
+def make_selector(name: str, **options: Any) -> BaseSelector:
+    """Make a selector.
+
+    Args:
+        name: one of `selector_names()`.
+        options: its fields.
+
+    Raises:
+        SelectionError: the name is unknown, or an option is unknown or out of range.
+    """
+    names = selector_names()
+    if name not in names:
+        near = difflib.get_close_matches(name, names, n=3, cutoff=0.4)
+        hint = f"did you mean {' or '.join(near)}?" if near else f"known are {', '.join(names)}"
+        raise SelectionError(f"there is no selector {name!r}; {hint}")
+    try:
+        return _known[name](**options)
+    except ValidationError as error:
+        raise SelectionError(f"selector {name}: {_first(error, _known[name])}") from error
+
+
+def _first(error: ValidationError, selector: type[BaseSelector]) -> str:
+    """Say the first fault in one line."""
+    fault = error.errors()[0]
+    option = ".".join(str(part) for part in fault["loc"])
+    if fault["type"] == "extra_forbidden":
+        options = ", ".join(selector.model_fields) or "none"
+        return f"unknown option {option}; its options are: {options}"
+    return f"option {option}={fault['input']!r}: {fault['msg'].lower()}"
+
+
+@cache
+def _load() -> None:
+    """Import every module of the selectors' package, which registers what it holds."""
+    package = importlib.import_module(PACKAGE)
+    for module in pkgutil.iter_modules(package.__path__):
+        importlib.import_module(f"{PACKAGE}.{module.name}")

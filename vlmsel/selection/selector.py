@@ -1,0 +1,95 @@
+"""What every selector offers: scores of a zoo, and the ranking made of them."""
+
+from abc import abstractmethod
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import ClassVar, Protocol
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict
+
+from vlmsel.selection.knowledge import ModelKey
+from vlmsel.selection.problem import Problem
+from vlmsel.selection.ranking import Ranking, make_ranking
+
+
+@dataclass(frozen=True)
+class Scores:
+    """Scores of some zoos.
+
+    Attributes:
+        values: (zoos, models), lower is better; NaN where a model cannot be scored.
+        weights: (zoos, models, sources), or None for a selector without similarities.
+    """
+
+    values: np.ndarray
+    weights: np.ndarray | None = None
+
+
+@dataclass(frozen=True)
+class Scorer:
+    """A selector made ready for one target, whatever models are in the zoo.
+
+    Attributes:
+        models: the models that can be ranked, by name.
+        sources: the sources that `Scores.weights` refers to.
+        score: takes the row numbers of the models of some zoos, (zoos, models), and gives their
+            scores.
+        left_out: models that cannot be ranked, each with the reason.
+    """
+
+    models: tuple[ModelKey, ...]
+    sources: tuple[str, ...]
+    score: Callable[[np.ndarray], Scores]
+    left_out: tuple[tuple[ModelKey, str], ...] = ()
+
+
+class Selector(Protocol):
+    """A way to rank a zoo; `BaseSelector` does all but `prepare`."""
+
+    name: ClassVar[str]
+    needs_profiles: ClassVar[bool]
+    oracle: ClassVar[bool]
+
+    def prepare(self, problem: Problem) -> Scorer:
+        """Get ready to score zoos for the problem's target."""
+        ...
+
+    def rank(self, problem: Problem) -> Ranking:
+        """Rank all models of the problem."""
+        ...
+
+
+class BaseSelector(BaseModel):
+    """Base of the selectors; options are fields, checked when it is made.
+
+    Attributes:
+        name: what users call it.
+        needs_profiles: whether it asks for `Problem.profiles`.
+        oracle: whether it uses the target's true accuracies; no default may.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    name: ClassVar[str]
+    needs_profiles: ClassVar[bool] = False
+    oracle: ClassVar[bool] = False
+
+    @abstractmethod
+    def prepare(self, problem: Problem) -> Scorer:
+        """Get ready to score zoos for the problem's target.
+
+        Raises:
+            SelectionError: the problem lacks what the selector needs.
+        """
+
+    def rank(self, problem: Problem) -> Ranking:
+        """Rank all models of the problem that can be scored.
+
+        Raises:
+            SelectionError: the problem lacks what the selector needs, or no model can be scored.
+        """
+        scorer = self.prepare(problem)
+        scores = scorer.score(np.arange(len(scorer.models))[None])
+        weights = None if scores.weights is None else scores.weights[0]
+        return make_ranking(problem, scorer.models, scores.values[0], weights, scorer.left_out)

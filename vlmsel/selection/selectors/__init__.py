@@ -1,0 +1,5 @@
+"""The selectors, one a file; `vlmsel.selection.registry` finds them by name."""
+
+from vlmsel.selection.selector import Selector
+
+__all__ = ["Selector"]

@@ -1,0 +1,43 @@
+"""INB of LOVM: one well-known task speaks for all."""
+
+from vlmsel.errors import SelectionError
+from vlmsel.selection.knowledge import known_models, value_matrix
+from vlmsel.selection.problem import Problem
+from vlmsel.selection.registry import register
+from vlmsel.selection.selector import BaseSelector, Scorer, Scores
+
+USUAL_NAMES = ("imagenet", "imagenet1k")
+
+
+@register
+class ImageNet(BaseSelector):
+    """Score = 1 - accuracy on ImageNet.
+
+    Attributes:
+        task: ImageNet's name in the accuracies; the first known of imagenet and imagenet1k when
+            None.
+    """
+
+    name = "imagenet"
+
+    task: str | None = None
+
+    def prepare(self, problem: Problem) -> Scorer:
+        """Look the task up, which need not be among the problem's sources.
+
+        Raises:
+            SelectionError: the task has no accuracies.
+        """
+        wanted = USUAL_NAMES if self.task is None else (self.task,)
+        known = set(problem.accuracies["task"])
+        task = next((name for name in wanted if name in known), None)
+        if task is None:
+            raise SelectionError(
+                f"selector imagenet found no accuracies of {' or '.join(wanted)} for target "
+                f"{problem.target}; import them or name the task by the option `task`"
+            )
+        models = known_models(problem.accuracies, [task])
+        accuracy = value_matrix(problem.accuracies, "acc1", models, [task])[:, 0]
+        others = set(known_models(problem.accuracies, problem.sources)) - set(models)
+        gone = tuple((key, f"no accuracy on {task}") for key in sorted(others))
+        return Scorer(tuple(models), problem.sources, lambda zoos: Scores(1 - accuracy[zoos]), gone)

@@ -1,0 +1,34 @@
+"""Chance: what any selector must beat."""
+
+import zlib
+
+import numpy as np
+
+from vlmsel.selection.knowledge import known_models
+from vlmsel.selection.problem import Problem
+from vlmsel.selection.rank_weighting import unknown_models
+from vlmsel.selection.registry import register
+from vlmsel.selection.selector import BaseSelector, Scorer, Scores
+
+
+@register
+class Random(BaseSelector):
+    """Score = a uniform number in [0, 1).
+
+    Attributes:
+        seed: another seed gives another ranking; so does another target.
+    """
+
+    name = "random"
+
+    seed: int = 0
+
+    def prepare(self, problem: Problem) -> Scorer:
+        """Every call of `score` with as many zoos and models gives the same numbers."""
+        models = known_models(problem.accuracies, problem.sources)
+        entropy = [self.seed % 2**32, zlib.crc32(problem.target.encode())]
+
+        def score(zoos: np.ndarray) -> Scores:
+            return Scores(np.random.default_rng(entropy).random(zoos.shape))
+
+        return Scorer(tuple(models), problem.sources, score, tuple(unknown_models(problem, models)))
