@@ -1,6 +1,6 @@
 """The accuracy store: one Parquet file a measured (model, pretrained, task, key), and imports."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
 import polars as pl
@@ -73,28 +73,39 @@ class AccuracyStore:
         """Whether this accuracy is measured."""
         return stem(task, key) in first_by_stem(self._folder.names(_folder(model, pretrained)))
 
-    def scan(self, *, keys: Collection[str] | None = None) -> pl.DataFrame:
+    def scan(
+        self, *, keys: Collection[str] | None = None, sources: Sequence[str] | None = None
+    ) -> pl.DataFrame:
         """Every accuracy once, sorted by model, pretrained and task; measured wins over imported.
+
+        Published tables differ in the third digit and sometimes more; of several imports of one
+        (model, pretrained, task) the first in `sources` counts, else the first by name.
 
         Args:
             keys: count only the measured accuracies of these keys, those of the current zoo and
                 tasks.
+            sources: take only these, ``measured`` or names of imports, the first one first.
 
         Returns:
             model, pretrained, task, acc1 (fraction), acc5, mean_per_class_recall, n_images
             (null where unknown), source (``measured`` or the import's name).
 
         Raises:
-            StoreError: a file is corrupt, or one (model, pretrained, task) has different
-                measured or imported values.
+            StoreError: a file is corrupt, a source is unknown, or one (model, pretrained, task) has
+                different measured values.
         """
-        measured = self._measured(keys)
-        rest = imported.read_accuracies(self._folder).join(measured, on=TRIPLE, how="anti")
-        self._refuse_conflicts(
-            rest, "two imports disagree: import the table you trust under both names"
+        frame = pl.concat([self._measured(keys), imported.read_accuracies(self._folder)])
+        if sources is None:
+            names = frame["source"].unique().sort().to_list()
+            sources = [MEASURED, *(name for name in names if name != MEASURED)]
+        for source in sources:
+            if source != MEASURED and source not in frame["source"]:
+                raise StoreError(f"store {self.address} has no accuracies from {source!r}")
+        order = pl.col("source").replace_strict(
+            {source: place for place, source in enumerate(sources)}, return_dtype=pl.Int64
         )
-        rest = rest.unique(subset=TRIPLE, keep="first", maintain_order=True)
-        return pl.concat([measured, rest.select(measured.columns)]).sort(TRIPLE)
+        chosen = frame.filter(pl.col("source").is_in(sources)).sort(*TRIPLE, order)
+        return chosen.unique(subset=TRIPLE, keep="first", maintain_order=True)
 
     def verify(self) -> list[tuple[str, str, str, str]]:
         """Hash every measured file against its name; corrupt ones go to ``quarantine/``.

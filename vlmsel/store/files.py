@@ -9,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pyarrow as pa
 
 from vlmsel.errors import StoreError
+from vlmsel.store.faults import MissingFileError
 from vlmsel.store.filesystem import Folder
 from vlmsel.store.keys import content_digest, parse_file_name
 from vlmsel.store.schema import from_bytes
@@ -73,7 +74,11 @@ def quarantine_corrupt(folder: Folder, paths: list[str], report: Callable[[str],
     """Hash every file; move the corrupt ones to ``quarantine/`` and `report` each path."""
 
     def check(path: str) -> str | None:
-        data = folder.read(path)
+        try:
+            data = folder.read(path)
+        except MissingFileError:
+            # Another driver has set it aside since it was listed.
+            return None
         return f"{QUARANTINE}/{path}.{content_digest(data)}" if is_corrupt(path, data) else None
 
     with ThreadPoolExecutor(READERS) as pool:

@@ -36,21 +36,25 @@ def write_accuracies(folder: Folder, frame: pl.DataFrame, name: str) -> None:
     _write(folder, "accuracies", frame, name, ACCURACY_SCHEMA, ["model", "pretrained", "task"])
 
 
-def read_profiles(folder: Folder) -> pl.DataFrame:
-    """All imported profiles with image_id ``published`` and their `source`, sorted."""
+def read_profiles(folder: Folder, source: str | None) -> pl.DataFrame:
+    """Imported profiles with image_id ``published`` and their `source`, sorted."""
     frame = _read(folder, "profiles", IMPORTED_PROFILE_SCHEMA)
+    if source is not None:
+        frame = frame.filter(pl.col("source") == source)
+        if frame.height == 0:
+            raise StoreError(f"store {folder.address} has no imported profiles named {source!r}")
+    # Two tables may cut one model into other blocks; such profiles must not be compared.
+    both = frame.group_by("model", "pretrained").agg(pl.col("source").unique().sort())
+    both = both.filter(pl.col("source").list.len() > 1).sort("model", "pretrained")
+    if both.height:
+        model, pretrained, names = both.row(0)
+        raise StoreError(
+            f"store {folder.address} has profiles of {both.height} models from several imports, the "
+            f"first is {model}/{pretrained} from {', '.join(names)}: choose one import by its name"
+        )
     frame = frame.with_columns(image_id=pl.lit(PUBLISHED_IMAGE))
-    columns = [
-        "model",
-        "pretrained",
-        "task",
-        "image_id",
-        "block",
-        "block_name",
-        "conductance",
-        "source",
-    ]
-    return frame.select(columns).sort("source", "model", "pretrained", "task", "block")
+    columns = ["model", "pretrained", "task", "image_id", "block", "block_name", "conductance"]
+    return frame.select(*columns, "source").sort("model", "pretrained", "task", "block")
 
 
 def read_accuracies(folder: Folder) -> pl.DataFrame:

@@ -1,37 +1,14 @@
 """A folder on a local or mounted disk: files appear whole, by rename, or not at all."""
 
-import errno
 import os
 import secrets
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from vlmsel.errors import StoreError
+from vlmsel.store.faults import disk_faults
 
 TEMPORARY_SUFFIX = ".tmp"
-
-REASONS = {
-    errno.ENOSPC: "the disk is full: free space and run again, nothing measured is lost",
-    errno.EDQUOT: "the disk quota is used up: free space and run again, nothing measured is lost",
-    errno.EROFS: "the file system is read-only: choose a store that can be written",
-    errno.EACCES: "permission denied: choose a store that you may use, or change its permissions",
-    errno.EPERM: "permission denied: choose a store that you may use, or change its permissions",
-    errno.ENOTDIR: "a part of that path is a file, not a folder: choose another store",
-    errno.ENAMETOOLONG: "a name is too long here: shorten the model's or task's name",
-    errno.ENOENT: "it is not there",
-}
-
-
-@contextmanager
-def explained(action: str, path: Path) -> Iterator[None]:
-    """Turns an `OSError` into a `StoreError` that says what to do."""
-    try:
-        yield
-    except OSError as error:
-        reason = REASONS.get(error.errno or 0, error.strerror or type(error).__name__)
-        raise StoreError(f"cannot {action} {path}: {reason}") from error
 
 
 @dataclass(frozen=True)
@@ -48,7 +25,7 @@ class LocalFolder:
     def write_atomic(self, path: str, data: bytes) -> None:
         """Temporary file in the same folder, fsync, rename, fsync of the folder."""
         target = self.root / path
-        with explained("write", target):
+        with disk_faults("write", str(target)):
             target.parent.mkdir(parents=True, exist_ok=True)
             # A name of its own: two writers of one file never share a temporary.
             temporary = target.parent / f".{secrets.token_hex(8)}{TEMPORARY_SUFFIX}"
@@ -67,7 +44,7 @@ class LocalFolder:
     def read(self, path: str) -> bytes:
         """The bytes of one file."""
         target = self.root / path
-        with explained("read", target):
+        with disk_faults("read", str(target)):
             return target.read_bytes()
 
     def files(self, prefix: str) -> list[str]:
@@ -90,24 +67,24 @@ class LocalFolder:
 
     def modified(self, path: str) -> float:
         """When the file was last written, in seconds since 1970."""
-        with explained("read", self.root / path):
+        with disk_faults("read", str(self.root / path)):
             return (self.root / path).stat().st_mtime
 
     def move(self, source: str, target: str) -> None:
         """Rename, making the target's folder."""
-        with explained("move", self.root / source), suppress(FileNotFoundError):
+        with disk_faults("move", str(self.root / source)), suppress(FileNotFoundError):
             (self.root / target).parent.mkdir(parents=True, exist_ok=True)
             os.replace(self.root / source, self.root / target)
 
     def delete(self, path: str) -> None:
         """Unlink."""
-        with explained("delete", self.root / path):
+        with disk_faults("delete", str(self.root / path)):
             (self.root / path).unlink(missing_ok=True)
 
     def _entries(self, path: str) -> list[tuple[str, bool]]:
         folder = f"{self.root}/{path}"
         with (
-            explained("list", Path(folder)),
+            disk_faults("list", folder),
             suppress(FileNotFoundError),
             os.scandir(folder) as entries,
         ):

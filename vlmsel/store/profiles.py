@@ -173,14 +173,20 @@ class ProfileStore:
         """Keep a published table under `name`, in place of an earlier one of that name."""
         imported.write_profiles(self._folder, frame, name)
 
-    def imported(self) -> pl.DataFrame:
-        """All imported profiles.
+    def imported(self, source: str | None = None) -> pl.DataFrame:
+        """Imported profiles.
+
+        Args:
+            source: name of one import; None means all of them.
 
         Returns:
             model, pretrained, task, image_id (``published``), block, block_name, conductance,
             source (the import's name).
+
+        Raises:
+            StoreError: there is no such import, or two imports hold one model.
         """
-        return imported.read_profiles(self._folder)
+        return imported.read_profiles(self._folder, source)
 
     def _read(self, settings_digest: str, cells: Iterable[CellId] | None) -> pl.DataFrame:
         wanted = None if cells is None else set(cells)

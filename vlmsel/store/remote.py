@@ -1,39 +1,12 @@
 """A prefix of an object store bucket: an object appears whole, by one PUT, or not at all."""
 
-import re
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import dataclass
 
 from pyarrow import fs
 
 from vlmsel.errors import StoreError
-
-REASONS = {
-    "NO_SUCH_BUCKET": "the bucket does not exist: create it or correct the address",
-    "ACCESS_DENIED": "access is denied: check the credentials and the bucket's policy",
-    "INVALID_ACCESS_KEY_ID": "the access key is unknown: check the credentials",
-    "SIGNATURE_DOES_NOT_MATCH": "the secret key is wrong: check the credentials",
-    "NETWORK_CONNECTION": "the server cannot be reached: check the endpoint and the network",
-}
-
-
-@contextmanager
-def explained(action: str, address: str) -> Iterator[None]:
-    """Turns pyarrow's errors into a `StoreError`; the server's own words may hold keys."""
-    try:
-        yield
-    except FileNotFoundError as error:
-        raise StoreError(f"cannot {action} {address}: it is not there") from error
-    except OSError as error:
-        code = re.search(r"AWS Error (\w+)", str(error))
-        name = code.group(1) if code else type(error).__name__
-        if "HTTP response code 403" in str(error):
-            name = "ACCESS_DENIED"
-        reason = REASONS.get(
-            name, f"the server answered {name}: check the address and the credentials"
-        )
-        raise StoreError(f"cannot {action} {address}: {reason}") from None
+from vlmsel.store.faults import NO_SUCH_BUCKET, server_faults
 
 
 @dataclass(frozen=True)
@@ -47,7 +20,7 @@ class RemoteFolder:
     def write_atomic(self, path: str, data: bytes) -> None:
         """One write, so one PUT; above pyarrow's part size a multipart upload, atomic too."""
         with (
-            explained("write", self._shown(path)),
+            server_faults("write", self._shown(path)),
             self.system.open_output_stream(self._full(path)) as stream,
         ):
             stream.write(data)
@@ -55,7 +28,7 @@ class RemoteFolder:
     def read(self, path: str) -> bytes:
         """The bytes of one object."""
         with (
-            explained("read", self._shown(path)),
+            server_faults("read", self._shown(path)),
             self.system.open_input_stream(self._full(path)) as stream,
         ):
             return stream.read()
@@ -74,7 +47,7 @@ class RemoteFolder:
 
     def modified(self, path: str) -> float:
         """When the object was last written, in seconds since 1970."""
-        with explained("read", self._shown(path)):
+        with server_faults("read", self._shown(path)):
             info = self.system.get_file_info(self._full(path))
         if info.mtime is None:
             raise StoreError(f"cannot read {self._shown(path)}: it is not there")
@@ -82,28 +55,28 @@ class RemoteFolder:
 
     def move(self, source: str, target: str) -> None:
         """Copy, then delete: a crash between the two leaves both, never none."""
-        with explained("move", self._shown(source)), suppress(FileNotFoundError):
+        with server_faults("move", self._shown(source)), suppress(FileNotFoundError):
             self.system.copy_file(self._full(source), self._full(target))
             self.system.delete_file(self._full(source))
 
     def delete(self, path: str) -> None:
         """Delete one object."""
-        with explained("delete", self._shown(path)), suppress(FileNotFoundError):
+        with server_faults("delete", self._shown(path)), suppress(FileNotFoundError):
             self.system.delete_file(self._full(path))
 
     def _list(self, path: str, kind: fs.FileType, *, recursive: bool = False) -> list[str]:
         selector = fs.FileSelector(self._full(path), recursive=recursive, allow_not_found=True)
-        with explained("list", self._shown(path)):
+        with server_faults("list", self._shown(path)):
             infos = self.system.get_file_info(selector)
             bucket = self.root.partition("/")[0]
             # An absent bucket lists as empty: all would be measured before the first write fails.
             if not infos and self.system.get_file_info(bucket).type == fs.FileType.NotFound:
-                raise StoreError(f"cannot list {self.address}: {REASONS['NO_SUCH_BUCKET']}")
+                raise StoreError(f"cannot list {self.address}: {NO_SUCH_BUCKET}")
         start = len(self.root) + 1
         return [info.path[start:] for info in infos if info.type == kind]
 
     def _full(self, path: str) -> str:
-        return f"{self.root}/{path}"
+        return f"{self.root}/{path}".rstrip("/")
 
     def _shown(self, path: str) -> str:
         return f"{self.address.rstrip('/')}/{path}"

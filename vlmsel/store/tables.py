@@ -1,0 +1,196 @@
+"""Reading and cleaning of published tables: what is taken, left out (and why) or refused."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import polars as pl
+
+from vlmsel.errors import StoreError
+from vlmsel.store.names import NameTable, fold
+
+MISSING = ("", "-", "na", "n/a", "nan", "null", "none")
+LEFT_OUT = {"what": pl.String, "name": pl.String, "count": pl.Int64, "reason": pl.String}
+
+
+@dataclass(frozen=True)
+class Imported:
+    """A published table in our names, and what of it could not be used.
+
+    Attributes:
+        frame: long table, ready for the store.
+        left_out: what (task, model, row, value, column), name, count, reason.
+    """
+
+    frame: pl.DataFrame
+    left_out: pl.DataFrame
+
+
+@dataclass(frozen=True)
+class LeftOut:
+    """Collects what a reader leaves out."""
+
+    rows: list[tuple[str, str, int, str]] = field(default_factory=list)
+
+    def add(self, what: str, name: str, count: int, reason: str) -> None:
+        """Note `count` things of one kind."""
+        self.rows.append((what, name, count, reason))
+
+    def add_groups(self, what: str, rows: pl.DataFrame, by: Sequence[str], reason: str) -> None:
+        """Note `rows`, counted by the columns `by`."""
+        for *parts, count in rows.group_by(by).len().sort(by).iter_rows():
+            self.add(what, "/".join(str(part) for part in parts), count, reason)
+
+    def frame(self) -> pl.DataFrame:
+        """All notes as a table."""
+        return pl.DataFrame(self.rows, schema=LEFT_OUT, orient="row")
+
+
+def read_csv(path: str | Path, expected: Sequence[str]) -> pl.DataFrame:
+    """All cells as stripped text, missing ones as null.
+
+    Raises:
+        StoreError: the file is absent, empty, no table, or lacks one of the `expected` columns.
+    """
+    try:
+        frame = pl.read_csv(path, infer_schema=False)
+    except FileNotFoundError as error:
+        raise StoreError(f"table {path} is not there") from error
+    except pl.exceptions.NoDataError as error:
+        raise StoreError(f"table {path} is empty") from error
+    except (pl.exceptions.PolarsError, OSError) as error:
+        raise StoreError(f"table {path} cannot be read as CSV: {_first_line(error)}") from error
+    absent = [name for name in expected if name not in frame.columns]
+    if absent:
+        raise StoreError(
+            f"table {path} has another layout: expected columns {', '.join(expected)}, "
+            f"found {', '.join(frame.columns[:12])}{', ...' if len(frame.columns) > 12 else ''}"
+        )
+    if frame.height == 0:
+        raise StoreError(f"table {path} has a header and no rows")
+    text = pl.all().str.strip_chars()
+    return frame.select(pl.when(~text.str.to_lowercase().is_in(MISSING)).then(text).name.keep())
+
+
+def to_numbers(frame: pl.DataFrame, columns: Iterable[str], path: str | Path) -> pl.DataFrame:
+    """`columns` as finite Float64.
+
+    Raises:
+        StoreError: a cell is no finite number; names the first.
+    """
+    for name in columns:
+        number = frame[name].cast(pl.Float64, strict=False)
+        wrong = frame[name].is_not_null() & ~number.is_finite().fill_null(value=False)
+        if wrong.any():
+            row = wrong.arg_true()[0]
+            shown = ", ".join(str(cell) for cell in frame.row(row)[:4])
+            raise StoreError(
+                f"table {path}: {frame[name][row]!r} in column {name} is no number (row: {shown})"
+            )
+        frame = frame.with_columns(number)
+    return frame
+
+
+def to_fractions(
+    frame: pl.DataFrame, columns: Sequence[str], path: str | Path, *, percent: bool
+) -> pl.DataFrame:
+    """Accuracies as fractions in 0..1.
+
+    Raises:
+        StoreError: they are negative, or their size contradicts `percent`.
+    """
+    limit = 100.0 if percent else 1.0
+    for name in columns:
+        low, high = frame[name].min(), frame[name].max()
+        if isinstance(low, float) and low < 0.0:
+            raise StoreError(f"table {path}: {name} = {low} is negative, no accuracy")
+        if isinstance(high, float) and high > limit:
+            advice = "no accuracy" if percent or high > 100.0 else _PERCENT
+            raise StoreError(f"table {path}: {name} = {high} is above {limit:g}: {advice}")
+    if percent and frame.height and (frame.select(columns).fill_null(0.0) <= 1.0).to_numpy().all():
+        raise StoreError(
+            f"table {path}: no value is above 1, so these are fractions: leave percent out"
+        )
+    return frame.with_columns(pl.col(columns) / limit)
+
+
+_PERCENT = "if these are percent, say so with percent=True (--percent)"
+
+
+def canonical_tasks(frame: pl.DataFrame, names: NameTable, left_out: LeftOut) -> pl.DataFrame:
+    """`task` under its canonical name; unknown and non-classification tasks are left out."""
+    spellings = names.spellings()
+    written = frame["task"].unique().drop_nulls().to_list()
+    known = {name: spellings[fold(name)] for name in written if fold(name) in spellings}
+    left_out.add_groups(
+        "task",
+        frame.filter(~pl.col("task").is_in(list(known))),
+        ["task"],
+        "unknown name: add it to the name table (names.yaml) to use it",
+    )
+    other = [n for n, task in known.items() if names.tasks[task].kind != "classification"]
+    for name in sorted(other):
+        kind = names.tasks[known[name]].kind
+        count = frame.filter(pl.col("task") == name).height
+        left_out.add("task", name, count, f"a {kind} task, no classification accuracy")
+    taken = {name: task for name, task in known.items() if name not in other}
+    frame = frame.filter(pl.col("task").is_in(list(taken)))
+    return frame.with_columns(pl.col("task").replace_strict(taken, return_dtype=pl.String))
+
+
+def canonical_models(
+    frame: pl.DataFrame, names: NameTable, left_out: LeftOut, *, quickgelu: bool
+) -> pl.DataFrame:
+    """`model`, `pretrained` in open_clip's words; with `quickgelu` under the right activation.
+
+    A row renamed onto a (model, task) that the table also prints under the right name is left out.
+    """
+    nameless = pl.col("model").is_null() | pl.col("pretrained").is_null()
+    left_out.add_groups(
+        "model", frame.filter(nameless), ["model"], "no model or no pretrained tag given"
+    )
+    frame = frame.filter(~nameless)
+    pairs = frame.select("model", "pretrained").unique().rows()
+    renamed = pl.DataFrame(
+        [(*pair, *names.model(*pair, quickgelu=quickgelu)) for pair in pairs],
+        schema=["model", "pretrained", "to_model", "to_pretrained"],
+        orient="row",
+    )
+    renamed = renamed.cast(pl.String)
+    frame = frame.join(renamed, on=["model", "pretrained"], how="left", maintain_order="left")
+    moved = pl.col("model") != pl.col("to_model")
+    place = ["to_model", "to_pretrained", "task"]
+    right = frame.filter(~moved).select(place).unique()
+    shadowed = frame.filter(moved).join(right, on=place, how="semi")
+    left_out.add_groups(
+        "model", shadowed, ["model", "pretrained"], "the table has it under its right name too"
+    )
+    kept = pl.concat([frame.filter(~moved), frame.filter(moved).join(right, on=place, how="anti")])
+    return kept.with_columns(model="to_model", pretrained="to_pretrained").drop(
+        "to_model", "to_pretrained"
+    )
+
+
+def drop_duplicates(
+    frame: pl.DataFrame, key: Sequence[str], path: str | Path, left_out: LeftOut
+) -> pl.DataFrame:
+    """Rows that come twice, once.
+
+    Raises:
+        StoreError: two rows of one `key` differ; names the first few.
+    """
+    unique = frame.unique(maintain_order=True)
+    if unique.height < frame.height:
+        left_out.add("row", "duplicates", frame.height - unique.height, "identical rows, kept once")
+    twice = unique.filter(unique.select(key).is_duplicated()).select(key).unique().sort(key)
+    if twice.height:
+        shown = "; ".join("/".join(str(part) for part in row) for row in twice.head(3).iter_rows())
+        raise StoreError(
+            f"table {path} contradicts itself for {twice.height} {' x '.join(key)}: {shown}"
+            f"{'; ...' if twice.height > 3 else ''}; keep one row of each"
+        )
+    return unique
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).splitlines() or [type(error).__name__])[0]
