@@ -1,0 +1,190 @@
+"""Decoded images, shared by the models of one node that prepare them alike.
+
+An image costs about as much to decode and resize as a small model takes to read it, and every model
+with the same preprocessing wants the same tensor. So a decoded shard is a file in a folder of the
+node's
+temporary disk: the page cache makes it memory, every process of the node sees it, a killed worker
+leaves nothing locked, and the
+size is bounded.
+"""
+
+import fcntl
+import getpass
+import hashlib
+import logging
+import os
+import shutil
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import torch
+from PIL import Image
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+
+from vlmsel.errors import ExecutionError, ImageError, TaskError
+from vlmsel.tasks.decode import decode_image
+from vlmsel.tasks.index import ImageRef
+from vlmsel.tasks.shards import Shard, read_shard
+
+log = logging.getLogger(__name__)
+
+Transform = Callable[[Image.Image], Tensor]
+
+# An entry that nobody read for this long belongs to another run and gives way.
+STALE_S = 3600.0
+# Between tries to read from an object store.
+PAUSES_S = (0.2, 1.0)
+
+
+@dataclass(frozen=True)
+class DecodedShard:
+    """A shard's images, ready for one preprocessing.
+
+    Attributes:
+        images: (n, 3, H, W), the readable images in shard order; None if there are none.
+        refs: the n readable images.
+        failed: (image, reason) of the others.
+        n_decoded: how many were decoded now; 0 when they came from the cache.
+    """
+
+    images: Tensor | None
+    refs: tuple[ImageRef, ...]
+    failed: tuple[tuple[ImageRef, str], ...]
+    n_decoded: int
+
+
+def decode_shard(shard: Shard, transform: Transform) -> DecodedShard:
+    """Read, decode and transform every image of a shard; an unreadable image fails alone.
+
+    What cannot be read from an object store is asked for again a few times, since a network fault
+    passes.
+    """
+    tensors: dict[ImageRef, Tensor] = {}
+    failed: dict[ImageRef, str] = {}
+    asked = shard
+    for pause in (*PAUSES_S, None):
+        unread = []
+        for ref, data in read_shard(asked):
+            failed.pop(ref, None)
+            if isinstance(data, TaskError):
+                failed[ref] = str(data)
+                unread.append(ref)
+                continue
+            try:
+                tensors[ref] = transform(decode_image(data))
+            except ImageError as error:
+                failed[ref] = str(error)
+        asked = replace(shard, images=tuple(ref for ref in unread if "://" in ref.source))
+        if pause is None or not asked.images:
+            break
+        time.sleep(pause)
+    refs = tuple(ref for ref in shard.images if ref in tensors)
+    images = torch.stack([tensors[ref] for ref in refs]) if refs else None
+    reasons = tuple((ref, failed[ref]) for ref in shard.images if ref in failed)
+    return DecodedShard(images, refs, reasons, n_decoded=len(refs))
+
+
+class DecodedCache:
+    """Decoded shards of one node, bounded in bytes; safe for any number of processes.
+
+    A newcomer that does not fit is not kept, unless stale entries give way. Evicting the oldest
+    would be worse: models go through the same shards in the same order, and what is evicted first
+    is what is needed next.
+
+    Args:
+        max_bytes: 0 keeps nothing.
+        folder: where; by default one folder per user in the temporary directory.
+    """
+
+    def __init__(self, max_bytes: int, folder: Path | None = None) -> None:
+        self._max_bytes = max_bytes
+        self._folder = folder or Path(tempfile.gettempdir()) / f"vlmsel-decoded-{getpass.getuser()}"
+
+    def get(self, preprocessing: str, shard: Shard, transform: Transform) -> DecodedShard:
+        """The decoded shard, from the cache or by decoding it now.
+
+        Two processes do not decode it twice.
+
+        Args:
+            preprocessing: what `transform` does, from the model's identity.
+            shard: which images.
+            transform: used where the shard is not in the cache.
+        """
+        if self._max_bytes <= 0:
+            return decode_shard(shard, transform)
+        self._open_folder()
+        path = self._folder / f"{_digest(preprocessing, shard)}.safetensors"
+        with _locked(path.with_suffix(".lock")):
+            found = _load(path, shard)
+            if found is None:
+                found = decode_shard(shard, transform)
+                self._keep(path, found)
+        return found
+
+    def _open_folder(self) -> None:
+        self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if self._folder.stat().st_uid != os.getuid():
+            raise ExecutionError(
+                f"{self._folder} belongs to another user: set TMPDIR to a folder of your own"
+            )
+
+    def _keep(self, path: Path, decoded: DecodedShard) -> None:
+        # A shard with a failed image is read again each time: its fault may be mended meanwhile.
+        if decoded.images is None or decoded.failed or not self._has_room(decoded.images.nbytes):
+            return
+        part = path.with_suffix(f".{os.getpid()}.part")
+        try:
+            save_file({"images": decoded.images.contiguous()}, part)
+            part.replace(path)
+        except (OSError, SafetensorError) as error:
+            part.unlink(missing_ok=True)
+            log.warning("decoded images are not kept: %s", error)
+
+    def _has_room(self, n_bytes: int) -> bool:
+        """Whether `n_bytes` more fit, after stale entries gave way.
+
+        Never more than half of what the disk has free.
+        """
+        used, now = 0, time.time()
+        for entry in self._folder.iterdir():
+            try:
+                stat = entry.stat()
+                if now - stat.st_mtime > STALE_S:
+                    entry.unlink(missing_ok=True)
+                else:
+                    used += stat.st_size
+            except FileNotFoundError:
+                continue
+        free = shutil.disk_usage(self._folder).free
+        return used + n_bytes <= self._max_bytes and 2 * n_bytes <= free
+
+
+def _digest(preprocessing: str, shard: Shard) -> str:
+    lines = [preprocessing, *(ref.sha256 for ref in shard.images)]
+    return hashlib.sha256("\n".join(lines).encode()).hexdigest()[:32]
+
+
+def _load(path: Path, shard: Shard) -> DecodedShard | None:
+    if not path.is_file():
+        return None
+    try:
+        with safe_open(path, framework="pt") as file:
+            images = file.get_tensor("images")
+        os.utime(path)
+    except (OSError, SafetensorError):
+        return None
+    return DecodedShard(images, shard.images, (), n_decoded=0)
+
+
+@contextmanager
+def _locked(path: Path) -> Iterator[None]:
+    """Hold an advisory lock that dies with its process."""
+    with path.open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield

@@ -1,0 +1,26 @@
+"""Which device there is: torch is asked, nobody else."""
+
+import torch
+
+from vlmsel.errors import ExecutionError
+
+
+def best_device() -> str:
+    """A GPU if torch sees one, else the CPU."""
+    return "cuda" if torch.cuda.is_available() else "cpu"
+
+
+def check_device(name: str) -> str:
+    """The name of a device that is there.
+
+    Raises:
+        ExecutionError: torch does not know it or does not see it here.
+    """
+    try:
+        torch.empty(0, device=name)
+    except (RuntimeError, AssertionError) as error:
+        first = (str(error).splitlines() or [""])[0]
+        raise ExecutionError(
+            f"device {name!r} is not there: use cpu or leave it out ({first})"
+        ) from error
+    return name

@@ -1,0 +1,69 @@
+"""What a store holds of a job: the keys that need not be measured again."""
+
+import logging
+
+import polars as pl
+
+from vlmsel.execution.cells import Job, ProfileJob
+from vlmsel.execution.plan import Known
+from vlmsel.store.accuracies import ACCURACIES, AccuracyStore
+from vlmsel.store.failures import FailureLog
+from vlmsel.store.files import list_folders
+from vlmsel.store.filesystem import open_folder
+from vlmsel.store.keys import CellId, decode_stem, parse_file_name
+from vlmsel.store.profiles import ProfileStore
+
+log = logging.getLogger(__name__)
+
+
+def known_cells(store_uri: str, job: Job, *, verify: bool, retry_failed: bool) -> Known:
+    """Keys of the measured and failed cells of a job.
+
+    Args:
+        store_uri: address of the store.
+        job: profiles or accuracies.
+        verify: hash every file first; corrupt ones are set aside, so that they count as missing.
+        retry_failed: whether the plan is to try failed cells again.
+
+    Raises:
+        StoreError: the store cannot be read.
+    """
+    if verify:
+        for corrupt in corrupt_cells(store_uri, job):
+            log.warning("set aside a corrupt file, measured again: %s", corrupt)
+    measured = measured_keys(store_uri, job)
+    failed = failed_cells(store_uri, job)
+    return Known(measured, frozenset(failed["key"]), retry_failed)
+
+
+def measured_keys(store_uri: str, job: Job) -> set[str]:
+    """Keys of every measured cell of a job, from one listing."""
+    if isinstance(job, ProfileJob):
+        return {cell.key for cell in ProfileStore(store_uri).measured(job.digest)}
+    names = list_folders(open_folder(store_uri), ACCURACIES, None).values()
+    parsed = [parse_file_name(name) for those in names for name in those]
+    stems = [decode_stem(found[0]) for found in parsed if found]
+    return {stem[1] for stem in stems if stem}
+
+
+def failed_cells(store_uri: str, job: Job) -> pl.DataFrame:
+    """Failed cells of a job: model, pretrained, task, key, kind, reason, attempts."""
+    if isinstance(job, ProfileJob):
+        return ProfileStore(store_uri).failed(job.digest)
+    store = AccuracyStore(store_uri)
+
+    def is_measured(cell: CellId) -> bool:
+        return store.has(cell.model, cell.pretrained, cell.task, cell.key)
+
+    return FailureLog(open_folder(store_uri)).frame(job.digest, is_measured)
+
+
+def corrupt_cells(store_uri: str, job: Job) -> list[str]:
+    """Find files whose bytes do not hash to their names and set them aside.
+
+    Returns what they were.
+    """
+    if isinstance(job, ProfileJob):
+        return [str(cell) for cell in ProfileStore(store_uri).verify(job.digest)]
+    found = AccuracyStore(store_uri).verify()
+    return [f"accuracy of {model}/{tag} on {task}" for model, tag, task, _ in found]

@@ -1,0 +1,113 @@
+"""A lease on a store: one nightly run at a time, and a dead one's lease runs out.
+
+The lease saves work, it does not guard data: cells are keyed by content and committed
+    atomically, so two
+runs at once end with the same store. That is why a lease file is enough, on object stores too.
+"""
+
+import json
+import logging
+import os
+import socket
+import threading
+import time
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+
+from vlmsel.errors import ExecutionError, StoreError
+from vlmsel.store.filesystem import Folder, open_folder
+
+log = logging.getLogger(__name__)
+
+LEASE_S = 300.0
+
+
+@dataclass(frozen=True)
+class Lease:
+    """Who works on a store until when.
+
+    Attributes:
+        owner: host, process and a random part.
+        since: seconds since 1970.
+        until: seconds since 1970; the owner renews it while it lives.
+    """
+
+    owner: str
+    since: float
+    until: float
+
+
+@contextmanager
+def hold_lease(store_uri: str, name: str, *, lease_s: float = LEASE_S) -> Iterator[Lease]:
+    """Hold the lease `name` of a store for the time of the block; renewed every third of `lease_s`.
+
+    Raises:
+        ExecutionError: somebody else holds it; says who and until when.
+        StoreError: the store cannot be written.
+    """
+    folder, path = open_folder(store_uri), f"leases/{name}.json"
+    lease = _take(folder, path, name, lease_s)
+    done = threading.Event()
+    args = (folder, path, lease, lease_s, done)
+    renewer = threading.Thread(target=_renew, args=args, name=f"lease-{name}", daemon=True)
+    renewer.start()
+    try:
+        yield lease
+    finally:
+        done.set()
+        renewer.join()
+        held = read_lease(folder, path)
+        if held is not None and held.owner == lease.owner:
+            folder.delete(path)
+
+
+def read_lease(folder: Folder, path: str) -> Lease | None:
+    """The lease in a file; None where there is none, or it is damaged and says nothing."""
+    parent, _, name = path.rpartition("/")
+    if name not in folder.names(parent):
+        return None
+    try:
+        return Lease(**json.loads(folder.read(path)))
+    except (ValueError, TypeError):
+        return None
+
+
+def _take(folder: Folder, path: str, name: str, lease_s: float) -> Lease:
+    now = time.time()
+    held = read_lease(folder, path)
+    if held is not None and held.until > now:
+        raise ExecutionError(_held(name, folder, path, held, now))
+    if held is not None:
+        log.warning("taking over the %s lease of %s, which ran out", name, held.owner)
+    owner = f"{socket.gethostname()}:{os.getpid()}:{uuid.uuid4().hex[:8]}"
+    lease = Lease(owner, now, now + lease_s)
+    _write(folder, path, lease)
+    # Two that begin in the same moment both write; the last one's file stays and the other steps
+    # back.
+    written = read_lease(folder, path)
+    if written is not None and written.owner != owner:
+        raise ExecutionError(_held(name, folder, path, written, now))
+    return lease
+
+
+def _held(name: str, folder: Folder, path: str, held: Lease, now: float) -> str:
+    return (
+        f"another {name} works on {folder.address} since {now - held.since:.0f} s: "
+        f"{held.owner}. Wait for it; if it is dead, its lease runs out in {held.until - now:.0f} s, or delete {path} there"
+    )
+
+
+def _renew(folder: Folder, path: str, lease: Lease, lease_s: float, done: threading.Event) -> None:
+    while not done.wait(lease_s / 3):
+        renewed = Lease(lease.owner, lease.since, time.time() + lease_s)
+        try:
+            _write(folder, path, renewed)
+        except StoreError as error:
+            # The run itself will meet the same trouble and report it.
+            log.warning("the lease could not be renewed: %s", error)
+
+
+def _write(folder: Folder, path: str, lease: Lease) -> None:
+    folder.write_atomic(path, json.dumps(asdict(lease)).encode())

@@ -1,0 +1,38 @@
+"""Structured logs: one JSON object a line, with the cell where there is one."""
+
+import json
+import logging
+from datetime import UTC, datetime
+
+EXTRAS = ("cell", "seconds")
+
+
+class JsonLines(logging.Formatter):
+    """A log record as one line of JSON.
+
+    Time (UTC), level, logger, message, and `cell` and `seconds` if given.
+    """
+
+    def format(self, record: logging.LogRecord) -> str:
+        """The line."""
+        line: dict[str, object] = {
+            "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
+            "level": record.levelname.lower(),
+            "logger": record.name,
+            "message": record.getMessage(),
+        }
+        line |= {name: getattr(record, name) for name in EXTRAS if hasattr(record, name)}
+        if record.exc_info:
+            line["exception"] = self.formatException(record.exc_info)
+        return json.dumps(line)
+
+
+def log_json_lines(level: int = logging.INFO) -> None:
+    """Send this package's records to stderr as JSON lines; calling it twice changes nothing."""
+    logger = logging.getLogger("vlmsel")
+    if not any(isinstance(handler.formatter, JsonLines) for handler in logger.handlers):
+        handler = logging.StreamHandler()
+        handler.setFormatter(JsonLines())
+        logger.addHandler(handler)
+    logger.setLevel(level)
+    logger.propagate = False

@@ -1,0 +1,46 @@
+"""How a run is done: where, with how much, and what it may repeat."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from vlmsel.errors import ExecutionError
+
+
+@dataclass(frozen=True)
+class RunOptions:
+    """How a run is done; nothing here changes a value.
+
+    Attributes:
+        executor: this process, or Ray actors.
+        device: torch device of the local executor; None takes a GPU if there is one. On Ray
+            every actor looks itself.
+        max_memory_gb: bound on the attribution's memory.
+        threads: torch threads (and CPUs) of each worker.
+        n_workers: Ray actors at most.
+        address: of the Ray cluster.
+        n_gpus: GPUs to wait for on an autoscaling cluster.
+        retry_failed: try again what failed in an earlier run.
+        verify: hash the stored files first; corrupt ones are set aside and measured again.
+        index_cache: folder for what was read of the tasks; by default in the user's cache.
+    """
+
+    executor: Literal["local", "ray"] = "local"
+    device: str | None = None
+    max_memory_gb: float | None = None
+    threads: int = 1
+    n_workers: int | None = None
+    address: str | None = None
+    n_gpus: int = 0
+    retry_failed: bool = False
+    verify: bool = True
+    index_cache: Path | None = None
+
+    def __post_init__(self) -> None:
+        if self.executor == "ray" and self.device is not None:
+            raise ExecutionError(
+                f"device {self.device!r} is for the local executor: "
+                "a Ray actor takes the GPU that Ray gives it"
+            )
+        if self.executor == "local" and (self.n_workers or self.n_gpus or self.address):
+            raise ExecutionError("workers, GPUs and an address are for Ray: add --executor ray")

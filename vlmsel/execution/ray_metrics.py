@@ -1,0 +1,41 @@
+"""What Prometheus sees of a worker, through Ray's own metrics agent."""
+
+import time
+
+from ray.util.metrics import Counter, Gauge, Histogram
+
+from vlmsel.execution.cells import CellOutcome
+
+SECONDS = [0.1, 0.3, 1.0, 3.0, 10.0, 30.0, 100.0, 300.0]
+
+
+class WorkerMetrics:
+    """Counts one worker's cells.
+
+    Tags are few, since models times tasks would be a million series.
+    """
+
+    def __init__(self, model: str, kind: str) -> None:
+        tags = {"model": model, "kind": kind}
+        keys = tuple(tags)
+        self._cells = Counter("vlmsel_cells", "Cells settled, by status", (*keys, "status"))
+        self._images = Counter("vlmsel_images", "Images measured", keys)
+        self._failed_images = Counter("vlmsel_failed_images", "Images not measurable", keys)
+        self._seconds = Histogram("vlmsel_cell_seconds", "Compute per cell", SECONDS, keys)
+        self._busy = Gauge("vlmsel_accelerator_busy_share", "Compute time over wall time", keys)
+        for metric in (self._cells, self._images, self._failed_images, self._seconds, self._busy):
+            metric.set_default_tags(tags)
+        self._start = time.monotonic()
+        self._busy_s = 0.0
+
+    def count(self, outcome: CellOutcome) -> None:
+        """Add one outcome."""
+        self._cells.inc(tags={"status": outcome.status})
+        if outcome.n_images:
+            self._images.inc(outcome.n_images)
+        if outcome.failed_images:
+            self._failed_images.inc(len(outcome.failed_images))
+        if outcome.status == "measured":
+            self._seconds.observe(outcome.seconds)
+        self._busy_s += outcome.seconds
+        self._busy.set(self._busy_s / max(time.monotonic() - self._start, 1e-9))

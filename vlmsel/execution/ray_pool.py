@@ -1,0 +1,212 @@
+"""The work loop over Ray actors.
+
+Each loads one VLM and writes its own results; only small outcomes come back.
+"""
+
+import logging
+import os
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+import ray
+from ray.actor import ActorHandle
+from ray.exceptions import (
+    ActorUnschedulableError,
+    RayActorError,
+    RayError,
+    RayTaskError,
+    RuntimeEnvSetupError,
+)
+
+from vlmsel.errors import ExecutionError
+from vlmsel.execution.cells import Cell, CellOutcome, Job, ModelWork
+from vlmsel.execution.device import best_device
+from vlmsel.execution.dispatch import IN_FLIGHT, START_S
+from vlmsel.execution.logs import log_json_lines
+from vlmsel.execution.loop import Lost, OnOutcome, work_loop
+from vlmsel.execution.placement import Demand, Resources, Room, place
+from vlmsel.execution.plan import Plan
+from vlmsel.execution.ray_metrics import WorkerMetrics
+from vlmsel.execution.ray_session import await_gpus, cluster_resources, ray_session
+from vlmsel.execution.sharing import cache_bytes_for
+from vlmsel.execution.summary import RunSummary
+from vlmsel.execution.worker import ModelWorker, WorkerOptions, make_recorder
+from vlmsel.zoo.catalog import ModelSpec
+from vlmsel.zoo.identity import ModelIdentity
+
+log = logging.getLogger(__name__)
+
+# Deaths of one actor that Ray mends by itself; the work loop mends the rest with a new actor.
+MAX_RESTARTS = 3
+# A word to the log when nothing came back for so long.
+SILENCE_S = 60.0
+# Autoscaled nodes take minutes to come.
+GPU_TIMEOUT_S = 900.0
+
+
+def run_ray(
+    plan: Plan,
+    store_uri: str,
+    *,
+    address: str | None = None,
+    n_workers: int | None = None,
+    n_gpus: int = 0,
+    max_memory_gb: float | None = None,
+    threads: int = 1,
+    on_outcome: OnOutcome | None = None,
+) -> RunSummary:
+    """Do all of a plan on a Ray cluster.
+
+    Args:
+        plan: what to do.
+        store_uri: where results go; every node must reach it.
+        address: of the cluster; see `ray_session`.
+        n_workers: actors at most; None means as many as fit.
+        n_gpus: GPUs to wait for before starting, where an autoscaler brings them; 0 takes what
+            is there.
+        max_memory_gb: bound on the attribution's memory.
+        threads: torch threads and CPUs of each actor.
+        on_outcome: called with every settled cell, in the driver.
+
+    Raises:
+        ExecutionError: the cluster is not there, or cannot give what a model needs.
+        StoreError: results cannot be written.
+    """
+    with ray_session(address):
+        if n_gpus:
+            await_gpus(n_gpus, timeout_s=GPU_TIMEOUT_S)
+        resources = cluster_resources()
+        demands = place(plan.work, resources, threads=threads)
+        options = WorkerOptions(
+            store_uri=store_uri,
+            max_memory_gb=max_memory_gb,
+            threads=threads,
+            cache_bytes=cache_bytes_for(plan),
+        )
+        crew = RayCrew(plan.job, options, resources, demands, n_workers)
+        return work_loop(plan, crew, on_outcome, start_s=START_S)
+
+
+class RayWorker:
+    """One VLM in a process of its own."""
+
+    def __init__(
+        self,
+        spec: ModelSpec,
+        identity: ModelIdentity,
+        job: Job,
+        options: WorkerOptions,
+        demand: Demand,
+    ) -> None:
+        # Torch decides, not Ray: logical GPUs are no GPUs.
+        log_json_lines()
+        device = best_device() if demand.gpus else "cpu"
+        self._worker = ModelWorker(spec, identity, job, replace(options, device=device))
+        self._metrics = WorkerMetrics(spec.name, job.kind)
+        gpus = ",".join(str(gpu) for gpu in ray.get_gpu_ids()) or "none"
+        node = ray.get_runtime_context().get_node_id()[:8]
+        self._place = f"pid {os.getpid()} node {node} gpu {gpus}"
+
+    def run(self, cell: Cell, last_try: bool) -> CellOutcome:
+        """See `ModelWorker.run`."""
+        outcome = replace(self._worker.run(cell, last_try=last_try), place=self._place)
+        self._metrics.count(outcome)
+        return outcome
+
+
+class RayCrew:
+    """Actors where there is room for them.
+
+    Args:
+        job: what is measured.
+        options: how workers work.
+        resources: what the cluster offers.
+        demands: what a worker occupies, by model name.
+        n_workers: actors at most.
+    """
+
+    def __init__(
+        self,
+        job: Job,
+        options: WorkerOptions,
+        resources: Resources,
+        demands: dict[str, Demand],
+        n_workers: int | None = None,
+    ) -> None:
+        self._options = options
+        self._demands = demands
+        self._room = Room(resources, limit=n_workers)
+        self._seats: dict[ActorHandle[Any], int] = {}
+        self._job = job
+        self._remote: Any = ray.remote(RayWorker)
+        # One copy of the job in the object store, however many actors there will be.
+        self._shared_job = ray.put(job)
+
+    @property
+    def is_full(self) -> bool:
+        """Whether no worker of any model has room."""
+        return self._room.is_full
+
+    def fits(self, work: ModelWork) -> bool:
+        """Whether there is room for one more worker of this model."""
+        return self._room.fits(self._demands[work.name])
+
+    def hire(self, work: ModelWork) -> ActorHandle[Any]:
+        """An actor of this model."""
+        demand = self._demands[work.name]
+        seat = self._room.take(demand)
+        actor = self._remote.options(
+            num_cpus=demand.cpus,
+            num_gpus=demand.gpus,
+            max_restarts=MAX_RESTARTS,
+            max_task_retries=MAX_RESTARTS,
+            max_concurrency=IN_FLIGHT,
+        ).remote(work.spec, work.identity, self._shared_job, self._options, demand)
+        self._seats[actor] = seat
+        return actor
+
+    def submit(self, worker: ActorHandle[Any], cell: Cell, *, last_try: bool) -> object:
+        """Start one cell on an actor."""
+        return worker.run.remote(cell, last_try)
+
+    def wait(self, tickets: Sequence[object]) -> list[tuple[object, CellOutcome | Lost]]:
+        """Block until at least one cell is done."""
+        refs = list(tickets)
+        while not ray.wait(refs, num_returns=1, timeout=SILENCE_S)[0]:
+            log.warning("no cell came back for %g s; %d are out", SILENCE_S, len(refs))
+        done, _ = ray.wait(refs, num_returns=len(refs), timeout=0)
+        return [(ref, _result(ref)) for ref in done]
+
+    def release(self, worker: ActorHandle[Any], *, at_once: bool) -> None:
+        """Let an actor end its process itself, so that its last metrics leave; or end it."""
+        self._room.give_back(self._seats.pop(worker))
+        if at_once:
+            ray.kill(worker)
+        else:
+            worker.__ray_terminate__.remote()
+
+    def record_failure(self, cell: Cell, reason: str) -> None:
+        """Note a failure that no actor lived to note."""
+        make_recorder(self._job, self._options.store_uri).fail(cell, reason, "lost")
+
+
+def _result(ref: Any) -> CellOutcome | Lost:
+    """The outcome behind a reference.
+
+    An error that `ModelWorker.run` raises is raised here, too.
+    """
+    try:
+        return ray.get(ref)
+    except RayTaskError:
+        raise
+    except (RuntimeEnvSetupError, ActorUnschedulableError) as error:
+        raise ExecutionError(f"a worker cannot start: {_short(error)}") from error
+    except RayActorError as error:
+        return Lost(f"its worker died: {_short(error)}")
+    except RayError as error:
+        return Lost(f"its call was lost: {_short(error)}", worker_is_dead=False)
+
+
+def _short(error: RayError) -> str:
+    return " ".join(str(error).split())[:300]

@@ -1,0 +1,121 @@
+"""Where Ray is.
+
+The cluster of the job we run in, the one we are pointed to, or a small one of our own.
+"""
+
+import json
+import logging
+import os
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import ray
+from ray.autoscaler.sdk import request_resources
+
+import vlmsel
+from vlmsel.errors import ExecutionError
+from vlmsel.execution.placement import Node, Resources
+
+log = logging.getLogger(__name__)
+
+# Ray puts a job's configuration here for the driver it starts.
+IN_JOB = "RAY_JOB_CONFIG_JSON_ENV_VAR"
+# Memory of a GPU in GB by Ray's name of its type, for packing small models; an unknown type holds
+# one model.
+GPU_MEMORY_GB = {
+    "T4": 15.0,
+    "V100": 16.0,
+    "P100": 16.0,
+    "L4": 22.5,
+    "A10G": 22.5,
+    "A100": 40.0,
+    "A100-40G": 40.0,
+    "A100-80G": 80.0,
+    "H100": 80.0,
+    "H200": 140.0,
+    "L40S": 44.5,
+}
+POLL_S = 2.0
+
+
+@contextmanager
+def ray_session(address: str | None = None) -> Iterator[None]:
+    """Connect for the time of the block; a session that is there already is used and left alone.
+
+    Args:
+        address: of a running cluster; None takes RAY_ADDRESS or the surrounding job, else
+            starts a cluster of this machine, without dashboard, authentication and usage
+            statistics, and stops it
+            afterwards.
+
+    Raises:
+        ExecutionError: there is no cluster at that address.
+    """
+    if ray.is_initialized():
+        yield
+        return
+    _connect(address)
+    try:
+        yield
+    finally:
+        ray.shutdown()
+
+
+def _connect(address: str | None) -> None:
+    target = address or os.environ.get("RAY_ADDRESS")
+    if target is None and IN_JOB not in os.environ:
+        for name, value in {"RAY_USAGE_STATS_ENABLED": "0", "RAY_AUTH_MODE": "disabled"}.items():
+            os.environ.setdefault(name, value)
+        ray.init(address="local", include_dashboard=False, logging_level=logging.WARNING)
+        return
+    try:
+        ray.init(
+            address=target or "auto", runtime_env=_runtime_env(), logging_level=logging.WARNING
+        )
+    except (ConnectionError, ValueError, RuntimeError) as error:
+        raise ExecutionError(
+            f"no Ray cluster answers at {target or 'auto'}: start one with `ray start --head`, "
+            f"or leave RAY_ADDRESS unset ({' '.join(str(error).split())[:200]})"
+        ) from error
+
+
+def _runtime_env() -> dict[str, Any]:
+    """How the package reaches the workers.
+
+    With the job's working directory, else this very copy of it.
+    """
+    job = json.loads(os.environ.get(IN_JOB) or "{}")
+    if job.get("runtime_env", {}).get("working_dir"):
+        return {}
+    return {"py_modules": [str(Path(vlmsel.__file__).parent)]}
+
+
+def cluster_resources() -> Resources:
+    """What the cluster's living nodes offer."""
+    return Resources(tuple(_node(node["Resources"]) for node in ray.nodes() if node["Alive"]))
+
+
+def await_gpus(n_gpus: int, *, timeout_s: float) -> None:
+    """Ask the autoscaler for GPUs and wait until the cluster has them.
+
+    Raises:
+        ExecutionError: they did not come in time; names the demand and the supply.
+    """
+    request_resources(bundles=[{"GPU": 1}] * n_gpus)
+    deadline = time.monotonic() + timeout_s
+    while cluster_resources().gpus < n_gpus:
+        if time.monotonic() > deadline:
+            raise ExecutionError(
+                f"asked for {n_gpus} GPU(s) and after {timeout_s:g} s there is only "
+                f"{cluster_resources()}: raise the cluster's max_workers, or ask for fewer"
+            )
+        time.sleep(POLL_S)
+
+
+def _node(resources: dict[str, float]) -> Node:
+    kinds = [name.partition(":")[2] for name in resources if name.startswith("accelerator_type:")]
+    memory = GPU_MEMORY_GB.get(kinds[0]) if len(kinds) == 1 else None
+    return Node(resources.get("CPU", 0.0), int(resources.get("GPU", 0)), memory)

@@ -1,0 +1,97 @@
+"""From catalogs and a store to a summary.
+
+Look at what is there, plan what is not, and have it done.
+"""
+
+from collections.abc import Callable
+
+from vlmsel.execution.cells import CellOutcome
+from vlmsel.execution.options import RunOptions
+from vlmsel.execution.plan import Plan
+from vlmsel.execution.prepare import DEFAULT_IMAGES, plan_accuracies, plan_profiles
+from vlmsel.execution.summary import RunSummary
+from vlmsel.execution.timings import write_timings
+from vlmsel.settings import AttributionSettings
+from vlmsel.tasks.catalog import TaskCatalog
+from vlmsel.zoo.catalog import Zoo
+
+OnOutcome = Callable[[CellOutcome], None]
+
+
+def execute(
+    plan: Plan,
+    store: str,
+    *,
+    options: RunOptions | None = None,
+    on_outcome: OnOutcome | None = None,
+) -> RunSummary:
+    """Do a plan. The summary also counts what was there before and what could not be planned.
+
+    Raises:
+        ExecutionError: the work cannot be placed.
+        StoreError: results cannot be written.
+    """
+    options = options or RunOptions()
+    done = _execute(plan, store, options, on_outcome) if plan.work else RunSummary()
+    write_timings(store, plan.job, done)
+    before = RunSummary(
+        faults=plan.faults, already_measured=plan.n_measured, failed_before=plan.n_failed_before
+    )
+    return done + before
+
+
+def run_profile(
+    zoo: Zoo,
+    tasks: TaskCatalog,
+    store: str,
+    settings: AttributionSettings,
+    *,
+    n_images: int | None = DEFAULT_IMAGES,
+    options: RunOptions | None = None,
+    on_outcome: OnOutcome | None = None,
+) -> RunSummary:
+    """Measure every missing profile; see `plan_profiles` and `execute`."""
+    plan = plan_profiles(zoo, tasks, store, settings, n_images=n_images, options=options)
+    return execute(plan, store, options=options, on_outcome=on_outcome)
+
+
+def run_accuracy(
+    zoo: Zoo,
+    tasks: TaskCatalog,
+    store: str,
+    *,
+    options: RunOptions | None = None,
+    on_outcome: OnOutcome | None = None,
+) -> RunSummary:
+    """Measure every missing zero-shot accuracy; see `plan_accuracies` and `execute`."""
+    plan = plan_accuracies(zoo, tasks, store, options=options)
+    return execute(plan, store, options=options, on_outcome=on_outcome)
+
+
+def _execute(
+    plan: Plan, store: str, options: RunOptions, on_outcome: OnOutcome | None
+) -> RunSummary:
+    # Imported here: planning needs neither torch nor Ray.
+    if options.executor == "local":
+        from vlmsel.execution.local import run_local
+
+        return run_local(
+            plan,
+            store,
+            device=options.device,
+            max_memory_gb=options.max_memory_gb,
+            threads=options.threads,
+            on_outcome=on_outcome,
+        )
+    from vlmsel.execution.ray_pool import run_ray
+
+    return run_ray(
+        plan,
+        store,
+        address=options.address,
+        n_workers=options.n_workers,
+        n_gpus=options.n_gpus,
+        max_memory_gb=options.max_memory_gb,
+        threads=options.threads,
+        on_outcome=on_outcome,
+    )

@@ -1,0 +1,136 @@
+"""What a run did. Summaries of parts add up to the summary of the whole, in any order."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Self
+
+import polars as pl
+
+from vlmsel.execution.cells import CellOutcome, Failure
+from vlmsel.store.keys import CellId
+
+ModelTask = tuple[str, str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Tally:
+    """Counts of one model on one task; seconds are compute."""
+
+    measured: int = 0
+    skipped: int = 0
+    failed: int = 0
+    n_images: int = 0
+    failed_images: int = 0
+    n_decoded: int = 0
+    seconds: float = 0.0
+
+    def __add__(self, other: Self) -> "Tally":
+        return Tally(
+            self.measured + other.measured,
+            self.skipped + other.skipped,
+            self.failed + other.failed,
+            self.n_images + other.n_images,
+            self.failed_images + other.failed_images,
+            self.n_decoded + other.n_decoded,
+            self.seconds + other.seconds,
+        )
+
+
+@dataclass(frozen=True)
+class RunSummary:
+    """Outcomes of a run, added up.
+
+    Attributes:
+        tallies: counts by (model, pretrained, task).
+        failures: every failed cell and image with its reason.
+        faults: models and tasks of the catalogs that could not be used at all.
+        already_measured: cells that were in the store before the run and were not touched.
+        failed_before: cells that failed in an earlier run and were left alone.
+    """
+
+    tallies: Mapping[ModelTask, Tally] = field(default_factory=lambda: MappingProxyType({}))
+    failures: tuple[Failure, ...] = ()
+    faults: tuple[Failure, ...] = ()
+    already_measured: int = 0
+    failed_before: int = 0
+
+    @classmethod
+    def of(cls, outcomes: Iterable[CellOutcome]) -> Self:
+        """The summary of some cells."""
+        tallies: dict[ModelTask, Tally] = {}
+        failures: list[Failure] = []
+        for outcome in outcomes:
+            where = _where(outcome.cell)
+            tallies[where] = tallies.get(where, Tally()) + _tally(outcome)
+            failures.extend(_failures(outcome))
+        return cls(MappingProxyType(tallies), tuple(failures))
+
+    def __add__(self, other: Self) -> "RunSummary":
+        tallies = dict(self.tallies)
+        for where, tally in other.tallies.items():
+            tallies[where] = tallies[where] + tally if where in tallies else tally
+        return RunSummary(
+            MappingProxyType(tallies),
+            self.failures + other.failures,
+            self.faults + other.faults,
+            self.already_measured + other.already_measured,
+            self.failed_before + other.failed_before,
+        )
+
+    @property
+    def total(self) -> Tally:
+        """Counts over all models and tasks."""
+        return sum(self.tallies.values(), Tally())
+
+    @property
+    def measured(self) -> int:
+        """Cells measured by this run."""
+        return self.total.measured
+
+    @property
+    def skipped(self) -> int:
+        """Cells that were there already, before the run or by another driver meanwhile."""
+        return self.total.skipped + self.already_measured
+
+    @property
+    def n_failures(self) -> int:
+        """All that failed now, and cells that failed before and were left alone."""
+        failed = self.total.failed + self.total.failed_images
+        return failed + len(self.faults) + self.failed_before
+
+    def exit_code(self, allow_failures: int = 0) -> int:
+        """0 if all was done but for `allow_failures` cells or images, else 1."""
+        return 0 if self.n_failures <= allow_failures else 1
+
+    def frame(self) -> pl.DataFrame:
+        """One row per model and task: model, pretrained, task and the counts of `Tally`."""
+        names = list(Tally.__slots__)
+        rows = [(*where, *(getattr(t, n) for n in names)) for where, t in self.tallies.items()]
+        types = [pl.String] * 3 + [pl.Int64] * (len(names) - 1) + [pl.Float64]
+        columns = ["model", "pretrained", "task", *names]
+        schema = dict(zip(columns, types, strict=True))
+        return pl.DataFrame(rows, schema=schema, orient="row").sort("model", "pretrained", "task")
+
+
+def _where(cell: CellId) -> ModelTask:
+    return cell.model, cell.pretrained, cell.task
+
+
+def _tally(outcome: CellOutcome) -> Tally:
+    return Tally(
+        measured=int(outcome.status == "measured"),
+        skipped=int(outcome.status == "skipped"),
+        failed=int(outcome.status == "failed"),
+        n_images=outcome.n_images,
+        failed_images=len(outcome.failed_images),
+        n_decoded=outcome.n_decoded,
+        seconds=outcome.seconds,
+    )
+
+
+def _failures(outcome: CellOutcome) -> list[Failure]:
+    where = _where(outcome.cell)
+    if outcome.status == "failed":
+        return [Failure(*where, None, outcome.reason or "no reason given")]
+    return [Failure(*where, image_id, reason) for image_id, reason in outcome.failed_images]

@@ -1,0 +1,181 @@
+"""A worker: loads one VLM once and measures many cells with it.
+
+It writes to the store itself and never lies about a cell.
+"""
+
+import logging
+import threading
+from dataclasses import dataclass
+
+import torch
+
+from vlmsel.errors import (
+    AttributionError,
+    ImageError,
+    ModelError,
+    StoreError,
+    TaskError,
+    VlmselError,
+)
+from vlmsel.execution.cells import AccuracyJob, Cell, CellOutcome, Job
+from vlmsel.execution.decoded import DecodedCache, DecodedShard
+from vlmsel.execution.measure import Measured, Recorder
+from vlmsel.execution.profiling import ProfileRecorder
+from vlmsel.execution.zero_shot import AccuracyRecorder
+from vlmsel.tasks.shards import Shard
+from vlmsel.zoo.catalog import ModelSpec
+from vlmsel.zoo.identity import ModelIdentity
+from vlmsel.zoo.loader import LoadedModel, load_model
+
+log = logging.getLogger(__name__)
+
+# What one cell can do wrong without being anyone else's trouble. A store that cannot be written is
+# everyone's.
+CELL_FAULTS = (
+    AttributionError,
+    ImageError,
+    ModelError,
+    TaskError,
+    RuntimeError,
+    ValueError,
+    TypeError,
+    MemoryError,
+)
+
+
+@dataclass(frozen=True)
+class WorkerOptions:
+    """How a worker works; nothing here changes a value.
+
+    Attributes:
+        store_uri: where results go.
+        device: torch device.
+        max_memory_gb: bound on the attribution's memory.
+        threads: torch threads; the same number everywhere keeps values equal bit for bit.
+        cache_bytes: bound on the node's cache of decoded images; 0 for none.
+    """
+
+    store_uri: str
+    device: str = "cpu"
+    max_memory_gb: float | None = None
+    threads: int = 1
+    cache_bytes: int = 0
+
+
+class ModelWorker:
+    """One VLM and the cells it measures.
+
+    `run` may be called from two threads: one decodes while the other computes.
+
+    Args:
+        spec: the model; it is loaded when the first cell needs it.
+        identity: what the plan took it for; a node with other weights must not measure under
+            this key.
+        job: what to measure.
+        options: where and how.
+    """
+
+    def __init__(
+        self, spec: ModelSpec, identity: ModelIdentity, job: Job, options: WorkerOptions
+    ) -> None:
+        torch.set_num_threads(options.threads)
+        self._spec = spec
+        self._identity = identity
+        self._options = options
+        self._cache = DecodedCache(options.cache_bytes)
+        self._recorder = make_recorder(job, options.store_uri, options.max_memory_gb)
+        self._accelerator = threading.Lock()
+        self._loading = threading.Lock()
+        self._loaded: LoadedModel | ModelError | None = None
+
+    def run(self, cell: Cell, *, last_try: bool = False) -> CellOutcome:
+        """Measure one cell, or say why not. A cell that the store has is skipped.
+
+        Args:
+            cell: what to measure.
+            last_try: record even a failure that may pass.
+
+        Raises:
+            StoreError: the result cannot be written.
+        """
+        try:
+            if self._recorder.has(cell):
+                return CellOutcome(cell.id, "skipped")
+            model = self._model()
+            measured = self._recorder.measure(model, cell, self._decode, self._accelerator)
+            return self._outcome(cell, measured)
+        except StoreError:
+            raise
+        except OSError as error:
+            return self._failed(cell, error, "transient", record=last_try)
+        except CELL_FAULTS as error:
+            return self._failed(cell, error, _kind_of(error), record=True)
+
+    def _outcome(self, cell: Cell, measured: Measured) -> CellOutcome:
+        if measured.n_images == 0:
+            ref, first = measured.failed[0]
+            count = len(measured.failed)
+            reason = (
+                f"none of {count} image(s) could be measured; the first, {ref.image_id}: {first}"
+            )
+            self._recorder.fail(cell, reason, "images")
+            return CellOutcome(cell.id, "failed", reason)
+        log.info("measured", extra={"cell": str(cell.id), "seconds": measured.seconds})
+        return CellOutcome(
+            cell.id,
+            "measured",
+            n_images=measured.n_images,
+            failed_images=tuple((ref.image_id, reason) for ref, reason in measured.failed),
+            seconds=measured.seconds,
+            n_decoded=measured.n_decoded,
+        )
+
+    def _failed(self, cell: Cell, error: Exception, kind: str, *, record: bool) -> CellOutcome:
+        reason = one_line(error)
+        log.warning("failed: %s", reason, extra={"cell": str(cell.id)})
+        if record:
+            self._recorder.fail(cell, reason, kind)
+        return CellOutcome(cell.id, "failed", reason, transient=not record)
+
+    def _decode(self, shard: Shard) -> DecodedShard:
+        model = self._model()
+        return self._cache.get(self._identity.preprocessing, shard, model.transform)
+
+    def _model(self) -> LoadedModel:
+        """The model, loaded once; a model that does not load is not tried again for every cell."""
+        with self._loading:
+            if self._loaded is None:
+                try:
+                    self._loaded = self._load()
+                except ModelError as error:
+                    self._loaded = error
+        if isinstance(self._loaded, ModelError):
+            raise self._loaded
+        return self._loaded
+
+    def _load(self) -> LoadedModel:
+        model = load_model(self._spec, device=self._options.device)
+        if model.identity != self._identity:
+            raise ModelError(
+                f"{self._spec.name}: this node has other weights or another configuration than the plan "
+                "was made with: bring the nodes' copies in line, or run again if they changed meanwhile"
+            )
+        return model
+
+
+def make_recorder(job: Job, store_uri: str, max_memory_gb: float | None = None) -> Recorder:
+    """What measures and stores the cells of a job."""
+    if isinstance(job, AccuracyJob):
+        return AccuracyRecorder(job, store_uri)
+    return ProfileRecorder(job, store_uri, max_memory_gb)
+
+
+def one_line(error: Exception) -> str:
+    """An error's message on one line, with its kind where the message alone says nothing."""
+    text = " ".join(str(error).split())[:500]
+    return text if isinstance(error, VlmselError) else f"{type(error).__name__}: {text}"
+
+
+def _kind_of(error: Exception) -> str:
+    memory = isinstance(error, MemoryError | torch.OutOfMemoryError)
+    return "out-of-memory" if memory else "error"
