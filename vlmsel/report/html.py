@@ -1,7 +1,7 @@
 """One HTML file that opens offline: no script, style, font or picture comes from elsewhere."""
 
 import os
-import tempfile
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -50,15 +50,14 @@ def write_report(path: str | Path, inputs: ReportInputs) -> Path:
     """
     target = Path(path).absolute()
     text = render_report(inputs)
+    fresh = target.with_name(f".{target.name}.{os.getpid()}")
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile(
-            "w", encoding="utf-8", dir=target.parent, prefix=f".{target.name}.", delete=False
-        ) as file:
-            file.write(text)
-        Path(file.name).chmod(0o644)
-        os.replace(file.name, target)
+        fresh.write_text(text, encoding="utf-8")
+        fresh.replace(target)
     except OSError as error:
+        with suppress(OSError):
+            fresh.unlink()
         message = f"the report {target} cannot be written ({error.strerror}); choose another path"
         raise StoreError(message) from error
     return target
