@@ -120,7 +120,7 @@ def _floor(x: pl.Expr, eps: float, eps_mode: EpsMode) -> pl.Expr:
 
 
 def _weighted(table: pl.DataFrame, eta: float, eps: float, eps_mode: EpsMode) -> pl.DataFrame:
-    """Lay out t and w = alpha / (|t| + eps) as arrays; zeros behind short ones add nothing to DCD."""
+    """Lay out t and w = alpha / (|t| + eps) as arrays; zeros that fill short ones add nothing."""
     x = pl.element()
     width = _width(table)
     scale = pl.col("profile").list.eval(x.abs() + _floor(x, eps, eps_mode))

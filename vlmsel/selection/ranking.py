@@ -48,8 +48,8 @@ class Ranking:
         if not self.near_uniform or self.effective_sources is None:
             return None
         return (
-            f"The similarity hardly tells the sources apart ({self.effective_sources:.1f} effective "
-            f"of {self.n_sources}): this ranking is close to average rank."
+            f"The similarity hardly tells the sources apart ({self.effective_sources:.1f} "
+            f"effective of {self.n_sources}): this ranking is close to average rank."
         )
 
     @property

@@ -1,0 +1,13 @@
+"""Ablation: DCD without block importance."""
+
+from vlmsel.selection.registry import register
+from vlmsel.selection.selectors.dcd_pooled import DcdPooled
+
+
+@register
+class DcdUniform(DcdPooled):
+    """`dcd-pooled` with eta = 0: all blocks count alike."""
+
+    name = "dcd-uniform"
+
+    eta: float = 0.0
