@@ -4,9 +4,10 @@ Every function takes `truth` (accuracy of each model, higher is better) and `sco
 selector said of each model, LOWER is better), two sequences of the same n >= 2 models in the same
 order, and returns one float.
 
-Ties: scores that are equal to 9 decimals are tied. Where a metric needs one order (a top 5, a first
-choice), tied models stay in the order in which they were given; leave-one-out gives them by name,
-so that the truth cannot leak.
+Ties: scores that are equal to 10 decimals are tied. Where a metric needs one order (a top 5, a
+first choice), models with tied scores stay in the order in which they were given (leave-one-out
+gives them in the order of the ranking), and models with tied accuracies follow the predicted
+order, so that a tie in the truth never counts against a prediction.
 Short zoos: with n < 5 models every "top 5" is the whole zoo and the divisor 5 becomes n.
 """
 
@@ -18,12 +19,13 @@ from scipy.stats import kendalltau
 from sklearn.metrics import ndcg_score
 
 from vlmsel.errors import SelectionError
+from vlmsel.selection.ranking import TIE_DECIMALS
 
 TOP = 5
-SCORE_DECIMALS = 9
+Values = Sequence[float] | np.ndarray
 
 
-def ndcg5_paper(truth: Sequence[float], scores: Sequence[float]) -> float:
+def ndcg5_paper(truth: Values, scores: Values) -> float:
     """NDCG inside the overlap of the two top fives; not comparable with `ndcg5`.
 
     C = predicted top 5 that are also in the true top 5, k = |C|; 0 if k < 2. Inside C the
@@ -37,14 +39,13 @@ def ndcg5_paper(truth: Sequence[float], scores: Sequence[float]) -> float:
     k = len(common)
     if k < 2:
         return 0.0
-    true_order = np.argsort(-accuracy[common], kind="stable")
     relevance = np.empty(k)
-    relevance[true_order] = np.arange(k, 0, -1)
+    relevance[np.argsort(-accuracy[common], kind="stable")] = np.arange(k, 0, -1)
     # `common` is in predicted order already, so any falling sequence stands for the prediction.
     return float(ndcg_score([relevance], [np.arange(k, 0, -1)]))
 
 
-def ndcg5(truth: Sequence[float], scores: Sequence[float]) -> float:
+def ndcg5(truth: Values, scores: Values) -> float:
     """Standard NDCG@5 with relevance = accuracy, min-max scaled over the zoo.
 
     DCG@5 = sum_{i=1..5} rel_i / log2(i + 1) in predicted order, divided by the DCG@5 of the true
@@ -60,7 +61,7 @@ def ndcg5(truth: Sequence[float], scores: Sequence[float]) -> float:
     return float(ndcg_score([(accuracy - accuracy.min()) / spread], [-score], k=TOP))
 
 
-def recall5(truth: Sequence[float], scores: Sequence[float]) -> float:
+def recall5(truth: Values, scores: Values) -> float:
     """R5 = |predicted top 5 and true top 5| / 5 (n instead of 5 for a zoo of n < 5 models).
 
     Source: LOVM (arXiv 2306.08893), `get_acc` of its evaluation code; SWAB uses the same.
@@ -69,7 +70,7 @@ def recall5(truth: Sequence[float], scores: Sequence[float]) -> float:
     return len(_common(accuracy, score)) / min(TOP, len(accuracy))
 
 
-def tau5(truth: Sequence[float], scores: Sequence[float]) -> float:
+def tau5(truth: Values, scores: Values) -> float:
     """Kendall's tau-b over the models common to both top fives.
 
     0 if two or fewer are common, or if all of them are tied.
@@ -81,7 +82,7 @@ def tau5(truth: Sequence[float], scores: Sequence[float]) -> float:
     return _tau_b(accuracy[common], score[common]) if len(common) > 2 else 0.0
 
 
-def tau(truth: Sequence[float], scores: Sequence[float]) -> float:
+def tau(truth: Values, scores: Values) -> float:
     """Kendall's tau-b over the whole zoo; 0 if all accuracies or all scores are tied.
 
     tau_b = (concordant - discordant) / sqrt((pairs - ties in truth) (pairs - ties in scores)).
@@ -91,10 +92,10 @@ def tau(truth: Sequence[float], scores: Sequence[float]) -> float:
     return _tau_b(*_checked(truth, scores))
 
 
-def regret1(truth: Sequence[float], scores: Sequence[float]) -> float:
+def regret1(truth: Values, scores: Values) -> float:
     """Best accuracy in the zoo minus the accuracy of the model ranked first; 0 is perfect."""
     accuracy, score = _checked(truth, scores)
-    return float(accuracy.max() - accuracy[_order(score)[0]])
+    return float(accuracy.max() - accuracy[np.argsort(score, kind="stable")[0]])
 
 
 @dataclass(frozen=True)
@@ -107,7 +108,7 @@ class Metric:
         higher_is_better: False for a regret.
     """
 
-    function: Callable[[Sequence[float], Sequence[float]], float]
+    function: Callable[[Values, Values], float]
     definition: str
     higher_is_better: bool = True
 
@@ -133,12 +134,12 @@ METRICS: dict[str, Metric] = {
 }
 
 
-def evaluate_ranking(truth: Sequence[float], scores: Sequence[float]) -> dict[str, float]:
+def evaluate_ranking(truth: Values, scores: Values) -> dict[str, float]:
     """Every metric of one ranking, by name."""
     return {name: metric.function(truth, scores) for name, metric in METRICS.items()}
 
 
-def _checked(truth: Sequence[float], scores: Sequence[float]) -> tuple[np.ndarray, np.ndarray]:
+def _checked(truth: Values, scores: Values) -> tuple[np.ndarray, np.ndarray]:
     accuracy = np.asarray(truth, dtype=float)
     score = np.asarray(scores, dtype=float)
     if accuracy.ndim != 1 or accuracy.shape != score.shape:
@@ -151,23 +152,18 @@ def _checked(truth: Sequence[float], scores: Sequence[float]) -> tuple[np.ndarra
     if not (np.isfinite(accuracy).all() and np.isfinite(score).all()):
         msg = "accuracies and scores must be finite; leave out models unknown on the task"
         raise SelectionError(msg)
-    return accuracy, np.round(score, SCORE_DECIMALS)
-
-
-def _order(score: np.ndarray) -> np.ndarray:
-    """Positions of the models, best (lowest score) first."""
-    return np.argsort(score, kind="stable")
+    return accuracy, np.round(score, TIE_DECIMALS)
 
 
 def _common(accuracy: np.ndarray, score: np.ndarray) -> np.ndarray:
     """Positions of the models in both top fives, in predicted order."""
-    best = np.argsort(-accuracy, kind="stable")[:TOP]
-    predicted = _order(score)[:TOP]
-    return predicted[np.isin(predicted, best)]
+    predicted = np.argsort(score, kind="stable")
+    best = predicted[np.argsort(-accuracy[predicted], kind="stable")][:TOP]
+    return predicted[:TOP][np.isin(predicted[:TOP], best)]
 
 
 def _tau_b(accuracy: np.ndarray, score: np.ndarray) -> float:
     if np.ptp(accuracy) == 0 or np.ptp(score) == 0:
         return 0.0
-    statistic, _ = kendalltau(accuracy, -score)
-    return float(statistic)
+    # scipy's result is a tuple (statistic, p value) that the type checker cannot see into.
+    return float(np.asarray(kendalltau(accuracy, -score))[0])

@@ -1,0 +1,139 @@
+"""Turn two tables into one selection problem a target: what a selector may know, and the truth.
+
+Every task is the target once and all others are its sources. The zoo of a target is every model
+whose accuracy (and, when profiles are used, profile) is known on the target and on at least one
+source: a table with holes gives each target its own zoo, the same for every selector. What cannot
+be used is left out by name, never in silence.
+"""
+
+from collections.abc import Collection
+from dataclasses import dataclass
+
+import polars as pl
+
+from vlmsel.errors import SelectionError
+from vlmsel.evaluation.known import known_accuracies
+from vlmsel.selection.problem import Problem
+from vlmsel.selection.profiles import MODEL, task_profiles
+
+IMAGENET_NAMES = ("imagenet1k", "imagenet")
+
+
+@dataclass(frozen=True)
+class HeldOut:
+    """One target of a leave-one-out.
+
+    Attributes:
+        problem: what a selector sees; its truth is for `oracle` selectors alone.
+        truth: model, pretrained, accuracy on the target, sorted by name.
+    """
+
+    problem: Problem
+    truth: pl.DataFrame
+
+
+@dataclass(frozen=True)
+class HeldOutTasks:
+    """All targets of a leave-one-out.
+
+    Attributes:
+        tasks: one a target, by name.
+        left_out: kind ("task" or "model"), name, reason.
+    """
+
+    tasks: tuple[HeldOut, ...]
+    left_out: pl.DataFrame
+
+
+def hold_out(
+    accuracies: pl.DataFrame,
+    profiles: pl.DataFrame | pl.LazyFrame | None = None,
+    *,
+    targets: Collection[str] | None = None,
+    references: Collection[str] = IMAGENET_NAMES,
+    min_models: int = 2,
+    min_sources: int = 1,
+) -> HeldOutTasks:
+    """One problem a target, and what was left out.
+
+    Args:
+        accuracies: model, pretrained, task, acc1 (0..1); NaN and null mean unknown.
+        profiles: long profiles, or `task_profiles` of them; None for selectors that need none.
+        targets: tasks to hold out; all that are no reference when None.
+        references: tasks that are never target nor source, only known to selectors that ask for
+            them by name (ImageNet).
+        min_models: a target with fewer known models is left out.
+        min_sources: a target with fewer sources is left out.
+
+    Raises:
+        SelectionError: No target is left, with the last reason; or the accuracies contradict
+            themselves.
+    """
+    known = known_accuracies(accuracies)
+    shapes = None if profiles is None else task_profiles(profiles)
+    is_reference = pl.col("task").is_in(list(references))
+    reference, cells = known.filter(is_reference), known.filter(~is_reference)
+    left_out = _gone("accuracy", accuracies.filter(~is_reference), cells)
+    if shapes is not None:
+        left_out += _gone("accuracy", shapes.join(reference, on="task", how="anti"), cells)
+        profiled = cells.join(shapes, on=[*MODEL, "task"], how="semi")
+        left_out += _gone("profile", cells, profiled)
+        cells = profiled
+    tasks = []
+    wanted = cells["task"].unique() if targets is None else targets
+    for target in sorted(wanted):
+        one = _hold_out_one(target, cells, reference, shapes, (min_models, min_sources))
+        if isinstance(one, str):
+            left_out.append(("task", target, one))
+        else:
+            tasks.append(one)
+    if not tasks:
+        why = ": ".join(left_out[-1][1:]) if left_out else "no cell has accuracy and profile"
+        msg = f"no task can be held out ({why}); give at least 2 tasks with 2 models in common"
+        raise SelectionError(msg)
+    schema = {"kind": pl.String, "name": pl.String, "reason": pl.String}
+    names = pl.DataFrame(left_out, schema=schema, orient="row").unique(maintain_order=True)
+    return HeldOutTasks(tuple(tasks), names)
+
+
+def _hold_out_one(
+    target: str,
+    cells: pl.DataFrame,
+    reference: pl.DataFrame,
+    shapes: pl.DataFrame | None,
+    least: tuple[int, int],
+) -> HeldOut | str:
+    """The problem, or why there is none."""
+    on_target = cells.filter(pl.col("task") == target)
+    sources = cells.filter(pl.col("task") != target)
+    zoo = on_target.join(sources, on=MODEL, how="semi").sort(*MODEL)
+    sources = sources.join(zoo, on=MODEL, how="semi")
+    named = tuple(sources["task"].unique().sort())
+    min_models, min_sources = least
+    if len(zoo) < min_models:
+        return f"known for {len(zoo)} model(s) that a source knows too, {min_models} needed"
+    if len(named) < min_sources:
+        return f"{len(named)} source task(s), {min_sources} needed"
+    if shapes is not None:
+        shapes = shapes.join(zoo, on=MODEL, how="semi").filter(
+            pl.col("task").is_in([target, *named])
+        )
+    accuracies = pl.concat([sources, reference.join(zoo, on=MODEL, how="semi")])
+    truth = zoo.select(*MODEL, accuracy="acc1")
+    problem = Problem(
+        target=target,
+        sources=named,
+        accuracies=accuracies.sort(*MODEL, "task"),
+        profiles=shapes,
+        truth=truth,
+    )
+    return HeldOut(problem, truth)
+
+
+def _gone(what: str, before: pl.DataFrame, after: pl.DataFrame) -> list[tuple[str, str, str]]:
+    """Tasks and models that are in no row of `after`, in words."""
+    reason = f"no usable {what} at all"
+    tasks = sorted(set(before["task"]) - set(after["task"]))
+    models = sorted(set(before.select(*MODEL).rows()) - set(after.select(*MODEL).rows()))
+    named = [("model", f"{model}/{pretrained}", reason) for model, pretrained in models]
+    return [("task", task, reason) for task in tasks] + named
