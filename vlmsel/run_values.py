@@ -54,7 +54,7 @@ def sizes(
         "n_targets": loo.rankings["target"].n_unique(),
         "n_tasks": accuracies["task"].n_unique(),
     }
-    if profiles is not None:
+    if profiles is not None and "image_id" in profiles.columns:
         counts["n_images"] = profiles.select("task", "image_id").n_unique()
     return counts
 

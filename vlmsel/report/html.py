@@ -69,8 +69,9 @@ def _facts(inputs: ReportInputs) -> list[tuple[str, str]]:
     ranking = full_ranking(inputs)
     if ranking is not None:
         facts.append(("models ranked", str(ranking.height)))
-    if inputs.profiles is not None and inputs.target is not None:
-        own = inputs.profiles.filter(inputs.profiles["task"] == inputs.target)
+    profiles = inputs.profiles
+    if profiles is not None and inputs.target is not None and "image_id" in profiles.columns:
+        own = profiles.filter(profiles["task"] == inputs.target)
         facts.append(("images of the target", str(own["image_id"].n_unique())))
     if inputs.effective_sources is not None:
         facts.append(("effective sources", f"{inputs.effective_sources:.1f}"))

@@ -4,7 +4,6 @@ import numpy as np
 import polars as pl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
 
 from vlmsel.report.canvas import INK, MUTED, PAGE_WIDTH, SERIES, canvas
 
@@ -77,10 +76,18 @@ def ranking_dots(ranking: pl.DataFrame) -> Figure:
             )
         _rows(axes, [f"{m}  {p}" for m, p in top.select("model", "pretrained").iter_rows()])
         axes.invert_yaxis()
-        axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
-        axes.set_xlabel("rank (1 = best); the bar is the interval over images")
+        axes.set_xticks(_rank_ticks(axes.get_xlim()[1]))
+        axes.set_xlabel("rank (1 = best)")
         axes.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=3)
     return figure
+
+
+def _rank_ticks(last: float) -> list[int]:
+    """1, and round ranks up to the last: at most a dozen."""
+    step = next(
+        s for s in (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000) if last / s <= 12 or s == 1000
+    )
+    return sorted({1, *range(step, int(last) + 1, step)})
 
 
 def _rows(axes: Axes, names: list[str]) -> None:

@@ -100,7 +100,7 @@ def _ranking(inputs: ReportInputs) -> Section | str:
     spoke = {} if inputs.weights is None else sources_by_model(inputs.weights)
     best = ranking.row(0, named=True)
     alt = f"Ranks of {ranking.height} models; first is {best['model']} {best['pretrained']}."
-    caption = "Predicted rank and its interval; where the bars overlap, the order is not certain."
+    caption = _ranks_caption(ranking)
     return Section(
         "ranking",
         "Ranking" if inputs.target is None else f"Ranking for {inputs.target}",
@@ -109,6 +109,12 @@ def _ranking(inputs: ReportInputs) -> Section | str:
         pictures=(_picture(ranking_dots(ranking), alt, caption, "ranking"),),
         tables=(ranking_table(ranking, spoke),),
     )
+
+
+def _ranks_caption(ranking: pl.DataFrame) -> str:
+    if {"low", "high"} <= set(ranking.columns):
+        return "Bars: bootstrap interval of the rank; where they overlap, the order is uncertain."
+    return "Predicted rank of each model; how certain the order is was not computed."
 
 
 def _sources_sentence(inputs: ReportInputs) -> str:

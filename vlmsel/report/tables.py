@@ -9,6 +9,7 @@ from vlmsel.evaluation.metrics import METRICS
 
 _TOP_SOURCES = 3
 _ROWS = 200
+_UNFOLDED_ROWS = 15
 
 
 @dataclass(frozen=True)
@@ -42,12 +43,14 @@ class Table:
         columns: heads.
         rows: one cell per column.
         left_out: rows that the frame had beyond these.
+        folded: long and seldom read, so behind a fold.
     """
 
     caption: str
     columns: tuple[Column, ...]
     rows: tuple[tuple[Cell, ...], ...]
     left_out: int = 0
+    folded: bool = False
 
 
 def ranking_table(ranking: pl.DataFrame, spoke: Mapping[tuple[str, str], str]) -> Table:
@@ -158,10 +161,11 @@ def _mark(row: dict) -> str:
 
 
 def plain_table(frame: pl.DataFrame, caption: str) -> Table:
-    """A frame as it is, at most 200 rows."""
+    """A frame as it is, at most 200 rows, folded beyond 15."""
     columns = tuple(Column(n, numeric=t.is_numeric()) for n, t in frame.schema.items())
     rows = tuple(tuple(_plain(v) for v in row) for row in frame.head(_ROWS).iter_rows())
-    return Table(caption, columns, rows, max(0, frame.height - _ROWS))
+    beyond = max(0, frame.height - _ROWS)
+    return Table(caption, columns, rows, beyond, folded=frame.height > _UNFOLDED_ROWS)
 
 
 def _plain(value: object) -> Cell:
