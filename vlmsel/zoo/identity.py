@@ -122,8 +122,13 @@ def _identify_encoder(spec: ModelSpec) -> ModelIdentity:
         if spec.weights is None
         else local_sha256(spec, local_weights(spec))
     )
+    described = {"encoder": reference, "source": local_sha256(spec, source)}
+    if spec.weights is not None and Path(spec.weights).is_dir():
+        # config.json and its like say how the weights are used.
+        files = sorted(Path(spec.weights).glob("*.json"))
+        described |= {file.name: local_sha256(spec, file) for file in files}
     return ModelIdentity(
-        architecture=_digest({"encoder": reference, "source": local_sha256(spec, source)}),
+        architecture=_digest(described),
         activation="encoder",
         preprocessing=_digest({"encoder": reference, "model": spec.name}),
         weights_sha256=checksum,

@@ -1,0 +1,77 @@
+import hashlib
+import os
+from pathlib import Path
+
+import pytest
+
+from vlmsel.cache import cache_dir, file_sha256, write_atomically
+
+
+@pytest.fixture(autouse=True)
+def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("VLMSEL_CACHE", str(tmp_path / "cache"))
+    return tmp_path / "cache"
+
+
+def test_the_cache_folder_follows_the_environment(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert cache_dir() == tmp_path / "cache"
+    monkeypatch.delenv("VLMSEL_CACHE")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "xdg"))
+    assert cache_dir() == tmp_path / "xdg" / "vlmsel"
+
+
+def test_a_checksum_is_sha256_and_follows_the_content(tmp_path: Path) -> None:
+    file = tmp_path / "weights"
+    file.write_bytes(b"one")
+    assert file_sha256(file) == hashlib.sha256(b"one").hexdigest()
+    file.write_bytes(b"three")
+    assert file_sha256(file) == hashlib.sha256(b"three").hexdigest()
+
+
+def test_an_unchanged_file_is_not_read_again(tmp_path: Path) -> None:
+    file = tmp_path / "weights"
+    file.write_bytes(b"one")
+    before = file.stat()
+    first = file_sha256(file)
+    # Same size, and the old time put back: only a second reading could see the change.
+    file.write_bytes(b"two")
+    os.utime(file, ns=(before.st_atime_ns, before.st_mtime_ns))
+    assert file_sha256(file) == first
+
+
+@pytest.mark.parametrize("damage", [b"", b"{", b"[]", b'{"stamp": 1}'])
+def test_a_damaged_note_is_ignored(tmp_path: Path, own_cache: Path, damage: bytes) -> None:
+    file = tmp_path / "weights"
+    file.write_bytes(b"one")
+    file_sha256(file)
+    (note,) = (own_cache / "checksums").iterdir()
+    note.write_bytes(damage)
+    assert file_sha256(file) == hashlib.sha256(b"one").hexdigest()
+
+
+def test_a_cache_that_cannot_be_written_costs_only_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "file").write_bytes(b"")
+    monkeypatch.setenv("VLMSEL_CACHE", str(tmp_path / "file" / "cache"))
+    weights = tmp_path / "weights"
+    weights.write_bytes(b"one")
+    assert file_sha256(weights) == hashlib.sha256(b"one").hexdigest()
+
+
+def test_a_failed_write_leaves_the_old_file_and_no_other(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    target = tmp_path / "note"
+    write_atomically(target, b"old")
+
+    def refuse(*_: object) -> None:
+        raise OSError("disk full")
+
+    monkeypatch.setattr(os, "replace", refuse)
+    with pytest.raises(OSError, match="disk full"):
+        write_atomically(target, b"new")
+    assert target.read_bytes() == b"old"
+    assert list(tmp_path.iterdir()) == [target]

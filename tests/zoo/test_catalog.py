@@ -1,0 +1,81 @@
+from pathlib import Path
+
+import open_clip
+import pytest
+
+from vlmsel.errors import CatalogError, ModelError
+from vlmsel.zoo.catalog import ModelSpec, Zoo, load_zoo
+from vlmsel.zoo.registry import tag_config
+
+
+def test_paths_are_made_absolute_against_the_catalog(tmp_path: Path) -> None:
+    (tmp_path / "zoo.yaml").write_text(
+        "models:\n"
+        "  - {model: a, pretrained: x, weights: models/a, bpe_path: /merges.txt, memory_gb: 2}\n"
+        "  - {model: b, pretrained: x}\n"
+    )
+    first, second = load_zoo(tmp_path / "zoo.yaml").models
+    assert first.weights == str(tmp_path.resolve() / "models" / "a")
+    assert first.bpe_path == "/merges.txt"
+    assert first.memory_gb == 2.0
+    assert second == ModelSpec(model="b", pretrained="x")
+    assert second.name == "b/x"
+
+
+@pytest.mark.parametrize(
+    ("entry", "said"),
+    [
+        ("{model: a, pretrain: x}", "key 'pretrained': Field required|did you mean pretrained"),
+        ("{model: a, pretrained: x, weight: w}", "unknown key 'weight'; did you mean weights?"),
+        ("{model: a, pretrained: 1}", "key 'pretrained': Input should be a valid string"),
+        ("{model: '', pretrained: x}", "key 'model'"),
+        ("{model: a, pretrained: x, memory_gb: 0}", "key 'memory_gb'.* greater than 0"),
+        ("{model: a, pretrained: x, encoder: os.system}", "key 'encoder'"),
+        ("{model: a, pretrained: x}, {model: a, pretrained: x}", "two models of one name: a/x"),
+    ],
+)
+def test_impossible_entries_are_refused(tmp_path: Path, entry: str, said: str) -> None:
+    path = tmp_path / "zoo.yaml"
+    path.write_text(f"models: [{entry}]")
+    with pytest.raises(CatalogError, match=said) as caught:
+        load_zoo(path)
+    assert str(path) in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_unknown_shipped_names_list_the_shipped_ones() -> None:
+    with pytest.raises(CatalogError, match=r"no zoo 'papers'.*demo, paper.*did you mean paper"):
+        load_zoo("papers")
+    with pytest.raises(CatalogError, match=r"none\.yaml does not exist"):
+        load_zoo("none.yaml")
+
+
+def test_find_takes_names_and_suggests_the_nearest() -> None:
+    a, b, c = (
+        ModelSpec(model=m, pretrained=p) for m, p in (("RN50", "x"), ("ViT", "x"), ("ViT", "y"))
+    )
+    zoo = Zoo(models=(a, b, c))
+    assert zoo.find("ViT", "y") is c
+    assert zoo.find("ViT/y") is c
+    assert zoo.find("RN50") is a
+    with pytest.raises(ModelError, match="several tags in this zoo: x, y"):
+        zoo.find("ViT")
+    with pytest.raises(ModelError, match="'RN51/x' is not in this zoo; did you mean RN50/x"):
+        zoo.find("RN51", "x")
+
+
+def test_the_paper_zoo_can_be_run_as_it_is() -> None:
+    zoo = load_zoo("paper")
+    assert len(zoo.models) == 48
+    # tag_config refuses unknown names and tags and wrong activations.
+    where = [tag_config(spec.model, spec.pretrained)["hf_hub"] for spec in zoo.models]
+    assert len(set(where)) == 48, "two names of one checkpoint"
+    assert {spec.model for spec in zoo.models} <= set(open_clip.list_models())
+
+
+def test_the_paper_zoo_has_one_of_each_published_pair() -> None:
+    names = {spec.name for spec in load_zoo("paper").models}
+    assert "RN101-quickgelu/openai" in names
+    assert "RN101/openai" not in names
+    assert "ViT-B-16-quickgelu/dfn2b" in names
+    assert "ViT-B-16/dfn2b" not in names
