@@ -10,7 +10,7 @@ from vlmsel.store.accuracies import ACCURACIES, AccuracyStore
 from vlmsel.store.failures import FailureLog
 from vlmsel.store.files import list_folders
 from vlmsel.store.filesystem import open_folder
-from vlmsel.store.keys import CellId, decode_stem, parse_file_name
+from vlmsel.store.keys import CellId, decode_model_folder, decode_stem, parse_file_name
 from vlmsel.store.profiles import ProfileStore
 
 log = logging.getLogger(__name__)
@@ -31,19 +31,23 @@ def known_cells(store_uri: str, job: Job, *, verify: bool, retry_failed: bool) -
     if verify:
         for corrupt in corrupt_cells(store_uri, job):
             log.warning("set aside a corrupt file, measured again: %s", corrupt)
-    measured = measured_keys(store_uri, job)
+    measured = {cell.key for cell in measured_cells(store_uri, job)}
     failed = failed_cells(store_uri, job)
     return Known(measured, frozenset(failed["key"]), retry_failed)
 
 
-def measured_keys(store_uri: str, job: Job) -> set[str]:
-    """Keys of every measured cell of a job, from one listing."""
+def measured_cells(store_uri: str, job: Job) -> set[CellId]:
+    """Every measured cell of a job, from one listing."""
     if isinstance(job, ProfileJob):
-        return {cell.key for cell in ProfileStore(store_uri).measured(job.digest)}
-    names = list_folders(open_folder(store_uri), ACCURACIES, None).values()
-    parsed = [parse_file_name(name) for those in names for name in those]
-    stems = [decode_stem(found[0]) for found in parsed if found]
-    return {stem[1] for stem in stems if stem}
+        return ProfileStore(store_uri).measured(job.digest)
+    found: set[CellId] = set()
+    for path, names in list_folders(open_folder(store_uri), ACCURACIES, None).items():
+        model = decode_model_folder(path.rpartition("/")[2])
+        parsed = [parse_file_name(name) for name in names]
+        stems = [decode_stem(stem) for stem, _ in filter(None, parsed)]
+        if model:
+            found |= {CellId(*model, *stem, job.digest) for stem in stems if stem}
+    return found
 
 
 def failed_cells(store_uri: str, job: Job) -> pl.DataFrame:

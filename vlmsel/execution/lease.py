@@ -94,8 +94,9 @@ def _take(folder: Folder, path: str, name: str, lease_s: float) -> Lease:
 
 def _held(name: str, folder: Folder, path: str, held: Lease, now: float) -> str:
     return (
-        f"another {name} works on {folder.address} since {now - held.since:.0f} s: "
-        f"{held.owner}. Wait for it; if it is dead, its lease runs out in {held.until - now:.0f} s, or delete {path} there"
+        f"another {name} works on {folder.address} since {now - held.since:.0f} s: {held.owner}. "
+        f"Wait for it; if it is dead, its lease ends in {held.until - now:.0f} s "
+        f"(or delete {path} there)"
     )
 
 

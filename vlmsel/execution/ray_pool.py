@@ -5,8 +5,9 @@ Each loads one VLM and writes its own results; only small outcomes come back.
 
 import logging
 import os
+import threading
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import ray
@@ -89,30 +90,47 @@ def run_ray(
 
 
 class RayWorker:
-    """One VLM in a process of its own."""
+    """One process with one VLM at a time.
 
-    def __init__(
-        self,
-        spec: ModelSpec,
-        identity: ModelIdentity,
-        job: Job,
-        options: WorkerOptions,
-        demand: Demand,
-    ) -> None:
-        # Torch decides, not Ray: logical GPUs are no GPUs.
+    Every call says which model it is for, so that a restarted actor knows what to load, and an
+    actor
+    whose model is done can take the next one: starting a process and importing torch costs seconds.
+    """
+
+    def __init__(self, job: Job, options: WorkerOptions, demand: Demand) -> None:
         log_json_lines()
-        device = best_device() if demand.gpus else "cpu"
-        self._worker = ModelWorker(spec, identity, job, replace(options, device=device))
-        self._metrics = WorkerMetrics(spec.name, job.kind)
+        self._job = job
+        # Torch decides on the device, not Ray: logical GPUs are no GPUs.
+        self._options = replace(options, device=best_device() if demand.gpus else "cpu")
+        self._changing = threading.Lock()
+        self._spec: ModelSpec | None = None
+        self._metrics = WorkerMetrics(job.kind)
         gpus = ",".join(str(gpu) for gpu in ray.get_gpu_ids()) or "none"
         node = ray.get_runtime_context().get_node_id()[:8]
         self._place = f"pid {os.getpid()} node {node} gpu {gpus}"
 
-    def run(self, cell: Cell, last_try: bool) -> CellOutcome:
+    def run(
+        self, spec: ModelSpec, identity: ModelIdentity, cell: Cell, last_try: bool
+    ) -> CellOutcome:
         """See `ModelWorker.run`."""
-        outcome = replace(self._worker.run(cell, last_try=last_try), place=self._place)
+        with self._changing:
+            if spec != self._spec:
+                self._worker = ModelWorker(spec, identity, self._job, self._options)
+                self._spec = spec
+            worker = self._worker
+        outcome = replace(worker.run(cell, last_try=last_try), place=self._place)
         self._metrics.count(outcome)
         return outcome
+
+
+@dataclass(eq=False)
+class Post:
+    """An actor, its place in the room, and the model it works on now."""
+
+    actor: ActorHandle[Any]
+    demand: Demand
+    seat: int
+    work: ModelWork
 
 
 class RayCrew:
@@ -137,11 +155,11 @@ class RayCrew:
         self._options = options
         self._demands = demands
         self._room = Room(resources, limit=n_workers)
-        self._seats: dict[ActorHandle[Any], int] = {}
+        self._idle: list[Post] = []
         self._job = job
-        self._remote: Any = ray.remote(RayWorker)
         # One copy of the job in the object store, however many actors there will be.
         self._shared_job = ray.put(job)
+        self._remote: Any = ray.remote(RayWorker)
 
     @property
     def is_full(self) -> bool:
@@ -152,23 +170,19 @@ class RayCrew:
         """Whether there is room for one more worker of this model."""
         return self._room.fits(self._demands[work.name])
 
-    def hire(self, work: ModelWork) -> ActorHandle[Any]:
-        """An actor of this model."""
+    def hire(self, work: ModelWork) -> Post:
+        """An actor for this model: an idle one of the same demand, else a new one."""
         demand = self._demands[work.name]
-        seat = self._room.take(demand)
-        actor = self._remote.options(
-            num_cpus=demand.cpus,
-            num_gpus=demand.gpus,
-            max_restarts=MAX_RESTARTS,
-            max_task_retries=MAX_RESTARTS,
-            max_concurrency=IN_FLIGHT,
-        ).remote(work.spec, work.identity, self._shared_job, self._options, demand)
-        self._seats[actor] = seat
-        return actor
+        alike = next((post for post in self._idle if post.demand == demand), None)
+        # Ray ends an actor that nobody refers to; the idle ones of other demands are in the way.
+        self._idle = [post for post in self._idle if post.demand == demand and post is not alike]
+        actor = alike.actor if alike else self._start(demand)
+        return Post(actor, demand, self._room.take(demand), work)
 
-    def submit(self, worker: ActorHandle[Any], cell: Cell, *, last_try: bool) -> object:
+    def submit(self, worker: Post, cell: Cell, *, last_try: bool) -> object:
         """Start one cell on an actor."""
-        return worker.run.remote(cell, last_try)
+        work = worker.work
+        return worker.actor.run.remote(work.spec, work.identity, cell, last_try)
 
     def wait(self, tickets: Sequence[object]) -> list[tuple[object, CellOutcome | Lost]]:
         """Block until at least one cell is done."""
@@ -178,17 +192,26 @@ class RayCrew:
         done, _ = ray.wait(refs, num_returns=len(refs), timeout=0)
         return [(ref, _result(ref)) for ref in done]
 
-    def release(self, worker: ActorHandle[Any], *, at_once: bool) -> None:
-        """Let an actor end its process itself, so that its last metrics leave; or end it."""
-        self._room.give_back(self._seats.pop(worker))
+    def release(self, worker: Post, *, at_once: bool) -> None:
+        """Keep the actor for another model, or end it."""
+        self._room.give_back(worker.seat)
         if at_once:
-            ray.kill(worker)
+            ray.kill(worker.actor)
         else:
-            worker.__ray_terminate__.remote()
+            self._idle.append(worker)
 
     def record_failure(self, cell: Cell, reason: str) -> None:
         """Note a failure that no actor lived to note."""
         make_recorder(self._job, self._options.store_uri).fail(cell, reason, "lost")
+
+    def _start(self, demand: Demand) -> ActorHandle[Any]:
+        return self._remote.options(
+            num_cpus=demand.cpus,
+            num_gpus=demand.gpus,
+            max_restarts=MAX_RESTARTS,
+            max_task_retries=MAX_RESTARTS,
+            max_concurrency=IN_FLIGHT,
+        ).remote(self._shared_job, self._options, demand)
 
 
 def _result(ref: Any) -> CellOutcome | Lost:

@@ -69,7 +69,13 @@ def _connect(address: str | None) -> None:
     if target is None and IN_JOB not in os.environ:
         for name, value in {"RAY_USAGE_STATS_ENABLED": "0", "RAY_AUTH_MODE": "disabled"}.items():
             os.environ.setdefault(name, value)
-        ray.init(address="local", include_dashboard=False, logging_level=logging.WARNING)
+        # Its workers' logs would tear the progress bar; they are in Ray's log folder.
+        ray.init(
+            address="local",
+            include_dashboard=False,
+            log_to_driver=False,
+            logging_level=logging.WARNING,
+        )
         return
     try:
         ray.init(

@@ -157,8 +157,8 @@ class ModelWorker:
         model = load_model(self._spec, device=self._options.device)
         if model.identity != self._identity:
             raise ModelError(
-                f"{self._spec.name}: this node has other weights or another configuration than the plan "
-                "was made with: bring the nodes' copies in line, or run again if they changed meanwhile"
+                f"{self._spec.name}: this node has other weights or another configuration than "
+                "the plan was made with: bring the nodes' copies in line, or run again"
             )
         return model
 

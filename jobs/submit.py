@@ -1,0 +1,128 @@
+"""Submit a job to a Ray cluster, follow its log, and exit as it did.
+
+    python jobs/submit.py --submission-id refresh-2026-11-21 -- python jobs/refresh.py --zoo ...
+
+Ray's own `ray job submit` exits with 0 for a stopped job; here everything but success is 1 or more.
+A submission id is used once in a cluster's life, so an id with the date stops a second nightly.
+"""
+
+import asyncio
+import os
+import shlex
+import sys
+import time
+from typing import Annotated
+
+import typer
+from ray.job_submission import JobStatus, JobSubmissionClient
+
+EXIT_FAILED, EXIT_REFUSED, EXIT_STOPPED = 1, 2, 3
+DEFAULT_ADDRESS = "http://127.0.0.1:8265"
+POLL_S = 1.0
+# The log may close before the last status is known.
+SETTLE_S = 60.0
+
+app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+
+
+@app.command(context_settings={"ignore_unknown_options": True})
+def submit(
+    command: Annotated[list[str], typer.Argument(help="What to run there, after `--`.")],
+    submission_id: Annotated[
+        str | None, typer.Option(help="Refused where a job of this id ran before.")
+    ] = None,
+    address: Annotated[
+        str | None,
+        typer.Option(help=f"Default: RAY_API_SERVER_ADDRESS, RAY_ADDRESS or {DEFAULT_ADDRESS}."),
+    ] = None,
+    working_dir: Annotated[
+        str | None, typer.Option(help="Sent to the cluster. Leave out if its image has vlmsel.")
+    ] = None,
+) -> None:
+    """Submit COMMAND, wait for it, and exit with 0 only if it succeeded."""
+    client = _connect(address or _default_address())
+    job = _submit(client, command, submission_id, working_dir)
+    typer.echo(f"submitted {job}", err=True)
+    asyncio.run(_follow(client, job))
+    status = _final_status(client, job)
+    typer.echo(f"{job}: {status.value.lower()}", err=True)
+    if status != JobStatus.SUCCEEDED:
+        typer.echo(_reason(client, job), err=True)
+        raise typer.Exit(EXIT_STOPPED if status == JobStatus.STOPPED else EXIT_FAILED)
+
+
+def _default_address() -> str:
+    known = os.environ.get("RAY_API_SERVER_ADDRESS") or os.environ.get("RAY_ADDRESS", "")
+    return known if known.startswith("http") else DEFAULT_ADDRESS
+
+
+def _connect(address: str) -> JobSubmissionClient:
+    try:
+        return JobSubmissionClient(address)
+    except (ConnectionError, RuntimeError) as error:
+        typer.echo(f"no Ray dashboard answers at {address}: {_first_line(error)}", err=True)
+        raise typer.Exit(EXIT_REFUSED) from error
+
+
+def _submit(
+    client: JobSubmissionClient, command: list[str], job: str | None, working_dir: str | None
+) -> str:
+    environment = {"working_dir": working_dir} if working_dir else {}
+    try:
+        return client.submit_job(
+            entrypoint=shlex.join(command), submission_id=job, runtime_env=environment
+        )
+    except RuntimeError as error:
+        if job is None or not _exists(client, job):
+            typer.echo(f"refused: {_first_line(error)}", err=True)
+        else:
+            status = client.get_job_status(job).value.lower()
+            typer.echo(
+                f"refused: a job {job!r} was submitted before and is {status}; follow it with "
+                f"`ray job logs --follow {job}`, or submit under another id",
+                err=True,
+            )
+        raise typer.Exit(EXIT_REFUSED) from error
+
+
+def _exists(client: JobSubmissionClient, job: str) -> bool:
+    return any(details.submission_id == job for details in client.list_jobs())
+
+
+async def _follow(client: JobSubmissionClient, job: str) -> None:
+    try:
+        async for lines in client.tail_job_logs(job):
+            sys.stdout.write(lines)
+            sys.stdout.flush()
+    except RuntimeError as error:
+        # The job goes on without its log; its status decides.
+        typer.echo(f"the log broke off: {_first_line(error)}", err=True)
+
+
+def _final_status(client: JobSubmissionClient, job: str) -> JobStatus:
+    """The status after the end. While the job answers that it runs, waiting has no limit."""
+    silent_since: float | None = None
+    while True:
+        try:
+            status = client.get_job_status(job)
+            if status.is_terminal():
+                return status
+            silent_since = None
+        except (ConnectionError, RuntimeError) as error:
+            silent_since = silent_since or time.monotonic()
+            if time.monotonic() - silent_since > SETTLE_S:
+                typer.echo(f"{job}: the cluster is gone: {_first_line(error)}", err=True)
+                raise typer.Exit(EXIT_FAILED) from error
+        time.sleep(POLL_S)
+
+
+def _reason(client: JobSubmissionClient, job: str) -> str:
+    return (client.get_job_info(job).message or "").strip()
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]
+
+
+if __name__ == "__main__":
+    app()
