@@ -45,7 +45,7 @@ def disk_faults(action: str, path: str) -> Iterator[None]:
 
 @contextmanager
 def server_faults(action: str, address: str) -> Iterator[None]:
-    """`OSError` of pyarrow as `StoreError`; the server's own words are left out, they may hold keys."""
+    """`OSError` of pyarrow as `StoreError`, without the server's words: they may hold keys."""
     try:
         yield
     except FileNotFoundError:
@@ -53,6 +53,8 @@ def server_faults(action: str, address: str) -> Iterator[None]:
     except OSError as error:
         code = re.search(r"AWS Error (\w+)", str(error))
         name = code.group(1) if code else type(error).__name__
+        if name == "NO_SUCH_KEY":
+            raise MissingFileError(f"cannot {action} {address}: it is not there") from None
         # A HEAD request has no body, so the code of a refusal is unknown there.
         if "HTTP response code 403" in str(error) or isinstance(error, PermissionError):
             name = "ACCESS_DENIED"

@@ -49,7 +49,7 @@ def read_profiles(folder: Folder, source: str | None) -> pl.DataFrame:
     if both.height:
         model, pretrained, names = both.row(0)
         raise StoreError(
-            f"store {folder.address} has profiles of {both.height} models from several imports, the "
+            f"store {folder.address} has {both.height} models from several imports, the "
             f"first is {model}/{pretrained} from {', '.join(names)}: choose one import by its name"
         )
     frame = frame.with_columns(image_id=pl.lit(PUBLISHED_IMAGE))

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pyarrow import fs
 
 from vlmsel.errors import StoreError
-from vlmsel.store.faults import NO_SUCH_BUCKET, server_faults
+from vlmsel.store.faults import NO_SUCH_BUCKET, MissingFileError, server_faults
 
 
 @dataclass(frozen=True)
@@ -55,13 +55,13 @@ class RemoteFolder:
 
     def move(self, source: str, target: str) -> None:
         """Copy, then delete: a crash between the two leaves both, never none."""
-        with server_faults("move", self._shown(source)), suppress(FileNotFoundError):
+        with suppress(MissingFileError), server_faults("move", self._shown(source)):
             self.system.copy_file(self._full(source), self._full(target))
             self.system.delete_file(self._full(source))
 
     def delete(self, path: str) -> None:
         """Delete one object."""
-        with server_faults("delete", self._shown(path)), suppress(FileNotFoundError):
+        with suppress(MissingFileError), server_faults("delete", self._shown(path)):
             self.system.delete_file(self._full(path))
 
     def _list(self, path: str, kind: fs.FileType, *, recursive: bool = False) -> list[str]:

@@ -53,7 +53,7 @@ def read_csv(path: str | Path, expected: Sequence[str]) -> pl.DataFrame:
         StoreError: the file is absent, empty, no table, or lacks one of the `expected` columns.
     """
     try:
-        frame = pl.read_csv(path, infer_schema=False)
+        frame = pl.read_csv(Path(path).read_bytes(), infer_schema=False)
     except FileNotFoundError as error:
         raise StoreError(f"table {path} is not there") from error
     except pl.exceptions.NoDataError as error:

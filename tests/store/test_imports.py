@@ -1,0 +1,250 @@
+"""Published tables: the layouts of the three sources, and every way in which a table can be bad."""
+
+import os
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from vlmsel.errors import StoreError
+from vlmsel.store import AccuracyStore, ProfileStore
+from vlmsel.store.duplicates import duplicate_groups
+from vlmsel.store.imports import read_lovm_table, read_openclip_results, read_published_profiles
+
+DATA = Path(os.environ.get("VLMSEL_SHARED_DATA", Path(__file__).parents[3] / "shared" / "data"))
+needs_data = pytest.mark.skipif(
+    not DATA.is_dir(), reason=f"the published tables are not in {DATA} (VLMSEL_SHARED_DATA)"
+)
+
+OPENCLIP = """name,pretrained,params (M),FLOPs (B),Average perf. on 3 datasets,Stanford Cars,\
+Oxford-IIIT Pet,MSCOCO,Moon rocks
+ViT-B-32,laion2b_e16,151.28,14.78,0.5,0.84,0.90,0.4,0.1
+ViT-B-32,openai,151.28,14.78,0.5,0.60,0.87,0.3,0.2
+"""
+LOVM = """,task,dataset,model_fullname,model,pretrained,mean_per_class_recall,acc1,acc5
+0,zeroshot_classification,cars,ViT-B-32 openai,ViT-B-32,openai,0.61,0.60,0.95
+1,zeroshot_classification,pets,ViT-B-32 openai,ViT-B-32,openai,0.87,0.88,
+2,zeroshot_retrieval,flickr30k,ViT-B-32 openai,ViT-B-32,openai,,0.5,
+"""
+PROFILES = """model,pretrained,task,block,block_name,conductance
+RN50,openai,car,0,layer1,0.1
+RN50,openai,car,1,layer2,0.2
+RN50,openai,dr,0,layer1,0.3
+RN50,openai,dr,1,layer2,0.4
+"""
+
+
+@pytest.fixture
+def table(tmp_path: Path):
+    def write(text: str) -> Path:
+        path = tmp_path / "table.csv"
+        path.write_text(text)
+        return path
+
+    return write
+
+
+def left_out(imported) -> list[tuple[str, str, int]]:
+    return imported.left_out.select("what", "name", "count").rows()
+
+
+def test_openclip_layout(table) -> None:
+    result = read_openclip_results(table(OPENCLIP))
+    assert result.frame.select("pretrained", "task", "acc1", "mean_per_class_recall").rows() == [
+        ("laion2b_e16", "cars", 0.84, None),
+        ("laion2b_e16", "pets", 0.90, 0.90),
+        ("openai", "cars", 0.60, None),
+        ("openai", "pets", 0.87, 0.87),
+    ]
+    assert left_out(result) == [("task", "Moon rocks", 2), ("task", "MSCOCO", 2)]
+
+
+def test_lovm_layout(table) -> None:
+    result = read_lovm_table(table(LOVM))
+    assert result.frame.rows() == [
+        ("ViT-B-32", "openai", "cars", 0.60, 0.95, 0.61, None),
+        ("ViT-B-32", "openai", "pets", 0.88, None, 0.87, None),
+    ]
+    assert left_out(result) == [("row", "zeroshot_retrieval", 1)]
+
+
+def test_lovm_with_full_names_only(table) -> None:
+    text = "dataset,model_fullname,acc1\ncars,ViT-B-32 openai,0.6\ncars,BLIP,0.7\n"
+    result = read_lovm_table(table(text))
+    assert result.frame.select("model", "pretrained", "acc1").rows() == [
+        ("ViT-B-32", "openai", 0.6)
+    ]
+    assert result.left_out.height == 1
+    assert "pretrained" in result.left_out["reason"][0]
+
+
+def test_profile_layout(table) -> None:
+    result = read_published_profiles(table(PROFILES))
+    assert result.frame.select("task", "block", "conductance").rows() == [
+        ("cars", 0, 0.1),
+        ("cars", 1, 0.2),
+        ("diabetic_retinopathy", 0, 0.3),
+        ("diabetic_retinopathy", 1, 0.4),
+    ]
+    assert result.left_out.is_empty()
+
+
+def test_quickgelu_names(table) -> None:
+    assert set(read_lovm_table(table(LOVM), quickgelu=True).frame["model"]) == {
+        "ViT-B-32-quickgelu"
+    }
+    both = OPENCLIP + "ViT-B-32-quickgelu,openai,151.28,14.78,0.5,0.61,0.88,0.3,0.2\n"
+    result = read_openclip_results(table(both), quickgelu=True)
+    right = result.frame.filter(pl.col("pretrained") == "openai")
+    assert right.select("model", "acc1").rows() == [
+        ("ViT-B-32-quickgelu", 0.61),
+        ("ViT-B-32-quickgelu", 0.88),
+    ]
+    assert ("model", "ViT-B-32/openai", 2) in left_out(result)
+
+
+def test_missing_cells_are_left_out_and_counted(table) -> None:
+    result = read_openclip_results(table(OPENCLIP.replace("0.84", "").replace("0.87", "NaN")))
+    assert result.frame.height == 2
+    assert ("value", "cars", 1) in left_out(result)
+    assert ("value", "pets", 1) in left_out(result)
+
+
+def test_a_profile_with_a_gap_is_left_out_whole(table) -> None:
+    result = read_published_profiles(table(PROFILES.replace("0.2", "n/a")))
+    assert set(result.frame["task"]) == {"diabetic_retinopathy"}
+    assert left_out(result) == [("value", "RN50/openai/cars", 1)]
+
+
+def test_a_profile_with_other_blocks_is_left_out(table) -> None:
+    more = "".join(f"RN50,openai,mnist,{block},x,0.1\n" for block in (0, 1, 2))
+    more += "".join(f"RN50,openai,svhn,{block},x,0.1\n" for block in (0, 1))
+    result = read_published_profiles(table(PROFILES + more))
+    assert set(result.frame["task"]) == {"cars", "diabetic_retinopathy", "svhn"}
+    assert left_out(result) == [("value", "RN50/openai/mnist", 1)]
+
+
+def test_identical_rows_count_once(table) -> None:
+    line = LOVM.splitlines()[1].replace("0,zero", "9,zero") + "\n"
+    result = read_lovm_table(table(LOVM + line))
+    assert result.frame.height == 2
+    assert ("row", "duplicates", 1) in left_out(result)
+
+
+@pytest.mark.parametrize(
+    ("reader", "text"),
+    [
+        (read_lovm_table, LOVM + LOVM.splitlines()[1].replace("0.60", "0.7") + "\n"),
+        (read_openclip_results, OPENCLIP + "ViT-B-32,openai,1,1,1,0.61,0.87,0.3,0.2\n"),
+        (read_published_profiles, PROFILES + "RN50,openai,car,1,layer2,0.3\n"),
+    ],
+)
+def test_contradicting_rows_are_named(table, reader, text: str) -> None:
+    with pytest.raises(StoreError, match=r"contradicts itself for 1 .*/openai/cars"):
+        reader(table(text))
+
+
+def test_percent_must_be_said(table) -> None:
+    percent = OPENCLIP.replace(",0.84,0.90", ",84.0,90.0").replace(",0.60,0.87", ",60.0,87.0")
+    with pytest.raises(StoreError, match=r"above 1: .*percent=True \(--percent\)"):
+        read_openclip_results(table(percent))
+    result = read_openclip_results(table(percent), percent=True)
+    assert result.frame["acc1"].to_list() == pytest.approx([0.84, 0.90, 0.60, 0.87])
+    with pytest.raises(StoreError, match="these are fractions"):
+        read_openclip_results(table(OPENCLIP), percent=True)
+    with pytest.raises(StoreError, match="above 100"):
+        read_openclip_results(table(percent.replace("84.0", "840")), percent=True)
+
+
+@pytest.mark.parametrize("cell", ["abc", "inf", "1e999", "0.8.4"])
+def test_a_cell_that_is_no_number_is_named(table, cell: str) -> None:
+    with pytest.raises(StoreError, match=r"is no number .*ViT-B-32"):
+        read_openclip_results(table(OPENCLIP.replace("0.84", cell)))
+    with pytest.raises(StoreError, match="is no number"):
+        read_lovm_table(table(LOVM.replace("0.60", cell)))
+    with pytest.raises(StoreError, match="is no number"):
+        read_published_profiles(table(PROFILES.replace("0.2", cell)))
+
+
+def test_negative_values_are_refused(table) -> None:
+    with pytest.raises(StoreError, match="negative"):
+        read_lovm_table(table(LOVM.replace("0.60", "-0.60")))
+    with pytest.raises(StoreError, match=r">= 0"):
+        read_published_profiles(table(PROFILES.replace("0.2", "-0.2")))
+
+
+@pytest.mark.parametrize(
+    "reader", [read_openclip_results, read_lovm_table, read_published_profiles]
+)
+def test_files_that_are_no_table(tmp_path: Path, table, reader) -> None:
+    with pytest.raises(StoreError, match="is not there"):
+        reader(tmp_path / "none.csv")
+    with pytest.raises(StoreError, match="is empty"):
+        reader(table(""))
+    with pytest.raises(StoreError, match=r"another layout: expected columns .*, found a, b"):
+        reader(table("a,b\n1,2\n"))
+    with pytest.raises(StoreError, match="cannot be read"):
+        reader(tmp_path)
+    (tmp_path / "binary.csv").write_bytes(bytes(range(256)) * 20)
+    with pytest.raises(StoreError, match=r"table .*binary\.csv"):
+        reader(tmp_path / "binary.csv")
+
+
+@pytest.mark.parametrize(
+    ("reader", "text"),
+    [
+        (read_openclip_results, OPENCLIP),
+        (read_lovm_table, LOVM),
+        (read_published_profiles, PROFILES),
+    ],
+)
+def test_a_header_alone_is_no_table(table, reader, text: str) -> None:
+    with pytest.raises(StoreError, match="no rows"):
+        reader(table(text.splitlines()[0] + "\n"))
+
+
+def test_one_model_and_one_task_are_readable(table) -> None:
+    one = read_lovm_table(table("\n".join(LOVM.splitlines()[:2]) + "\n"))
+    assert one.frame.height == 1
+
+
+def test_unknown_tasks_are_listed_not_dropped(table) -> None:
+    result = read_published_profiles(table(PROFILES.replace("dr", "moonrocks")))
+    assert set(result.frame["task"]) == {"cars"}
+    assert left_out(result) == [("task", "moonrocks", 2)]
+
+
+@needs_data
+def test_published_tables_join() -> None:
+    accuracies = read_openclip_results(DATA / "openclip_results.csv")
+    profiles = read_published_profiles(DATA / "published_profiles.csv")
+    lovm = read_lovm_table(DATA / "lovm_eval_table.csv")
+    assert profiles.left_out.is_empty()
+    assert lovm.left_out.is_empty()
+    # METHOD.md: eighteen tasks of the profiles have accuracies in open_clip's table, all in LOVM's.
+    profiled = profiles.frame.select("model", "pretrained", "task").unique()
+    joined = accuracies.frame.join(profiled, on=["model", "pretrained", "task"])
+    assert joined["task"].n_unique() == 18
+    assert joined.select("model", "pretrained").unique().height == 26
+    assert set(profiles.frame["task"]) <= set(lovm.frame["task"])
+    raw = pl.read_csv(DATA / "lovm_eval_table.csv")
+    assert lovm.frame["acc1"].sum() == pytest.approx(raw["acc1"].sum())
+
+
+@needs_data
+def test_published_duplicates_are_the_known_ones() -> None:
+    profiles = read_published_profiles(DATA / "published_profiles.csv").frame
+    assert duplicate_groups(profiles) == [
+        (("RN101", tag), ("RN101-quickgelu", tag)) for tag in ("openai", "yfcc15m")
+    ]
+
+
+@needs_data
+def test_imports_go_through_the_store(tmp_path: Path) -> None:
+    profiles = read_published_profiles(DATA / "published_profiles.csv").frame
+    ProfileStore(tmp_path).import_profiles(profiles, "published")
+    kept = ProfileStore(tmp_path).imported()
+    assert kept.select(profiles.columns).equals(profiles)
+    accuracies = read_lovm_table(DATA / "lovm_eval_table.csv").frame
+    AccuracyStore(tmp_path).import_accuracies(accuracies, "lovm")
+    assert AccuracyStore(tmp_path).scan().select(accuracies.columns).equals(accuracies)
