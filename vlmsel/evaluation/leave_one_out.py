@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import polars as pl
 
 from vlmsel.errors import SelectionError
-from vlmsel.evaluation.held_out import IMAGENET_NAMES, HeldOut, hold_out
+from vlmsel.evaluation.held_out import IMAGENET_NAMES, HeldOut, HeldOutTasks, hold_out
 from vlmsel.evaluation.metrics import evaluate_ranking
 from vlmsel.evaluation.paired import paired_bootstrap
 from vlmsel.selection.profiles import MODEL
@@ -70,8 +70,20 @@ def leave_one_out(
         SelectionError: No target is left, no selector could rank any, or a selector needs
             profiles and there are none.
     """
-    named = _named(selectors, profiles)
-    held_out = hold_out(accuracies, profiles, targets=targets, references=references)
+    named = named_selectors(selectors)
+    needy = [name for name, selector in named.items() if selector.needs_profiles]
+    if needy and profiles is None:
+        msg = f"selector {needy[0]!r} needs profiles and none are given; pass a profile table"
+        raise SelectionError(msg)
+    return judge(named, hold_out(accuracies, profiles, targets=targets, references=references))
+
+
+def judge(named: Mapping[str, Selector], held_out: HeldOutTasks) -> LeaveOneOut:
+    """Let every selector rank every held-out task.
+
+    Raises:
+        SelectionError: No selector could rank any task.
+    """
     left_out = [held_out.left_out]
     judged = []
     for one in held_out.tasks:
@@ -88,10 +100,14 @@ def leave_one_out(
     return LeaveOneOut(metrics, rankings, weights, pl.concat(left_out))
 
 
-def _named(
+def named_selectors(
     selectors: Sequence[Selector] | Mapping[str, Selector],
-    profiles: pl.DataFrame | pl.LazyFrame | None,
 ) -> dict[str, Selector]:
+    """Selectors by name.
+
+    Raises:
+        SelectionError: There are none, or two of one name.
+    """
     pairs = (
         list(selectors.items())
         if isinstance(selectors, Mapping)
@@ -100,10 +116,6 @@ def _named(
     names = [name for name, _ in pairs]
     if not names or len(set(names)) < len(names):
         msg = f"leave-one-out needs selectors of different names, got {names}"
-        raise SelectionError(msg)
-    needy = [name for name, selector in pairs if selector.needs_profiles]
-    if needy and profiles is None:
-        msg = f"selector {needy[0]!r} needs profiles and none are given; pass a profile table"
         raise SelectionError(msg)
     return dict(pairs)
 

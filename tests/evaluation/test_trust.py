@@ -1,0 +1,44 @@
+"""What is printed under a ranking."""
+
+import polars as pl
+import pytest
+
+from vlmsel.errors import SelectionError
+from vlmsel.evaluation.leave_one_out import LeaveOneOut
+from vlmsel.evaluation.trust import trust
+
+
+@pytest.fixture
+def result() -> LeaveOneOut:
+    """Seven models on two tasks; the first choice is best on one and sixth (tied) on the other."""
+    rankings = pl.DataFrame(
+        [
+            ("s", target, i + 1, f"m{i}", "x", float(i), accuracy)
+            for target, accuracies in {
+                "a": [0.9, 0.8, 0.7, 0.6, 0.5, 0.4, 0.3],
+                "b": [0.4, 0.9, 0.8, 0.7, 0.6, 0.5, 0.4],
+            }.items()
+            for i, accuracy in enumerate(accuracies)
+        ],
+        schema=["selector", "target", "rank", "model", "pretrained", "score", "accuracy"],
+        orient="row",
+    )
+    metrics = pl.DataFrame(
+        {"selector": "s", "target": ["a", "b"], "n_models": 7, "n_sources": 1, "metric": "regret1",
+         "value": [0.0, 0.5]}
+    )  # fmt: skip
+    return LeaveOneOut(metrics, rankings, pl.DataFrame(), pl.DataFrame())
+
+
+def test_counts_and_means(result: LeaveOneOut) -> None:
+    worth = trust(result, "s")
+    assert (worth.n_tasks, worth.n_in_top, worth.n_models) == (2, 1, 7)
+    assert worth.regret == pytest.approx(0.25)
+    assert (worth.regret_low, worth.regret_high) == (0.0, 0.5)
+    assert "lost 25.0 points" in worth.sentence
+    assert "best 5 of 7 models on 1 of 2 tasks" in worth.sentence
+
+
+def test_unknown_selector(result: LeaveOneOut) -> None:
+    with pytest.raises(SelectionError, match="only by s"):
+        trust(result, "dcd")

@@ -1,0 +1,166 @@
+"""How sure one ranking is: the bootstrap over the images (and the sources) that it rests on.
+
+Every resample is a copy of the zoo under other names, with its own profiles. A selector scores all
+copies in one call, as the zoos of its scorer, so that a thousand resamples cost one ranking of a
+large table.
+"""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+import polars as pl
+
+from vlmsel.errors import SelectionError
+from vlmsel.evaluation.paired import LEVEL
+from vlmsel.selection.problem import Problem
+from vlmsel.selection.profiles import MODEL, task_profiles
+from vlmsel.selection.selector import Selector
+
+COPY = "#"
+
+
+@dataclass(frozen=True)
+class Resampling:
+    """What is drawn again in every resample.
+
+    Attributes:
+        n: number of resamples.
+        source_images: draw the images of the sources too, not only those of the target.
+        source_tasks: draw the source tasks too; a task that is drawn twice speaks once.
+        seed: equal seeds give equal draws.
+    """
+
+    n: int = 500
+    source_images: bool = False
+    source_tasks: bool = False
+    seed: int = 0
+
+
+def rank_intervals(
+    selector: Selector,
+    problem: Problem,
+    images: pl.DataFrame | None,
+    *,
+    top: int = 5,
+    resampling: Resampling | None = None,
+) -> pl.DataFrame:
+    """Interval of every model's rank and its probability of being in the top.
+
+    The same drawn images serve all models. A selector that looks at no images has intervals of
+    width 0 unless the source tasks are drawn too.
+
+    Args:
+        selector: makes the ranking.
+        problem: target, sources and accuracies; its profiles are replaced by those of `images`.
+        images: long profiles with image_id, of the target and all sources; None for a selector
+            that needs none.
+        top: k of p_top.
+        resampling: 500 resamples of the target's images when None.
+
+    Returns:
+        rank, model, pretrained, score, rank_low, rank_high (95 %), p_top: the share of resamples in
+        which the model is among the first `top`.
+
+    Raises:
+        SelectionError: The target has fewer than two images, or the selector refuses the problem.
+    """
+    how = resampling or Resampling()
+    rng = np.random.default_rng(how.seed)
+    if images is not None:
+        problem = replace(problem, profiles=task_profiles(images))
+    ranking = selector.rank(problem)
+    copies = _copies(problem, images, how, rng)
+    scorer = selector.prepare(copies)
+    row_of = {key: row for row, key in enumerate(scorer.models)}
+    models = ranking.table.select(MODEL).rows()
+    zoos = np.array([[row_of[name, _copy(tag, b)] for name, tag in models] for b in range(how.n)])
+    scores = scorer.score(zoos).values
+    # Models stand in the order of the ranking, which breaks the ties of a resample.
+    order = np.argsort(np.round(scores, 9), axis=1, kind="stable")
+    places = np.argsort(order, axis=1) + 1
+    tail = (1 - LEVEL) / 2
+    low, high = np.quantile(places, [tail, 1 - tail], axis=0, method="inverted_cdf")
+    return ranking.table.select("rank", *MODEL, "score").with_columns(
+        rank_low=pl.Series(low, dtype=pl.Int64),
+        rank_high=pl.Series(high, dtype=pl.Int64),
+        p_top=pl.Series((places <= top).mean(axis=0)),
+    )
+
+
+def _copies(
+    problem: Problem, images: pl.DataFrame | None, how: Resampling, rng: np.random.Generator
+) -> Problem:
+    """The problem with every model in n copies."""
+    drawn = pl.DataFrame({"_b": range(how.n)})
+    accuracies = _copied(problem.accuracies, drawn)
+    if how.source_tasks:
+        silent = _silent_sources(problem.sources, how.n, rng)
+        accuracies = accuracies.join(silent, on=["_b", "task"], how="anti")
+    profiles = None
+    if images is not None:
+        profiles = _drawn_profiles(problem, images, how, rng)
+    truth = None if problem.truth is None else _copied(problem.truth, drawn).drop("_b")
+    return replace(problem, accuracies=accuracies.drop("_b"), profiles=profiles, truth=truth)
+
+
+def _copy(pretrained: str, b: int) -> str:
+    return f"{pretrained}{COPY}{b}"
+
+
+def _copied(frame: pl.DataFrame, drawn: pl.DataFrame) -> pl.DataFrame:
+    name = pl.format("{}" + COPY + "{}", "pretrained", "_b")
+    return frame.join(drawn, how="cross").with_columns(pretrained=name)
+
+
+def _silent_sources(sources: tuple[str, ...], n: int, rng: np.random.Generator) -> pl.DataFrame:
+    """The sources that each resample did not draw: _b, task."""
+    count = rng.multinomial(len(sources), np.full(len(sources), 1 / len(sources)), n)
+    b, column = np.nonzero(count == 0)
+    return pl.DataFrame({"_b": b, "task": np.array(sources)[column]})
+
+
+def _drawn_profiles(
+    problem: Problem, images: pl.DataFrame, how: Resampling, rng: np.random.Generator
+) -> pl.DataFrame:
+    """Task profiles of all copies."""
+    measured = images.filter(pl.col("conductance").is_not_null())
+    n_images = measured.filter(pl.col("task") == problem.target)["image_id"].n_unique()
+    if n_images < 2:
+        msg = f"{problem.target} has {n_images} measured image(s); an interval needs at least 2"
+        raise SelectionError(msg)
+    parts = []
+    for (task,), rows in sorted(measured.group_by("task")):
+        if task == problem.target or how.source_images:
+            parts += _weighted_means(rows, how.n, rng)
+    fixed = problem.profiles
+    if fixed is not None and not how.source_images:
+        sources = fixed.filter(pl.col("task") != problem.target)
+        parts.append(_copied(sources, pl.DataFrame({"_b": range(how.n)})).drop("_b"))
+    return pl.concat(parts, how="vertical")
+
+
+def _weighted_means(rows: pl.DataFrame, n: int, rng: np.random.Generator) -> list[pl.DataFrame]:
+    """The profile of every model on one task, under n draws of its images."""
+    names = rows["image_id"].unique().sort()
+    count = rng.multinomial(len(names), np.full(len(names), 1 / len(names)), n).astype(float)
+    parts = []
+    for (model, pretrained), own in sorted(rows.group_by(*MODEL)):
+        wide = own.sort("block").pivot("block", index="image_id", values="conductance")
+        wide = wide.join(names.to_frame(), on="image_id", how="right", maintain_order="right")
+        values = wide.drop("image_id").to_numpy()
+        known = np.isfinite(values[:, 0])
+        weight = count * known
+        # A draw without any image that this model has measured falls back to all of them.
+        weight[weight.sum(1) == 0] = known
+        mean = weight @ np.where(known[:, None], values, 0.0) / weight.sum(1, keepdims=True)
+        parts.append(
+            pl.DataFrame(
+                {
+                    "model": [model] * n,
+                    "pretrained": [_copy(pretrained, b) for b in range(n)],
+                    "task": [rows["task"][0]] * n,
+                    "profile": mean.tolist(),
+                }
+            )
+        )
+    return parts

@@ -1,0 +1,74 @@
+"""What a ranking for a new task is worth, as leave-one-out on the known tasks tells it."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import polars as pl
+
+from vlmsel.errors import SelectionError
+from vlmsel.evaluation.leave_one_out import LeaveOneOut
+from vlmsel.evaluation.metrics import TOP
+from vlmsel.evaluation.paired import paired_bootstrap
+
+
+@dataclass(frozen=True)
+class Trust:
+    """How good a selector's first choice was on the known tasks.
+
+    Attributes:
+        selector: its name.
+        n_tasks: tasks that it has ranked.
+        regret: mean loss of accuracy of the first choice against the best model.
+        regret_low: lower end of its 95 % interval over tasks.
+        regret_high: upper end.
+        n_in_top: tasks on which the first choice was among the true best `TOP`.
+        n_models: median size of the zoo.
+    """
+
+    selector: str
+    n_tasks: int
+    regret: float
+    regret_low: float
+    regret_high: float
+    n_in_top: int
+    n_models: int
+
+    @property
+    def sentence(self) -> str:
+        """The line to print under a ranking."""
+        return (
+            f"In leave-one-out over {self.n_tasks} tasks the first choice of {self.selector} lost "
+            f"{100 * self.regret:.1f} points of accuracy to the best model (95 % interval "
+            f"{100 * self.regret_low:.1f} to {100 * self.regret_high:.1f}) and was among the true "
+            f"best {min(TOP, self.n_models)} of {self.n_models} models on {self.n_in_top} of "
+            f"{self.n_tasks} tasks."
+        )
+
+
+def trust(result: LeaveOneOut, selector: str, *, seed: int = 0) -> Trust:
+    """Summarise a leave-one-out for one selector.
+
+    A first choice is among the true best 5 when fewer than 5 models are strictly better.
+
+    Raises:
+        SelectionError: The selector has ranked no task.
+    """
+    own = result.metrics.filter(selector=selector, metric="regret1")
+    if own.is_empty():
+        known = ", ".join(result.metrics["selector"].unique().sort())
+        msg = f"leave-one-out has no ranking by {selector!r}, only by {known}"
+        raise SelectionError(msg)
+    row = paired_bootstrap(own, seed=seed, baseline=selector).row(0, named=True)
+    ranked = result.rankings.filter(selector=selector).with_columns(
+        better=pl.col("accuracy").rank("min", descending=True).over("target") - 1
+    )
+    first = ranked.filter(rank=1)
+    return Trust(
+        selector=selector,
+        n_tasks=len(own),
+        regret=row["mean"],
+        regret_low=row["low"],
+        regret_high=row["high"],
+        n_in_top=int((first["better"] < TOP).sum()),
+        n_models=int(np.median(own["n_models"])),
+    )
