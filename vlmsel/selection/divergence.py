@@ -91,11 +91,8 @@ def dcd_matrix(
     names = {name: pl.Enum(table[name].unique().sort()) for name in CELL}
     cells = _weighted(table, eta, eps, eps_mode)
     weighted = cells.with_columns(pl.col(name).cast(dtype) for name, dtype in names.items())
-    parts = list(
-        _batches(
-            weighted, pl.Series("task", tasks, dtype=names["task"]), len(wanted), _width(table)
-        )
-    )
+    order = pl.Series("task", tasks, dtype=names["task"])
+    parts = _batches(weighted, order, len(wanted), _width(table)) if len(tasks) > 1 else ()
     empty = pl.DataFrame(
         schema={**names, "source": names["task"], "target": names["task"], "dcd": pl.Float64}
     )
@@ -175,7 +172,7 @@ def _pairs(cells: pl.DataFrame, step: int, n_rows: int, n_tasks: int) -> pl.Data
         for d in distances
     ]
     columns = [*MODEL, "source", "target", "dcd"]
-    return pl.concat(pairs).select(columns).drop_nulls("dcd") if pairs else target.head(0)
+    return pl.concat(pairs).select(columns).drop_nulls("dcd")
 
 
 def _check_options(eta: float, eps: float, eps_mode: EpsMode) -> None:

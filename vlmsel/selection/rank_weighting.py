@@ -53,9 +53,8 @@ class RankWeighting(BaseSelector):
         candidates = known_models(problem.accuracies, problem.sources)
         profiled = set(table.select(MODEL).unique().rows())
         models = candidates if self.pooled else [key for key in candidates if key in profiled]
-        gone = [
-            (key, f"no profile of {problem.target}") for key in candidates if key not in set(models)
-        ]
+        reason = f"no profile of {problem.target} and of a source"
+        gone = [(key, reason) for key in candidates if not self.pooled and key not in profiled]
         gone += unknown_models(problem, candidates)
         # Pooled, a model of the pool speaks for the similarity only where the zoo holds it.
         divergence = value_matrix(table, "dcd", models, problem.sources, task="source")
@@ -88,11 +87,21 @@ def profiles_of(problem: Problem, selector: str) -> pl.DataFrame:
     """Return the task profiles of sources and target.
 
     Raises:
-        SelectionError: there are none, or none of the target.
+        SelectionError: there are none, none of the target, or none to compare it with.
     """
     if problem.profiles is None:
         raise SelectionError(f"selector {selector} needs profiles; run `vlmsel profile` first")
     profiles = problem.profiles.filter(pl.col("task").is_in([*problem.sources, problem.target]))
     if not profiles["task"].eq(problem.target).any():
         raise SelectionError(f"no model has a profile of {problem.target}; measure it first")
+    of_target = pl.col("task") == problem.target
+    if (
+        profiles.filter(of_target)
+        .join(profiles.filter(~of_target), on=MODEL, how="semi")
+        .is_empty()
+    ):
+        raise SelectionError(
+            f"no source of {problem.target} has a profile of a model that has one of "
+            f"{problem.target}; measure the sources with the same models and settings"
+        )
     return profiles

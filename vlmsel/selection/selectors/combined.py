@@ -1,6 +1,7 @@
 """Average rank and DCD, mixed as the sources themselves advise."""
 
 from collections.abc import Sequence
+from typing import Annotated
 
 import numpy as np
 import polars as pl
@@ -12,12 +13,16 @@ from vlmsel.selection.knowledge import known_models, value_matrix
 from vlmsel.selection.problem import Problem
 from vlmsel.selection.profiles import MODEL
 from vlmsel.selection.rank_weighting import profiles_of, scored, unknown_models
+from vlmsel.selection.ranking import TIE_DECIMALS
 from vlmsel.selection.registry import register
 from vlmsel.selection.scoring import pooled_divergence, source_weights, zoo_ranks
 from vlmsel.selection.selector import BaseSelector, Scorer, Scores
 from vlmsel.selection.similarity import scaled_divergence
 
 TOP = 5
+
+Share = Annotated[float, Field(ge=0, le=1)]
+Sharpness = Annotated[float, Field(ge=0)]
 
 
 @register
@@ -39,8 +44,8 @@ class Combined(BaseSelector):
     name = "combined"
     needs_profiles = True
 
-    shares: tuple[float, ...] = Field(default=(0.0, 0.25, 0.5, 0.75, 1.0), min_length=1)
-    gammas: tuple[float, ...] = Field(default=(1.0, 2.0, 4.0, 8.0), min_length=1)
+    shares: tuple[Share, ...] = Field(default=(0.0, 0.25, 0.5, 0.75, 1.0), min_length=1)
+    gammas: tuple[Sharpness, ...] = Field(default=(1.0, 2.0, 4.0, 8.0), min_length=1)
     eta: float = 2.0
     eps: float = Field(default=1e-8, gt=0)
     eps_mode: EpsMode = "absolute"
@@ -70,16 +75,19 @@ class Combined(BaseSelector):
         mixes = _mixes(self.shares, self.gammas)
 
         def score(zoos: np.ndarray) -> Scores:
-            of_zoos = accuracy[zoos]
+            # The choice must not depend on the order in which a zoo is given.
+            named = np.sort(zoos, axis=1)
+            of_zoos = accuracy[named]
             ranks = zoo_ranks(of_zoos)
             quality = np.zeros((len(zoos), len(mixes)))
             for column, divergence in enumerate(inner):
-                basis = _basis(divergence[zoos], self.gammas)
+                basis = _basis(divergence[named], self.gammas)
                 values = _mixed_scores(mixes, basis, np.delete(ranks, column, axis=-1))
                 quality += ndcg(of_zoos[:, None, :, column], values)
             # Sums of equal terms in another order differ in the last digits.
             best = mixes[np.round(quality, 9).argmax(axis=1)]
-            return scored(best[:, None, :] @ _basis(outer[zoos], self.gammas), ranks)
+            weights = best[:, None, :] @ _basis(outer[zoos], self.gammas)
+            return scored(weights, zoo_ranks(accuracy[zoos]))
 
         return Scorer(tuple(models), sources, score, tuple(unknown_models(problem, models)))
 
@@ -127,7 +135,7 @@ def ndcg(accuracy: np.ndarray, scores: np.ndarray) -> np.ndarray:
 
     Args:
         accuracy: (..., models), NaN counts as relevance 0.
-        scores: (..., models), lower is better.
+        scores: (..., models), lower is better; ties in the order of the models.
 
     Returns:
         The leading shape; 0 where no model is better than another.
@@ -136,7 +144,7 @@ def ndcg(accuracy: np.ndarray, scores: np.ndarray) -> np.ndarray:
     low = np.where(known, accuracy, np.inf).min(axis=-1, keepdims=True)
     relevance = np.where(known, accuracy - low, 0.0)
     discount = 1 / np.log2(np.arange(2, 2 + min(TOP, accuracy.shape[-1])))
-    order = np.argsort(scores, axis=-1, kind="stable")[..., : len(discount)]
+    order = np.argsort(scores.round(TIE_DECIMALS), axis=-1, kind="stable")[..., : len(discount)]
     full = np.broadcast_to(relevance, scores.shape)
     gain = (np.take_along_axis(full, order, axis=-1) * discount).sum(axis=-1)
     best = (-np.sort(-full, axis=-1)[..., : len(discount)] * discount).sum(axis=-1)

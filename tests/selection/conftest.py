@@ -1,0 +1,76 @@
+"""Small tables to select with, and the published ones where they are at hand."""
+
+from collections.abc import Callable
+from itertools import product
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+
+from vlmsel.selection.problem import Problem
+
+PUBLISHED = Path(__file__).parents[3] / "shared" / "data" / "published_profiles.csv"
+
+
+def _long_profiles(
+    values: np.ndarray, model: str = "m", tasks: list[str] | None = None
+) -> pl.DataFrame:
+    """Long rows of one model from an array (tasks, blocks) or (tasks, images, blocks)."""
+    values = values[:, None, :] if values.ndim == 2 else values
+    names = tasks or [f"t{i}" for i in range(len(values))]
+    rows = [
+        (model, "p", names[i], f"image-{j}", block, f"block.{block}", float(values[i, j, block]))
+        for i, j, block in np.ndindex(values.shape)
+    ]
+    columns = ["model", "pretrained", "task", "image_id", "block", "block_name", "conductance"]
+    return pl.DataFrame(rows, schema=columns, orient="row")
+
+
+def _make_problem(
+    accuracy: np.ndarray, profiles: np.ndarray | None = None, **others: pl.DataFrame
+) -> Problem:
+    """A problem whose task 0 is the target; models a, b, ..; accuracy (models, tasks), NaN unknown.
+
+    Profiles have the shape (models, tasks, blocks); NaN stands for a profile that is not there.
+    """
+    models = [chr(ord("a") + i) for i in range(len(accuracy))]
+    tasks = [f"t{i}" for i in range(accuracy.shape[1])]
+    cells = pl.DataFrame(
+        list(product(models, ["p"], tasks)), schema=["model", "pretrained", "task"], orient="row"
+    )
+    table = cells.with_columns(acc1=pl.Series(accuracy.ravel()))
+    if profiles is not None:
+        shaped = cells.with_columns(
+            profile=pl.Series(profiles.reshape(-1, profiles.shape[-1]).tolist())
+        )
+        others["profiles"] = shaped.filter(pl.col("profile").list.first().is_not_nan())
+    truth = table.filter(pl.col("task") == "t0").select("model", "pretrained", accuracy="acc1")
+    known = table.filter(pl.col("task") != "t0", pl.col("acc1").is_not_nan())
+    return Problem(
+        target="t0", sources=tuple(tasks[1:]), accuracies=known, **{"truth": truth, **others}
+    )
+
+
+@pytest.fixture(scope="session")
+def long_profiles() -> Callable[..., pl.DataFrame]:
+    return _long_profiles
+
+
+@pytest.fixture(scope="session")
+def make_problem() -> Callable[..., Problem]:
+    return _make_problem
+
+
+@pytest.fixture(scope="session")
+def published() -> pl.DataFrame:
+    if not PUBLISHED.exists():
+        pytest.skip("the published profiles are not at hand")
+    return pl.read_csv(PUBLISHED)
+
+
+@pytest.fixture
+def problem() -> Problem:
+    """Six models, five sources, profiles of four blocks; all known."""
+    rng = np.random.default_rng(3)
+    return _make_problem(rng.random((6, 6)), rng.lognormal(size=(6, 6, 4)))

@@ -1,0 +1,15 @@
+import polars as pl
+
+from vlmsel.selection.profile_distances import profile_distances
+from vlmsel.selection.registry import make_selector
+from vlmsel.selection.similarity import similarity
+
+
+def test_weights_are_those_of_its_definition(problem):
+    ranking = make_selector("cosine").rank(problem)
+    distances = profile_distances(problem.profiles, "t0", "cosine")
+    expected = similarity(distances, gamma=2.0, scale="spread", pooled=True)
+    keys = ["model", "pretrained", "source"]
+    both = ranking.weights.join(expected, on=keys, suffix="_expected", validate="1:1")
+    assert len(both) == 30
+    assert both.select((pl.col("weight") - pl.col("weight_expected")).abs().max()).item() < 1e-12
