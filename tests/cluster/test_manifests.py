@@ -85,8 +85,10 @@ def test_cronjob_cannot_overlap_and_tells_the_truth():
     assert cron["concurrencyPolicy"] == "Forbid"
     pod = cron["jobTemplate"]["spec"]["template"]["spec"]
     assert pod["restartPolicy"] in {"Never", "OnFailure"}, "a Job allows no other"
-    args = pod["containers"][0]["args"]
-    assert "--submission-id=vlmsel-refresh" in args
+    (script,) = pod["containers"][0]["args"]
+    assert '--submission-id "vlmsel-refresh-$(date -u +%F)"' in script
+    # An id is used once, so a second try of the same day could only be refused.
+    assert cron["jobTemplate"]["spec"]["backoffLimit"] == 0
     # The token is read from the Secret that the operator made for the cluster of this name.
     secrets = [
         e["valueFrom"]["secretKeyRef"] for e in pod["containers"][0]["env"] if "valueFrom" in e

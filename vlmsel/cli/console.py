@@ -2,7 +2,7 @@
 
 import json
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -20,7 +20,10 @@ from rich.progress import (
 )
 from rich.table import Table
 
-stdout = Console(highlight=False)
+# A pipe or a log file has no width; tables of a zoo need about this much.
+LOG_WIDTH = 140
+
+stdout = Console(highlight=False, width=None if sys.stdout.isatty() else LOG_WIDTH)
 stderr = Console(stderr=True, highlight=False)
 
 
@@ -58,11 +61,13 @@ def _clean(value: Any) -> Any:
 
 def show_table(frame: pl.DataFrame, *, title: str, decimals: int = 3) -> None:
     """Print a frame as a table: numbers right-aligned, floats with ``decimals`` digits."""
-    table = Table(title=escape(title), title_justify="left", header_style="bold")
+    table = Table(header_style="bold")
     for name, dtype in frame.schema.items():
         table.add_column(escape(name), justify="right" if dtype.is_numeric() else "left")
     for row in frame.iter_rows():
         table.add_row(*(_cell(value, decimals) for value in row))
+    # Printed apart: a table's own title would wrap at the width of a narrow table.
+    stdout.print(escape(title), style="bold", soft_wrap=True)
     stdout.print(table)
 
 
@@ -72,13 +77,8 @@ def _cell(value: Any, decimals: int) -> str:
     return f"{value:.{decimals}f}" if isinstance(value, float) else escape(str(value))
 
 
-def with_unique(frame: pl.DataFrame, columns: Sequence[str]) -> pl.DataFrame:
-    """Drop those of ``columns`` that hold one value only, which a table need not repeat."""
-    return frame.drop([c for c in columns if frame.height > 1 and frame[c].n_unique() == 1])
-
-
 @contextmanager
-def progress_bar(description: str, total: int, *, quiet: bool = False) -> Iterator["Ticker"]:
+def progress_bar(description: str, total: int) -> Iterator["Ticker"]:
     """Show a bar with the share done and the time left while the body calls ``tick``."""
     progress = Progress(
         SpinnerColumn(),
@@ -89,25 +89,30 @@ def progress_bar(description: str, total: int, *, quiet: bool = False) -> Iterat
         TextColumn("left"),
         TimeRemainingColumn(),
         console=stderr,
-        disable=quiet or not stderr.is_terminal,
+        disable=not stderr.is_terminal,
         transient=True,
     )
     with progress:
-        yield Ticker(progress, progress.add_task(description, total=total), total, quiet)
+        yield Ticker(progress, progress.add_task(description, total=total), total)
 
 
 class Ticker:
     """Advances a bar; where nobody looks at a terminal it writes a plain line every tenth."""
 
-    def __init__(self, progress: Progress, task: Any, total: int, quiet: bool) -> None:
-        self._progress, self._task, self._total, self._quiet = progress, task, total, quiet
+    def __init__(self, progress: Progress, task: Any, total: int) -> None:
+        self._progress, self._task, self._total = progress, task, total
         self._done = 0
+
+    def expect(self, more: int) -> None:
+        """There is this much more work than was known before."""
+        self._total += more
+        self._progress.update(self._task, total=self._total)
 
     def tick(self, description: str) -> None:
         """One more piece of work is done; ``description`` says which."""
         self._done += 1
         self._progress.update(self._task, advance=1, description=escape(description))
-        plain = not self._quiet and not stderr.is_terminal
+        plain = not stderr.is_terminal
         if (
             plain
             and self._total

@@ -11,6 +11,9 @@ from vlmsel.errors import SettingsError
 AttributionChoice = StrEnum("AttributionChoice", {str(v): str(v) for v in get_args(s.Attribution)})
 
 
+DEFAULT_STORE = ".vlmsel/store"
+
+
 class Executor(StrEnum):
     """Where the work runs."""
 

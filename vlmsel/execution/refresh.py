@@ -52,10 +52,13 @@ def refresh(
     *,
     n_images: int | None = DEFAULT_IMAGES,
     options: RunOptions | None = None,
+    on_plan: Callable[[Plan], None] | None = None,
     on_outcome: Callable[[CellOutcome], None] | None = None,
     lease_s: float = LEASE_S,
 ) -> Refreshed:
     """Measure what is new or changed: profiles, and accuracies of the tasks with class names.
+
+    `on_plan` is called with each of the two plans before it is done.
 
     Raises:
         ExecutionError: another refresh of this store is at work, or the work cannot be placed.
@@ -64,14 +67,21 @@ def refresh(
     """
     with hold_lease(store, LEASE_NAME, lease_s=lease_s):
         plan = plan_profiles(zoo, tasks, store, settings, n_images=n_images, options=options)
+        _announce(plan, on_plan)
         changes = describe_changes(plan, measured_cells(store, plan.job))
         profiles = execute(plan, store, options=options, on_outcome=on_outcome)
         labelled = tuple(spec for spec in tasks.tasks if has_classnames(spec))
         accuracies = RunSummary()
         if labelled:
             todo = plan_accuracies(zoo, TaskCatalog(tasks=labelled), store, options=options)
+            _announce(todo, on_plan)
             accuracies = execute(todo, store, options=options, on_outcome=on_outcome)
     return Refreshed(changes, profiles, accuracies)
+
+
+def _announce(plan: Plan, on_plan: Callable[[Plan], None] | None) -> None:
+    if on_plan is not None:
+        on_plan(plan)
 
 
 def describe_changes(plan: Plan, measured: Iterable[CellId]) -> pl.DataFrame:

@@ -1,0 +1,142 @@
+"""From results to the report's inputs: what people look at."""
+
+import sys
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+
+import polars as pl
+
+from vlmsel.api.evaluating import Knowledge, evaluate, mean_dcd, sweep_dcd
+from vlmsel.api.selecting import Selection, rank_profiles
+from vlmsel.errors import SelectionError
+from vlmsel.evaluation.leave_one_out import LeaveOneOut
+from vlmsel.evaluation.verdict import DEFAULT_SELECTOR, verdict
+from vlmsel.report.html import write_report
+from vlmsel.report.inputs import ReportInputs
+from vlmsel.settings import AttributionSettings
+
+PACKAGES = ("vlmsel", "torch", "open_clip_torch", "timm", "polars", "ray", "mlflow")
+ETAS, GAMMAS = (0.0, 0.5, 1.0, 2.0, 4.0, 8.0), (0.0, 0.5, 1.0, 2.0, 5.0, 10.0, 20.0)
+MODEL = ["model", "pretrained"]
+
+
+@dataclass(frozen=True)
+class Laboratory:
+    """Everything that is computed from one body of knowledge.
+
+    Attributes:
+        loo: leave-one-out of all selectors.
+        sweep: eta, gamma, target, metric, value; None without profiles.
+        dcd: model, pretrained, source, target, dcd; None without profiles.
+    """
+
+    knowledge: Knowledge
+    loo: LeaveOneOut
+    sweep: pl.DataFrame | None
+    dcd: pl.DataFrame | None
+
+
+def run_laboratory(knowledge: Knowledge) -> Laboratory:
+    """Leave-one-out of every selector, a sweep of eta and gamma, and the DCD matrices."""
+    sweep = sweep_dcd(knowledge, etas=ETAS, gammas=GAMMAS) if knowledge.has_profiles else None
+    return Laboratory(knowledge, evaluate(knowledge), sweep, mean_dcd(knowledge))
+
+
+def held_out_selection(
+    knowledge: Knowledge, target: str, *, selector: str = DEFAULT_SELECTOR
+) -> Selection:
+    """Rank for a known task as if its accuracies were not known, with the true accuracy and rank beside it.
+
+    Raises:
+        SelectionError: the task has no profiles or no accuracies.
+    """
+    known = sorted(set(knowledge.profiles["task"]) & set(knowledge.accuracies["task"]))
+    if target not in known:
+        raise SelectionError(
+            f"task {target!r} has no profiles and accuracies in {knowledge.about}; there are: {', '.join(known)}"
+        )
+    own = knowledge.profiles.filter(pl.col("task") == target)
+    others = Knowledge(
+        knowledge.accuracies.filter(pl.col("task") != target),
+        knowledge.profiles.filter(pl.col("task") != target),
+        knowledge.about,
+    )
+    return rank_profiles(target, own, others, selector=selector)
+
+
+def with_truth(selection: Selection, knowledge: Knowledge) -> pl.DataFrame:
+    """The ranking's table with the target's true accuracy and true_rank (1 = best, ties share the better)."""
+    truth = knowledge.accuracies.filter(pl.col("task") == selection.target).select(
+        *MODEL, accuracy="acc1", true_rank=pl.col("acc1").rank("min", descending=True)
+    )
+    return selection.table.join(truth, on=MODEL, how="left", maintain_order="left")
+
+
+def write_laboratory_report(
+    path: str | Path,
+    laboratory: Laboratory,
+    selection: Selection | None,
+    *,
+    settings: AttributionSettings | None,
+    title: str,
+    failures: pl.DataFrame | None = None,
+) -> Path:
+    """One HTML file with ranking, curves, DCD matrix, leave-one-out table and sweep.
+
+    Raises:
+        StoreError: the file cannot be written.
+    """
+    summary = laboratory.loo.summary()
+    ranking = None if selection is None else with_truth(selection, laboratory.knowledge)
+    inputs = ReportInputs(
+        title=title,
+        verdict=verdict({laboratory.knowledge.about: summary}).paragraph,
+        dcd=laboratory.dcd,
+        leave_one_out={laboratory.knowledge.about: summary},
+        sweep=laboratory.sweep,
+        failures=failures,
+        profiles=laboratory.knowledge.profiles if laboratory.knowledge.has_profiles else None,
+        **_common(settings),
+        **_ranking_fields(selection, ranking),
+    )
+    return write_report(path, inputs)
+
+
+def selection_report(path: str | Path, selection: Selection, settings: AttributionSettings) -> Path:
+    """One HTML file about one ranking.
+
+    Raises:
+        StoreError: the file cannot be written.
+    """
+    inputs = ReportInputs(
+        title=f"Which model for {selection.target}?",
+        profiles=selection.profiles,
+        failures=None if selection.failed_images.is_empty() else selection.failed_images,
+        **_common(settings),
+        **_ranking_fields(selection, selection.table),
+    )
+    return write_report(path, inputs)
+
+
+def _ranking_fields(selection: Selection | None, ranking: pl.DataFrame | None) -> dict:
+    if selection is None:
+        return {}
+    return {
+        "target": selection.target,
+        "selector": selection.selector,
+        "ranking": ranking,
+        "rival": selection.rival.table,
+        "weights": selection.ranking.weights,
+        "effective_sources": selection.ranking.effective_sources,
+        "near_uniform": selection.ranking.near_uniform,
+        "notes": (selection.trust.sentence,),
+    }
+
+
+def _common(settings: AttributionSettings | None) -> dict:
+    return {
+        "versions": {name: version(name) for name in PACKAGES},
+        "settings": settings.model_dump() | {"digest": settings.digest} if settings else {},
+        "command": " ".join(["vlmsel", *sys.argv[1:]]),
+    }

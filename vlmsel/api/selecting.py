@@ -1,0 +1,175 @@
+"""Rank a zoo for a folder of unlabelled images."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import polars as pl
+
+from vlmsel.api.evaluating import Knowledge, current_knowledge
+from vlmsel.api.workspace import Workspace
+from vlmsel.errors import SelectionError
+from vlmsel.evaluation.leave_one_out import leave_one_out
+from vlmsel.evaluation.rank_intervals import rank_intervals
+from vlmsel.evaluation.trust import Trust, trust
+from vlmsel.evaluation.verdict import DEFAULT_SELECTOR
+from vlmsel.execution.options import RunOptions
+from vlmsel.execution.plan import Plan
+from vlmsel.execution.run import plan_profiles
+from vlmsel.execution.summary import RunSummary
+from vlmsel.selection.divergence import task_profiles
+from vlmsel.selection.problem import Problem
+from vlmsel.selection.ranking import Ranking, top_sources
+from vlmsel.selection.registry import make_selector
+from vlmsel.store.profiles import ProfileStore
+from vlmsel.tasks.catalog import TaskCatalog, folder_task
+
+MODEL = ["model", "pretrained"]
+BASELINE = "average-rank"
+# A folder may be called like a source task; its images must not be taken for that task's.
+TARGET_PREFIX = "target:"
+
+
+@dataclass(frozen=True)
+class Selection:
+    """A zoo ranked for one target, with what it rests on.
+
+    Attributes:
+        target: name of the target.
+        selector: which selector ranked.
+        table: rank, model, pretrained, score (lower is better), low, high (95 % interval of the rank under
+            resampling of the images; null where the selector reads none), top5 (share of the resamples in
+            which the model is among the first five), sources (the tasks that spoke most), average_rank
+            (the place that the average rank over the sources gives it).
+        ranking: of the selector, with all weights.
+        rival: of average rank.
+        trust: how the selector did in leave-one-out over the sources.
+        profiles: of sources and target, long.
+        failed_images: image_id and reason of the target's images that could not be read or scored.
+        n_images: images of the target that were scored.
+    """
+
+    target: str
+    selector: str
+    table: pl.DataFrame
+    ranking: Ranking
+    rival: Ranking
+    trust: Trust
+    profiles: pl.DataFrame
+    failed_images: pl.DataFrame
+    n_images: int
+
+    @property
+    def default_notice(self) -> str | None:
+        """What must be said beside the ranking, or None."""
+        return self.ranking.notice
+
+
+def plan_target(workspace: Workspace, images: str | Path, options: RunOptions) -> Plan:
+    """The work of profiling a folder of images with every model of the workspace.
+
+    Raises:
+        TaskError: no such folder, or no image in it.
+    """
+    name = TARGET_PREFIX + folder_task(images).name
+    target = TaskCatalog(tasks=(folder_task(images, name=name),))
+    return plan_profiles(
+        workspace.zoo,
+        target,
+        workspace.store,
+        workspace.settings,
+        n_images=workspace.n_images,
+        options=options,
+    )
+
+
+def rank_target(
+    workspace: Workspace, plan: Plan, summary: RunSummary, *, selector: str = DEFAULT_SELECTOR
+) -> Selection:
+    """Rank the zoo for a target whose profiles were just measured by ``plan``.
+
+    Raises:
+        SelectionError: no image of the target could be scored, or too little is known of the sources.
+    """
+    store = ProfileStore(workspace.store)
+    cells = plan.wanted & store.measured(workspace.settings.digest)
+    if not cells:
+        reason = summary.failures[0] if summary.failures else "nothing was measured"
+        raise SelectionError(f"no model could be profiled on the target: {reason}")
+    target = next(iter(cells)).task
+    knowledge = current_knowledge(workspace)
+    own = store.scan(workspace.settings.digest, cells=cells)
+    return rank_profiles(
+        target,
+        own,
+        knowledge,
+        selector=selector,
+        failed_images=store.failed_images(workspace.settings.digest, cells=cells),
+    )
+
+
+def rank_profiles(
+    target: str,
+    own: pl.DataFrame,
+    knowledge: Knowledge,
+    *,
+    selector: str = DEFAULT_SELECTOR,
+    failed_images: pl.DataFrame | None = None,
+) -> Selection:
+    """Rank the zoo for a target of which the profiles are known.
+
+    Args:
+        target: its name; no task of the knowledge.
+        own: the target's profiles, long.
+        knowledge: accuracies and profiles of the sources.
+        selector: by name.
+        failed_images: what could not be scored.
+
+    Raises:
+        SelectionError: unknown selector, or too little is known.
+    """
+    accuracies = knowledge.accuracies.filter(pl.col("task") != target)
+    sources = tuple(sorted(set(accuracies["task"]) & set(knowledge.profiles["task"]) - {target}))
+    profiles = pl.concat([knowledge.profiles.filter(pl.col("task").is_in(sources)), own])
+    problem = Problem(target, sources, accuracies, task_profiles(profiles))
+    made, baseline = make_selector(selector), make_selector(BASELINE)
+    ranking, rival = made.rank(problem), baseline.rank(problem)
+    intervals = rank_intervals(made, problem, profiles).select(
+        *MODEL, low="rank_low", high="rank_high", top5="p_top"
+    )
+    table = (
+        ranking.table.drop("target")
+        .join(intervals, on=MODEL, how="left", maintain_order="left")
+        .join(_spoken(ranking), on=MODEL, how="left", maintain_order="left")
+        .join(
+            rival.table.select(*MODEL, average_rank="rank"),
+            on=MODEL,
+            how="left",
+            maintain_order="left",
+        )
+    )
+    judged = [made] if selector == BASELINE else [made, baseline]
+    loo = leave_one_out(judged, accuracies, profiles.filter(pl.col("task") != target))
+    failed = failed_images if failed_images is not None else pl.DataFrame()
+    return Selection(
+        target=target.removeprefix(TARGET_PREFIX),
+        selector=selector,
+        table=table,
+        ranking=ranking,
+        rival=rival,
+        trust=trust(loo, selector),
+        profiles=profiles,
+        failed_images=failed,
+        n_images=own["image_id"].n_unique(),
+    )
+
+
+def _spoken(ranking: Ranking) -> pl.DataFrame:
+    """The sources that spoke most for each model, in words."""
+    return (
+        top_sources(ranking, 3)
+        .with_columns(
+            said=pl.format("{} {}%", "source", (pl.col("weight") * 100).round(0).cast(pl.Int64))
+        )
+        .group_by(MODEL, maintain_order=True)
+        .agg(sources=pl.col("said").str.join(", "))
+    )

@@ -1,0 +1,5 @@
+"""The command line: one file a command, each parses, calls ``vlmsel.api`` and says what happened."""
+
+from vlmsel.cli.app import main, run
+
+__all__ = ["main", "run"]

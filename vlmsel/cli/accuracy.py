@@ -1,0 +1,45 @@
+"""``vlmsel accuracy``: zero-shot accuracy of every model on every labelled task."""
+
+import polars as pl
+
+from vlmsel.cli import options as o
+
+
+def accuracy(
+    store: o.Store = o.DEFAULT_STORE,
+    zoo: o.ZooSource = None,
+    tasks: o.TaskSource = None,
+    executor: o.ExecutorOption = o.Executor.local,
+    device: o.Device = None,
+    workers: o.Workers = None,
+    retry_failed: o.RetryFailed = False,
+    allow_failures: o.AllowFailures = 0,
+    as_json: o.AsJson = False,
+) -> None:
+    """Measure the missing zero-shot accuracies: the knowledge of the source tasks.
+
+    A task needs class names and labelled images; every image of the task counts.
+    """
+    from vlmsel.api.workspace import open_workspace
+    from vlmsel.cli.console import show_table
+    from vlmsel.cli.running import finish, run_options, run_plan
+    from vlmsel.execution.run import plan_accuracies
+    from vlmsel.store.accuracies import AccuracyStore
+
+    workspace = open_workspace(store, zoo=zoo, tasks=tasks)
+    options = run_options(executor, device, None, workers, retry_failed=retry_failed)
+    plan = plan_accuracies(workspace.zoo, workspace.tasks, store, options=options)
+    summary = run_plan(plan, store, options, what="accuracies")
+    if not as_json:
+        keys = {cell.key for cell in plan.wanted}
+        table = AccuracyStore(store).scan(keys=keys).filter(pl.col("source") == "measured")
+        wide = table.sort("task", "model").pivot(
+            "task", index=["model", "pretrained"], values="acc1", maintain_order=True
+        )
+        if wide.width <= MAX_COLUMNS:
+            show_table(wide, title="zero-shot accuracy", decimals=2)
+    finish(summary, what="accuracies", allow_failures=allow_failures, as_json=as_json)
+
+
+# More tasks than this do not fit beside each other on a terminal.
+MAX_COLUMNS = 14

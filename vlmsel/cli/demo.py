@@ -1,0 +1,96 @@
+"""``vlmsel demo``: the whole method on really trained models and really labelled tasks."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from vlmsel.cli import options as o
+from vlmsel.cli.console import emit_json, say, show_table, stdout
+
+DEFAULT_OUT = Path("vlmsel-demo")
+DEFAULT_TARGET = "letters-a"
+SHOWN = ["rank", "model", "score", "average_rank", "accuracy", "true_rank", "sources"]
+
+
+def demo(
+    out: Annotated[Path, typer.Option(help="Folder of store, MLflow database and report.")] = (
+        DEFAULT_OUT
+    ),
+    target: Annotated[
+        str, typer.Option(help="Task to rank the zoo for, as if its labels were not known.")
+    ] = DEFAULT_TARGET,
+    executor: o.ExecutorOption = o.Executor.local,
+    as_json: o.AsJson = False,
+) -> None:
+    """Rank the embedded zoo of small models for a task, judge every selector, and write a report.
+
+    Needs no network and no GPU. A second run measures nothing anew.
+    """
+    from vlmsel.api.evaluating import current_knowledge
+    from vlmsel.api.reporting import (
+        held_out_selection,
+        run_laboratory,
+        with_truth,
+        write_laboratory_report,
+    )
+    from vlmsel.api.workspace import open_workspace
+    from vlmsel.cli.evaluate import show_left_out, show_summary
+    from vlmsel.cli.running import failures_frame, finish, run_options, run_plan
+    from vlmsel.cli.tracked import track_evaluation, track_sweep, tracking_uri_for
+    from vlmsel.demo.tasks import demo_task, write_demo_tasks, write_sample_folder
+    from vlmsel.execution.run import plan_accuracies, plan_profiles
+
+    task = demo_task(target)
+    store = str(out / "store")
+    catalog = write_demo_tasks(out / "tasks")
+    sample = write_sample_folder(out / "sample-images", task)
+    workspace = open_workspace(store, zoo="demo", tasks=str(catalog))
+    options = run_options(executor, None, None, None)
+    say(f"{len(workspace.zoo.models)} models, {len(workspace.tasks.tasks)} tasks, folder {out}")
+    profiles = plan_profiles(
+        workspace.zoo,
+        workspace.tasks,
+        store,
+        workspace.settings,
+        n_images=workspace.n_images,
+        options=options,
+    )
+    workspace.remember()
+    summary = run_plan(profiles, store, options, what="profiles")
+    accuracies = plan_accuracies(workspace.zoo, workspace.tasks, store, options=options)
+    summary += run_plan(accuracies, store, options, what="accuracies")
+
+    knowledge = current_knowledge(workspace)
+    laboratory = run_laboratory(knowledge)
+    selection = held_out_selection(knowledge, target)
+    uri = tracking_uri_for(store, None)
+    common = {"experiment": "vlmsel-demo", "settings": workspace.settings}
+    track_evaluation(laboratory.loo, knowledge, store, uri, **common)
+    track_sweep(laboratory.sweep, knowledge, store, uri, options={"scale": "none"}, **common)
+    page = write_laboratory_report(
+        out / "report.html",
+        laboratory,
+        selection,
+        settings=workspace.settings,
+        title=f"Which model for {target}?",
+        failures=failures_frame(summary),
+    )
+    ranking = with_truth(selection, knowledge)
+    paths = {"store": store, "mlflow": uri, "report": str(page), "sample_images": str(sample)}
+    if as_json:
+        emit_json(
+            {"target": target, "ranking": ranking, "summary": laboratory.loo.summary(), **paths}
+        )
+    else:
+        show_summary(laboratory.loo.summary(), knowledge.about)
+        show_left_out(laboratory.loo.left_out)
+        show_table(
+            ranking.select(SHOWN).with_columns(ranking["true_rank"].cast(int)),
+            title=f"ranking for {target} by {selection.selector}, labels unseen, beside the truth",
+        )
+        stdout.print(selection.trust.sentence, soft_wrap=True)
+        for name, path in paths.items():
+            stdout.print(f"{name.replace('_', ' ')}: {path}", soft_wrap=True)
+        stdout.print(f"next: vlmsel select {sample} --store {store}", soft_wrap=True)
+    finish(summary, what="demo", allow_failures=0, as_json=False)

@@ -1,0 +1,108 @@
+"""``vlmsel import``: published accuracies and profiles into a store."""
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from vlmsel.cli import options as o
+from vlmsel.cli.console import emit_json, say, warn
+from vlmsel.errors import StoreError
+
+app = typer.Typer(
+    help="Read published tables into a store, to evaluate selectors on them.", no_args_is_help=True
+)
+
+File = Annotated[Path, typer.Argument(help="The CSV file.", show_default=False)]
+Name = Annotated[
+    str | None, typer.Option(help="Name of this table in the store. Default: the file's name.")
+]
+QuickGelu = Annotated[
+    bool,
+    typer.Option(
+        "--quickgelu",
+        help="Read X/openai as X-quickgelu/openai, so that tables with either name meet.",
+    ),
+]
+
+
+class Layout(StrEnum):
+    """How a table of accuracies is laid out."""
+
+    auto = "auto"
+    openclip = "openclip"
+    lovm = "lovm"
+
+
+@app.command()
+def accuracies(
+    file: File,
+    store: o.Store = o.DEFAULT_STORE,
+    layout: Annotated[
+        Layout, typer.Option(help="openclip: one column a data set. lovm: one row a cell.")
+    ] = Layout.auto,
+    percent: Annotated[
+        bool, typer.Option("--percent", help="The accuracies are in percent.")
+    ] = False,
+    quickgelu: QuickGelu = False,
+    name: Name = None,
+    as_json: o.AsJson = False,
+) -> None:
+    """Import open_clip's results table (wide) or LOVM's evaluation table (long)."""
+    from vlmsel.store.accuracies import AccuracyStore
+    from vlmsel.store.imports import read_lovm_table, read_openclip_results
+
+    readers = {Layout.openclip: read_openclip_results, Layout.lovm: read_lovm_table}
+    chosen = _guess(file) if layout is Layout.auto else layout
+    found = readers[chosen](file, percent=percent, quickgelu=quickgelu)
+    AccuracyStore(store).import_accuracies(found.frame, name or file.stem)
+    _tell(file, found, store, "accuracies", as_json=as_json)
+
+
+@app.command()
+def profiles(
+    file: File,
+    store: o.Store = o.DEFAULT_STORE,
+    quickgelu: QuickGelu = False,
+    name: Name = None,
+    as_json: o.AsJson = False,
+) -> None:
+    """Import published profiles: model, pretrained, task, block, block_name, conductance."""
+    from vlmsel.store.imports import read_published_profiles
+    from vlmsel.store.profiles import ProfileStore
+
+    found = read_published_profiles(file, quickgelu=quickgelu)
+    ProfileStore(store).import_profiles(found.frame, name or file.stem)
+    _tell(file, found, store, "profile values", as_json=as_json)
+
+
+def _guess(file: Path) -> Layout:
+    try:
+        with file.open(encoding="utf-8-sig") as lines:
+            header = lines.readline().strip().lower().split(",")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = getattr(error, "strerror", None) or "not a text file"
+        raise StoreError(f"table {file} cannot be read: {reason}") from None
+    return Layout.lovm if {"dataset", "acc1"} <= set(header) else Layout.openclip
+
+
+def _tell(file: Path, found, store: str, what: str, *, as_json: bool) -> None:  # noqa: ANN001
+    frame = found.frame
+    models = frame.select("model", "pretrained").n_unique()
+    if as_json:
+        emit_json(
+            {
+                "rows": frame.height,
+                "models": models,
+                "tasks": sorted(frame["task"].unique()),
+                "left_out": found.left_out,
+            }
+        )
+        return
+    for row in found.left_out.iter_rows(named=True):
+        warn("left out " + ", ".join(f"{key} {value}" for key, value in row.items()))
+    say(
+        f"{frame.height} {what} of {models} models on {frame['task'].n_unique()} tasks "
+        f"from {file} are in {store}"
+    )

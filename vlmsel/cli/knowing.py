@@ -1,0 +1,20 @@
+"""Which tables a command works on: a store's current zoo and tasks, or imported ones."""
+
+from vlmsel.api.evaluating import Knowledge, current_knowledge, imported_knowledge
+from vlmsel.api.workspace import open_workspace, remembers
+from vlmsel.cli.console import say
+from vlmsel.settings import AttributionSettings
+
+
+def gather(
+    store: str, zoo: str | None, tasks: str | None, *, imported: bool
+) -> tuple[Knowledge, AttributionSettings | None]:
+    """The knowledge, and the settings of its profiles; None for imported profiles.
+
+    A store that holds no run of its own is taken for one of imported tables.
+    """
+    if imported or (zoo is None and tasks is None and not remembers(store)):
+        return imported_knowledge(store), None
+    workspace = open_workspace(store, zoo=zoo, tasks=tasks)
+    say(f"zoo {workspace.zoo_source}, tasks {workspace.tasks_source}, store {store}")
+    return current_knowledge(workspace), workspace.settings

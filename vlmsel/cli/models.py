@@ -1,0 +1,53 @@
+"""``vlmsel models``: what is in a zoo, or the blocks of every architecture."""
+
+from typing import Annotated
+
+import polars as pl
+import typer
+
+from vlmsel.cli.console import emit_json, show_table
+from vlmsel.cli.options import AsJson
+
+
+def models(
+    zoo: Annotated[
+        str, typer.Option(help="Model catalog (YAML), or a shipped one: demo, paper.")
+    ] = "demo",
+    blocks: Annotated[
+        bool,
+        typer.Option(
+            "--blocks", help="List every architecture of open_clip with its blocks instead."
+        ),
+    ] = False,
+    match: Annotated[
+        str | None, typer.Option(help="Only names that hold this text, e.g. SigLIP.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """List the models of a zoo; with --blocks, every architecture with family, blocks and size."""
+    frame = _architectures(match) if blocks else _zoo(zoo, match)
+    if as_json:
+        emit_json(frame)
+    else:
+        show_table(frame, title="architectures" if blocks else f"zoo {zoo}", decimals=1)
+
+
+def _zoo(source: str, match: str | None) -> pl.DataFrame:
+    from vlmsel.zoo.catalog import load_zoo
+
+    rows = [
+        {
+            "model": spec.model,
+            "pretrained": spec.pretrained,
+            "weights": spec.weights or spec.encoder or "model hub",
+        }
+        for spec in load_zoo(source).models
+        if match is None or match.lower() in spec.name.lower()
+    ]
+    return pl.DataFrame(rows, schema={"model": pl.Utf8, "pretrained": pl.Utf8, "weights": pl.Utf8})
+
+
+def _architectures(match: str | None) -> pl.DataFrame:
+    from vlmsel.zoo.describe import describe_architectures
+
+    return describe_architectures(match)

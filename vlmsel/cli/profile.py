@@ -1,0 +1,53 @@
+"""``vlmsel profile``: measure how every model's visual encoder works on every task."""
+
+from typing import Annotated
+
+import typer
+
+from vlmsel.cli import options as o
+
+
+def profile(
+    store: o.Store = o.DEFAULT_STORE,
+    zoo: o.ZooSource = None,
+    tasks: o.TaskSource = None,
+    n_images: o.Images = None,
+    preset: o.PresetOption = None,
+    attribution: o.AttributionOption = None,
+    setting: o.SettingOption = None,
+    executor: o.ExecutorOption = o.Executor.local,
+    device: o.Device = None,
+    max_memory: o.MaxMemory = None,
+    workers: o.Workers = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Only show what would be measured, and its cost.")
+    ] = False,
+    retry_failed: o.RetryFailed = False,
+    allow_failures: o.AllowFailures = 0,
+    as_json: o.AsJson = False,
+) -> None:
+    """Measure the missing profiles of a zoo on tasks; what is in the store is not measured again.
+
+    The store remembers zoo, tasks and settings, so that later commands need only --store.
+    """
+    from vlmsel.api.workspace import open_workspace
+    from vlmsel.cli.running import finish, run_options, run_plan, show_plan
+    from vlmsel.execution.run import plan_profiles
+
+    settings = o.settings_from(preset, attribution, setting)
+    workspace = open_workspace(store, zoo=zoo, tasks=tasks, settings=settings, n_images=n_images)
+    options = run_options(executor, device, max_memory, workers, retry_failed=retry_failed)
+    plan = plan_profiles(
+        workspace.zoo,
+        workspace.tasks,
+        store,
+        workspace.settings,
+        n_images=workspace.n_images,
+        options=options,
+    )
+    if dry_run:
+        show_plan(plan, as_json=as_json)
+        return
+    workspace.remember()
+    summary = run_plan(plan, store, options, what="profiles")
+    finish(summary, what="profiles", allow_failures=allow_failures, as_json=as_json)

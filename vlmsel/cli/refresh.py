@@ -1,0 +1,81 @@
+"""``vlmsel refresh``: the nightly run."""
+
+import polars as pl
+
+from vlmsel.cli import options as o
+from vlmsel.cli.console import emit_json, progress_bar, say, show_table
+
+
+def refresh(
+    store: o.Store = o.DEFAULT_STORE,
+    zoo: o.ZooSource = None,
+    tasks: o.TaskSource = None,
+    n_images: o.Images = None,
+    preset: o.PresetOption = None,
+    attribution: o.AttributionOption = None,
+    setting: o.SettingOption = None,
+    executor: o.ExecutorOption = o.Executor.local,
+    device: o.Device = None,
+    max_memory: o.MaxMemory = None,
+    workers: o.Workers = None,
+    retry_failed: o.RetryFailed = False,
+    allow_failures: o.AllowFailures = 0,
+    tracking_uri: o.TrackingUri = None,
+    as_json: o.AsJson = False,
+) -> None:
+    """Measure only what changed since the last run: profiles, and accuracies of labelled tasks.
+
+    New models and tasks, new weights under an old tag, new images, other settings. What left the catalogs is kept
+    and not used. A lease in the store keeps two refreshes from doing the same work.
+    """
+    from vlmsel.api.workspace import open_workspace
+    from vlmsel.cli.running import finish, run_options, summary_dict
+    from vlmsel.cli.tracked import tracking_uri_for
+    from vlmsel.execution.refresh import refresh as run_refresh
+    from vlmsel.tracking import log_run_summary, redact
+
+    settings = o.settings_from(preset, attribution, setting)
+    workspace = open_workspace(store, zoo=zoo, tasks=tasks, settings=settings, n_images=n_images)
+    uri = tracking_uri_for(store, tracking_uri)
+    options = run_options(executor, device, max_memory, workers, retry_failed=retry_failed)
+    workspace.remember()
+    with progress_bar("refresh", 0) as bar:
+        done = run_refresh(
+            workspace.zoo,
+            workspace.tasks,
+            store,
+            workspace.settings,
+            n_images=workspace.n_images,
+            options=options,
+            on_plan=lambda plan: bar.expect(plan.n_missing),
+            on_outcome=lambda outcome: bar.tick(
+                f"{outcome.cell.model}/{outcome.cell.pretrained} on {outcome.cell.task}"
+            ),
+        )
+    summary = done.profiles + done.accuracies
+    run = log_run_summary(
+        "refresh",
+        tracking_uri=uri,
+        params={
+            "zoo": workspace.zoo_source,
+            "tasks": workspace.tasks_source,
+            "store": redact(store),
+        }
+        | workspace.settings.model_dump(),
+        metrics={
+            "measured": summary.measured,
+            "skipped": summary.skipped,
+            "failures": summary.n_failures,
+            "seconds": summary.total.seconds,
+        },
+        tables={"changes": done.changes, "by_model_and_task": summary.frame()},
+    )
+    counts = done.changes.group_by("change").agg(pairs=pl.len()).sort("change")
+    if as_json:
+        emit_json(
+            summary_dict(summary) | {"changes": counts, "mlflow": {"uri": redact(uri), "run": run}}
+        )
+    else:
+        show_table(counts, title="what changed, in pairs of model and task")
+        say(f"refresh {run} in MLflow: {redact(uri)}")
+    finish(summary, what="refresh", allow_failures=allow_failures, as_json=False)

@@ -1,0 +1,37 @@
+"""``vlmsel report``: one HTML file about what a store knows."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from vlmsel.cli import options as o
+from vlmsel.cli.console import emit_json, say
+
+
+def report(
+    store: o.Store = o.DEFAULT_STORE,
+    zoo: o.ZooSource = None,
+    tasks: o.TaskSource = None,
+    out: Annotated[Path, typer.Option(help="The HTML file to write.")] = Path("report.html"),
+    target: Annotated[
+        str | None, typer.Option(help="Rank for this known task as if it were new.")
+    ] = None,
+    imported: Annotated[
+        bool, typer.Option("--imported", help="Use the published tables imported into the store.")
+    ] = False,
+    as_json: o.AsJson = False,
+) -> None:
+    """Write one HTML file that opens offline: ranking, profiles, DCD, leave-one-out, sweep, verdict."""
+    from vlmsel.api.reporting import held_out_selection, run_laboratory, write_laboratory_report
+    from vlmsel.cli.knowing import gather
+
+    knowledge, settings = gather(store, zoo, tasks, imported=imported)
+    selection = held_out_selection(knowledge, target) if target else None
+    laboratory = run_laboratory(knowledge)
+    title = f"Which model for {target}?" if target else "Which selector can be trusted?"
+    path = write_laboratory_report(out, laboratory, selection, settings=settings, title=title)
+    if as_json:
+        emit_json({"report": str(path)})
+    else:
+        say(f"report: {path}")

@@ -1,0 +1,93 @@
+"""``vlmsel sweep``: leave-one-out of DCD over a grid of eta and gamma."""
+
+from typing import Annotated
+
+import polars as pl
+import typer
+
+from vlmsel.cli.console import emit_json, say, show_table
+from vlmsel.cli.options import DEFAULT_STORE as DEFAULT
+from vlmsel.cli.options import AsJson, Store, TaskSource, TrackingUri, ZooSource
+from vlmsel.errors import SettingsError
+
+ETAS, GAMMAS = "0,0.5,1,2,4,8", "0,0.5,1,2,5,10,20"
+
+
+def sweep(
+    store: Store = DEFAULT,
+    zoo: ZooSource = None,
+    tasks: TaskSource = None,
+    eta: Annotated[
+        str, typer.Option(help="Values with commas, or FIRST:LAST:COUNT for even steps.")
+    ] = ETAS,
+    gamma: Annotated[
+        str, typer.Option(help="Values with commas, or FIRST:LAST:COUNT for even steps.")
+    ] = GAMMAS,
+    scaled: Annotated[
+        bool, typer.Option("--scaled", help="Gamma in units of the spread of DCD.")
+    ] = False,
+    pooled: Annotated[
+        bool, typer.Option("--pooled", help="One similarity for all models of a target.")
+    ] = False,
+    metric: Annotated[str, typer.Option(help="Metric of the table that is printed.")] = "ndcg5",
+    imported: Annotated[
+        bool, typer.Option("--imported", help="Use the published tables imported into the store.")
+    ] = False,
+    tracking_uri: TrackingUri = None,
+    experiment: Annotated[str, typer.Option(help="MLflow experiment.")] = "vlmsel",
+    as_json: AsJson = False,
+) -> None:
+    """Rank with DCD at every eta and gamma of a grid, and log the sweep to MLflow."""
+    from vlmsel.api.evaluating import sweep_dcd
+    from vlmsel.cli.knowing import gather
+    from vlmsel.cli.tracked import track_sweep
+    from vlmsel.evaluation.metrics import METRICS
+    from vlmsel.evaluation.sweep import sweep_means
+
+    if metric not in METRICS:
+        raise SettingsError(f"--metric {metric}: there is {', '.join(METRICS)}")
+    etas, gammas = numbers("--eta", eta), numbers("--gamma", gamma)
+    knowledge, settings = gather(store, zoo, tasks, imported=imported)
+    scale = "spread" if scaled else "none"
+    points = sweep_dcd(knowledge, etas=etas, gammas=gammas, scale=scale, pooled=pooled)
+    run, uri = track_sweep(
+        points,
+        knowledge,
+        store,
+        tracking_uri,
+        experiment=experiment,
+        settings=settings,
+        options={"scale": scale, "pooled": pooled},
+    )
+    means = sweep_means(points)
+    if as_json:
+        emit_json({"points": means, "mlflow": {"uri": uri, "run": run}})
+        return
+    grid = means.filter(pl.col("metric") == metric).pivot(
+        "gamma", index="eta", values="value", maintain_order=True
+    )
+    show_table(
+        grid.rename({c: f"gamma {c}" for c in grid.columns[1:]}),
+        title=f"{metric}, mean over targets: {knowledge.about}",
+    )
+    say(f"sweep {run} in MLflow: {uri}")
+
+
+def numbers(option: str, text: str) -> list[float]:
+    """Numbers of a grid axis.
+
+    Raises:
+        SettingsError: it is neither numbers with commas nor FIRST:LAST:COUNT.
+    """
+    try:
+        if ":" in text:
+            first, last, count = text.split(":")
+            low, high, n = float(first), float(last), int(count)
+            if n < 2:
+                raise ValueError
+            return [low + (high - low) * i / (n - 1) for i in range(n)]
+        return [float(value) for value in text.split(",")]
+    except ValueError:
+        raise SettingsError(
+            f"{option} {text!r}: give numbers with commas (0.5,1,2) or FIRST:LAST:COUNT (0:10:20)"
+        ) from None

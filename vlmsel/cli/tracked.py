@@ -1,0 +1,77 @@
+"""Logging of what a command computed: where to, and with which parameters."""
+
+import os
+from pathlib import Path
+
+import polars as pl
+
+from vlmsel.api.evaluating import Knowledge, mean_dcd
+from vlmsel.evaluation.leave_one_out import LeaveOneOut
+from vlmsel.settings import AttributionSettings
+
+
+def tracking_uri_for(store: str, said: str | None) -> str:
+    """The tracking URI: what was said, else a sqlite database beside a local store."""
+    from vlmsel.tracking import check_tracking_uri, default_tracking_uri
+
+    folder = Path(".vlmsel") if "://" in store else Path(store).absolute().parent
+    if said is None:
+        os.makedirs(folder, exist_ok=True)
+    uri = said or default_tracking_uri(folder)
+    check_tracking_uri(uri)
+    return uri
+
+
+def track_evaluation(
+    loo: LeaveOneOut,
+    knowledge: Knowledge,
+    store: str,
+    tracking_uri: str | None,
+    *,
+    experiment: str,
+    settings: AttributionSettings | None,
+) -> tuple[list[str], str]:
+    """Log every selector's leave-one-out; returns the run ids and the URI without credentials."""
+    from vlmsel.tracking import log_leave_one_out, redact
+
+    uri = tracking_uri_for(store, tracking_uri)
+    ids = log_leave_one_out(
+        loo,
+        tracking_uri=uri,
+        experiment=experiment,
+        accuracies=knowledge.accuracies,
+        profiles=knowledge.profiles if knowledge.has_profiles else None,
+        dcd=mean_dcd(knowledge),
+        params=_params(knowledge, settings),
+    )
+    return ids, redact(uri)
+
+
+def track_sweep(
+    points: pl.DataFrame,
+    knowledge: Knowledge,
+    store: str,
+    tracking_uri: str | None,
+    *,
+    experiment: str,
+    settings: AttributionSettings | None,
+    options: dict[str, object],
+) -> tuple[str, str]:
+    """Log a sweep; returns its run id and the URI without credentials."""
+    from vlmsel.tracking import log_sweep, redact
+
+    uri = tracking_uri_for(store, tracking_uri)
+    params = _params(knowledge, settings) | options
+    run = log_sweep(
+        points,
+        tracking_uri=uri,
+        experiment=experiment,
+        accuracies=knowledge.accuracies,
+        params=params,
+    )
+    return run, redact(uri)
+
+
+def _params(knowledge: Knowledge, settings: AttributionSettings | None) -> dict[str, object]:
+    chosen = settings.model_dump() | {"settings": settings.digest} if settings else {}
+    return {"knowledge": knowledge.about, **chosen}
