@@ -19,8 +19,9 @@ from vlmsel.store.schema import PROFILE_SCHEMA
 from vlmsel.tasks.index import ImageRef
 from vlmsel.zoo.loader import LoadedModel
 
-# Images per attribution; `max_memory_gb` splits further where that is too much.
+# Images of 224 x 224 per attribution, more of smaller ones; `max_memory_gb` splits further.
 BATCH = {"cpu": 8, "cuda": 32}
+PIXELS = 224 * 224
 
 Row = dict[str, object]
 
@@ -85,7 +86,8 @@ class ProfileRecorder:
     def _score(self, model: LoadedModel, cell: Cell, images: Tensor) -> list[LayerConductance]:
         device = next(model.visual.parameters()).device
         text = self._text(model, cell)
-        size = BATCH.get(device.type, BATCH["cpu"])
+        pixels = images.shape[-2] * images.shape[-1]
+        size = max(1, BATCH.get(device.type, BATCH["cpu"]) * PIXELS // pixels)
         return [
             attribute(
                 model,
