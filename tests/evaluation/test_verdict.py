@@ -1,0 +1,91 @@
+"""The rule, on evidence made to fall on either side of it."""
+
+import polars as pl
+import pytest
+
+from vlmsel.errors import SelectionError
+from vlmsel.evaluation.leave_one_out import LeaveOneOut
+from vlmsel.evaluation.verdict import DEFAULT_SELECTOR, judge_evidence
+from vlmsel.selection import make_selector, selector_names
+
+METRICS = ("ndcg5", "tau", "regret1")
+TARGETS = [f"t{i}" for i in range(12)]
+
+
+def evidence(**means: tuple[float, float, float]) -> LeaveOneOut:
+    """Every selector has the same small scatter around (ndcg5, tau, regret1)."""
+    rows = [
+        (name.replace("_", "-"), target, 6, 11, metric, mean + 0.01 * (i % 3))
+        for name, values in means.items()
+        for metric, mean in zip(METRICS, values, strict=True)
+        for i, target in enumerate(TARGETS)
+    ]
+    metrics = pl.DataFrame(
+        rows,
+        schema=["selector", "target", "n_models", "n_sources", "metric", "value"],
+        orient="row",
+    )
+    rankings = metrics.filter(metric="tau").select(
+        "selector", "target", rank=1, model=pl.lit("m"), pretrained=pl.lit("x"), accuracy=0.5
+    )
+    return LeaveOneOut(metrics, rankings, pl.DataFrame(), pl.DataFrame())
+
+
+RIVALS = {
+    "average_rank": (0.80, 0.5, 0.03),
+    "imagenet": (0.79, 0.5, 0.03),
+    "random": (0.5, 0.0, 0.2),
+}
+
+
+def test_a_clear_winner_is_supported() -> None:
+    verdict = judge_evidence({"table": evidence(dcd=(0.85, 0.6, 0.02), **RIVALS)})
+    assert verdict.selector == "dcd"
+    assert verdict.paragraph.startswith("Use dcd: it beats average rank and ImageNet accuracy")
+    assert verdict.untrusted == ()
+
+
+@pytest.mark.parametrize(
+    ("name", "values"),
+    [
+        ("dcd", (0.80, 0.6, 0.02)),  # no better on the decisive metric
+        ("dcd", (0.85, 0.4, 0.02)),  # worse tau
+        ("dcd", (0.85, 0.6, 0.09)),  # worse regret
+        ("oracle_similarity", (0.95, 0.9, 0.0)),  # peeks
+    ],
+)
+def test_no_default_without_evidence(name: str, values: tuple[float, float, float]) -> None:
+    verdict = judge_evidence({"table": evidence(**{name: values}, **RIVALS)})
+    assert verdict.selector == "average-rank"
+    assert verdict.paragraph.startswith("Use average-rank: on table, none of ")
+
+
+def test_a_win_over_one_rival_only_is_no_win() -> None:
+    strong = {**RIVALS, "imagenet": (0.9, 0.5, 0.03)}
+    assert judge_evidence({"a": evidence(dcd=(0.85, 0.6, 0.02), **strong)}).selector != "dcd"
+
+
+def test_a_loss_in_another_table_counts() -> None:
+    good = evidence(dcd=(0.85, 0.6, 0.02), dcd_scaled=(0.83, 0.6, 0.02), **RIVALS)
+    bad = evidence(dcd=(0.70, 0.6, 0.02), **RIVALS)
+    assert judge_evidence({"good": good}).selector == "dcd"
+    assert judge_evidence({"good": good, "bad": bad}).selector == "dcd-scaled"
+
+
+def test_no_better_than_chance_is_said() -> None:
+    lost = {"average_rank": (0.5, 0.0, 0.2), "random": (0.5, 0.0, 0.2)}
+    verdict = judge_evidence({"hopeless": evidence(**lost)})
+    assert verdict.untrusted == ("hopeless",)
+    assert "On hopeless no ranking can be trusted" in verdict.paragraph
+
+
+def test_needs_the_baseline() -> None:
+    with pytest.raises(SelectionError, match="holds no average-rank"):
+        judge_evidence({"table": evidence(dcd=(0.8, 0.5, 0.1))})
+    with pytest.raises(SelectionError, match="at least one"):
+        judge_evidence({})
+
+
+def test_the_default_is_a_selector_that_cannot_peek() -> None:
+    assert DEFAULT_SELECTOR in selector_names()
+    assert not make_selector(DEFAULT_SELECTOR).oracle
