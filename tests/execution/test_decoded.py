@@ -1,0 +1,179 @@
+import os
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+import torch
+from PIL import Image
+from torch import Tensor
+from torchvision.transforms.functional import to_tensor
+
+from tests.execution.conftest import draw_task
+from vlmsel.errors import ExecutionError, TaskError
+from vlmsel.execution import decoded as module
+from vlmsel.execution.decoded import STALE_S, DecodedCache, decode_shard
+from vlmsel.tasks.catalog import TaskSpec
+from vlmsel.tasks.index import ImageRef, index_task
+from vlmsel.tasks.shards import Shard, plan_shards
+
+ROOM = 10**8
+
+
+class Transform:
+    """to_tensor, counted."""
+
+    def __init__(self) -> None:
+        self.calls = 0
+
+    def __call__(self, image: Image.Image) -> Tensor:
+        self.calls += 1
+        return to_tensor(image)
+
+
+@pytest.fixture
+def task(tmp_path: Path) -> TaskSpec:
+    return draw_task(tmp_path / "task", seed=0)
+
+
+@pytest.fixture
+def shard(task: TaskSpec) -> Shard:
+    return plan_shards(index_task(task), n_images=None)[0]
+
+
+def test_every_image_is_decoded_in_shard_order(shard: Shard) -> None:
+    found = decode_shard(shard, to_tensor)
+    assert found.images is not None
+    assert found.refs == shard.images
+    assert found.n_decoded == len(shard.images)
+    for ref, image in zip(found.refs, found.images, strict=True):
+        with Image.open(ref.source.removeprefix("file://")) as file:
+            assert torch.equal(image, to_tensor(file))
+
+
+def test_an_unreadable_image_fails_alone(task: TaskSpec, tmp_path: Path) -> None:
+    bad = tmp_path / "task" / "circle" / "0.png"
+    bad.write_bytes(bad.read_bytes()[:60])
+    shard = plan_shards(index_task(task), n_images=None)[0]
+    found = decode_shard(shard, to_tensor)
+    [(ref, reason)] = found.failed
+    assert ref.image_id == "circle/0.png"
+    assert "PNG" in reason or "truncated" in reason
+    assert len(found.refs) == len(shard.images) - 1
+
+
+def test_a_source_that_is_gone_gives_no_tensor_and_a_reason_each(
+    task: TaskSpec, shard: Shard, tmp_path: Path
+) -> None:
+    for path in (tmp_path / "task").rglob("*.png"):
+        path.unlink()
+    found = decode_shard(shard, to_tensor)
+    assert found.images is None
+    assert len(found.failed) == len(shard.images)
+
+
+def test_a_network_fault_is_asked_again_and_only_for_what_is_missing(
+    shard: Shard, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    remote = [ImageRef(r.image_id, r.sha256, "s3://bucket/x", None, r.label) for r in shard.images]
+    content = {
+        r.image_id: Path(r.source.removeprefix("file://")).read_bytes() for r in shard.images
+    }
+    asked: list[int] = []
+
+    def flaky(part: Shard) -> Iterator[tuple[ImageRef, bytes | TaskError]]:
+        asked.append(len(part.images))
+        for number, ref in enumerate(part.images):
+            broken = len(asked) == 1 and number < 2
+            yield ref, TaskError("timeout") if broken else content[ref.image_id]
+
+    monkeypatch.setattr(module, "read_shard", flaky)
+    monkeypatch.setattr(module, "PAUSES_S", (0.0, 0.0))
+    found = decode_shard(Shard("t", 0, tuple(remote)), to_tensor)
+    assert asked == [len(remote), 2]
+    assert (found.refs, found.failed) == (tuple(remote), ())
+
+
+def test_the_second_model_of_one_preprocessing_decodes_nothing(shard: Shard) -> None:
+    first, second = DecodedCache(ROOM), DecodedCache(ROOM)
+    transform = Transform()
+    one = first.get("p", shard, transform)
+    two = second.get("p", shard, transform)
+    assert transform.calls == len(shard.images)
+    assert (one.n_decoded, two.n_decoded) == (len(shard.images), 0)
+    assert one.images is not None
+    assert two.images is not None
+    assert torch.equal(one.images, two.images)
+    assert one.refs == two.refs
+
+
+def test_another_preprocessing_or_other_images_are_decoded_anew(shard: Shard) -> None:
+    cache, transform = DecodedCache(ROOM), Transform()
+    cache.get("p", shard, transform)
+    assert cache.get("q", shard, transform).n_decoded == len(shard.images)
+    part = Shard(shard.task, 0, shard.images[1:])
+    assert cache.get("p", part, transform).n_decoded == len(part.images)
+
+
+def test_two_at_once_decode_once(shard: Shard) -> None:
+    transform = Transform()
+    caches = [DecodedCache(ROOM), DecodedCache(ROOM)]
+    with ThreadPoolExecutor(2) as pool:
+        list(pool.map(lambda cache: cache.get("p", shard, transform), caches))
+    assert transform.calls == len(shard.images)
+
+
+def test_a_shard_with_a_failed_image_is_read_again(task: TaskSpec, tmp_path: Path) -> None:
+    shard = plan_shards(index_task(task), n_images=None)[0]
+    victim = tmp_path / "task" / "circle" / "0.png"
+    good = victim.read_bytes()
+    victim.unlink()
+    cache = DecodedCache(ROOM)
+    assert len(cache.get("p", shard, to_tensor).failed) == 1
+    victim.write_bytes(good)
+    assert cache.get("p", shard, to_tensor).failed == ()
+
+
+def test_the_bound_holds_and_zero_keeps_nothing(shard: Shard, tmp_path: Path) -> None:
+    one = decode_shard(shard, to_tensor).images
+    assert one is not None
+    folder = tmp_path / "cache-folder"
+    cache = DecodedCache(one.nbytes + 2000, folder)
+    cache.get("p", shard, to_tensor)
+    assert cache.get("q", shard, to_tensor).n_decoded > 0
+    assert cache.get("q", shard, to_tensor).n_decoded > 0
+    assert cache.get("p", shard, to_tensor).n_decoded == 0
+    assert sum(path.stat().st_size for path in folder.iterdir()) <= one.nbytes + 2000
+    DecodedCache(0, tmp_path / "never").get("p", shard, to_tensor)
+    assert not (tmp_path / "never").exists()
+
+
+def test_stale_entries_give_way(shard: Shard, tmp_path: Path) -> None:
+    one = decode_shard(shard, to_tensor).images
+    assert one is not None
+    folder = tmp_path / "cache-folder"
+    cache = DecodedCache(one.nbytes + 2000, folder)
+    cache.get("p", shard, to_tensor)
+    old = time.time() - STALE_S - 1
+    for path in folder.iterdir():
+        os.utime(path, (old, old))
+    cache.get("q", shard, to_tensor)
+    assert cache.get("q", shard, to_tensor).n_decoded == 0
+
+
+def test_a_damaged_entry_is_decoded_anew(shard: Shard, tmp_path: Path) -> None:
+    folder = tmp_path / "cache-folder"
+    cache = DecodedCache(ROOM, folder)
+    cache.get("p", shard, to_tensor)
+    [entry] = folder.glob("*.safetensors")
+    entry.write_bytes(entry.read_bytes()[:100])
+    assert cache.get("p", shard, to_tensor).n_decoded == len(shard.images)
+
+
+def test_a_folder_of_somebody_else_is_refused(
+    shard: Shard, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(os, "getuid", lambda: 12345)
+    with pytest.raises(ExecutionError, match="belongs to another user"):
+        DecodedCache(ROOM, tmp_path / "cache-folder").get("p", shard, to_tensor)

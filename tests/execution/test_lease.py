@@ -1,0 +1,85 @@
+import json
+import time
+from pathlib import Path
+
+import pytest
+
+from vlmsel.errors import ExecutionError
+from vlmsel.execution.lease import Lease, hold_lease, read_lease
+from vlmsel.store.filesystem import open_folder
+
+PATH = "leases/refresh.json"
+
+
+def write(store: Path, until: float) -> None:
+    (store / "leases").mkdir(parents=True)
+    (store / PATH).write_text(json.dumps({"owner": "night:1:abc", "since": 5.0, "until": until}))
+
+
+def test_a_second_one_is_refused_and_told_who_holds_it(tmp_path: Path) -> None:
+    with (
+        hold_lease(str(tmp_path), "refresh") as lease,
+        pytest.raises(ExecutionError, match=f"another refresh works on .*{lease.owner}"),
+        hold_lease(str(tmp_path), "refresh"),
+    ):
+        pass
+
+
+def test_it_is_free_again_afterwards_also_after_an_error(tmp_path: Path) -> None:
+    with pytest.raises(ZeroDivisionError), hold_lease(str(tmp_path), "refresh"):
+        _ = 1 / 0
+    with hold_lease(str(tmp_path), "refresh"):
+        pass
+    assert not (tmp_path / PATH).exists()
+
+
+def test_leases_of_different_names_do_not_meet(tmp_path: Path) -> None:
+    with hold_lease(str(tmp_path), "refresh"), hold_lease(str(tmp_path), "other"):
+        assert (tmp_path / PATH).exists()
+
+
+def test_a_lease_that_ran_out_is_taken_over(tmp_path: Path) -> None:
+    write(tmp_path, until=time.time() - 1)
+    with hold_lease(str(tmp_path), "refresh") as lease:
+        assert read_lease(open_folder(tmp_path), PATH) == lease
+    assert not (tmp_path / PATH).exists()
+
+
+def test_a_live_lease_of_another_is_left_alone(tmp_path: Path) -> None:
+    write(tmp_path, until=time.time() + 60)
+    before = (tmp_path / PATH).read_text()
+    with (
+        pytest.raises(ExecutionError, match="night:1:abc"),
+        hold_lease(str(tmp_path), "refresh"),
+    ):
+        pass
+    assert (tmp_path / PATH).read_text() == before
+
+
+def test_a_damaged_lease_holds_nobody_up(tmp_path: Path) -> None:
+    (tmp_path / "leases").mkdir()
+    (tmp_path / PATH).write_text("{")
+    with hold_lease(str(tmp_path), "refresh"):
+        pass
+
+
+def test_it_is_renewed_while_it_is_held(tmp_path: Path) -> None:
+    folder = open_folder(tmp_path)
+    with hold_lease(str(tmp_path), "refresh", lease_s=0.06) as first:
+        now: Lease | None = first
+        while now == first:
+            time.sleep(0.01)
+            now = read_lease(folder, PATH)
+        assert now is not None
+        assert (now.owner, now.since) == (first.owner, first.since)
+        assert now.until > first.until
+
+
+def test_a_lease_that_was_taken_over_is_not_removed_by_its_old_owner(tmp_path: Path) -> None:
+    with hold_lease(str(tmp_path), "refresh"):
+        (tmp_path / PATH).write_text(
+            json.dumps({"owner": "other", "since": 5.0, "until": time.time() + 60})
+        )
+    lease = read_lease(open_folder(tmp_path), PATH)
+    assert lease is not None
+    assert lease.owner == "other"

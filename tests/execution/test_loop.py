@@ -1,0 +1,167 @@
+"""The loop against a scripted crew: the test decides what happens to a cell, not chance."""
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+
+import pytest
+
+from tests.execution.builders import JOB, identity, shard, spec
+from vlmsel.errors import StoreError
+from vlmsel.execution.cells import Cell, CellOutcome, ModelWork
+from vlmsel.execution.dispatch import IN_FLIGHT, MAX_TRIES
+from vlmsel.execution.loop import Lost, work_loop
+from vlmsel.execution.plan import Known, Plan, plan_cells
+
+Script = Callable[[Cell, int, bool], CellOutcome | Lost]
+
+
+def make_plan(models: str = "ab", n_tasks: int = 5, seconds: float = 1.0) -> Plan:
+    shards = {f"t{i}": (shard(f"t{i}"),) for i in range(n_tasks)}
+    candidates = [(spec(name), identity(name)) for name in models]
+    costs = {f"{name}/x": seconds for name in models}
+    return plan_cells(candidates, shards, JOB, known=Known(), seconds_per_image=costs)
+
+
+def measured(cell: Cell, _attempt: int, _last: bool) -> CellOutcome:
+    return CellOutcome(cell.id, "measured", n_images=2, seconds=1.0)
+
+
+class ScriptedCrew:
+    """Seats, and outcomes as the script says; keeps what the loop asked for."""
+
+    def __init__(self, script: Script = measured, seats: int = 2) -> None:
+        self.script, self.seats = script, seats
+        self.present: set[int] = set()
+        self.hired: list[str] = []
+        self.out: dict[int, tuple[int, Cell, bool]] = {}
+        self.attempts: Counter[str] = Counter()
+        self.recorded: dict[str, str] = {}
+        self.most_out = 0
+        self._next = 0
+
+    @property
+    def is_full(self) -> bool:
+        return len(self.present) >= self.seats
+
+    def fits(self, work: ModelWork) -> bool:
+        return not self.is_full
+
+    def hire(self, work: ModelWork) -> int:
+        assert not self.is_full
+        self.hired.append(work.name)
+        self.present.add(len(self.hired))
+        return len(self.hired)
+
+    def submit(self, worker: int, cell: Cell, *, last_try: bool) -> int:
+        assert worker in self.present
+        self._next += 1
+        self.out[self._next] = (worker, cell, last_try)
+        by_worker = Counter(worker for worker, _, _ in self.out.values())
+        self.most_out = max(self.most_out, *by_worker.values())
+        return self._next
+
+    def wait(self, tickets: Sequence[object]) -> list[tuple[object, CellOutcome | Lost]]:
+        assert set(tickets) == set(self.out)
+        ticket = min(self.out)
+        _, cell, last = self.out.pop(ticket)
+        self.attempts[cell.id.key] += 1
+        return [(ticket, self.script(cell, self.attempts[cell.id.key], last))]
+
+    def release(self, worker: int, *, at_once: bool) -> None:
+        self.present.remove(worker)
+        self.out = {t: entry for t, entry in self.out.items() if entry[0] != worker}
+
+    def record_failure(self, cell: Cell, reason: str) -> None:
+        self.recorded[cell.id.key] = reason
+
+
+def test_every_cell_is_settled_once_and_everyone_goes_home() -> None:
+    seen: list[CellOutcome] = []
+    crew, plan = ScriptedCrew(), make_plan("abc")
+    summary = work_loop(plan, crew, seen.append)
+    assert summary.measured == 15
+    assert Counter(o.cell for o in seen) == Counter(plan.wanted)
+    assert crew.present == set()
+    assert set(crew.attempts.values()) == {1}
+
+
+def test_calls_in_flight_are_bounded() -> None:
+    crew = ScriptedCrew()
+    work_loop(make_plan(n_tasks=20), crew)
+    assert crew.most_out == IN_FLIGHT
+
+
+def test_a_checkpoint_is_loaded_once_where_models_outnumber_seats() -> None:
+    crew = ScriptedCrew(seats=2)
+    work_loop(make_plan("abc"), crew)
+    assert sorted(crew.hired) == ["a/x", "b/x", "c/x"]
+
+
+def test_one_model_gets_several_workers_where_seats_outnumber_models() -> None:
+    crew = ScriptedCrew(seats=3)
+    work_loop(make_plan("a", n_tasks=40, seconds=10.0), crew)
+    assert crew.hired == ["a/x"] * 3
+
+
+def test_cells_of_a_dead_worker_are_done_by_another() -> None:
+    def die_once(cell: Cell, attempt: int, last: bool) -> CellOutcome | Lost:
+        return Lost("killed") if attempt == 1 else measured(cell, attempt, last)
+
+    crew = ScriptedCrew(die_once)
+    summary = work_loop(make_plan(), crew)
+    assert (summary.measured, summary.n_failures) == (10, 0)
+    assert crew.recorded == {}
+
+
+def test_a_cell_that_kills_every_worker_is_given_up_and_written_down() -> None:
+    poison = next(iter(make_plan().work[0].cells)).id.key
+
+    def script(cell: Cell, attempt: int, last: bool) -> CellOutcome | Lost:
+        return Lost("out of memory") if cell.id.key == poison else measured(cell, attempt, last)
+
+    crew = ScriptedCrew(script)
+    summary = work_loop(make_plan(), crew)
+    assert crew.attempts[poison] == MAX_TRIES
+    assert crew.recorded == {poison: f"gave up after {MAX_TRIES} tries: out of memory"}
+    assert (summary.measured, summary.total.failed) == (9, 1)
+    assert "out of memory" in summary.failures[0].reason
+
+
+def test_a_passing_failure_is_tried_again_and_recorded_by_the_last_try_only() -> None:
+    asked: list[bool] = []
+
+    def script(cell: Cell, attempt: int, last: bool) -> CellOutcome:
+        if cell.id.task != "t0":
+            return measured(cell, attempt, last)
+        asked.append(last)
+        return CellOutcome(cell.id, "failed", "disk away", transient=not last)
+
+    summary = work_loop(make_plan("a"), ScriptedCrew(script))
+    assert asked == [False] * (MAX_TRIES - 1) + [True]
+    assert summary.total.failed == 1
+
+
+def test_a_lasting_failure_is_not_tried_again() -> None:
+    def script(cell: Cell, attempt: int, last: bool) -> CellOutcome:
+        return CellOutcome(cell.id, "failed", "no such model")
+
+    crew = ScriptedCrew(script)
+    assert work_loop(make_plan(), crew).total.failed == 10
+    assert set(crew.attempts.values()) == {1}
+
+
+def test_a_store_that_cannot_be_written_ends_the_run_and_lets_everyone_go() -> None:
+    def script(cell: Cell, attempt: int, last: bool) -> CellOutcome:
+        raise StoreError("disk full")
+
+    crew = ScriptedCrew(script)
+    with pytest.raises(StoreError, match="disk full"):
+        work_loop(make_plan(), crew)
+    assert crew.present == set()
+
+
+def test_nothing_to_do_hires_nobody() -> None:
+    crew = ScriptedCrew()
+    empty = plan_cells([], {}, JOB, known=Known(), seconds_per_image={})
+    assert work_loop(empty, crew).measured == 0
+    assert crew.hired == []
