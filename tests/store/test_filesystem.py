@@ -6,6 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import moto.settings
 import pytest
 
 from vlmsel.errors import StoreError
@@ -72,6 +73,18 @@ def test_absent_bucket(s3_endpoint: str, s3_keys: None) -> None:
     with pytest.raises(StoreError, match=r"write s3://no-such-bucket/x/y: the bucket does not"):
         folder.write_atomic("y", b"1")
     with pytest.raises(StoreError, match="the bucket does not exist"):
+        folder.files("profiles")
+
+
+def test_denied_bucket(s3_uri: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    # The server runs in this process; from now on it asks for a user's permissions.
+    monkeypatch.setattr(moto.settings, "INITIAL_NO_AUTH_ACTION_COUNT", 0)
+    folder = open_folder(s3_uri)
+    refused = r"access key is unknown|access is denied"
+    with pytest.raises(StoreError, match=refused) as caught:
+        folder.write_atomic("y", b"1")
+    assert "testing" not in str(caught.value)
+    with pytest.raises(StoreError, match=refused):
         folder.files("profiles")
 
 

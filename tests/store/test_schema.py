@@ -43,7 +43,7 @@ def test_values_survive_bit_for_bit(values: list[float]) -> None:
     index = rows.column_names.index("conductance")
     rows = rows.set_column(index, "conductance", pa.array(values, pa.float64()))
     data = to_bytes(check_profile_rows(rows, "x"), {})
-    assert from_bytes(data, PROFILE_SCHEMA, "x")["conductance"].to_pylist() == values
+    assert from_bytes([data], PROFILE_SCHEMA, "x")["conductance"].to_list() == values
 
 
 @pytest.mark.parametrize(
@@ -106,4 +106,4 @@ def test_accuracy_is_one_row() -> None:
 @pytest.mark.parametrize("data", [b"", b"PAR1", b"no parquet at all" * 9])
 def test_other_bytes_are_refused(data: bytes) -> None:
     with pytest.raises(StoreError, match="some/file"):
-        from_bytes(data, PROFILE_SCHEMA, "some/file")
+        from_bytes([data], PROFILE_SCHEMA, "some/file")

@@ -8,7 +8,7 @@ import pyarrow as pa
 
 from vlmsel.errors import StoreError
 from vlmsel.store import imported
-from vlmsel.store.files import first_by_stem, list_folders, quarantine_corrupt, read_tables
+from vlmsel.store.files import first_by_stem, list_folders, quarantine_corrupt, read_rows
 from vlmsel.store.filesystem import open_folder
 from vlmsel.store.keys import (
     decode_model_folder,
@@ -18,7 +18,7 @@ from vlmsel.store.keys import (
     parse_file_name,
     stem,
 )
-from vlmsel.store.schema import ACCURACY_SCHEMA, check_accuracy_rows, to_bytes, to_polars
+from vlmsel.store.schema import ACCURACY_SCHEMA, check_accuracy_rows, to_bytes
 
 ACCURACIES = "accuracies"
 MEASURED = "measured"
@@ -138,7 +138,7 @@ class AccuracyStore:
             for found, name in first_by_stem(names).items()
             if keys is None or (decode_stem(found) or ("", ""))[1] in keys
         ]
-        frame = to_polars(read_tables(self._folder, sorted(paths), ACCURACY_SCHEMA))
+        frame = read_rows(self._folder, sorted(paths), ACCURACY_SCHEMA)
         frame = frame.with_columns(source=pl.lit(MEASURED))
         self._refuse_conflicts(
             frame, "weights, images or prompts changed over time: pass zoo and tasks to choose"

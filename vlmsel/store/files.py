@@ -3,9 +3,10 @@
 Of two files of one cell, the lexicographically first name counts, everywhere.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
+import polars as pl
 import pyarrow as pa
 
 from vlmsel.errors import StoreError
@@ -42,7 +43,7 @@ def list_folders(folder: Folder, prefix: str, wanted: set[str] | None) -> dict[s
     return found
 
 
-def read_table(folder: Folder, path: str, schema: pa.Schema) -> pa.Table:
+def read_checked(folder: Folder, path: str) -> bytes:
     """One file, refused when its bytes do not hash to its name.
 
     Raises:
@@ -54,14 +55,14 @@ def read_table(folder: Folder, path: str, schema: pa.Schema) -> pa.Table:
             f"{folder.address}/{path} is corrupt (its bytes do not hash to its name): "
             "run the measurement again, it sets the file aside and measures it anew"
         )
-    return from_bytes(data, schema, f"{folder.address}/{path}")
+    return data
 
 
-def read_tables(folder: Folder, paths: list[str], schema: pa.Schema) -> pa.Table:
-    """All files as one table, in the order of `paths`, read by a few threads."""
+def read_rows(folder: Folder, paths: Sequence[str], schema: pa.Schema) -> pl.DataFrame:
+    """The rows of all files, in the order of `paths`, read by a few threads."""
     with ThreadPoolExecutor(READERS) as pool:
-        tables = list(pool.map(lambda path: read_table(folder, path, schema), paths))
-    return pa.concat_tables(tables) if tables else schema.empty_table()
+        files = list(pool.map(lambda path: read_checked(folder, path), paths))
+    return from_bytes(files, schema, f"one of {len(paths)} files in {folder.address}")
 
 
 def is_corrupt(path: str, data: bytes) -> bool:

@@ -4,7 +4,7 @@ import polars as pl
 import pyarrow as pa
 
 from vlmsel.errors import StoreError
-from vlmsel.store.files import read_table
+from vlmsel.store.files import read_rows
 from vlmsel.store.filesystem import Folder
 from vlmsel.store.keys import IMPORT_NAME, file_name, parse_file_name
 from vlmsel.store.schema import (
@@ -96,7 +96,7 @@ def _read(folder: Folder, kind: str, schema: pa.Schema) -> pl.DataFrame:
             if len(paths) == 1
             else max(paths, key=lambda path: (folder.modified(path), path))
         )
-        frame = to_polars(read_table(folder, newest, schema))
+        frame = read_rows(folder, [newest], schema)
         frames.append(frame.with_columns(source=pl.lit(name)))
     if frames:
         return pl.concat(frames)

@@ -11,11 +11,11 @@ from vlmsel.settings import AttributionSettings
 from vlmsel.store import imported, known_settings
 from vlmsel.store.cells import cell_files, cell_folder, cell_stem, walk_cells
 from vlmsel.store.failures import FailureLog
-from vlmsel.store.files import first_by_stem, quarantine_corrupt, read_tables
+from vlmsel.store.files import first_by_stem, quarantine_corrupt, read_rows
 from vlmsel.store.filesystem import open_folder
 from vlmsel.store.keys import CellId, file_name
 from vlmsel.store.merge import one_row_per_image
-from vlmsel.store.schema import PROFILE_SCHEMA, check_profile_rows, to_bytes, to_polars
+from vlmsel.store.schema import PROFILE_SCHEMA, check_profile_rows, to_bytes
 
 
 class ProfileStore:
@@ -194,7 +194,7 @@ class ProfileStore:
         if wanted is not None:
             self._check_complete(wanted, files)
             files = {cell: path for cell, path in files.items() if cell in wanted}
-        return to_polars(read_tables(self._folder, sorted(files.values()), PROFILE_SCHEMA))
+        return read_rows(self._folder, sorted(files.values()), PROFILE_SCHEMA)
 
     def _digest(self, settings_digest: str | None) -> str:
         present = self.settings()

@@ -5,6 +5,7 @@ Equal rows give equal bytes: rows are sorted, columns are in a fixed order, and 
 
 import io
 import json
+from collections.abc import Sequence
 
 import polars as pl
 import pyarrow as pa
@@ -145,16 +146,18 @@ def to_bytes(table: pa.Table, about: dict[str, str]) -> bytes:
     return buffer.getvalue()
 
 
-def from_bytes(data: bytes, schema: pa.Schema, where: str) -> pa.Table:
-    """The table of one stored file.
+def from_bytes(files: Sequence[bytes], schema: pa.Schema, where: str) -> pl.DataFrame:
+    """The rows of stored files, one after the other; one call for all, since each call costs.
 
     Raises:
-        StoreError: the bytes are no Parquet file or hold other columns than `schema`.
+        StoreError: a file is no Parquet file or holds other columns than `schema`.
     """
+    empty = to_polars(schema.empty_table())
+    if not files:
+        return empty
     try:
-        table = pq.read_table(pa.BufferReader(data), use_threads=False)
-        return table.select(schema.names).cast(schema).replace_schema_metadata(None)
-    except (pa.ArrowInvalid, OSError, KeyError, ValueError) as error:
+        return pl.read_parquet([io.BytesIO(data) for data in files], schema=empty.schema)
+    except (pl.exceptions.PolarsError, OSError) as error:
         raise StoreError(
             f"{where} is not a file of this store (schema {SCHEMA_VERSION}): {error}"
         ) from error

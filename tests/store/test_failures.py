@@ -1,0 +1,43 @@
+"""Failure notes: one file a cell, readable by people, damage named."""
+
+import json
+
+import pytest
+
+from tests.store.cases import SETTINGS, make_cell
+from vlmsel.errors import StoreError
+from vlmsel.store.failures import FailureLog
+from vlmsel.store.filesystem import open_folder
+
+
+def test_notes_are_plain_json(store_uri: str) -> None:
+    folder = open_folder(store_uri)
+    FailureLog(folder).add(make_cell(), "cannot load", "error")
+    (path,) = folder.files("failures")
+    assert json.loads(folder.read(path)) == {
+        "attempts": 1,
+        "kind": "error",
+        "reason": "cannot load",
+    }
+
+
+def test_cells_measured_since_are_not_failures(store_uri: str) -> None:
+    log, one, two = FailureLog(open_folder(store_uri)), make_cell(task="a"), make_cell(task="b")
+    for cell in (two, one):
+        log.add(cell, "no", "error")
+    assert log.frame(SETTINGS.digest, lambda cell: False)["task"].to_list() == ["a", "b"]
+    assert log.frame(SETTINGS.digest, lambda cell: cell == one)["task"].to_list() == ["b"]
+    log.forget(two)
+    log.forget(two)
+    assert log.frame(SETTINGS.digest, lambda cell: False)["task"].to_list() == ["a"]
+
+
+@pytest.mark.parametrize("text", ["", "[]", '{"kind": "x"}'])
+def test_a_damaged_note_is_named(store_uri: str, text: str) -> None:
+    folder = open_folder(store_uri)
+    log = FailureLog(folder)
+    log.add(make_cell(), "no", "error")
+    (path,) = folder.files("failures")
+    folder.write_atomic(path, text.encode())
+    with pytest.raises(StoreError, match="is damaged: delete it"):
+        log.frame(SETTINGS.digest, lambda cell: False)

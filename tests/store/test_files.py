@@ -1,0 +1,44 @@
+"""Content-named files: which one counts, and what is passed over."""
+
+from pathlib import Path
+
+import pytest
+
+from vlmsel.store.files import (
+    FOLDERS_LISTED_ALONE,
+    first_by_stem,
+    is_corrupt,
+    list_folders,
+    quarantine_corrupt,
+)
+from vlmsel.store.filesystem import open_folder
+from vlmsel.store.keys import file_name
+
+
+def test_the_first_name_of_a_stem_counts() -> None:
+    one, two = f"t@k.{'1' * 16}.parquet", f"t@k.{'2' * 16}.parquet"
+    assert first_by_stem([two, one, "settings.json"]) == {"t@k": one}
+    assert first_by_stem([one, two]) == {"t@k": one}
+
+
+def test_any_change_is_corruption() -> None:
+    name = file_name("t@k", b"data")
+    assert not is_corrupt(f"x/{name}", b"data")
+    assert is_corrupt(f"x/{name}", b"datb")
+    assert is_corrupt(f"x/{name}", b"")
+
+
+@pytest.mark.parametrize("n_folders", [1, FOLDERS_LISTED_ALONE, FOLDERS_LISTED_ALONE + 1])
+def test_few_and_many_folders_list_the_same(store_uri: str, n_folders: int) -> None:
+    folder = open_folder(store_uri)
+    for number in range(3):
+        folder.write_atomic(f"p/m{number}/a", b"")
+    wanted = {f"p/m{number}" for number in range(1, n_folders + 1)}
+    listed = {path: names for path, names in list_folders(folder, "p", wanted).items() if names}
+    assert listed == {path: ["a"] for path in wanted & {"p/m1", "p/m2"}}
+
+
+def test_a_file_that_another_driver_set_aside_is_no_fault(tmp_path: Path) -> None:
+    folder, reported = open_folder(tmp_path), []
+    quarantine_corrupt(folder, [f"x/{file_name('t@k', b'')}"], reported.append)
+    assert reported == []
