@@ -45,7 +45,8 @@ def block_importance(
         SelectionError: an option is out of range, or `task_profiles` refuses the profiles.
     """
     _check_options(eta, eps, eps_mode)
-    return task_profiles(profiles).select(*CELL, importance=_importance(eta, eps, eps_mode))
+    table = task_profiles(profiles)
+    return _with_importance(table, eta, eps, eps_mode).select(*CELL, "importance")
 
 
 def dcd_matrix(
@@ -103,25 +104,31 @@ def dcd_matrix(
     return pairs.with_columns(pl.col(keys).cast(pl.String)).sort(keys)
 
 
-def _importance(eta: float, eps: float, eps_mode: EpsMode) -> pl.Expr:
-    """Alpha of every profile, as a list of its length."""
-    x = pl.element()
-    hat = eta * x / pl.max_horizontal((x**2).sum().sqrt(), _floor(x, eps, eps_mode))
-    raised = (hat - hat.max()).exp()
-    return pl.col("profile").list.eval(raised / raised.sum())
-
-
-def _floor(x: pl.Expr, eps: float, eps_mode: EpsMode) -> pl.Expr:
-    """The eps of the formula for one profile x."""
-    return pl.lit(eps) if eps_mode == "absolute" else eps * x.abs().mean()
+def _with_importance(
+    table: pl.DataFrame, eta: float, eps: float, eps_mode: EpsMode
+) -> pl.DataFrame:
+    """Add floor, the eps of each profile, and importance, in list arithmetic over whole columns."""
+    t = pl.col("profile")
+    size = t.list.eval(pl.element().abs())
+    floor = pl.lit(eps) if eps_mode == "absolute" else eps * size.list.mean()
+    norm = pl.max_horizontal((t * t).list.sum().sqrt(), floor)
+    hat = pl.col("_hat")
+    raised = (hat - hat.list.max()).list.eval(pl.element().exp())
+    return (
+        table.with_columns(_hat=t * (eta / norm), floor=floor)
+        .with_columns(_raised=raised)
+        .with_columns(importance=pl.col("_raised") / pl.col("_raised").list.sum())
+        .drop("_hat", "_raised")
+    )
 
 
 def _weighted(table: pl.DataFrame, eta: float, eps: float, eps_mode: EpsMode) -> pl.DataFrame:
     """Lay out t and w = alpha / (|t| + eps) as arrays; zeros that fill short ones add nothing."""
-    x = pl.element()
     width = _width(table)
-    scale = pl.col("profile").list.eval(x.abs() + _floor(x, eps, eps_mode))
-    lists = table.select(*CELL, t="profile", w=_importance(eta, eps, eps_mode) / scale)
+    size = pl.col("profile").list.eval(pl.element().abs())
+    lists = _with_importance(table, eta, eps, eps_mode).select(
+        *CELL, t="profile", w=pl.col("importance") / (size + pl.col("floor"))
+    )
     pad = pl.lit(pl.Series([[0.0] * width], dtype=pl.List(pl.Float64)))
     return lists.with_columns(
         pl.col(name).list.concat(pad).list.head(width).list.to_array(width) for name in ("t", "w")
