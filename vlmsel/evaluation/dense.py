@@ -18,8 +18,6 @@ from vlmsel.selection.scoring import zoo_ranks
 from vlmsel.selection.similarity import FLAT, Scale
 
 X = pl.element()
-KEYS = ("target", *MODEL, "source")
-Point = tuple[str, str, float]
 
 
 @dataclass(frozen=True)
@@ -120,30 +118,36 @@ def divergence_columns(
     return far.with_columns(pl.when(pl.col("rank").is_not_null()).then(pl.col(*eta_of)))
 
 
-def ranking_rows(far: pl.LazyFrame, grid: HeldOutGrid, points: list[Point]) -> pl.LazyFrame:
+def ranking_rows(
+    far: pl.LazyFrame, grid: HeldOutGrid, etas: list[str], gamma_of: dict[str, float]
+) -> pl.LazyFrame:
     """Weigh the ranks at every point of the sweep: one row a ranking.
 
     Args:
         far: of `divergence_columns`.
         grid: the zoo and its sources.
-        points: name, column of `far`, gamma.
+        etas: columns of `far`.
+        gamma_of: names of the gammas and their values.
 
     Returns:
-        target, point (its name), score (Array over the zoo in the grid's order).
+        eta, gamma (their names), target, score (Array over the zoo in the grid's order).
     """
-    columns = [column for column in far.collect_schema().names() if column not in KEYS]
-    arrays = far.select(
-        pl.col("target").gather_every(grid.n_sources),
-        *(pl.col(column).reshape((-1, grid.n_sources)) for column in columns),
-    ).with_columns(_nearest(column) for column in columns if column != "rank")
-    scored = arrays.select("target", *(_score(*point) for point in points))
-    names = [name for name, _, _ in points]
-    # Arrays first: unpivot promises no order of rows.
-    zoos = scored.select(
-        pl.col("target").gather_every(grid.n_models),
-        *(pl.col(name).reshape((-1, grid.n_models)) for name in names),
+    by_source = (pl.col(name).reshape((-1, grid.n_sources)) for name in ("rank", *etas))
+    arrays = far.select(pl.col("target").gather_every(grid.n_sources), *by_source)
+    # Unpivot promises no order of rows, so each row carries its place.
+    long = arrays.with_row_index("_row").unpivot(
+        etas, index=["target", "_row", "rank"], variable_name="eta", value_name="_d"
     )
-    return zoos.unpivot(names, index="target", variable_name="point", value_name="score")
+    # Above its minimum, so that the nearest source never underflows.
+    nearest = long.with_columns(pl.col("_d") - pl.col("_d").arr.min())
+    scored = nearest.select(
+        "eta", "target", "_row", *(_score(gamma).alias(name) for name, gamma in gamma_of.items())
+    ).sort("eta", "_row")
+    by_model = (pl.col(name).reshape((-1, grid.n_models)) for name in gamma_of)
+    zoos = scored.select(pl.col("eta", "target").gather_every(grid.n_models), *by_model)
+    return zoos.unpivot(
+        list(gamma_of), index=["eta", "target"], variable_name="gamma", value_name="score"
+    )
 
 
 def truth_rows(grid: HeldOutGrid) -> pl.LazyFrame:
@@ -171,15 +175,10 @@ def _weighted_targets(
     )
 
 
-def _nearest(column: str) -> pl.Expr:
-    """D above its minimum over the sources, so that the nearest one never underflows."""
-    return pl.col(column) - pl.col(column).arr.min()
-
-
-def _score(name: str, column: str, gamma: float) -> pl.Expr:
-    weight = pl.col(column).arr.eval((-gamma * X).exp())
+def _score(gamma: float) -> pl.Expr:
+    weight = pl.col("_d").arr.eval((-gamma * X).exp())
     # 0 / 0, a model outside the zoo, becomes a hole.
-    return (weight.arr.dot(pl.col("rank")) / weight.arr.sum()).fill_nan(None).alias(name)
+    return (weight.arr.dot(pl.col("rank")) / weight.arr.sum()).fill_nan(None)
 
 
 def _standardised(name: str) -> pl.Expr:

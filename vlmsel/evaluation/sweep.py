@@ -61,18 +61,12 @@ def sweep(
         raise SelectionError(msg)
     grid = held_out_grid(hold_out(accuracies, profiles))
     far = divergence_columns(grid, eta_of, eps=eps, eps_mode=eps_mode, scale=scale, pooled=pooled)
-    pairs = {f"{e}/{g}": (e, g) for e in eta_of for g in gamma_of}
-    points = [(name, e, gamma_of[g]) for name, (e, g) in pairs.items()]
-    rankings = ranking_rows(far, grid, points).join(truth_rows(grid), on="target")
-    measured = with_metrics(rankings, grid.n_models).with_columns(
-        eta=pl.col("point").replace_strict(
-            {name: eta_of[e] for name, (e, _) in pairs.items()}, return_dtype=pl.Float64
-        ),
-        gamma=pl.col("point").replace_strict(
-            {name: gamma for name, _, gamma in points}, return_dtype=pl.Float64
-        ),
-    )
+    rankings = ranking_rows(far, grid, list(eta_of), gamma_of).join(truth_rows(grid), on="target")
     keys = ["eta", "gamma", "target"]
+    measured = with_metrics(rankings, grid.n_models).with_columns(
+        pl.col("eta").replace_strict(eta_of, return_dtype=pl.Float64),
+        pl.col("gamma").replace_strict(gamma_of, return_dtype=pl.Float64),
+    )
     long = measured.unpivot(list(METRICS), index=keys, variable_name="metric")
     return long.sort(*keys, maintain_order=True).collect()
 
