@@ -11,7 +11,7 @@ from vlmsel.api.evaluating import Knowledge, evaluate, mean_dcd, sweep_dcd
 from vlmsel.api.selecting import Selection, rank_profiles
 from vlmsel.errors import SelectionError
 from vlmsel.evaluation.leave_one_out import LeaveOneOut
-from vlmsel.evaluation.verdict import DEFAULT_SELECTOR, verdict
+from vlmsel.evaluation.verdict import judge_evidence
 from vlmsel.report.html import write_report
 from vlmsel.report.inputs import ReportInputs
 from vlmsel.settings import AttributionSettings
@@ -44,7 +44,7 @@ def run_laboratory(knowledge: Knowledge) -> Laboratory:
 
 
 def held_out_selection(
-    knowledge: Knowledge, target: str, *, selector: str = DEFAULT_SELECTOR
+    knowledge: Knowledge, target: str, *, selector: str | None = None
 ) -> Selection:
     """Rank for a known task as if its accuracies were not known, with the true accuracy and rank beside it.
 
@@ -91,10 +91,11 @@ def write_laboratory_report(
     ranking = None if selection is None else with_truth(selection, laboratory.knowledge)
     inputs = ReportInputs(
         title=title,
-        verdict=verdict({laboratory.knowledge.about: summary}).paragraph,
+        verdict=judge_evidence({laboratory.knowledge.about: laboratory.loo}).paragraph,
         dcd=laboratory.dcd,
         leave_one_out={laboratory.knowledge.about: summary},
         sweep=laboratory.sweep,
+        left_out=laboratory.loo.left_out,
         failures=failures,
         profiles=laboratory.knowledge.profiles if laboratory.knowledge.has_profiles else None,
         **_common(settings),

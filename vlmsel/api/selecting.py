@@ -5,13 +5,14 @@ from pathlib import Path
 
 import polars as pl
 
-from vlmsel.api.evaluating import Knowledge, current_knowledge
+from vlmsel.api.evaluating import Knowledge, current_knowledge, evaluate
 from vlmsel.api.workspace import Workspace
 from vlmsel.errors import SelectionError
-from vlmsel.evaluation.leave_one_out import leave_one_out
+from vlmsel.evaluation.held_out import IMAGENET_NAMES
+from vlmsel.evaluation.leave_one_out import LeaveOneOut
 from vlmsel.evaluation.rank_intervals import rank_intervals
 from vlmsel.evaluation.trust import Trust, trust
-from vlmsel.evaluation.verdict import DEFAULT_SELECTOR
+from vlmsel.evaluation.verdict import judge_evidence
 from vlmsel.execution.options import RunOptions
 from vlmsel.execution.plan import Plan
 from vlmsel.execution.run import plan_profiles
@@ -20,11 +21,14 @@ from vlmsel.selection.divergence import task_profiles
 from vlmsel.selection.problem import Problem
 from vlmsel.selection.ranking import Ranking, top_sources
 from vlmsel.selection.registry import make_selector
+from vlmsel.selection.selector import Selector
 from vlmsel.store.profiles import ProfileStore
 from vlmsel.tasks.catalog import TaskCatalog, folder_task
 
 MODEL = ["model", "pretrained"]
 BASELINE = "average-rank"
+# What may become the default: the method's own selectors; ablations and bounds may not.
+CANDIDATES = ("dcd", "dcd-scaled", "dcd-pooled", "combined")
 # A folder may be called like a source task; its images must not be taken for that task's.
 TARGET_PREFIX = "target:"
 
@@ -36,9 +40,10 @@ class Selection:
     Attributes:
         target: name of the target.
         selector: which selector ranked.
+        why: why this selector, for people.
         table: rank, model, pretrained, score (lower is better), low, high (95 % interval of the rank under
-            resampling of the images; null where the selector reads none), top5 (share of the resamples in
-            which the model is among the first five), sources (the tasks that spoke most), average_rank
+            resampling of the target's images), top5 (share of the resamples in which the model is among the
+            first five; these three only where images decide), sources (the tasks that spoke most), average_rank
             (the place that the average rank over the sources gives it).
         ranking: of the selector, with all weights.
         rival: of average rank.
@@ -50,6 +55,7 @@ class Selection:
 
     target: str
     selector: str
+    why: str
     table: pl.DataFrame
     ranking: Ranking
     rival: Ranking
@@ -57,11 +63,6 @@ class Selection:
     profiles: pl.DataFrame
     failed_images: pl.DataFrame
     n_images: int
-
-    @property
-    def default_notice(self) -> str | None:
-        """What must be said beside the ranking, or None."""
-        return self.ranking.notice
 
 
 def plan_target(workspace: Workspace, images: str | Path, options: RunOptions) -> Plan:
@@ -83,7 +84,7 @@ def plan_target(workspace: Workspace, images: str | Path, options: RunOptions) -
 
 
 def rank_target(
-    workspace: Workspace, plan: Plan, summary: RunSummary, *, selector: str = DEFAULT_SELECTOR
+    workspace: Workspace, plan: Plan, summary: RunSummary, *, selector: str | None = None
 ) -> Selection:
     """Rank the zoo for a target whose profiles were just measured by ``plan``.
 
@@ -112,7 +113,7 @@ def rank_profiles(
     own: pl.DataFrame,
     knowledge: Knowledge,
     *,
-    selector: str = DEFAULT_SELECTOR,
+    selector: str | None = None,
     failed_images: pl.DataFrame | None = None,
 ) -> Selection:
     """Rank the zoo for a target of which the profiles are known.
@@ -121,46 +122,76 @@ def rank_profiles(
         target: its name; no task of the knowledge.
         own: the target's profiles, long.
         knowledge: accuracies and profiles of the sources.
-        selector: by name.
+        selector: by name; None takes the one that leave-one-out over the sources supports.
         failed_images: what could not be scored.
 
     Raises:
         SelectionError: unknown selector, or too little is known.
     """
     accuracies = knowledge.accuracies.filter(pl.col("task") != target)
-    sources = tuple(sorted(set(accuracies["task"]) & set(knowledge.profiles["task"]) - {target}))
-    profiles = pl.concat([knowledge.profiles.filter(pl.col("task").is_in(sources)), own])
+    known = knowledge.profiles.filter(pl.col("task") != target)
+    sources = tuple(sorted(set(accuracies["task"]) & set(known["task"]) - set(IMAGENET_NAMES)))
+    profiles = pl.concat([known.filter(pl.col("task").is_in(sources)), own.select(known.columns)])
+    loo = evaluate(Knowledge(accuracies, known, knowledge.about), _judged(selector, accuracies))
+    name, why = (selector, "chosen by you") if selector else _supported(loo)
     problem = Problem(target, sources, accuracies, task_profiles(profiles))
-    made, baseline = make_selector(selector), make_selector(BASELINE)
+    made, baseline = make_selector(name), make_selector(BASELINE)
     ranking, rival = made.rank(problem), baseline.rank(problem)
-    intervals = rank_intervals(made, problem, profiles).select(
-        *MODEL, low="rank_low", high="rank_high", top5="p_top"
-    )
-    table = (
-        ranking.table.drop("target")
-        .join(intervals, on=MODEL, how="left", maintain_order="left")
-        .join(_spoken(ranking), on=MODEL, how="left", maintain_order="left")
-        .join(
-            rival.table.select(*MODEL, average_rank="rank"),
-            on=MODEL,
-            how="left",
-            maintain_order="left",
-        )
-    )
-    judged = [made] if selector == BASELINE else [made, baseline]
-    loo = leave_one_out(judged, accuracies, profiles.filter(pl.col("task") != target))
-    failed = failed_images if failed_images is not None else pl.DataFrame()
+    failed = failed_images if failed_images is not None else pl.DataFrame({"image_id": []})
     return Selection(
         target=target.removeprefix(TARGET_PREFIX),
-        selector=selector,
-        table=table,
+        selector=name,
+        why=why,
+        table=_table(ranking, rival, _intervals(made, problem, profiles)),
         ranking=ranking,
         rival=rival,
-        trust=trust(loo, selector),
+        trust=trust(loo, name),
         profiles=profiles,
         failed_images=failed,
         n_images=own["image_id"].n_unique(),
     )
+
+
+def _judged(selector: str | None, accuracies: pl.DataFrame) -> list[str]:
+    """Which selectors to hold against each other on the sources."""
+    if selector is not None:
+        return list(dict.fromkeys([selector, BASELINE]))
+    with_imagenet = accuracies["task"].is_in(list(IMAGENET_NAMES)).any()
+    return [BASELINE, *(["imagenet"] if with_imagenet else []), *CANDIDATES]
+
+
+def _supported(loo: LeaveOneOut) -> tuple[str, str]:
+    """The selector that leave-one-out over the sources supports, and the evidence in words."""
+    verdict = judge_evidence({"the sources": loo})
+    if verdict.selector == BASELINE:
+        return BASELINE, "on the sources, no selector that looks at images clearly beats it"
+    row = verdict.comparisons.filter(selector=verdict.selector, rival=BASELINE, metric="ndcg5").row(
+        0, named=True
+    )
+    return verdict.selector, (
+        f"in leave-one-out over {row['n_targets']} sources it beats average rank in NDCG@5 by "
+        f"{row['delta']:.3f} (95 % interval {row['delta_low']:.3f} to {row['delta_high']:.3f})"
+    )
+
+
+def _intervals(selector: Selector, problem: Problem, profiles: pl.DataFrame) -> pl.DataFrame | None:
+    """Interval of every rank under resampling of the images; None where images decide nothing."""
+    n_images = profiles.filter(task=problem.target)["image_id"].n_unique()
+    if not selector.needs_profiles or n_images < 2:
+        return None
+    return rank_intervals(selector, problem, profiles).select(
+        *MODEL, low="rank_low", high="rank_high", top5="p_top"
+    )
+
+
+def _table(ranking: Ranking, rival: Ranking, intervals: pl.DataFrame | None) -> pl.DataFrame:
+    """One row a model, best first, with all that is known of its place."""
+    places = rival.table.select(*MODEL, average_rank="rank")
+    beside = [*([] if intervals is None else [intervals]), _spoken(ranking), places]
+    table = ranking.table.drop("target")
+    for frame in beside:
+        table = table.join(frame, on=MODEL, how="left", maintain_order="left")
+    return table
 
 
 def _spoken(ranking: Ranking) -> pl.DataFrame:

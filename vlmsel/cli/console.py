@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import polars as pl
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.markup import escape
 from rich.progress import (
@@ -61,7 +62,7 @@ def _clean(value: Any) -> Any:
 
 def show_table(frame: pl.DataFrame, *, title: str, decimals: int = 3) -> None:
     """Print a frame as a table: numbers right-aligned, floats with ``decimals`` digits."""
-    table = Table(header_style="bold")
+    table = Table(header_style="bold", box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
     for name, dtype in frame.schema.items():
         table.add_column(escape(name), justify="right" if dtype.is_numeric() else "left")
     for row in frame.iter_rows():

@@ -89,6 +89,7 @@ def demo(
             ranking.select(SHOWN).with_columns(ranking["true_rank"].cast(int)),
             title=f"ranking for {target} by {selection.selector}, labels unseen, beside the truth",
         )
+        stdout.print(f"selector {selection.selector}: {selection.why}", soft_wrap=True)
         stdout.print(selection.trust.sentence, soft_wrap=True)
         for name, path in paths.items():
             stdout.print(f"{name.replace('_', ' ')}: {path}", soft_wrap=True)

@@ -4,6 +4,7 @@ import polars as pl
 
 from vlmsel.cli import options as o
 from vlmsel.cli.console import emit_json, progress_bar, say, show_table
+from vlmsel.redaction import redact
 
 
 def refresh(
@@ -32,7 +33,7 @@ def refresh(
     from vlmsel.cli.running import finish, run_options, summary_dict
     from vlmsel.cli.tracked import tracking_uri_for
     from vlmsel.execution.refresh import refresh as run_refresh
-    from vlmsel.tracking import log_run_summary, redact
+    from vlmsel.tracking import log_run_summary
 
     settings = o.settings_from(preset, attribution, setting)
     workspace = open_workspace(store, zoo=zoo, tasks=tasks, settings=settings, n_images=n_images)

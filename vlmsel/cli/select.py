@@ -48,24 +48,23 @@ def select(
     from vlmsel.api.selecting import plan_target, rank_target
     from vlmsel.api.workspace import open_workspace
     from vlmsel.cli.running import run_options, run_plan
-    from vlmsel.evaluation.verdict import DEFAULT_SELECTOR
     from vlmsel.selection.registry import make_selector
     from vlmsel.store.profiles import ProfileStore
 
-    name = selector or DEFAULT_SELECTOR
-    make_selector(name)  # a misspelt name is found before the work, not after it
+    if selector is not None:
+        make_selector(selector)  # a misspelt name is found before the work, not after it
     asked = o.settings_from(preset, attribution, setting)
     workspace = open_workspace(store, zoo=zoo, tasks=tasks, settings=asked)
     ProfileStore(store).require_settings(workspace.settings)
     options = run_options(executor, device, max_memory, workers, retry_failed=retry_failed)
     plan = plan_target(workspace, images, options)
     summary = run_plan(plan, store, options, what=f"profiles of {images}")
-    selection = rank_target(workspace, plan, summary, selector=name)
+    selection = rank_target(workspace, plan, summary, selector=selector)
     n_failed = selection.failed_images["image_id"].n_unique() if len(selection.failed_images) else 0
     if report:
         from vlmsel.api.reporting import selection_report
 
-        say(f"report: {selection_report(report, selection, workspace)}")
+        say(f"report: {selection_report(report, selection, workspace.settings)}")
     if as_json:
         emit_json(selection_dict(selection, top))
     else:
@@ -83,6 +82,7 @@ def show_selection(selection, top: int) -> None:  # noqa: ANN001
     """The ranking for people, with what must be said beside it."""
     title = f"{selection.target}: {selection.n_images} images, selector {selection.selector}"
     show_table(_shown(selection.table).head(top), title=title)
+    stdout.print(f"selector {selection.selector}: {selection.why}", soft_wrap=True)
     ranking = selection.ranking
     if ranking.effective_sources is not None:
         stdout.print(
@@ -121,6 +121,7 @@ def selection_dict(selection, top: int) -> dict[str, object]:  # noqa: ANN001
     return {
         "target": selection.target,
         "selector": selection.selector,
+        "why": selection.why,
         "n_images": selection.n_images,
         "ranking": selection.table.head(top),
         "effective_sources": selection.ranking.effective_sources,

@@ -7,6 +7,7 @@ import polars as pl
 
 from vlmsel.api.evaluating import Knowledge, mean_dcd
 from vlmsel.evaluation.leave_one_out import LeaveOneOut
+from vlmsel.redaction import redact
 from vlmsel.settings import AttributionSettings
 
 
@@ -32,7 +33,7 @@ def track_evaluation(
     settings: AttributionSettings | None,
 ) -> tuple[list[str], str]:
     """Log every selector's leave-one-out; returns the run ids and the URI without credentials."""
-    from vlmsel.tracking import log_leave_one_out, redact
+    from vlmsel.tracking import log_leave_one_out
 
     uri = tracking_uri_for(store, tracking_uri)
     ids = log_leave_one_out(
@@ -58,7 +59,7 @@ def track_sweep(
     options: dict[str, object],
 ) -> tuple[str, str]:
     """Log a sweep; returns its run id and the URI without credentials."""
-    from vlmsel.tracking import log_sweep, redact
+    from vlmsel.tracking import log_sweep
 
     uri = tracking_uri_for(store, tracking_uri)
     params = _params(knowledge, settings) | options
