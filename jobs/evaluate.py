@@ -4,8 +4,12 @@ ARGS are those of `vlmsel evaluate`.
 """
 
 import sys
+from pathlib import Path
 
-from vlmsel.cli.app import run
+# This folder off the path, the repository on it: `profile` here would hide the standard library's.
+sys.path[0] = str(Path(__file__).resolve().parents[1])
+
+from vlmsel.cli.app import run  # noqa: E402
 
 if __name__ == "__main__":
     sys.exit(run(["evaluate", *sys.argv[1:]]))
