@@ -25,6 +25,11 @@ DECODE_ERRORS = (
 )  # fmt: skip
 MAX_8_BIT, MAX_16_BIT = 255, 65535
 
+# Pillow warns of odd metadata, and of sizes near a bound of its own; `max_pixels` is ours. Set
+# once, since `warnings.catch_warnings` around each image is not safe where several threads decode.
+warnings.filterwarnings("ignore", category=UserWarning, module=r"PIL\.")
+warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
+
 
 def decode_image(
     data: bytes, *, max_bytes: int = MAX_IMAGE_BYTES, max_pixels: int = MAX_IMAGE_PIXELS
@@ -43,19 +48,16 @@ def decode_image(
         raise ImageError("the file is empty")
     if len(data) > max_bytes:
         raise ImageError(f"the file has {len(data)} bytes, more than {max_bytes} allowed")
-    with warnings.catch_warnings():
-        # Pillow warns of odd metadata and of sizes near its own bound; `max_pixels` is ours.
-        warnings.simplefilter("ignore")
-        image = _open(data)
-        width, height = image.size
-        if width * height > max_pixels:
-            msg = f"the image has {width}x{height} pixels, more than {max_pixels} allowed"
-            raise ImageError(msg)
-        try:
-            image.load()
-            return _as_rgb(ImageOps.exif_transpose(image))
-        except DECODE_ERRORS as error:
-            raise ImageError(f"corrupt or truncated {image.format}: {_reason(error)}") from None
+    image = _open(data)
+    width, height = image.size
+    if width * height > max_pixels:
+        msg = f"the image has {width}x{height} pixels, more than {max_pixels} allowed"
+        raise ImageError(msg)
+    try:
+        image.load()
+        return _as_rgb(ImageOps.exif_transpose(image))
+    except DECODE_ERRORS as error:
+        raise ImageError(f"corrupt or truncated {image.format}: {_reason(error)}") from None
 
 
 def _open(data: bytes) -> Image.Image:

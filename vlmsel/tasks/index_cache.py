@@ -30,8 +30,10 @@ SCHEMA = pa.schema(
 def load_scans(path: Path) -> Scans:
     """The remembered scans; none where the file is missing, foreign or damaged."""
     try:
-        table = pq.read_table(path, schema=SCHEMA)
+        table = pq.read_table(path)
     except (OSError, pa.ArrowException):
+        return {}
+    if not table.schema.equals(SCHEMA):
         return {}
     found: dict[SourceFile, list[FoundImage]] = {}
     for uri, name, size, mtime_ns, *image in zip(

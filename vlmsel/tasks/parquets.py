@@ -24,16 +24,11 @@ def scan_parquet(uri: str) -> list[FoundImage]:
         TaskError: no Parquet, no image column, or labels that are no whole numbers.
     """
     with _opened(uri) as file:
-        names = file.schema_arrow.names
-        if LABEL_COLUMN in names and not pa.types.is_integer(
-            file.schema_arrow.field(LABEL_COLUMN).type
-        ):
-            kind = file.schema_arrow.field(LABEL_COLUMN).type
-            raise TaskError(f"{display(uri)}: column '{LABEL_COLUMN}' must be integer, not {kind}")
+        labelled = _has_labels(uri, file.schema_arrow)
         found: list[FoundImage] = []
-        columns = [IMAGE_COLUMN, *([LABEL_COLUMN] if LABEL_COLUMN in names else [])]
+        columns = [IMAGE_COLUMN, LABEL_COLUMN] if labelled else [IMAGE_COLUMN]
         for batch in file.iter_batches(BATCH_ROWS, columns=columns):
-            labels = batch[LABEL_COLUMN].to_pylist() if len(columns) > 1 else [None] * len(batch)
+            labels = batch[LABEL_COLUMN].to_pylist() if labelled else [None] * len(batch)
             for data, label in zip(_bytes(batch), labels, strict=True):
                 row = str(len(found))
                 found.append(FoundImage(row, row, hashlib.sha256(data).hexdigest(), label))
@@ -98,6 +93,15 @@ def _require_image_column(uri: str, schema: pa.Schema) -> None:
     if not (pa.types.is_binary(inner) or pa.types.is_large_binary(inner)):
         msg = f"{display(uri)}: column '{IMAGE_COLUMN}' must hold bytes or a struct with bytes"
         raise TaskError(f"{msg}, not {kind}")
+
+
+def _has_labels(uri: str, schema: pa.Schema) -> bool:
+    if LABEL_COLUMN not in schema.names:
+        return False
+    kind = schema.field(LABEL_COLUMN).type
+    if not pa.types.is_integer(kind):
+        raise TaskError(f"{display(uri)}: column '{LABEL_COLUMN}' must be integer, not {kind}")
+    return True
 
 
 def _has_bytes(kind: pa.DataType) -> bool:

@@ -19,6 +19,7 @@ from vlmsel.tasks.sources import IMAGE_SUFFIXES, display, open_source, reason
 
 TAR_ERRORS = (tarfile.TarError, OSError, EOFError, zlib.error, lzma.LZMAError)
 MAX_LABEL_BYTES = 64
+MAX_MEMBER_BYTES = 1 << 30
 CHUNK_BYTES = 1 << 20
 
 
@@ -28,22 +29,18 @@ def scan_tar(uri: str) -> list[FoundImage]:
     Raises:
         TaskError: no tar, truncated, a member outside the archive, or a label that is no number.
     """
-    images: dict[str, tuple[str, str]] = {}
+    images: dict[str, str] = {}
     labels: dict[str, int] = {}
-    for archive, info in _members(uri):
-        key, extension = split_key(info.name)
-        if extension == "cls":
-            labels[key] = _label(uri, archive, info)
-        elif f".{extension.rpartition('.')[2]}" in IMAGE_SUFFIXES:
-            # A second image of one key (key.left.png, key.right.png) keeps its extension.
-            name = key if key not in images else f"{key}.{extension}"
-            if name in images:
-                raise TaskError(f"{display(uri)}: two members are named '{info.name}'")
-            images[name] = (info.name, _sha256(archive, info))
-    return [
-        FoundImage(key, member, digest, labels.get(split_key(member)[0]))
-        for key, (member, digest) in images.items()
-    ]
+    with _as_task_errors(uri):
+        for archive, info in _members(uri):
+            key, extension = split_key(info.name)
+            if extension == "cls":
+                labels[key] = _label(uri, archive, info)
+            elif f".{extension.rpartition('.')[2]}" in IMAGE_SUFFIXES:
+                if info.name in images:
+                    raise TaskError(f"{display(uri)}: two members are named '{info.name}'")
+                images[info.name] = _sha256(archive, info)
+    return _with_keys(images, labels)
 
 
 def read_tar(uri: str, members: set[str]) -> Iterator[tuple[str, bytes | TaskError]]:
@@ -53,17 +50,23 @@ def read_tar(uri: str, members: set[str]) -> Iterator[tuple[str, bytes | TaskErr
         TaskError: as `scan_tar`.
     """
     wanted = set(members)
-    for archive, info in _members(uri):
-        if info.name not in wanted:
-            continue
-        wanted.discard(info.name)
-        if info.size > MAX_IMAGE_BYTES:
-            yield info.name, TaskError(f"{info.size} bytes, more than {MAX_IMAGE_BYTES} allowed")
-        else:
-            file = archive.extractfile(info)
-            yield info.name, file.read() if file else b""
-        if not wanted:
-            return
+    with _as_task_errors(uri):
+        for archive, info in _members(uri):
+            if info.name in wanted:
+                wanted.discard(info.name)
+                yield info.name, _content(archive, info)
+            if not wanted:
+                return
+
+
+def _with_keys(images: dict[str, str], labels: dict[str, int]) -> list[FoundImage]:
+    found: dict[str, FoundImage] = {}
+    for member, digest in images.items():
+        key, _ = split_key(member)
+        # A second image of one key (key.left.png, key.right.png) goes by its whole name.
+        name = member if key in found else key
+        found[name] = FoundImage(name, member, digest, labels.get(key))
+    return list(found.values())
 
 
 def split_key(name: str) -> tuple[str, str]:
@@ -74,9 +77,9 @@ def split_key(name: str) -> tuple[str, str]:
 
 
 def _members(uri: str) -> Iterator[tuple[tarfile.TarFile, tarfile.TarInfo]]:
-    with open_source(uri) as file, _as_task_errors(uri), tarfile.open(fileobj=file) as archive:
+    with open_source(uri) as file, tarfile.open(fileobj=file) as archive:
         for info in archive:
-            _refuse_escape(uri, info)
+            _refuse_unsafe(uri, info)
             # Links, folders and devices carry no image; a link could point anywhere.
             if info.isfile() and not PurePosixPath(info.name).name.startswith("."):
                 yield archive, info
@@ -93,10 +96,14 @@ def _as_task_errors(uri: str) -> Iterator[None]:
         raise TaskError(f"{display(uri)} is no readable tar: {reason(error)}") from None
 
 
-def _refuse_escape(uri: str, info: tarfile.TarInfo) -> None:
+def _refuse_unsafe(uri: str, info: tarfile.TarInfo) -> None:
     path = PurePosixPath(info.name.replace("\\", "/"))
     if path.is_absolute() or ".." in path.parts:
         msg = f"{display(uri)}: member '{info.name}' points outside the archive; shard refused"
+        raise TaskError(msg)
+    # A sparse or compressed member can claim any size: even passing over it could take for ever.
+    if info.size > MAX_MEMBER_BYTES:
+        msg = f"{display(uri)}: member '{info.name}' has {info.size} bytes; shard refused"
         raise TaskError(msg)
 
 
@@ -108,6 +115,13 @@ def _refuse_truncated(uri: str, archive: tarfile.TarFile) -> None:
     file.seek(archive.offset)
     if file.read(tarfile.BLOCKSIZE) != b"\0" * tarfile.BLOCKSIZE:
         raise TaskError(f"{display(uri)} is no readable tar: it is truncated")
+
+
+def _content(archive: tarfile.TarFile, info: tarfile.TarInfo) -> bytes | TaskError:
+    if info.size > MAX_IMAGE_BYTES:
+        return TaskError(f"{info.size} bytes, more than {MAX_IMAGE_BYTES} allowed")
+    file = archive.extractfile(info)
+    return file.read() if file else b""
 
 
 def _sha256(archive: tarfile.TarFile, info: tarfile.TarInfo) -> str:

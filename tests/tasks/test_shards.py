@@ -1,0 +1,185 @@
+import hashlib
+import random
+from collections.abc import Callable
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from vlmsel.errors import TaskError
+from vlmsel.tasks import shards
+from vlmsel.tasks.catalog import TaskSpec
+from vlmsel.tasks.index import ImageRef, TaskIndex, index_task
+from vlmsel.tasks.shards import Shard, plan_shards, read_shard
+
+MakePng = Callable[..., bytes]
+MakeTar = Callable[..., Path]
+
+
+def ref(image_id: str) -> ImageRef:
+    return ImageRef(
+        image_id, hashlib.sha256(image_id.encode()).hexdigest(), "/s.tar", image_id, None
+    )
+
+
+def made(ids: list[str]) -> TaskIndex:
+    return TaskIndex("t", tuple(ref(i) for i in ids))
+
+
+def contents(plan: tuple[Shard, ...]) -> set[tuple[str, ...]]:
+    return {tuple(r.image_id for r in shard.images) for shard in plan}
+
+
+ids = st.lists(st.text("abc0123", min_size=1, max_size=6), min_size=1, max_size=150, unique=True)
+
+
+@settings(deadline=None, max_examples=60)
+@given(ids, st.integers(1, 40), st.one_of(st.none(), st.integers(1, 60)), st.randoms())
+def test_every_chosen_image_is_in_one_shard_whatever_the_order(
+    names: list[str], size: int, n_images: int | None, rng: random.Random
+) -> None:
+    plan = plan_shards(made(names), n_images=n_images, shard_images=size)
+    flat = [r.image_id for shard in plan for r in shard.images]
+    by_hash = sorted(names, key=lambda n: hashlib.sha256(n.encode()).hexdigest())
+    assert flat == by_hash[:n_images]
+    assert [shard.number for shard in plan] == list(range(len(plan)))
+    assert all(1 <= len(shard.images) <= size for shard in plan)
+    assert all(2 * len(shard.images) >= size for shard in plan[:-1])
+    if len(flat) <= size:
+        assert len(plan) == 1
+    shuffled = list(names)
+    rng.shuffle(shuffled)
+    assert plan_shards(made(shuffled), n_images=n_images, shard_images=size) == plan
+
+
+def test_a_new_image_changes_few_shards() -> None:
+    names = [f"image-{i}" for i in range(2000)]
+    before = contents(plan_shards(made(names), n_images=None))
+    changed = [
+        len(before - contents(plan_shards(made([*names, f"new-{i}"]), n_images=None)))
+        for i in range(20)
+    ]
+    assert sum(changed) / len(changed) < 4
+    assert len(before) > 60
+
+
+def test_a_new_image_replaces_one_of_the_chosen_at_most() -> None:
+    names = [f"image-{i}" for i in range(100)]
+    (before,) = contents(plan_shards(made(names), n_images=25))
+    for i in range(20):
+        (after,) = contents(plan_shards(made([*names, f"new-{i}"]), n_images=25))
+        assert len(set(before) - set(after)) <= 1
+
+
+@pytest.mark.parametrize("bad", [{"n_images": 0}, {"n_images": None, "shard_images": 0}])
+def test_numbers_below_one_are_refused(bad: dict[str, int | None]) -> None:
+    with pytest.raises(TaskError, match=r"(n_images|shard_images) must be at least 1, not 0"):
+        plan_shards(made(["a"]), **bad)
+
+
+@pytest.fixture
+def tasks(tmp_path: Path, folder: Path, png: MakePng, make_tar: MakeTar) -> dict[str, TaskSpec]:
+    """The same five images in a folder, in two tars and in a Parquet file."""
+    for name, part in (("s-0.tar", range(3)), ("s-1.tar", range(3, 5))):
+        make_tar(tmp_path / name, {f"{i}.png": png(i) for i in part})
+    pq.write_table(pa.table({"image": [png(i) for i in range(5)]}), tmp_path / "x.parquet")
+    images = {"folder": folder, "tar": tmp_path / "s-*.tar", "parquet": tmp_path / "x.parquet"}
+    return {kind: TaskSpec(name=kind, images=str(path)) for kind, path in images.items()}
+
+
+def plan_one(task: TaskSpec) -> Shard:
+    (shard,) = plan_shards(index_task(task), n_images=None)
+    return shard
+
+
+@pytest.mark.parametrize("kind", ["folder", "tar", "parquet"])
+def test_every_image_is_read_once_with_its_bytes(
+    tasks: dict[str, TaskSpec], kind: str, png: MakePng
+) -> None:
+    shard = plan_one(tasks[kind])
+    found = list(read_shard(shard))
+    assert sorted(r.image_id for r, _ in found) == sorted(r.image_id for r in shard.images)
+    for image, data in found:
+        assert isinstance(data, bytes)
+        assert hashlib.sha256(data).hexdigest() == image.sha256
+    assert {data for _, data in found} == {png(i) for i in range(5)}
+
+
+@pytest.mark.parametrize("kind", ["tar", "parquet"])
+def test_each_source_file_is_opened_once(
+    tasks: dict[str, TaskSpec], kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shard = plan_one(tasks[kind])
+    opened: list[str] = []
+    reader = shards.READERS[kind]
+
+    def noting(source: str, members: set[str]) -> object:
+        opened.append(source)
+        return reader(source, members)
+
+    monkeypatch.setitem(shards.READERS, kind, noting)
+    assert len(list(read_shard(shard))) == 5
+    assert sorted(opened) == sorted({r.source for r in shard.images})
+
+
+@pytest.mark.parametrize("kind", ["folder", "tar", "parquet"])
+def test_a_source_that_went_away_fails_its_images_only(
+    tasks: dict[str, TaskSpec], kind: str
+) -> None:
+    shard = plan_one(tasks[kind])
+    gone = shard.images[0].source
+    Path(gone).unlink()
+    for image, data in read_shard(shard):
+        assert isinstance(data, TaskError) == (image.source == gone)
+        if isinstance(data, TaskError):
+            assert str(data).startswith(f"{image.image_id}: ")
+            assert "cannot be read" in str(data)
+
+
+def test_an_image_that_changed_is_an_error(tasks: dict[str, TaskSpec], png: MakePng) -> None:
+    shard = plan_one(tasks["folder"])
+    Path(shard.images[2].source).write_bytes(png(99))
+    errors = [r for r, data in read_shard(shard) if isinstance(data, TaskError)]
+    assert errors == [shard.images[2]]
+
+
+def test_a_tar_that_broke_fails_what_comes_after(
+    tmp_path: Path, png: MakePng, make_tar: MakeTar
+) -> None:
+    members = {f"{i}.png": png(i) for i in range(6)}
+    path = make_tar(tmp_path / "s.tar", members)
+    shard = plan_one(TaskSpec(name="t", images=str(path)))
+    path.write_bytes(path.read_bytes()[: 3 * 1024 + 100])
+    found = {r.image_id: data for r, data in read_shard(shard)}
+    assert len(found) == 6
+    assert {i for i, data in found.items() if isinstance(data, bytes)} == {"0", "1", "2"}
+    assert "no readable tar" in str(found["5"])
+
+
+def test_a_member_that_is_gone_is_said(tmp_path: Path, png: MakePng, make_tar: MakeTar) -> None:
+    path = make_tar(tmp_path / "s.tar", {"a.png": png(1), "b.png": png(2)})
+    shard = plan_one(TaskSpec(name="t", images=str(path)))
+    make_tar(path, {"a.png": png(1)})
+    found = {r.image_id: data for r, data in read_shard(shard)}
+    assert found["a"] == png(1)
+    assert str(found["b"]) == "b: it is no longer in its source file"
+
+
+def test_files_that_are_too_large_are_errors(
+    tasks: dict[str, TaskSpec], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shard = plan_one(tasks["folder"])
+    monkeypatch.setattr(shards, "MAX_IMAGE_BYTES", 10)
+    assert all("more than 10 bytes" in str(data) for _, data in read_shard(shard))
+
+
+def test_shards_are_read_from_an_object_store(
+    s3_options: str, put: Callable[[str, bytes], None], tasks: dict[str, TaskSpec], png: MakePng
+) -> None:
+    for path in Path(tasks["tar"].images).parent.glob("s-*.tar"):
+        put(f"read/{path.name}", path.read_bytes())
+    shard = plan_one(TaskSpec(name="t", images=f"s3://images/read/s-*.tar?{s3_options}"))
+    assert {data for _, data in read_shard(shard)} == {png(i) for i in range(5)}

@@ -1,0 +1,156 @@
+import io
+import os
+import tarfile
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from webdataset import TarWriter
+from webdataset.tariterators import base_plus_ext
+
+from vlmsel.errors import TaskError
+from vlmsel.tasks import tars
+from vlmsel.tasks.tars import read_tar, scan_tar, split_key
+
+MakePng = Callable[..., bytes]
+MakeTar = Callable[..., Path]
+
+
+def test_a_shard_of_webdatasets_own_writer(tmp_path: Path, png: MakePng) -> None:
+    path = tmp_path / "s.tar"
+    with TarWriter(str(path)) as writer:
+        for i in range(3):
+            writer.write({"__key__": f"dir/{i:04d}", "png": png(i), "cls": i, "json": {"a": 1}})
+    found = scan_tar(str(path))
+    assert [(f.key, f.member, f.label) for f in found] == [
+        (f"dir/{i:04d}", f"dir/{i:04d}.png", i) for i in range(3)
+    ]
+    wanted = {found[0].member or "", found[2].member or ""}
+    assert dict(read_tar(str(path), wanted)) == {
+        "dir/0000.png": png(0),
+        "dir/0002.png": png(2),
+    }
+
+
+@settings(deadline=None, max_examples=60)
+@given(st.from_regex(r"([a-z.]{0,3}/)?[a-zA-Z0-9]{1,4}(\.[a-z]{1,3}){1,2}", fullmatch=True))
+def test_keys_are_split_as_webdataset_does(name: str) -> None:
+    key, extension = base_plus_ext(name)
+    assert split_key(name) == (key, extension.casefold())
+
+
+def test_labels_may_come_before_or_after_and_may_be_missing(
+    tmp_path: Path, png: MakePng, make_tar: MakeTar
+) -> None:
+    members = {"a.cls": b"3\n", "a.png": png(1), "b.png": png(2), "b.cls": b"0", "c.jpg": png(3)}
+    found = scan_tar(str(make_tar(tmp_path / "s.tar", members)))
+    assert [(f.key, f.label) for f in found] == [("a", 3), ("b", 0), ("c", None)]
+
+
+def test_two_images_of_one_key_are_two_images(
+    tmp_path: Path, png: MakePng, make_tar: MakeTar
+) -> None:
+    members = {"a.left.png": png(1), "a.right.png": png(2), "a.cls": b"1", "a.txt": b"no"}
+    found = scan_tar(str(make_tar(tmp_path / "s.tar", members)))
+    assert [(f.key, f.label) for f in found] == [("a", 1), ("a.right.png", 1)]
+
+
+@pytest.mark.parametrize("suffix", [".tar.gz", ".tgz"])
+def test_compressed_shards(tmp_path: Path, png: MakePng, make_tar: MakeTar, suffix: str) -> None:
+    path = make_tar(tmp_path / f"s{suffix}", {"a.png": png(1)}, "w:gz")
+    assert [f.key for f in scan_tar(str(path))] == ["a"]
+
+
+@pytest.mark.parametrize("name", ["../x.png", "a/../../x.png", "/etc/x.png", "..\\x.png"])
+def test_members_outside_the_archive_refuse_the_shard(
+    tmp_path: Path, png: MakePng, make_tar: MakeTar, name: str
+) -> None:
+    path = make_tar(tmp_path / "s.tar", {"a.png": png(1), name: png(2), "z.png": png(3)})
+    with pytest.raises(TaskError, match=r"s\.tar: member '.*' points outside the archive"):
+        scan_tar(str(path))
+    with pytest.raises(TaskError, match="points outside the archive"):
+        list(read_tar(str(path), {"z.png"}))
+
+
+def test_a_member_that_claims_to_be_huge_refuses_the_shard(tmp_path: Path) -> None:
+    path = tmp_path / "s.tar"
+    info = tarfile.TarInfo("a.png")
+    info.size = 8 << 40
+    path.write_bytes(info.tobuf() + bytes(10_240))
+    with pytest.raises(TaskError, match=r"'a\.png' has 8796093022208 bytes; shard refused"):
+        scan_tar(str(path))
+
+
+def test_links_devices_folders_and_hidden_files_are_left_out(
+    tmp_path: Path, png: MakePng, make_tar: MakeTar
+) -> None:
+    path = make_tar(tmp_path / "s.tar", {"a.png": png(1), "._a.png": b"junk"})
+    with tarfile.open(path, "a") as archive:
+        for name, kind in (
+            ("link.png", tarfile.SYMTYPE),
+            ("hard.png", tarfile.LNKTYPE),
+            ("pipe.png", tarfile.FIFOTYPE),
+            ("dir.png", tarfile.DIRTYPE),
+        ):
+            info = tarfile.TarInfo(name)
+            info.type, info.linkname = kind, "/etc/passwd"
+            archive.addfile(info)
+    assert [f.key for f in scan_tar(str(path))] == ["a"]
+
+
+@pytest.mark.parametrize("data", [b"", b"no tar at all", b"\x1f\x8b broken gzip", b"x" * 2000])
+def test_what_is_no_tar_is_named(tmp_path: Path, data: bytes) -> None:
+    path = tmp_path / "s.tar"
+    path.write_bytes(data)
+    with pytest.raises(TaskError, match=r"s\.tar is no readable tar") as caught:
+        scan_tar(str(path))
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("mode", ["w", "w:gz"])
+def test_a_shard_cut_anywhere_is_no_whole_shard(
+    tmp_path: Path, make_tar: MakeTar, mode: str
+) -> None:
+    members = {f"{i}.png": os.urandom(600) for i in range(3)}
+    whole = make_tar(tmp_path / "whole.tar", members, mode).read_bytes()
+    assert len(scan_tar(str(tmp_path / "whole.tar"))) == 3
+    # Past the last member a plain tar is zeros only: nothing is lost by a cut there.
+    end = 3 * (512 + 1024) if mode == "w" else len(whole) - 20
+    cut = tmp_path / "cut.tar"
+    for length in sorted({*range(1, end, 97), *range(512, end + 1, 512)}):
+        cut.write_bytes(whole[:length])
+        with pytest.raises(TaskError, match="no readable tar"):
+            scan_tar(str(cut))
+
+
+@pytest.mark.parametrize("label", [b"cat", b"", b"1.5"])
+def test_a_label_that_is_no_number_is_named(
+    tmp_path: Path, png: MakePng, make_tar: MakeTar, label: bytes
+) -> None:
+    path = make_tar(tmp_path / "s.tar", {"a.png": png(1), "a.cls": label})
+    with pytest.raises(TaskError, match=r"s\.tar: label 'a\.cls' is not a number"):
+        scan_tar(str(path))
+
+
+def test_one_name_twice_is_refused(tmp_path: Path, png: MakePng) -> None:
+    path = tmp_path / "s.tar"
+    with tarfile.open(path, "w") as archive:
+        for _ in range(2):
+            info = tarfile.TarInfo("a.png")
+            info.size = len(png(1))
+            archive.addfile(info, io.BytesIO(png(1)))
+    with pytest.raises(TaskError, match=r"two members are named 'a\.png'"):
+        scan_tar(str(path))
+
+
+def test_members_that_are_too_large_are_not_read(
+    tmp_path: Path, png: MakePng, make_tar: MakeTar, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = make_tar(tmp_path / "s.tar", {"a.png": b"x" * 5000, "b.png": png(2)})
+    monkeypatch.setattr(tars, "MAX_IMAGE_BYTES", 1000)
+    found = dict(read_tar(str(path), {"a.png", "b.png"}))
+    assert isinstance(found["a.png"], TaskError)
+    assert "5000 bytes, more than 1000" in str(found["a.png"])
+    assert found["b.png"] == png(2)
