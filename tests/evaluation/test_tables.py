@@ -2,8 +2,10 @@
 
 import polars as pl
 
+from vlmsel.evaluation.leave_one_out import leave_one_out
 from vlmsel.evaluation.metrics import METRICS
-from vlmsel.evaluation.tables import delta_markdown, summary_markdown
+from vlmsel.evaluation.tables import delta_markdown, evidence_markdown, summary_markdown
+from vlmsel.selection import make_selector
 
 
 def summary() -> pl.DataFrame:
@@ -29,3 +31,12 @@ def test_differences() -> None:
     lines = delta_markdown(summary(), ("tau", "regret1")).splitlines()
     assert lines[0] == "| selector | tau | regret1 |"
     assert lines[3] == "| s | +0.250 (+0.125 to +0.500) | +0.250 (+0.125 to +0.500) |"
+
+
+def test_one_section_a_table(tables: tuple[pl.DataFrame, pl.DataFrame]) -> None:
+    selectors = [make_selector(name) for name in ("average-rank", "dcd")]
+    result = leave_one_out(selectors, *tables)
+    text = evidence_markdown({"first zoo": result, "second zoo": result})
+    assert text.count("5 targets, 8 models, 4 sources each.") == 2
+    assert text.index("### first zoo") < text.index("### second zoo")
+    assert text.count("| dcd |") == 4

@@ -1,8 +1,35 @@
 """Leave-one-out results as Markdown, for the documentation and the terminal."""
 
+from collections.abc import Mapping
+
 import polars as pl
 
+from vlmsel.evaluation.leave_one_out import LeaveOneOut
 from vlmsel.evaluation.metrics import METRICS
+
+SHOWN_DELTAS = ("ndcg5", "recall5", "tau", "regret1")
+
+
+def evidence_markdown(evidence: Mapping[str, LeaveOneOut], *, seed: int = 0) -> str:
+    """The tables of docs/evaluation.md: means and differences for every table of evidence.
+
+    Args:
+        evidence: leave-one-outs by title.
+        seed: of the bootstraps.
+    """
+    parts = []
+    for title, result in evidence.items():
+        summary = result.summary(seed=seed)
+        zoo = result.metrics.select("target", "n_models", "n_sources").unique()
+        sizes = [_range(zoo[name]) for name in ("n_models", "n_sources")]
+        parts += [
+            f"### {title}",
+            f"{zoo['target'].n_unique()} targets, {sizes[0]} models, {sizes[1]} sources each.",
+            summary_markdown(summary),
+            "Difference to average rank (95 % interval over targets):",
+            delta_markdown(summary.filter(pl.col("selector") != "average-rank"), SHOWN_DELTAS),
+        ]
+    return "\n\n".join(parts)
 
 
 def summary_markdown(summary: pl.DataFrame) -> str:
@@ -58,3 +85,8 @@ def _mark(row: dict[str, float]) -> str:
 
 def _delta(row: dict[str, float]) -> str:
     return f"{row['delta']:+.3f} ({row['delta_low']:+.3f} to {row['delta_high']:+.3f})"
+
+
+def _range(values: pl.Series) -> str:
+    low, high = values.min(), values.max()
+    return f"{low}" if low == high else f"{low} to {high}"

@@ -1,0 +1,67 @@
+"""How much noise in the source profiles, or how many off-task images, does a selector bear?"""
+
+import numpy as np
+import polars as pl
+
+from vlmsel.evaluation.held_out import HeldOut
+from vlmsel.evaluation.studies.common import StudyData, evaluate_conditions, with_profiles
+from vlmsel.selection.profiles import MODEL
+
+SIGMAS = (0.0, 0.05, 0.1, 0.2, 0.5, 1.0)
+SHARES = (0.0, 0.1, 0.25, 0.5, 0.75)
+
+
+def source_noise(data: StudyData) -> pl.DataFrame:
+    """Leave-one-out with every entry of the source profiles times exp(sigma * z), z ~ N(0, 1).
+
+    Returns:
+        sigma, then the summary's columns.
+    """
+    held_out = data.held_out
+    rng = np.random.default_rng(data.seed)
+
+    def noisy(one: HeldOut, profiles: pl.DataFrame, sigma: float) -> pl.DataFrame:
+        factor = pl.Series(
+            "_factor",
+            [np.exp(sigma * rng.normal(size=n)) for n in profiles["profile"].list.len()],
+            dtype=pl.List(pl.Float64),
+        )
+        is_source = pl.col("task") != one.problem.target
+        changed = pl.when(is_source).then(pl.col("profile") * factor).otherwise("profile")
+        return profiles.sort(*MODEL, "task").with_columns(profile=changed)
+
+    conditions = (
+        ({"sigma": sigma}, with_profiles(held_out, lambda o, p, s=sigma: noisy(o, p, s)))
+        for sigma in SIGMAS
+        for _ in range(data.repeats if sigma else 1)
+    )
+    return evaluate_conditions(conditions, data.selectors)
+
+
+def off_task_images(data: StudyData) -> pl.DataFrame:
+    """Leave-one-out with a share of the target's images taken from one other random task.
+
+    A profile is a mean over images, so the mixed one is (1 - share) * own + share * other.
+
+    Returns:
+        share, then the summary's columns.
+    """
+    held_out = data.held_out
+    rng = np.random.default_rng(data.seed)
+
+    def mixed(one: HeldOut, profiles: pl.DataFrame, share: float) -> pl.DataFrame:
+        stray = rng.choice(one.problem.sources)
+        other = profiles.filter(pl.col("task") == stray).select(*MODEL, _other="profile")
+        blend = (1 - share) * pl.col("profile") + share * pl.col("_other")
+        here = (pl.col("task") == one.problem.target) & pl.col("_other").is_not_null()
+        joined = profiles.join(other, on=MODEL, how="left", maintain_order="left")
+        return joined.with_columns(profile=pl.when(here).then(blend).otherwise("profile")).drop(
+            "_other"
+        )
+
+    conditions = (
+        ({"share": share}, with_profiles(held_out, lambda o, p, s=share: mixed(o, p, s)))
+        for share in SHARES
+        for _ in range(data.repeats if share else 1)
+    )
+    return evaluate_conditions(conditions, data.selectors)
