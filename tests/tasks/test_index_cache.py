@@ -10,7 +10,7 @@ from vlmsel.tasks.sources import SourceFile
 
 SCANS = {
     SourceFile("/a/s.tar", "s.tar", 10, 99): (
-        FoundImage("k", "k.png", "ab", 3),
+        FoundImage("k", "k.png", "ab", 3, 512, 77),
         FoundImage("l", "l.png", "cd", None),
     ),
     SourceFile("/a/empty.tar", "empty.tar", 1, 2): (),

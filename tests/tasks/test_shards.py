@@ -1,5 +1,6 @@
 import hashlib
 import random
+import tarfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -10,10 +11,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from vlmsel.errors import TaskError
-from vlmsel.tasks import shards
+from vlmsel.tasks import parquets, shards, tars
 from vlmsel.tasks.catalog import TaskSpec
 from vlmsel.tasks.index import ImageRef, TaskIndex, index_task
 from vlmsel.tasks.shards import Shard, plan_shards, read_shard
+from vlmsel.tasks.sources import open_source
 
 MakePng = Callable[..., bytes]
 MakeTar = Callable[..., Path]
@@ -44,7 +46,7 @@ def test_every_chosen_image_is_in_one_shard_whatever_the_order(
     plan = plan_shards(made(names), n_images=n_images, shard_images=size)
     flat = [r.image_id for shard in plan for r in shard.images]
     by_hash = sorted(names, key=lambda n: hashlib.sha256(n.encode()).hexdigest())
-    assert flat == by_hash[:n_images]
+    assert flat == sorted(by_hash[:n_images])
     assert [shard.number for shard in plan] == list(range(len(plan)))
     assert all(1 <= len(shard.images) <= size for shard in plan)
     assert all(2 * len(shard.images) >= size for shard in plan[:-1])
@@ -90,8 +92,8 @@ def tasks(tmp_path: Path, folder: Path, png: MakePng, make_tar: MakeTar) -> dict
     return {kind: TaskSpec(name=kind, images=str(path)) for kind, path in images.items()}
 
 
-def plan_one(task: TaskSpec) -> Shard:
-    (shard,) = plan_shards(index_task(task), n_images=None)
+def plan_one(task: TaskSpec, n_images: int | None = None) -> Shard:
+    (shard,) = plan_shards(index_task(task), n_images=n_images)
     return shard
 
 
@@ -114,13 +116,12 @@ def test_each_source_file_is_opened_once(
 ) -> None:
     shard = plan_one(tasks[kind])
     opened: list[str] = []
-    reader = shards.READERS[kind]
 
-    def noting(source: str, members: set[str]) -> object:
+    def noting(source: str, **options: int) -> object:
         opened.append(source)
-        return reader(source, members)
+        return open_source(source, **options)
 
-    monkeypatch.setitem(shards.READERS, kind, noting)
+    monkeypatch.setattr(tars if kind == "tar" else parquets, "open_source", noting)
     assert len(list(read_shard(shard))) == 5
     assert sorted(opened) == sorted({r.source for r in shard.images})
 
@@ -156,13 +157,26 @@ def test_a_tar_that_broke_fails_what_comes_after(
     found = {r.image_id: data for r, data in read_shard(shard)}
     assert len(found) == 6
     assert {i for i, data in found.items() if isinstance(data, bytes)} == {"0", "1", "2"}
-    assert "no readable tar" in str(found["5"])
+    assert "5: damaged or changed since it was indexed" in str(found["5"])
+
+
+def test_plain_tars_are_sought_and_compressed_ones_passed_through(
+    tmp_path: Path, png: MakePng, make_tar: MakeTar, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    members = {f"{i}.png": png(i) for i in range(40)}
+    plain = plan_one(TaskSpec(name="t", images=str(make_tar(tmp_path / "s.tar", members))), 3)
+    packed = make_tar(tmp_path / "s.tgz", members, "w:gz")
+    compressed = plan_one(TaskSpec(name="t", images=str(packed)), 3)
+    expected = {ref.image_id: members[f"{ref.image_id}.png"] for ref in plain.images}
+    assert {ref.image_id: data for ref, data in read_shard(compressed)} == expected
+    monkeypatch.setattr(tarfile, "open", None)
+    assert {ref.image_id: data for ref, data in read_shard(plain)} == expected
 
 
 def test_a_member_that_is_gone_is_said(tmp_path: Path, png: MakePng, make_tar: MakeTar) -> None:
-    path = make_tar(tmp_path / "s.tar", {"a.png": png(1), "b.png": png(2)})
+    path = make_tar(tmp_path / "s.tgz", {"a.png": png(1), "b.png": png(2)}, "w:gz")
     shard = plan_one(TaskSpec(name="t", images=str(path)))
-    make_tar(path, {"a.png": png(1)})
+    make_tar(path, {"a.png": png(1)}, "w:gz")
     found = {r.image_id: data for r, data in read_shard(shard)}
     assert found["a"] == png(1)
     assert str(found["b"]) == "b: it is no longer in its source file"

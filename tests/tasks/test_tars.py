@@ -12,7 +12,7 @@ from webdataset.tariterators import base_plus_ext
 
 from vlmsel.errors import TaskError
 from vlmsel.tasks import tars
-from vlmsel.tasks.tars import read_tar, scan_tar, split_key
+from vlmsel.tasks.tars import read_spans, read_tar, scan_tar, split_key
 
 MakePng = Callable[..., bytes]
 MakeTar = Callable[..., Path]
@@ -60,7 +60,8 @@ def test_two_images_of_one_key_are_two_images(
 @pytest.mark.parametrize("suffix", [".tar.gz", ".tgz"])
 def test_compressed_shards(tmp_path: Path, png: MakePng, make_tar: MakeTar, suffix: str) -> None:
     path = make_tar(tmp_path / f"s{suffix}", {"a.png": png(1)}, "w:gz")
-    assert [f.key for f in scan_tar(str(path))] == ["a"]
+    (found,) = scan_tar(str(path))
+    assert (found.key, found.offset, found.size) == ("a", None, None)
 
 
 @pytest.mark.parametrize("name", ["../x.png", "a/../../x.png", "/etc/x.png", "..\\x.png"])
@@ -150,7 +151,11 @@ def test_members_that_are_too_large_are_not_read(
 ) -> None:
     path = make_tar(tmp_path / "s.tar", {"a.png": b"x" * 5000, "b.png": png(2)})
     monkeypatch.setattr(tars, "MAX_IMAGE_BYTES", 1000)
-    found = dict(read_tar(str(path), {"a.png", "b.png"}))
-    assert isinstance(found["a.png"], TaskError)
-    assert "5000 bytes, more than 1000" in str(found["a.png"])
-    assert found["b.png"] == png(2)
+    spans = {f.member or "": (f.offset or 0, f.size or 0) for f in scan_tar(str(path))}
+    for found in (
+        dict(read_tar(str(path), {"a.png", "b.png"})),
+        dict(read_spans(str(path), spans)),
+    ):
+        assert isinstance(found["a.png"], TaskError)
+        assert "5000 bytes, more than 1000" in str(found["a.png"])
+        assert found["b.png"] == png(2)

@@ -12,9 +12,13 @@ class FoundImage:
         member: tar member or row number; None where the file is the image.
         sha256: of the image's bytes.
         label: as the source says it, if it does.
+        offset: where its bytes begin in a plain tar; None where they cannot be sought.
+        size: how many bytes; None where `offset` is.
     """
 
     key: str
     member: str | None
     sha256: str
     label: int | None
+    offset: int | None = None
+    size: int | None = None

@@ -30,6 +30,8 @@ class ImageRef:
         source: file that holds it, as `open_source` takes it.
         member: tar member or row number; None where the file is the image.
         label: index into the class names, if known.
+        offset: where its bytes begin in a plain tar, so that no other member need be passed.
+        size: how many bytes there.
     """
 
     image_id: str
@@ -37,6 +39,8 @@ class ImageRef:
     source: str
     member: str | None
     label: int | None
+    offset: int | None = None
+    size: int | None = None
 
 
 @dataclass(frozen=True)
@@ -118,7 +122,7 @@ def _refs(spec: TaskSpec, sources: Sources, scans: Scans) -> list[ImageRef]:
             labels = folder_labels(spec.name, ids, classnames)
         check_labels(spec.name, labels, classnames)
     return [
-        ImageRef(image_id, found.sha256, source.uri, found.member, label)
+        ImageRef(image_id, found.sha256, source.uri, found.member, label, found.offset, found.size)
         for image_id, (source, found), label in zip(ids, pairs, labels, strict=True)
     ]
 

@@ -2,6 +2,7 @@
 
 import io
 from collections.abc import Mapping
+from dataclasses import astuple
 from pathlib import Path
 
 import pyarrow as pa
@@ -23,6 +24,8 @@ SCHEMA = pa.schema(
         ("member", pa.string()),
         ("sha256", pa.string()),
         ("label", pa.int64()),
+        ("offset", pa.int64()),
+        ("bytes", pa.int64()),
     ]
 )
 
@@ -40,15 +43,15 @@ def load_scans(path: Path) -> Scans:
         *(c.to_pylist() for c in table.columns), strict=True
     ):
         images = found.setdefault(SourceFile(uri, name, size, mtime_ns), [])
-        if image != [NOTHING.key, NOTHING.member, NOTHING.sha256, NOTHING.label]:
-            images.append(FoundImage(*image))
+        if (found_image := FoundImage(*image)) != NOTHING:
+            images.append(found_image)
     return {source: tuple(images) for source, images in found.items()}
 
 
 def save_scans(path: Path, scans: Mapping[SourceFile, tuple[FoundImage, ...]]) -> None:
     """Replace the remembered scans; a cache that cannot be written costs time only."""
     rows = [
-        (s.uri, s.name, s.size, s.mtime_ns, i.key, i.member, i.sha256, i.label)
+        (*astuple(s), *astuple(i))
         for s, images in scans.items()
         # A file without an image is remembered too, by one row without a checksum.
         for i in images or (NOTHING,)

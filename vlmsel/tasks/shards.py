@@ -1,23 +1,25 @@
 """Which images are measured, in what portions, and their bytes.
 
 The images are those with the smallest sha256 of their id: a choice that depends on no order and
-that a new image changes by one at most. Shards are cut by that sha256 too: a new image changes the
-shard it falls into, not all that follow, so a refresh measures little anew.
+that a new image changes by one at most. They are portioned in the order of their ids, so that a
+shard touches few files, and cut by that sha256 too, so that a new image changes the shard it falls
+into and not all that follow: a refresh measures little anew.
 """
 
 import hashlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from operator import itemgetter
 
 from vlmsel.errors import TaskError
 from vlmsel.tasks.decode import MAX_IMAGE_BYTES
 from vlmsel.tasks.index import ImageRef, TaskIndex
 from vlmsel.tasks.parquets import read_parquet
 from vlmsel.tasks.sources import Kind, kind_of, open_source, reason
-from vlmsel.tasks.tars import read_tar
+from vlmsel.tasks.tars import read_spans, read_tar
 
 Reader = Callable[[str, set[str]], Iterator[tuple[str, bytes | TaskError]]]
-READERS: dict[Kind, Reader] = {"tar": read_tar, "parquet": read_parquet}
+PACKED: dict[Kind, Reader] = {"tar": read_tar, "parquet": read_parquet}
 
 
 @dataclass(frozen=True)
@@ -45,11 +47,11 @@ def plan_shards(
     for name, value in (("n_images", n_images), ("shard_images", shard_images)):
         if value is not None and value < 1:
             raise TaskError(f"{name} must be at least 1, not {value}")
-    ranked = sorted((_rank(ref), ref) for ref in index.images)[:n_images]
+    chosen = sorted((_rank(ref), ref.image_id, ref) for ref in index.images)[:n_images]
     shards: list[Shard] = []
     part: list[ImageRef] = []
-    for rank, ref in ranked:
-        if part and len(ranked) > shard_images and _cut_before(rank, len(part), shard_images):
+    for rank, _, ref in sorted(chosen, key=itemgetter(1)):
+        if part and len(chosen) > shard_images and _cut_before(rank, len(part), shard_images):
             shards.append(Shard(index.task, len(shards), tuple(part)))
             part = []
         part.append(ref)
@@ -62,26 +64,34 @@ def read_shard(shard: Shard) -> Iterator[tuple[ImageRef, bytes | TaskError]]:
     for ref in shard.images:
         by_source.setdefault(ref.source, []).append(ref)
     for source, refs in by_source.items():
-        reader = READERS.get(kind_of(source))
-        if reader is None:
+        if kind_of(source) == "folder":
             yield from ((ref, _checked(ref, _read_file(source))) for ref in refs)
         else:
-            yield from _read_packed(reader, source, refs)
+            yield from _read_packed(source, refs)
 
 
-def _read_packed(
-    reader: Reader, source: str, refs: list[ImageRef]
-) -> Iterator[tuple[ImageRef, bytes | TaskError]]:
+def _read_packed(source: str, refs: list[ImageRef]) -> Iterator[tuple[ImageRef, bytes | TaskError]]:
     pending = {ref.member or "": ref for ref in refs}
     why = "it is no longer in its source file"
     try:
-        for member, data in reader(source, set(pending)):
+        for member, data in _read_members(source, refs):
             ref = pending.pop(member)
             yield ref, _checked(ref, data)
     except TaskError as error:
         why = str(error)
     for ref in pending.values():
         yield ref, TaskError(f"{ref.image_id}: {why}")
+
+
+def _read_members(source: str, refs: list[ImageRef]) -> Iterator[tuple[str, bytes | TaskError]]:
+    spans = {
+        ref.member or "": (ref.offset, ref.size)
+        for ref in refs
+        if ref.offset is not None and ref.size is not None
+    }
+    if len(spans) == len(refs):
+        return read_spans(source, spans)
+    return PACKED[kind_of(source)](source, {ref.member or "" for ref in refs})
 
 
 def _read_file(source: str) -> bytes | TaskError:
@@ -101,7 +111,7 @@ def _checked(ref: ImageRef, data: bytes | TaskError) -> bytes | TaskError:
     if isinstance(data, TaskError):
         return TaskError(f"{ref.image_id}: {data}")
     if hashlib.sha256(data).hexdigest() != ref.sha256:
-        return TaskError(f"{ref.image_id}: changed since it was indexed; run again")
+        return TaskError(f"{ref.image_id}: damaged or changed since it was indexed; run again")
     return data
 
 

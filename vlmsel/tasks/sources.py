@@ -110,8 +110,12 @@ def find_sources(images: str) -> Sources:
     raise TaskError(f"file {display(uri)} does not exist")
 
 
-def open_source(uri: str) -> BufferedReader:
+def open_source(uri: str, *, read_ahead_bytes: int = READ_AHEAD_BYTES) -> BufferedReader:
     """Open a source for reading with seeks.
+
+    Args:
+        uri: local path or remote name.
+        read_ahead_bytes: how much an object store is asked for at once.
 
     Raises:
         TaskError: it does not exist or cannot be read.
@@ -121,7 +125,7 @@ def open_source(uri: str) -> BufferedReader:
             return open(uri, "rb")
         filesystem, path = _filesystem(uri)
         # NativeFile has what a raw stream needs, without the base class.
-        return BufferedReader(filesystem.open_input_file(path), READ_AHEAD_BYTES)  # pyright: ignore[reportArgumentType]
+        return BufferedReader(filesystem.open_input_file(path), read_ahead_bytes)  # pyright: ignore[reportArgumentType]
     except (OSError, pa.ArrowException) as error:
         raise TaskError(f"{display(uri)} cannot be read: {reason(error)}") from None
 

@@ -8,8 +8,11 @@ import hashlib
 import lzma
 import tarfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
+from io import BufferedReader
+from operator import itemgetter
 from pathlib import PurePosixPath
 
 from vlmsel.errors import TaskError
@@ -21,6 +24,7 @@ TAR_ERRORS = (tarfile.TarError, OSError, EOFError, zlib.error, lzma.LZMAError)
 MAX_LABEL_BYTES = 64
 MAX_MEMBER_BYTES = 1 << 30
 CHUNK_BYTES = 1 << 20
+SPAN_READ_AHEAD_BYTES = 1 << 16
 
 
 def scan_tar(uri: str) -> list[FoundImage]:
@@ -29,7 +33,7 @@ def scan_tar(uri: str) -> list[FoundImage]:
     Raises:
         TaskError: no tar, truncated, a member outside the archive, or a label that is no number.
     """
-    images: dict[str, str] = {}
+    images: dict[str, FoundImage] = {}
     labels: dict[str, int] = {}
     with _as_task_errors(uri):
         for archive, info in _members(uri):
@@ -39,8 +43,25 @@ def scan_tar(uri: str) -> list[FoundImage]:
             elif f".{extension.rpartition('.')[2]}" in IMAGE_SUFFIXES:
                 if info.name in images:
                     raise TaskError(f"{display(uri)}: two members are named '{info.name}'")
-                images[info.name] = _sha256(archive, info)
+                images[info.name] = _found(archive, info, key)
     return _with_keys(images, labels)
+
+
+def read_spans(
+    uri: str, spans: Mapping[str, tuple[int, int]]
+) -> Iterator[tuple[str, bytes | TaskError]]:
+    """The bytes at (offset, size) for each name, in the file's order; reads nothing else.
+
+    Raises:
+        TaskError: the file cannot be opened or read.
+    """
+    with open_source(uri, read_ahead_bytes=SPAN_READ_AHEAD_BYTES) as file, _as_task_errors(uri):
+        for member, (offset, size) in sorted(spans.items(), key=itemgetter(1)):
+            if size > MAX_IMAGE_BYTES:
+                yield member, _too_large(size)
+            else:
+                file.seek(offset)
+                yield member, file.read(size)
 
 
 def read_tar(uri: str, members: set[str]) -> Iterator[tuple[str, bytes | TaskError]]:
@@ -59,13 +80,19 @@ def read_tar(uri: str, members: set[str]) -> Iterator[tuple[str, bytes | TaskErr
                 return
 
 
-def _with_keys(images: dict[str, str], labels: dict[str, int]) -> list[FoundImage]:
+def _found(archive: tarfile.TarFile, info: tarfile.TarInfo, key: str) -> FoundImage:
+    # A compressed archive is read through another object, and a sparse member is in pieces.
+    plain = isinstance(archive.fileobj, BufferedReader) and not info.issparse()
+    span = (info.offset_data, info.size) if plain else (None, None)
+    return FoundImage(key, info.name, _sha256(archive, info), None, *span)
+
+
+def _with_keys(images: dict[str, FoundImage], labels: dict[str, int]) -> list[FoundImage]:
     found: dict[str, FoundImage] = {}
-    for member, digest in images.items():
-        key, _ = split_key(member)
+    for member, image in images.items():
         # A second image of one key (key.left.png, key.right.png) goes by its whole name.
-        name = member if key in found else key
-        found[name] = FoundImage(name, member, digest, labels.get(key))
+        name = member if image.key in found else image.key
+        found[name] = replace(image, key=name, label=labels.get(image.key))
     return list(found.values())
 
 
@@ -119,9 +146,13 @@ def _refuse_truncated(uri: str, archive: tarfile.TarFile) -> None:
 
 def _content(archive: tarfile.TarFile, info: tarfile.TarInfo) -> bytes | TaskError:
     if info.size > MAX_IMAGE_BYTES:
-        return TaskError(f"{info.size} bytes, more than {MAX_IMAGE_BYTES} allowed")
+        return _too_large(info.size)
     file = archive.extractfile(info)
     return file.read() if file else b""
+
+
+def _too_large(size: int) -> TaskError:
+    return TaskError(f"{size} bytes, more than {MAX_IMAGE_BYTES} allowed")
 
 
 def _sha256(archive: tarfile.TarFile, info: tarfile.TarInfo) -> str:
