@@ -6,6 +6,8 @@ from hypothesis import strategies as st
 from tests.execution.builders import JOB, identity, shard, spec
 from vlmsel.execution.cells import Failure
 from vlmsel.execution.plan import Known, Plan, describe_plan, plan_cells
+from vlmsel.store.keys import CellId
+from vlmsel.tasks.shards import Shard
 
 SHARDS = {name: (shard(name),) for name in ("cars", "dogs", "stars")}
 
@@ -18,8 +20,8 @@ def plan(
     return plan_cells(candidates, SHARDS, JOB, known=known or Known(), seconds_per_image=seconds)
 
 
-def keys(which: Plan) -> list[str]:
-    return [cell.id.key for work in which.work for cell in work.cells]
+def todo(which: Plan) -> list[CellId]:
+    return [cell.id for work in which.work for cell in work.cells]
 
 
 def test_an_empty_store_leaves_everything_to_do() -> None:
@@ -30,24 +32,39 @@ def test_an_empty_store_leaves_everything_to_do() -> None:
 
 def test_measured_cells_are_not_done_again_and_still_wanted() -> None:
     whole = plan()
-    rest = plan(known=Known(measured=frozenset(keys(whole)[:4])))
-    assert keys(rest) == keys(whole)[4:]
+    rest = plan(known=Known(measured=frozenset(todo(whole)[:4])))
+    assert todo(rest) == todo(whole)[4:]
     assert rest.wanted == whole.wanted
     assert (rest.n_measured, rest.n_missing) == (4, 2)
 
 
 def test_failed_cells_wait_for_retry_failed() -> None:
-    failed = frozenset(keys(plan())[:2])
+    failed = frozenset(todo(plan())[:2])
     assert plan(known=Known(failed=failed)).n_failed_before == 2
-    assert set(keys(plan(known=Known(failed=failed)))).isdisjoint(failed)
+    assert set(todo(plan(known=Known(failed=failed)))).isdisjoint(failed)
     again = plan(known=Known(failed=failed, retry_failed=True))
     assert again.n_failed_before == 0
-    assert failed <= set(keys(again))
+    assert failed <= set(todo(again))
 
 
 def test_a_cell_that_failed_and_was_measured_since_is_measured() -> None:
-    one = frozenset(keys(plan())[:1])
+    one = frozenset(todo(plan())[:1])
     assert plan(known=Known(one, one)).n_measured == 1
+
+
+def test_two_tasks_with_the_same_images_have_cells_of_their_own() -> None:
+    images = shard("cars").images
+    both = {name: (Shard(name, 0, images),) for name in ("cars", "copy")}
+
+    def plan_both(known: Known) -> Plan:
+        return plan_cells(
+            [(spec("a"), identity("a"))], both, JOB, known=known, seconds_per_image={"a/x": 1.0}
+        )
+
+    first, second = todo(plan_both(Known()))
+    assert first.key == second.key
+    for state in (Known(measured={first}), Known(failed={first})):
+        assert todo(plan_both(state)) == [second]
 
 
 def test_longest_expected_work_comes_first_and_each_model_once() -> None:
@@ -58,7 +75,7 @@ def test_longest_expected_work_comes_first_and_each_model_once() -> None:
 
 def test_expected_work_counts_only_what_is_missing() -> None:
     heavy = {"a/x": 2.0}
-    done = frozenset(keys(plan("a", heavy))[:2])
+    done = frozenset(todo(plan("a", heavy))[:2])
     assert [w.name for w in plan("ab", heavy, Known(done)).work] == ["b/x", "a/x"]
 
 
@@ -69,7 +86,7 @@ def test_every_model_goes_through_the_tasks_in_the_same_order() -> None:
 
 def test_a_key_depends_on_model_images_and_settings() -> None:
     whole = plan()
-    assert len(set(keys(whole))) == 6
+    assert len({cell.key for cell in todo(whole)}) == 6
     same = plan_cells(
         [(spec("a"), identity("other"))],
         SHARDS,
@@ -77,23 +94,23 @@ def test_a_key_depends_on_model_images_and_settings() -> None:
         known=Known(),
         seconds_per_image={"a/x": 1.0},
     )
-    assert set(keys(same)).isdisjoint(keys(whole))
+    assert {c.key for c in todo(same)}.isdisjoint(c.key for c in todo(whole))
 
 
 @given(st.data())
 def test_every_wanted_cell_is_missing_measured_or_failed(data: st.DataObject) -> None:
-    everything = keys(plan("abc"))
+    everything = todo(plan("abc"))
     measured = frozenset(data.draw(st.sets(st.sampled_from(everything))))
     failed = frozenset(data.draw(st.sets(st.sampled_from(everything))))
     retry = data.draw(st.booleans())
     part = plan("abc", known=Known(measured, failed, retry))
     assert part.n_missing + part.n_measured + part.n_failed_before == len(part.wanted)
-    assert part.n_missing == len(keys(part)) == len(set(keys(part)))
+    assert part.n_missing == len(todo(part)) == len(set(todo(part)))
     assert part.n_measured == len(measured)
 
 
 def test_describe_plan_has_a_row_a_model_also_where_nothing_is_left() -> None:
-    done = frozenset(keys(plan("a")))
+    done = frozenset(todo(plan("a")))
     table = describe_plan(plan("ab", known=Known(done)))
     assert table.rows() == [
         ("b", "x", 3, 3, 0, 0, pytest.approx(6.0)),

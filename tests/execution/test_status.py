@@ -8,13 +8,15 @@ def cell(task: str, key: str) -> CellId:
     return CellId("m", "x", task, key, "d")
 
 
-def failed(*rows: tuple[str, str]) -> pl.DataFrame:
-    return pl.DataFrame(rows, schema={"key": pl.String, "reason": pl.String}, orient="row")
+def failed(*rows: tuple[CellId, str]) -> pl.DataFrame:
+    values = [(c.model, c.pretrained, c.task, c.key, reason) for c, reason in rows]
+    columns = ["model", "pretrained", "task", "key", "reason"]
+    return pl.DataFrame(values, schema=dict.fromkeys(columns, pl.String), orient="row")
 
 
 def test_counts_and_reason_by_model_and_task() -> None:
     wanted = [cell("cars", "1"), cell("cars", "2"), cell("cars", "3"), cell("dogs", "4")]
-    frame = status_frame(wanted, ["1"], failed(("2", "broken")))
+    frame = status_frame(wanted, wanted[:1], failed((wanted[1], "broken")))
     assert frame.rows() == [
         ("m", "x", "cars", 1, 1, 1, "broken"),
         ("m", "x", "dogs", 0, 0, 1, None),
@@ -22,13 +24,21 @@ def test_counts_and_reason_by_model_and_task() -> None:
 
 
 def test_a_cell_measured_after_it_failed_is_measured() -> None:
-    frame = status_frame([cell("cars", "1")], ["1"], failed(("1", "once")))
+    one = cell("cars", "1")
+    frame = status_frame([one], [one], failed((one, "once")))
     assert frame.rows() == [("m", "x", "cars", 1, 0, 0, None)]
 
 
 def test_what_is_in_the_store_and_not_wanted_is_not_counted() -> None:
-    frame = status_frame([cell("cars", "1")], ["9"], failed(("8", "old")))
+    old = failed((cell("cars", "8"), "old"))
+    frame = status_frame([cell("cars", "1")], [cell("cars", "9")], old)
     assert frame.rows() == [("m", "x", "cars", 0, 0, 1, None)]
+
+
+def test_a_task_with_the_images_of_another_is_counted_by_itself() -> None:
+    cars, copy = cell("cars", "1"), cell("copy", "1")
+    frame = status_frame([cars, copy], [cars], failed())
+    assert frame.select("task", "measured", "missing").rows() == [("cars", 1, 0), ("copy", 0, 1)]
 
 
 def test_nothing_wanted_gives_an_empty_frame() -> None:

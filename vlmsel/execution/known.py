@@ -1,4 +1,4 @@
-"""What a store holds of a job: the keys that need not be measured again."""
+"""What a store holds of a job: the cells that need not be measured again."""
 
 import logging
 
@@ -17,7 +17,7 @@ log = logging.getLogger(__name__)
 
 
 def known_cells(store_uri: str, job: Job, *, verify: bool, retry_failed: bool) -> Known:
-    """Keys of the measured and failed cells of a job.
+    """The measured and failed cells of a job.
 
     Args:
         store_uri: address of the store.
@@ -31,9 +31,10 @@ def known_cells(store_uri: str, job: Job, *, verify: bool, retry_failed: bool) -
     if verify:
         for corrupt in corrupt_cells(store_uri, job):
             log.warning("set aside a corrupt file, measured again: %s", corrupt)
-    measured = {cell.key for cell in measured_cells(store_uri, job)}
-    failed = failed_cells(store_uri, job)
-    return Known(measured, frozenset(failed["key"]), retry_failed)
+    measured = measured_cells(store_uri, job)
+    rows = failed_cells(store_uri, job).select("model", "pretrained", "task", "key").iter_rows()
+    failed = frozenset(CellId(*row, job.digest) for row in rows)
+    return Known(measured, failed, retry_failed)
 
 
 def measured_cells(store_uri: str, job: Job) -> set[CellId]:

@@ -19,15 +19,17 @@ Candidate = tuple[ModelSpec, ModelIdentity]
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """What a store says about cells, by key.
+    """What a store says about cells.
+
+    Whole ids, not keys alone: two tasks may hold the same images, and each has its own cells.
 
     Attributes:
-        measured: keys of measured cells; they are not measured again.
-        failed: keys of failed cells; they are left alone unless `retry_failed`.
+        measured: measured cells; they are not measured again.
+        failed: failed cells; they are left alone unless `retry_failed`.
     """
 
-    measured: Set[str] = frozenset()
-    failed: Set[str] = frozenset()
+    measured: Set[CellId] = frozenset()
+    failed: Set[CellId] = frozenset()
     retry_failed: bool = False
 
 
@@ -139,12 +141,11 @@ def _sort_cells(
     ids: list[CellId] = []
     n_measured = n_failed = 0
     for task, shard in shards:
-        key = job.key(digest, shard)
-        cell = CellId(spec.model, spec.pretrained, task, key, settings)
+        cell = CellId(spec.model, spec.pretrained, task, job.key(digest, shard), settings)
         ids.append(cell)
-        if key in known.measured:
+        if cell in known.measured:
             n_measured += 1
-        elif key in known.failed and not known.retry_failed:
+        elif cell in known.failed and not known.retry_failed:
             n_failed += 1
         else:
             missing.append(Cell(cell, shard))

@@ -7,28 +7,26 @@ import polars as pl
 from vlmsel.store.keys import CellId
 
 GROUP = ["model", "pretrained", "task"]
+CELL = [*GROUP, "key"]
 
 
 def status_frame(
-    wanted: Iterable[CellId], measured: Iterable[str], failed: pl.DataFrame
+    wanted: Iterable[CellId], measured: Iterable[CellId], failed: pl.DataFrame
 ) -> pl.DataFrame:
     """Counts of the wanted cells, one row a model and task.
 
     Args:
         wanted: every cell that the catalogs ask for.
-        measured: keys in the store.
-        failed: of `ProfileStore.failed`: key and reason are read.
+        measured: cells in the store.
+        failed: of `ProfileStore.failed`.
 
     Returns:
         model, pretrained, task, measured, failed, missing (cells) and reason (of one failed cell,
         null without), sorted.
     """
-    rows = [(cell.model, cell.pretrained, cell.task, cell.key) for cell in wanted]
-    cells = pl.DataFrame(rows, schema=[*GROUP, "key"], orient="row").cast(pl.String)
-    keys = pl.DataFrame({"key": list(measured)}, schema={"key": pl.String})
-    there = keys.with_columns(measured=pl.lit(True))
-    broken = failed.select("key", "reason").unique("key", keep="first", maintain_order=True)
-    joined = cells.join(there, on="key", how="left").join(broken, on="key", how="left")
+    there = _frame(measured).with_columns(measured=pl.lit(True))
+    broken = failed.select(*CELL, "reason").unique(CELL, keep="first", maintain_order=True)
+    joined = _frame(wanted).join(there, on=CELL, how="left").join(broken, on=CELL, how="left")
     is_measured = pl.col("measured").fill_null(False)
     is_failed = ~is_measured & pl.col("reason").is_not_null()
     return (
@@ -41,3 +39,8 @@ def status_frame(
         )
         .sort(GROUP)
     )
+
+
+def _frame(cells: Iterable[CellId]) -> pl.DataFrame:
+    rows = [(cell.model, cell.pretrained, cell.task, cell.key) for cell in cells]
+    return pl.DataFrame(rows, schema=dict.fromkeys(CELL, pl.String), orient="row")
