@@ -45,7 +45,7 @@ def status(
         n_images=workspace.n_images,
         options=RunOptions(verify=False),
     )
-    measured = (cell.key for cell in cells.measured(digest))
+    measured = cells.measured(digest)
     frame = status_frame(plan.wanted, measured, cells.failed(digest))
     counts = frame.select(pl.col("measured", "failed", "missing").sum()).row(0, named=True)
     table = frame if groups[by] is None else _grouped(frame, groups[by] or [])
