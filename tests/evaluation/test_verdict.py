@@ -57,7 +57,7 @@ def test_a_clear_winner_is_supported() -> None:
 def test_no_default_without_evidence(name: str, values: tuple[float, float, float]) -> None:
     verdict = judge_evidence({"table": evidence(**{name: values}, **RIVALS)})
     assert verdict.selector == "average-rank"
-    assert verdict.paragraph.startswith("Use average-rank: on table, none of ")
+    assert verdict.paragraph.startswith("Use average-rank. None of ")
 
 
 def test_a_win_over_one_rival_only_is_no_win() -> None:
