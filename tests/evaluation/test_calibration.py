@@ -10,7 +10,7 @@ EMPTY = pl.DataFrame()
 
 
 def result_of(truths):
-    """A leave-one-out, one target a row: truths[t][i] is the true rank of the model put at i + 1."""
+    """Leave-one-out, one target a row: truths[t][i] is the true rank of the model put at i + 1."""
     rows = [
         ("s", f"t{t:03d}", place + 1, f"m{place}", "x", float(place), 1.0 - rank / 100)
         for t, ranks in enumerate(truths)
