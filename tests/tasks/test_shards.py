@@ -14,8 +14,8 @@ from vlmsel.errors import TaskError
 from vlmsel.tasks import parquets, shards, tars
 from vlmsel.tasks.catalog import TaskSpec
 from vlmsel.tasks.index import ImageRef, TaskIndex, index_task
+from vlmsel.tasks.locations import open_source
 from vlmsel.tasks.shards import Shard, plan_shards, read_shard
-from vlmsel.tasks.sources import open_source
 
 MakePng = Callable[..., bytes]
 MakeTar = Callable[..., Path]

@@ -3,8 +3,9 @@
     catalog (YAML -> TaskSpec) -> sources (which files) -> index (every image: id, sha256, label)
                                -> shards (plan, read bytes) -> decode (bytes -> RGB image)
 
-`tars` and `parquets` read the packed formats, `prompts` gives class names and templates, `labels`
-labels from folder names, `index_cache` remembers what was read. Nothing here needs torch.
+`locations` opens files here and in object stores, `tars` and `parquets` read the packed formats,
+`prompts` gives class names and templates, `labels` labels from folder names, `index_cache` remembers
+what was read. Nothing here needs torch.
 """
 
 from vlmsel.tasks.catalog import TaskCatalog, TaskSpec, folder_task, load_tasks

@@ -11,9 +11,10 @@ from vlmsel.tasks.catalog import TaskSpec
 from vlmsel.tasks.found import FoundImage
 from vlmsel.tasks.index_cache import Scans, load_scans, save_scans
 from vlmsel.tasks.labels import check_labels, folder_labels
+from vlmsel.tasks.locations import open_source
 from vlmsel.tasks.parquets import scan_parquet
 from vlmsel.tasks.prompts import class_prompts, has_classnames
-from vlmsel.tasks.sources import SourceFile, Sources, find_sources, kind_of, open_source
+from vlmsel.tasks.sources import SourceFile, Sources, find_sources, kind_of
 from vlmsel.tasks.tars import scan_tar
 
 CHUNK_BYTES = 1 << 20

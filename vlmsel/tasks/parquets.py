@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 from vlmsel.errors import TaskError
 from vlmsel.tasks.decode import MAX_IMAGE_BYTES
 from vlmsel.tasks.found import FoundImage
-from vlmsel.tasks.sources import display, open_source, reason
+from vlmsel.tasks.locations import display, open_source, reason
 
 IMAGE_COLUMN = "image"
 LABEL_COLUMN = "label"

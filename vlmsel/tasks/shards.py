@@ -14,8 +14,9 @@ from operator import itemgetter
 from vlmsel.errors import TaskError
 from vlmsel.tasks.decode import MAX_IMAGE_BYTES
 from vlmsel.tasks.index import ImageRef, TaskIndex
+from vlmsel.tasks.locations import open_source, reason
 from vlmsel.tasks.parquets import read_parquet
-from vlmsel.tasks.sources import Kind, kind_of, open_source, reason
+from vlmsel.tasks.sources import Kind, kind_of
 from vlmsel.tasks.tars import read_spans, read_tar
 
 Reader = Callable[[str, set[str]], Iterator[tuple[str, bytes | TaskError]]]

@@ -1,24 +1,25 @@
-"""Which files a task's images lie in: a folder, tar shards or Parquet files; local, s3:// or gs://.
-
-A source is named by a string: an absolute local path, or `scheme://bucket/key?options` with the key
-as it is (not percent-encoded). Credentials come from the environment, never from the name.
-"""
+"""Which files a task's images lie in: a folder, tar shards or Parquet files."""
 
 import os
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
-from functools import lru_cache
-from io import BufferedReader
 from pathlib import Path, PurePosixPath
 from typing import Literal
-from urllib.parse import unquote
 
-import pyarrow as pa
 from braceexpand import braceexpand
 from pyarrow import fs
 
 from vlmsel.errors import TaskError
+from vlmsel.tasks.locations import (
+    display,
+    file_info,
+    filesystem_of,
+    is_remote,
+    list_files,
+    renamed,
+    without_file_scheme,
+)
 
 Kind = Literal["folder", "tar", "parquet"]
 IMAGE_SUFFIXES = frozenset(
@@ -40,8 +41,6 @@ IMAGE_SUFFIXES = frozenset(
 )
 TAR_SUFFIXES = (".tar", ".tar.gz", ".tgz")
 WILDCARDS = re.compile(r"[*?\[]")
-REMOTE = re.compile(r"^(?!file:)([a-z][a-z0-9+.-]*)://([^/?]+)(/[^?]*)?(?:\?(.*))?$")
-READ_AHEAD_BYTES = 8 << 20
 
 
 @dataclass(frozen=True)
@@ -78,29 +77,19 @@ def kind_of(uri: str) -> Kind:
     return "parquet" if path.endswith(".parquet") else "folder"
 
 
-def is_remote(uri: str) -> bool:
-    """Whether a source lies in an object store."""
-    return REMOTE.match(uri) is not None
-
-
-def display(uri: str) -> str:
-    """A source's name for messages: without options, which may say too much."""
-    return uri.partition("?")[0] if is_remote(uri) else uri
-
-
 def find_sources(images: str) -> Sources:
     """The files that `images` (see TaskSpec) names, sorted.
 
     Raises:
         TaskError: missing, empty, without an image, or out of reach; each with its own message.
     """
-    uri = _local_path(images)
+    uri = without_file_scheme(images)
     if not is_remote(uri) and "://" in uri:
         raise TaskError(f"images '{display(uri)}' are neither a path nor scheme://bucket/key")
     kind = kind_of(uri)
     if kind == "folder":
         return Sources("folder", tuple(_folder(uri)), pattern=False)
-    if _info(uri).type != fs.FileType.NotFound:
+    if file_info(uri).type != fs.FileType.NotFound:
         return Sources(kind, (_source(uri, _existing(uri)),), pattern=False)
     if "{" in uri:
         files = tuple(_source(one, _existing(one)) for one in _expand(uri))
@@ -110,35 +99,8 @@ def find_sources(images: str) -> Sources:
     raise TaskError(f"file {display(uri)} does not exist")
 
 
-def open_source(uri: str, *, read_ahead_bytes: int = READ_AHEAD_BYTES) -> BufferedReader:
-    """Open a source for reading with seeks.
-
-    Args:
-        uri: local path or remote name.
-        read_ahead_bytes: how much an object store is asked for at once.
-
-    Raises:
-        TaskError: it does not exist or cannot be read.
-    """
-    try:
-        if not is_remote(uri):
-            return open(uri, "rb")
-        filesystem, path = _filesystem(uri)
-        # NativeFile has what a raw stream needs, without the base class.
-        return BufferedReader(filesystem.open_input_file(path), read_ahead_bytes)  # pyright: ignore[reportArgumentType]
-    except (OSError, pa.ArrowException) as error:
-        raise TaskError(f"{display(uri)} cannot be read: {reason(error)}") from None
-
-
-def reason(error: BaseException) -> str:
-    """The first line of an error, without the path that the message has already."""
-    if isinstance(error, OSError) and error.strerror and error.filename:
-        return error.strerror
-    return (str(error).splitlines() or [type(error).__name__])[0]
-
-
 def _folder(uri: str) -> list[SourceFile]:
-    kind = _info(uri).type
+    kind = file_info(uri).type
     if kind == fs.FileType.NotFound:
         raise TaskError(f"folder {display(uri)} does not exist")
     if kind == fs.FileType.File:
@@ -175,38 +137,27 @@ def _walk_local(folder: Path) -> Iterable[SourceFile]:
 
 
 def _walk_remote(uri: str) -> Iterable[SourceFile]:
-    _, path = _filesystem(uri)
-    for info in _list(uri, path, recursive=True):
+    _, path = filesystem_of(uri)
+    for info in list_files(uri, path, recursive=True):
         relative = info.path.removeprefix(path).lstrip("/")
         if not any(part.startswith(".") for part in relative.split("/")):
-            yield SourceFile(_renamed(uri, info.path), relative, info.size, info.mtime_ns or 0)
+            yield SourceFile(renamed(uri, info.path), relative, info.size, info.mtime_ns or 0)
 
 
 def _glob(uri: str) -> list[SourceFile]:
-    _, path = _filesystem(uri)
+    _, path = filesystem_of(uri)
     parts = PurePosixPath(path).parts
     fixed = next(i for i, part in enumerate(parts) if WILDCARDS.search(part))
     base = str(PurePosixPath(*parts[:fixed]))
     deep = fixed < len(parts) - 1
     found = [
-        _source(_renamed(uri, info.path), info)
-        for info in _list(uri, base, recursive=deep)
+        _source(renamed(uri, info.path), info)
+        for info in list_files(uri, base, recursive=deep)
         if PurePosixPath(info.path).match(path)
     ]
     if not found:
         raise TaskError(f"no file matches {display(uri)}")
     return sorted(found, key=lambda f: f.uri)
-
-
-def _list(uri: str, base: str, *, recursive: bool) -> list[fs.FileInfo]:
-    filesystem, _ = _filesystem(uri)
-    try:
-        infos = filesystem.get_file_info(fs.FileSelector(base, recursive=recursive))
-    except FileNotFoundError:
-        raise TaskError(f"no file matches {display(uri)}: {base} does not exist") from None
-    except (OSError, pa.ArrowException) as error:
-        raise TaskError(f"{display(uri)} cannot be listed: {reason(error)}") from None
-    return [info for info in infos if info.type == fs.FileType.File]
 
 
 def _expand(uri: str) -> list[str]:
@@ -217,51 +168,12 @@ def _expand(uri: str) -> list[str]:
 
 
 def _existing(uri: str) -> fs.FileInfo:
-    info = _info(uri)
+    info = file_info(uri)
     if info.type != fs.FileType.File:
         what = "does not exist" if info.type == fs.FileType.NotFound else "is a folder"
         raise TaskError(f"file {display(uri)} {what}")
     return info
 
 
-def _info(uri: str) -> fs.FileInfo:
-    filesystem, path = _filesystem(uri)
-    try:
-        return filesystem.get_file_info(path)
-    except (OSError, pa.ArrowException) as error:
-        raise TaskError(f"{display(uri)} cannot be reached: {reason(error)}") from None
-
-
 def _source(uri: str, info: fs.FileInfo) -> SourceFile:
     return SourceFile(uri, info.base_name, info.size, info.mtime_ns or 0)
-
-
-def _renamed(uri: str, path: str) -> str:
-    match = REMOTE.match(uri)
-    if match is None:
-        return path
-    options = f"?{match[4]}" if match[4] else ""
-    return f"{match[1]}://{path}{options}"
-
-
-def _filesystem(uri: str) -> tuple[fs.FileSystem, str]:
-    match = REMOTE.match(uri)
-    if match is None:
-        return fs.LocalFileSystem(), uri
-    scheme, bucket, key, options = match[1], match[2], match[3] or "", match[4] or ""
-    if "@" in bucket or "secret" in options.casefold():
-        raise TaskError(f"no credentials in {scheme}:// names: put them into the environment")
-    return _remote_filesystem(scheme, bucket, options), f"{bucket}{key}".rstrip("/")
-
-
-@lru_cache(maxsize=16)
-def _remote_filesystem(scheme: str, bucket: str, options: str) -> fs.FileSystem:
-    try:
-        filesystem, _ = fs.FileSystem.from_uri(f"{scheme}://{bucket}" + (options and f"?{options}"))
-    except (OSError, ValueError, pa.ArrowException) as error:
-        raise TaskError(f"{scheme}://{bucket} cannot be opened: {reason(error)}") from None
-    return filesystem
-
-
-def _local_path(images: str) -> str:
-    return unquote(images.removeprefix("file://")) if images.startswith("file://") else images

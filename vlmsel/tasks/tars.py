@@ -18,7 +18,8 @@ from pathlib import PurePosixPath
 from vlmsel.errors import TaskError
 from vlmsel.tasks.decode import MAX_IMAGE_BYTES
 from vlmsel.tasks.found import FoundImage
-from vlmsel.tasks.sources import IMAGE_SUFFIXES, display, open_source, reason
+from vlmsel.tasks.locations import display, open_source, reason
+from vlmsel.tasks.sources import IMAGE_SUFFIXES
 
 TAR_ERRORS = (tarfile.TarError, OSError, EOFError, zlib.error, lzma.LZMAError)
 MAX_LABEL_BYTES = 64
