@@ -4,8 +4,8 @@
                                -> shards (plan, read bytes) -> decode (bytes -> RGB image)
 
 `locations` opens files here and in object stores, `tars` and `parquets` read the packed formats,
-`prompts` gives class names and templates, `labels` labels from folder names, `index_cache` remembers
-what was read. Nothing here needs torch.
+`prompts` gives class names and templates, `labels` labels from folder names, `index_cache`
+remembers what was read. Nothing here needs torch.
 """
 
 from vlmsel.tasks.catalog import TaskCatalog, TaskSpec, folder_task, load_tasks
