@@ -96,7 +96,7 @@ def test_nothing_usable_is_one_clear_error(
     zoo: Zoo, tasks: TaskCatalog, store: str, settings: AttributionSettings, tmp_path: Path
 ) -> None:
     broken = ModelSpec(model="gone", pretrained="x", weights=str(tmp_path / "nowhere"))
-    with pytest.raises(ModelError, match="unknown architecture .gone."):
+    with pytest.raises(ModelError, match=r"unknown architecture .gone."):
         run_profile(Zoo(models=(broken,)), tasks, store, settings)
     missing = TaskSpec(name="missing", images=str(tmp_path / "no-such-folder"))
     with pytest.raises(TaskError, match="no-such-folder"):

@@ -1,0 +1,49 @@
+"""One Ray a session, since starting it costs seconds: two CPUs, and two GPUs in name only."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import ray
+
+from tests.execution.conftest import draw_task
+from vlmsel.settings import AttributionSettings
+from vlmsel.tasks.catalog import TaskCatalog
+from vlmsel.zoo.catalog import Zoo, load_zoo
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture(scope="session")
+def ray_cluster() -> Iterator[None]:
+    """A cluster of this machine; workers import the package and the tests from the checkout."""
+    os.environ.setdefault("RAY_AUTH_MODE", "disabled")
+    ray.init(
+        address="local",
+        num_cpus=2,
+        num_gpus=2,
+        include_dashboard=False,
+        log_to_driver=False,
+        runtime_env={"env_vars": {"PYTHONPATH": str(ROOT)}},
+    )
+    yield
+    ray.shutdown()
+
+
+@pytest.fixture(scope="session")
+def settings() -> AttributionSettings:
+    return AttributionSettings(n_steps=2)
+
+
+@pytest.fixture(scope="session")
+def zoo() -> Zoo:
+    demo = load_zoo("demo")
+    return Zoo(models=(demo.find("demo-vit-digits"), demo.find("demo-resnet-letters")))
+
+
+@pytest.fixture(scope="session")
+def tasks(tmp_path_factory: pytest.TempPathFactory) -> TaskCatalog:
+    folder = tmp_path_factory.mktemp("images")
+    specs = [draw_task(folder / name, seed) for seed, name in enumerate("abcdef")]
+    return TaskCatalog(tasks=tuple(specs))

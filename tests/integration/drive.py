@@ -1,0 +1,19 @@
+"""A driver to be killed: `python -m tests.integration.drive PROBLEM STORE local|ray`."""
+
+import sys
+
+from tests.integration.problem import read_problem
+from vlmsel.execution.options import RunOptions
+from vlmsel.execution.run import run_profile
+
+if __name__ == "__main__":
+    zoo, tasks, settings = read_problem(sys.argv[1])
+    summary = run_profile(
+        zoo,
+        tasks,
+        sys.argv[2],
+        settings,
+        options=RunOptions(executor=sys.argv[3]),  # type: ignore[arg-type]
+        on_outcome=lambda outcome: print(outcome.status, flush=True),  # noqa: T201
+    )
+    sys.exit(summary.exit_code())

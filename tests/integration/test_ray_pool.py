@@ -1,0 +1,170 @@
+"""Real Ray, real models: the same cells as here, placed where they belong, whoever is killed."""
+
+import os
+import signal
+from pathlib import Path
+
+import polars as pl
+import pytest
+from polars.testing import assert_frame_equal
+
+from tests.execution.conftest import draw_task
+from vlmsel.errors import ExecutionError, StoreError
+from vlmsel.execution.cells import CellOutcome
+from vlmsel.execution.options import RunOptions
+from vlmsel.execution.placement import Node, Resources
+from vlmsel.execution.prepare import plan_profiles
+from vlmsel.execution.ray_pool import run_ray
+from vlmsel.execution.ray_session import await_gpus, cluster_resources
+from vlmsel.execution.run import run_accuracy, run_profile
+from vlmsel.settings import AttributionSettings
+from vlmsel.store.accuracies import AccuracyStore
+from vlmsel.store.profiles import ProfileStore
+from vlmsel.tasks.catalog import TaskCatalog
+from vlmsel.zoo.catalog import Zoo
+
+pytestmark = [pytest.mark.usefixtures("ray_cluster"), pytest.mark.xdist_group("ray")]
+
+ON_RAY = RunOptions(executor="ray")
+
+
+@pytest.fixture(scope="module")
+def reference(
+    zoo: Zoo,
+    tasks: TaskCatalog,
+    settings: AttributionSettings,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> pl.DataFrame:
+    """What the local executor measures."""
+    store = str(tmp_path_factory.mktemp("local"))
+    assert run_profile(zoo, tasks, store, settings).exit_code() == 0
+    return ProfileStore(store).scan(settings.digest)
+
+
+def test_the_cluster_is_seen_as_it_is() -> None:
+    assert cluster_resources() == Resources((Node(2.0, 2, None),))
+
+
+def test_ray_gives_the_same_cells_as_here_bit_for_bit(
+    zoo: Zoo,
+    tasks: TaskCatalog,
+    settings: AttributionSettings,
+    tmp_path: Path,
+    reference: pl.DataFrame,
+) -> None:
+    seen: list[CellOutcome] = []
+    store = str(tmp_path / "store")
+    summary = run_profile(zoo, tasks, store, settings, options=ON_RAY, on_outcome=seen.append)
+    assert (summary.measured, summary.exit_code()) == (12, 0)
+    assert_frame_equal(ProfileStore(store).scan(settings.digest), reference, check_exact=True)
+    gpu_of: dict[str, set[str]] = {}
+    for outcome in seen:
+        gpu_of.setdefault(outcome.cell.model, set()).add(outcome.place.rpartition("gpu ")[2])
+    # Two models, two GPUs: one each, and nobody moved.
+    assert sorted(gpu_of.values(), key=str) == [{"0"}, {"1"}]
+    again = run_profile(zoo, tasks, store, settings, options=ON_RAY)
+    assert (again.measured, again.skipped) == (0, 12)
+
+
+def test_accuracies_go_through_the_same_loop(zoo: Zoo, tasks: TaskCatalog, tmp_path: Path) -> None:
+    run_accuracy(zoo, tasks, str(tmp_path / "local"))
+    summary = run_accuracy(zoo, tasks, str(tmp_path / "ray"), options=ON_RAY)
+    assert (summary.measured, summary.exit_code()) == (12, 0)
+    here, there = (AccuracyStore(tmp_path / name).scan() for name in ("local", "ray"))
+    assert_frame_equal(there, here, check_exact=True)
+
+
+def test_killing_actors_loses_nothing(
+    zoo: Zoo,
+    tasks: TaskCatalog,
+    settings: AttributionSettings,
+    tmp_path: Path,
+    reference: pl.DataFrame,
+) -> None:
+    killed: list[int] = []
+
+    def kill_first(outcome: CellOutcome) -> None:
+        pid = int(outcome.place.split()[1]) if outcome.place else 0
+        if pid and pid not in killed and len(killed) < 2:
+            killed.append(pid)
+            os.kill(pid, signal.SIGKILL)
+
+    store = str(tmp_path / "store")
+    summary = run_profile(zoo, tasks, store, settings, options=ON_RAY, on_outcome=kill_first)
+    assert len(killed) == 2
+    assert (summary.measured + summary.skipped, summary.n_failures) == (12, 0)
+    assert_frame_equal(ProfileStore(store).scan(settings.digest), reference, check_exact=True)
+
+
+def test_one_model_spreads_over_both_gpus(
+    zoo: Zoo, tmp_path: Path, settings: AttributionSettings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("vlmsel.execution.ray_pool.START_S", 0.0)
+    tasks = TaskCatalog(
+        tasks=tuple(draw_task(tmp_path / "images" / f"t{i}", i, n_images=12) for i in range(24))
+    )
+    seen: list[CellOutcome] = []
+    one = Zoo(models=zoo.models[:1])
+    steps = settings.model_copy(update={"n_steps": 64})
+    store = str(tmp_path / "store")
+    summary = run_profile(one, tasks, store, steps, options=ON_RAY, on_outcome=seen.append)
+    assert summary.measured == 24
+    assert {outcome.place.rpartition("gpu ")[2] for outcome in seen} == {"0", "1"}
+
+
+def test_small_models_share_one_gpu_by_declared_memory(
+    zoo: Zoo,
+    tasks: TaskCatalog,
+    tmp_path: Path,
+    settings: AttributionSettings,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    small = Zoo(models=tuple(m.model_copy(update={"memory_gb": 10.0}) for m in zoo.models))
+    one_gpu = Resources((Node(2.0, 1, 24.0),))
+    monkeypatch.setattr("vlmsel.execution.ray_pool.cluster_resources", lambda: one_gpu)
+    seen: list[CellOutcome] = []
+    two = TaskCatalog(tasks=tasks.tasks[:2])
+    summary = run_profile(
+        small, two, str(tmp_path / "store"), settings, options=ON_RAY, on_outcome=seen.append
+    )
+    assert summary.measured == 4
+    # Two processes at work at once, each with half of the same GPU.
+    places = {outcome.place for outcome in seen}
+    assert len(places) == 2
+    assert len({place.rpartition("gpu ")[2] for place in places}) == 1
+
+
+def test_a_demand_that_the_cluster_cannot_meet_fails_fast_and_names_both(
+    zoo: Zoo, tasks: TaskCatalog, tmp_path: Path, settings: AttributionSettings
+) -> None:
+    plan = plan_profiles(zoo, tasks, str(tmp_path / "s"), settings)
+    with pytest.raises(ExecutionError, match=r"asks for 64 CPU\(s\).*2 CPUs and 2 GPUs"):
+        run_ray(plan, str(tmp_path / "s"), threads=64)
+    with pytest.raises(ExecutionError, match=r"asked for 5 GPU\(s\).*2 GPUs"):
+        await_gpus(5, timeout_s=0.0)
+
+
+def test_a_corrupt_image_and_a_broken_model_are_failures_on_ray_as_here(
+    zoo: Zoo, tmp_path: Path, settings: AttributionSettings
+) -> None:
+    task = draw_task(tmp_path / "images" / "t", 3)
+    (tmp_path / "images" / "t" / "circle" / "0.png").write_bytes(b"broken")
+    catalog = TaskCatalog(tasks=(task,))
+    found = {}
+    for executor in ("local", "ray"):
+        summary = run_profile(
+            zoo, catalog, str(tmp_path / executor), settings, options=RunOptions(executor=executor)
+        )
+        found[executor] = sorted(map(str, summary.failures))
+        assert (summary.measured, summary.exit_code()) == (2, 1)
+    assert found["ray"] == found["local"]
+
+
+def test_a_store_that_cannot_be_written_ends_the_run_with_the_store_s_own_error(
+    zoo: Zoo, tasks: TaskCatalog, tmp_path: Path, settings: AttributionSettings
+) -> None:
+    store = tmp_path / "store"
+    plan = plan_profiles(zoo, tasks, str(store), settings)
+    store.write_text("a file where the folder should be")
+    with pytest.raises(StoreError):
+        run_ray(plan, str(store))
