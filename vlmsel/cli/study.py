@@ -1,5 +1,105 @@
-"""``vlmsel study``: experiments, each with a table and a figure."""
+"""``vlmsel study``: experiments on what a store knows, each with a table, a figure and a run."""
 
+from pathlib import Path
+from typing import Annotated
+
+import polars as pl
 import typer
+from matplotlib.figure import Figure
 
-app = typer.Typer(help="Experiments, each with a table, a figure and an MLflow run.")
+from vlmsel.cli import options as o
+from vlmsel.cli.console import emit_json, say, show_table
+from vlmsel.errors import SettingsError, StoreError
+
+# These compare profiles of different settings that the store holds.
+BY_SETTING = {"attribution": "attribution", "granularity": "granularity"}
+SHOWN_METRICS = ("ndcg5", "tau", "regret1")
+
+
+def study(
+    name: Annotated[
+        str | None,
+        typer.Argument(help="Which study; without a name, the list.", show_default=False),
+    ] = None,
+    store: o.Store = o.DEFAULT_STORE,
+    zoo: o.ZooSource = None,
+    tasks: o.TaskSource = None,
+    selector: o.SelectorNames = None,
+    out: Annotated[
+        Path, typer.Option(help="Folder of the table (CSV) and the figure (SVG).")
+    ] = Path("studies"),
+    seed: Annotated[int, typer.Option(help="Of what is drawn at random.")] = 0,
+    imported: Annotated[
+        bool, typer.Option("--imported", help="Use the published tables imported into the store.")
+    ] = False,
+    tracking_uri: o.TrackingUri = None,
+    as_json: o.AsJson = False,
+) -> None:
+    """Run one experiment, such as: how many images are enough?
+
+    Every study writes a table and a figure and logs an MLflow run of kind `study`.
+    """
+    from vlmsel.evaluation.studies import STUDIES
+
+    if name is None:
+        rows = [{"study": key, "what it shows": one.description} for key, one in STUDIES.items()]
+        emit_json(rows) if as_json else show_table(pl.DataFrame(rows), title="studies")
+        return
+    if name not in STUDIES:
+        raise SettingsError(f"no study {name!r}: there is {', '.join(STUDIES)}")
+
+    from vlmsel.api.studying import SELECTORS, run_study, stored_variants
+    from vlmsel.api.workspace import open_workspace
+    from vlmsel.cli.knowing import gather
+    from vlmsel.cli.tracked import tracking_uri_for
+    from vlmsel.redaction import redact
+    from vlmsel.tracking import log_run_summary
+
+    uri = tracking_uri_for(store, tracking_uri)
+    knowledge, settings = gather(store, zoo, tasks, imported=imported)
+    variants = None
+    if name in BY_SETTING and settings is not None:
+        variants = stored_variants(open_workspace(store, zoo=zoo, tasks=tasks), BY_SETTING[name])
+    found = run_study(
+        name, knowledge, variants=variants, selectors=selector or SELECTORS, seed=seed
+    )
+    table_path, figure_path = _write(out, name, found.table, found.figure)
+    run = log_run_summary(
+        "study",
+        tracking_uri=uri,
+        params={"study": name, "seed": seed, "knowledge": knowledge.about},
+        tables={name: found.table},
+        figures={name: found.figure},
+        tags={"study": name},
+    )
+    if as_json:
+        emit_json(
+            {
+                "study": name,
+                "rows": found.table,
+                "table": str(table_path),
+                "figure": str(figure_path),
+                "mlflow": {"uri": redact(uri), "run": run},
+            }
+        )
+        return
+    show_table(_shown(found.table), title=f"{name}: {found.description}")
+    say(f"table {table_path}, figure {figure_path}, run {run} in MLflow: {redact(uri)}")
+
+
+def _shown(table: pl.DataFrame) -> pl.DataFrame:
+    if "metric" not in table.columns:
+        return table
+    return table.filter(pl.col("metric").is_in(SHOWN_METRICS))
+
+
+def _write(out: Path, name: str, table: pl.DataFrame, figure: Figure) -> tuple[Path, Path]:
+    from vlmsel.report.figures import to_svg
+
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        table.write_csv(out / f"{name}.csv")
+        (out / f"{name}.svg").write_text(to_svg(figure))
+    except OSError as error:
+        raise StoreError(f"--out {out} cannot be written: {error.strerror}") from None
+    return out / f"{name}.csv", out / f"{name}.svg"
