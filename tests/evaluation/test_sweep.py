@@ -10,8 +10,8 @@ from vlmsel.evaluation.leave_one_out import leave_one_out
 from vlmsel.evaluation.sweep import sweep, sweep_means
 from vlmsel.selection import make_selector
 
-ETAS = [0.0, 2.0, 7.5]
-GAMMAS = [0.0, 5.0, 40.0]
+ETAS = [0.0, 3.0]
+GAMMAS = [0.0, 8.0]
 
 
 @pytest.mark.parametrize("holes", [0.0, 0.25])
