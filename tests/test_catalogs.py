@@ -34,6 +34,7 @@ def test_entries_are_read(tmp_path: Path) -> None:
             r"pets\[0\] \(Rex\): unknown key 'leg'; did you mean legs\?",
         ),
         ("pets: [{name: Rex, colour: 3}]", "unknown key 'colour'; known keys: name, legs"),
+        ("pets: [{nmae: Rex}]", r"unknown key 'nmae'; did you mean name\?"),
         ("pets: [{name: Rex}, {legs: 3}]", r"pets\[1\]: key 'name': Field required"),
         ("pets: [{name: Rex, legs: many}]", "key 'legs': Input should be a valid integer"),
         ("pet: [{name: Rex}]", "unknown key 'pet'; did you mean pets?"),

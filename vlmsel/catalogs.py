@@ -49,7 +49,9 @@ def read_entries(path: Path, key: str, schema: type[Entry], name_key: str) -> tu
 
 def one_line(error: ValidationError, schema: type[BaseModel]) -> str:
     """The first problem of a pydantic error, `key 'x': what is wrong`, with the nearest key."""
-    first = error.errors(include_url=False, include_context=False)[0]
+    found = error.errors(include_url=False, include_context=False)
+    # A misspelt key is also a missing one; the misspelling says more.
+    first = next((e for e in found if e["type"] == "extra_forbidden"), found[0])
     where = ".".join(str(part) for part in first["loc"])
     if first["type"] == "extra_forbidden":
         return f"unknown key '{where}'{_nearest_or_all(where, list(schema.model_fields))}"

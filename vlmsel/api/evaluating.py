@@ -11,12 +11,12 @@ from vlmsel.errors import SelectionError, StoreError
 from vlmsel.evaluation.held_out import IMAGENET_NAMES
 from vlmsel.evaluation.leave_one_out import LeaveOneOut, leave_one_out
 from vlmsel.evaluation.sweep import sweep
-from vlmsel.execution.run import plan_accuracies, plan_profiles
 from vlmsel.selection.divergence import dcd_matrix
 from vlmsel.selection.registry import make_selector, selector_names
 from vlmsel.selection.similarity import Scale
 from vlmsel.store.accuracies import AccuracyStore
 from vlmsel.store.profiles import ProfileStore
+from vlmsel.tasks.prompts import has_classnames
 
 MODEL = ["model", "pretrained"]
 
@@ -44,41 +44,49 @@ class Knowledge:
 def current_knowledge(workspace: Workspace) -> Knowledge:
     """Accuracies and profiles of the current zoo on the current tasks, and nothing older.
 
-    Cells that are not measured are left out; the evaluation names the models and tasks that lack them.
+    Cells that are not measured are left out; the evaluation names models and tasks that lack them.
 
     Raises:
-        StoreError: nothing of this zoo and these tasks is measured.
+        StoreError: no profile, or no accuracy, of this zoo on these tasks is measured.
+        ModelError, TaskError: nothing of the zoo, or of the tasks, can be used.
     """
     store = ProfileStore(workspace.store)
-    plan = plan_profiles(
-        workspace.zoo,
-        workspace.tasks,
-        workspace.store,
-        workspace.settings,
-        n_images=workspace.n_images,
-    )
+    store.require_settings(workspace.settings)
+    plan = workspace.plan_profiles()
     cells = plan.wanted & store.measured(workspace.settings.digest)
     if not cells:
-        store.require_settings(workspace.settings)
-        raise StoreError(
-            f"store {store.address} holds no profile of this zoo on these tasks: "
-            "run `vlmsel profile` with the same --zoo and --tasks first"
-        )
-    keys = {
-        cell.key for cell in plan_accuracies(workspace.zoo, workspace.tasks, workspace.store).wanted
-    }
+        raise _nothing(store, "profile")
+    accuracies = _current_accuracies(workspace)
+    if accuracies.is_empty():
+        raise _nothing(store, "accuracy")
+    about = (
+        f"{len(workspace.zoo.models)} models, {len(workspace.tasks.tasks)} tasks, "
+        f"store {store.address}"
+    )
+    return Knowledge(accuracies, store.scan(workspace.settings.digest, cells=cells), about)
+
+
+def _nothing(store: ProfileStore, kind: str) -> StoreError:
+    return StoreError(
+        f"store {store.address} holds no {kind} of this zoo on these tasks: "
+        f"run `vlmsel {kind}` with the same --store, --zoo and --tasks first"
+    )
+
+
+def _current_accuracies(workspace: Workspace) -> pl.DataFrame:
+    # Without class names nothing was measured here, but published tables may have been imported.
+    labelled = any(has_classnames(task) for task in workspace.tasks.tasks)
+    keys = {cell.key for cell in workspace.plan_accuracies().wanted} if labelled else set()
     names = pl.DataFrame(
         [(m.model, m.pretrained) for m in workspace.zoo.models], schema=MODEL, orient="row"
     )
     tasks = [task.name for task in workspace.tasks.tasks]
-    accuracies = (
+    return (
         AccuracyStore(workspace.store)
         .scan(keys=keys)
         .join(names, on=MODEL, how="semi")
         .filter(pl.col("task").is_in(tasks))
     )
-    about = f"{len(workspace.zoo.models)} models, {len(tasks)} tasks, store {store.address}"
-    return Knowledge(accuracies, store.scan(workspace.settings.digest, cells=cells), about)
 
 
 def imported_knowledge(store: str | Path) -> Knowledge:
@@ -88,13 +96,15 @@ def imported_knowledge(store: str | Path) -> Knowledge:
         StoreError: nothing was imported.
     """
     accuracies = AccuracyStore(store).scan()
+    profiles = ProfileStore(store)
+    address = profiles.address
     if accuracies.is_empty():
         raise StoreError(
-            f"store {store} holds no accuracies: `vlmsel import accuracies FILE --store {store}` reads a "
-            "published table, `vlmsel profile` and `vlmsel accuracy` measure a zoo"
+            f"store {address} holds no accuracies: `vlmsel import accuracies FILE "
+            f"--store {address}` reads a published table, `vlmsel profile` and "
+            "`vlmsel accuracy` measure a zoo"
         )
-    profiles = ProfileStore(store).imported()
-    return Knowledge(accuracies, profiles, f"imported tables, store {store}")
+    return Knowledge(accuracies, profiles.imported(), f"imported tables, store {address}")
 
 
 def evaluate(

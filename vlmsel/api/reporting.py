@@ -8,7 +8,8 @@ from pathlib import Path
 import polars as pl
 
 from vlmsel.api.evaluating import Knowledge, evaluate, mean_dcd, sweep_dcd
-from vlmsel.api.selecting import Selection, rank_profiles
+from vlmsel.api.ranking import Selection, rank_profiles
+from vlmsel.catalogs import nearest
 from vlmsel.errors import SelectionError
 from vlmsel.evaluation.leave_one_out import LeaveOneOut
 from vlmsel.evaluation.verdict import judge_evidence
@@ -46,7 +47,7 @@ def run_laboratory(knowledge: Knowledge) -> Laboratory:
 def held_out_selection(
     knowledge: Knowledge, target: str, *, selector: str | None = None
 ) -> Selection:
-    """Rank for a known task as if its accuracies were not known, with the true accuracy and rank beside it.
+    """Rank for a known task as if its accuracies were not known; `with_truth` adds them.
 
     Raises:
         SelectionError: the task has no profiles or no accuracies.
@@ -54,7 +55,8 @@ def held_out_selection(
     known = sorted(set(knowledge.profiles["task"]) & set(knowledge.accuracies["task"]))
     if target not in known:
         raise SelectionError(
-            f"task {target!r} has no profiles and accuracies in {knowledge.about}; there are: {', '.join(known)}"
+            f"task {target!r} has no profiles and accuracies in {knowledge.about}"
+            + (nearest(target, known) or f"; there are: {', '.join(known)}")
         )
     own = knowledge.profiles.filter(pl.col("task") == target)
     others = Knowledge(
@@ -66,7 +68,7 @@ def held_out_selection(
 
 
 def with_truth(selection: Selection, knowledge: Knowledge) -> pl.DataFrame:
-    """The ranking's table with the target's true accuracy and true_rank (1 = best, ties share the better)."""
+    """The ranking's table with true accuracy and true_rank (1 = best; ties share the better)."""
     truth = knowledge.accuracies.filter(pl.col("task") == selection.target).select(
         *MODEL, accuracy="acc1", true_rank=pl.col("acc1").rank("min", descending=True)
     )

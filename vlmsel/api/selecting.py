@@ -1,71 +1,63 @@
-"""Rank a zoo for a folder of unlabelled images."""
+"""Rank a zoo for a folder of unlabelled images: profile what is missing, then rank."""
 
-from dataclasses import dataclass
+from dataclasses import replace
 from pathlib import Path
 
 import polars as pl
 
-from vlmsel.api.evaluating import Knowledge, current_knowledge, evaluate
-from vlmsel.api.workspace import Workspace
+from vlmsel.api.evaluating import Knowledge, current_knowledge
+from vlmsel.api.ranking import Selection, rank_profiles
+from vlmsel.api.workspace import Workspace, open_workspace
 from vlmsel.errors import SelectionError
-from vlmsel.evaluation.held_out import IMAGENET_NAMES
-from vlmsel.evaluation.leave_one_out import LeaveOneOut
-from vlmsel.evaluation.rank_intervals import rank_intervals
-from vlmsel.evaluation.trust import Trust, trust
-from vlmsel.evaluation.verdict import judge_evidence
 from vlmsel.execution.options import RunOptions
 from vlmsel.execution.plan import Plan
-from vlmsel.execution.run import plan_profiles
-from vlmsel.execution.summary import RunSummary
-from vlmsel.selection.divergence import task_profiles
-from vlmsel.selection.problem import Problem
-from vlmsel.selection.ranking import Ranking, top_sources
+from vlmsel.execution.run import execute
 from vlmsel.selection.registry import make_selector
-from vlmsel.selection.selector import Selector
 from vlmsel.store.profiles import ProfileStore
 from vlmsel.tasks.catalog import TaskCatalog, folder_task
 
-MODEL = ["model", "pretrained"]
-BASELINE = "average-rank"
-# What may become the default: the method's own selectors; ablations and bounds may not.
-CANDIDATES = ("dcd", "dcd-scaled", "dcd-pooled", "combined")
 # A folder may be called like a source task; its images must not be taken for that task's.
 TARGET_PREFIX = "target:"
 
 
-@dataclass(frozen=True)
-class Selection:
-    """A zoo ranked for one target, with what it rests on.
+def select(
+    images: str | Path,
+    *,
+    store: str | Path,
+    zoo: str | Path | None = None,
+    tasks: str | Path | None = None,
+    selector: str | None = None,
+    top: int = 5,
+    options: RunOptions | None = None,
+) -> pl.DataFrame:
+    """Rank a zoo for unlabelled images; what the store lacks of their profiles is measured first.
 
-    Attributes:
-        target: name of the target.
-        selector: which selector ranked.
-        why: why this selector, for people.
-        table: rank, model, pretrained, score (lower is better), low, high (95 % interval of the rank under
-            resampling of the target's images), top5 (share of the resamples in which the model is among the
-            first five; these three only where images decide), sources (the tasks that spoke most), average_rank
-            (the place that the average rank over the sources gives it).
-        ranking: of the selector, with all weights.
-        rival: of average rank.
-        trust: how the selector did in leave-one-out over the sources.
-        profiles: of sources and target, long.
-        failed_images: image_id and reason of the target's images that could not be read or scored.
-        n_images: images of the target that were scored.
+    Args:
+        images: folder, tar or Parquet of images.
+        store: folder or address of a store with profiles and accuracies of source tasks.
+        zoo: model catalog (YAML) or a shipped name; by default that of the store's last run.
+        tasks: task catalog of the sources; by default likewise.
+        selector: by name; by default the one that leave-one-out over the sources supports.
+        top: models to return.
+        options: where to run; by default in this process.
+
+    Returns:
+        The first ``top`` models, best first, as `Selection.table` describes them. Images and models
+        that failed are left out; `rank_target` also tells which.
+
+    Raises:
+        VlmselError: of the kind that says what is missing or wrong; see `vlmsel.errors`.
     """
-
-    target: str
-    selector: str
-    why: str
-    table: pl.DataFrame
-    ranking: Ranking
-    rival: Ranking
-    trust: Trust
-    profiles: pl.DataFrame
-    failed_images: pl.DataFrame
-    n_images: int
+    if selector is not None:
+        make_selector(selector)
+    workspace = open_workspace(store, zoo=zoo, tasks=tasks)
+    knowledge = current_knowledge(workspace)
+    plan = plan_target(workspace, images, options)
+    execute(plan, workspace.store, options=options)
+    return rank_target(workspace, plan, knowledge, selector=selector).table.head(top)
 
 
-def plan_target(workspace: Workspace, images: str | Path, options: RunOptions) -> Plan:
+def plan_target(workspace: Workspace, images: str | Path, options: RunOptions | None) -> Plan:
     """The work of profiling a folder of images with every model of the workspace.
 
     Raises:
@@ -73,134 +65,42 @@ def plan_target(workspace: Workspace, images: str | Path, options: RunOptions) -
     """
     name = TARGET_PREFIX + folder_task(images).name
     target = TaskCatalog(tasks=(folder_task(images, name=name),))
-    return plan_profiles(
-        workspace.zoo,
-        target,
-        workspace.store,
-        workspace.settings,
-        n_images=workspace.n_images,
-        options=options,
-    )
+    return workspace.plan_profiles(options, tasks=target)
 
 
 def rank_target(
-    workspace: Workspace, plan: Plan, summary: RunSummary, *, selector: str | None = None
+    workspace: Workspace, plan: Plan, knowledge: Knowledge, *, selector: str | None = None
 ) -> Selection:
     """Rank the zoo for a target whose profiles were just measured by ``plan``.
 
+    Args:
+        workspace: the store and what is current in it.
+        plan: from `plan_target`, done.
+        knowledge: of the sources.
+        selector: by name; None takes the one that leave-one-out over the sources supports.
+
     Raises:
-        SelectionError: no image of the target could be scored, or too little is known of the sources.
+        SelectionError: no image of the target could be scored, or too little is known of the
+            sources.
     """
-    store = ProfileStore(workspace.store)
-    cells = plan.wanted & store.measured(workspace.settings.digest)
+    store, digest = ProfileStore(workspace.store), workspace.settings.digest
+    cells = plan.wanted & store.measured(digest)
     if not cells:
-        reason = summary.failures[0] if summary.failures else "nothing was measured"
-        raise SelectionError(f"no model could be profiled on the target: {reason}")
-    target = next(iter(cells)).task
-    knowledge = current_knowledge(workspace)
-    own = store.scan(workspace.settings.digest, cells=cells)
-    return rank_profiles(
-        target,
-        own,
+        raise SelectionError(f"no model could be profiled on the images: {_reason(plan, store)}")
+    ranked = rank_profiles(
+        next(iter(cells)).task,
+        store.scan(digest, cells=cells),
         knowledge,
         selector=selector,
-        failed_images=store.failed_images(workspace.settings.digest, cells=cells),
+        failed_images=store.failed_images(digest, cells=cells),
     )
+    return replace(ranked, target=ranked.target.removeprefix(TARGET_PREFIX))
 
 
-def rank_profiles(
-    target: str,
-    own: pl.DataFrame,
-    knowledge: Knowledge,
-    *,
-    selector: str | None = None,
-    failed_images: pl.DataFrame | None = None,
-) -> Selection:
-    """Rank the zoo for a target of which the profiles are known.
-
-    Args:
-        target: its name; no task of the knowledge.
-        own: the target's profiles, long.
-        knowledge: accuracies and profiles of the sources.
-        selector: by name; None takes the one that leave-one-out over the sources supports.
-        failed_images: what could not be scored.
-
-    Raises:
-        SelectionError: unknown selector, or too little is known.
-    """
-    accuracies = knowledge.accuracies.filter(pl.col("task") != target)
-    known = knowledge.profiles.filter(pl.col("task") != target)
-    sources = tuple(sorted(set(accuracies["task"]) & set(known["task"]) - set(IMAGENET_NAMES)))
-    profiles = pl.concat([known.filter(pl.col("task").is_in(sources)), own.select(known.columns)])
-    loo = evaluate(Knowledge(accuracies, known, knowledge.about), _judged(selector, accuracies))
-    name, why = (selector, "chosen by you") if selector else _supported(loo)
-    problem = Problem(target, sources, accuracies, task_profiles(profiles))
-    made, baseline = make_selector(name), make_selector(BASELINE)
-    ranking, rival = made.rank(problem), baseline.rank(problem)
-    failed = failed_images if failed_images is not None else pl.DataFrame({"image_id": []})
-    return Selection(
-        target=target.removeprefix(TARGET_PREFIX),
-        selector=name,
-        why=why,
-        table=_table(ranking, rival, _intervals(made, problem, profiles)),
-        ranking=ranking,
-        rival=rival,
-        trust=trust(loo, name),
-        profiles=profiles,
-        failed_images=failed,
-        n_images=own["image_id"].n_unique(),
-    )
-
-
-def _judged(selector: str | None, accuracies: pl.DataFrame) -> list[str]:
-    """Which selectors to hold against each other on the sources."""
-    if selector is not None:
-        return list(dict.fromkeys([selector, BASELINE]))
-    with_imagenet = accuracies["task"].is_in(list(IMAGENET_NAMES)).any()
-    return [BASELINE, *(["imagenet"] if with_imagenet else []), *CANDIDATES]
-
-
-def _supported(loo: LeaveOneOut) -> tuple[str, str]:
-    """The selector that leave-one-out over the sources supports, and the evidence in words."""
-    verdict = judge_evidence({"the sources": loo})
-    if verdict.selector == BASELINE:
-        return BASELINE, "on the sources, no selector that looks at images clearly beats it"
-    row = verdict.comparisons.filter(selector=verdict.selector, rival=BASELINE, metric="ndcg5").row(
-        0, named=True
-    )
-    return verdict.selector, (
-        f"in leave-one-out over {row['n_targets']} sources it beats average rank in NDCG@5 by "
-        f"{row['delta']:.3f} (95 % interval {row['delta_low']:.3f} to {row['delta_high']:.3f})"
-    )
-
-
-def _intervals(selector: Selector, problem: Problem, profiles: pl.DataFrame) -> pl.DataFrame | None:
-    """Interval of every rank under resampling of the images; None where images decide nothing."""
-    n_images = profiles.filter(task=problem.target)["image_id"].n_unique()
-    if not selector.needs_profiles or n_images < 2:
-        return None
-    return rank_intervals(selector, problem, profiles).select(
-        *MODEL, low="rank_low", high="rank_high", top5="p_top"
-    )
-
-
-def _table(ranking: Ranking, rival: Ranking, intervals: pl.DataFrame | None) -> pl.DataFrame:
-    """One row a model, best first, with all that is known of its place."""
-    places = rival.table.select(*MODEL, average_rank="rank")
-    beside = [*([] if intervals is None else [intervals]), _spoken(ranking), places]
-    table = ranking.table.drop("target")
-    for frame in beside:
-        table = table.join(frame, on=MODEL, how="left", maintain_order="left")
-    return table
-
-
-def _spoken(ranking: Ranking) -> pl.DataFrame:
-    """The sources that spoke most for each model, in words."""
-    return (
-        top_sources(ranking, 3)
-        .with_columns(
-            said=pl.format("{} {}%", "source", (pl.col("weight") * 100).round(0).cast(pl.Int64))
-        )
-        .group_by(MODEL, maintain_order=True)
-        .agg(sources=pl.col("said").str.join(", "))
-    )
+def _reason(plan: Plan, store: ProfileStore) -> str:
+    """Why the first of the cells failed, in this run or an earlier one."""
+    keys = [cell.key for cell in plan.wanted]
+    failed = store.failed(plan.job.digest).filter(pl.col("key").is_in(keys))
+    if failed.is_empty():
+        return "nothing was measured"
+    return failed.sort("model", "pretrained")["reason"][0]

@@ -16,19 +16,19 @@ def accuracy(
     allow_failures: o.AllowFailures = 0,
     as_json: o.AsJson = False,
 ) -> None:
-    """Measure the missing zero-shot accuracies: the knowledge of the source tasks.
+    """Measure the zero-shot accuracy of every model on every labelled task; nothing twice.
 
-    A task needs class names and labelled images; every image of the task counts.
+    A task needs class names and labelled images; every image of the task counts. These accuracies
+    are what is known of the source tasks when a zoo is ranked for a new one.
     """
     from vlmsel.api.workspace import open_workspace
     from vlmsel.cli.console import show_table
     from vlmsel.cli.running import finish, run_options, run_plan
-    from vlmsel.execution.run import plan_accuracies
     from vlmsel.store.accuracies import AccuracyStore
 
     workspace = open_workspace(store, zoo=zoo, tasks=tasks)
     options = run_options(executor, device, None, workers, retry_failed=retry_failed)
-    plan = plan_accuracies(workspace.zoo, workspace.tasks, store, options=options)
+    plan = workspace.plan_accuracies(options)
     summary = run_plan(plan, store, options, what="accuracies")
     if not as_json:
         keys = {cell.key for cell in plan.wanted}

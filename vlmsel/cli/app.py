@@ -4,9 +4,10 @@ import os
 import sys
 from collections.abc import Sequence
 from importlib.metadata import version
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+from typer.core import TyperGroup
 
 from vlmsel.cli import (
     accuracy,
@@ -23,15 +24,48 @@ from vlmsel.cli import (
     sweep,
     tasks,
 )
-from vlmsel.cli.console import fail, say
+from vlmsel.cli.console import fail, say, show_log_records
 from vlmsel.errors import VlmselError
 
 EXIT_OK, EXIT_INCOMPLETE, EXIT_BAD_INPUT, EXIT_INTERRUPTED = 0, 1, 2, 130
 
+
+class Commands(TyperGroup):
+    """The commands; whatever goes wrong in one ends here, as one line and an exit code."""
+
+    def invoke(self, ctx: typer.Context) -> Any:  # pyright: ignore[reportIncompatibleMethodOverride]
+        """Run a command; errors of ours, of the system and Ctrl-C become one line on stderr."""
+        try:
+            result = super().invoke(ctx)  # pyright: ignore[reportArgumentType]
+            # Here, not at exit, where Python would complain about a reader that went away.
+            sys.stdout.flush()
+        except VlmselError as error:
+            raise _stop(EXIT_BAD_INPUT, " ".join(str(error).split())) from None
+        except BrokenPipeError:
+            # The reader of our output went away (`| head`): that is no failure of ours.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            raise typer.Exit(EXIT_OK) from None
+        except OSError as error:
+            where = f"{error.filename}: " if error.filename else ""
+            raise _stop(EXIT_BAD_INPUT, where + (error.strerror or str(error))) from None
+        except KeyboardInterrupt:
+            say("stopped: what was measured is in the store; the same command goes on from there")
+            raise typer.Exit(EXIT_INTERRUPTED) from None
+        return result
+
+
+def _stop(code: int, reason: str) -> typer.Exit:
+    fail(reason)
+    return typer.Exit(code)
+
+
 app = typer.Typer(
+    cls=Commands,
     help="Pick the best pretrained vision-language model for a task from a few unlabelled images."
-    "\n\nStart with `vlmsel demo`; then `vlmsel select FOLDER` for images of your own. "
-    "Exit codes: 0 everything asked for was done, 1 some of it failed, 2 the input was wrong.",
+    "\n\nStart with `vlmsel demo`; then `vlmsel select FOLDER` for images of your own."
+    "\n\nExit codes: 0 everything asked for was done, 1 some of it failed, 2 the input was wrong. "
+    "With --json, stdout holds one JSON document, or nothing when the input was wrong; everything "
+    "else goes to stderr.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -56,36 +90,30 @@ def _options(
 ) -> None: ...
 
 
-app.command("demo")(demo.demo)
-app.command("models")(models.models)
-app.command("tasks")(tasks.tasks)
-app.command("profile")(profile.profile)
-app.command("accuracy")(accuracy.accuracy)
-app.add_typer(imports.app, name="import")
-app.command("select")(select.select)
-app.command("evaluate")(evaluate.evaluate)
-app.command("sweep")(sweep.sweep)
-app.add_typer(study.app, name="study")
-app.command("refresh")(refresh.refresh)
-app.command("status")(status.status)
-app.command("report")(report.report)
+START, MEASURE, JUDGE = "Start here", "Measure", "Judge"
+
+app.command("demo", rich_help_panel=START)(demo.demo)
+app.command("select", rich_help_panel=START)(select.select)
+app.command("models", rich_help_panel=START)(models.models)
+app.command("tasks", rich_help_panel=START)(tasks.tasks)
+app.command("profile", rich_help_panel=MEASURE)(profile.profile)
+app.command("accuracy", rich_help_panel=MEASURE)(accuracy.accuracy)
+app.command("refresh", rich_help_panel=MEASURE)(refresh.refresh)
+app.command("status", rich_help_panel=MEASURE)(status.status)
+app.add_typer(imports.app, name="import", rich_help_panel=MEASURE)
+app.command("evaluate", rich_help_panel=JUDGE)(evaluate.evaluate)
+app.command("sweep", rich_help_panel=JUDGE)(sweep.sweep)
+app.command("study", rich_help_panel=JUDGE)(study.study)
+app.command("report", rich_help_panel=JUDGE)(report.report)
 
 
 def run(args: Sequence[str]) -> int:
-    """Run one command line and return its exit code; errors of ours become one line on stderr."""
+    """Run one command line and return its exit code."""
+    show_log_records()
     try:
         app(list(args), prog_name="vlmsel")
     except SystemExit as stop:
         return stop.code if isinstance(stop.code, int) else EXIT_INCOMPLETE
-    except VlmselError as error:
-        fail(" ".join(str(error).split()))
-        return EXIT_BAD_INPUT
-    except KeyboardInterrupt:
-        say("stopped: what was measured is in the store; the same command goes on from there")
-        return EXIT_INTERRUPTED
-    except BrokenPipeError:
-        # The reader of our output went away (`| head`): that is no failure of ours.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     return EXIT_OK
 
 

@@ -1,31 +1,33 @@
-"""How the command line speaks: tables to people, JSON to programs, progress to stderr."""
+"""How the command line speaks: tables to people, JSON to programs, all else to stderr."""
 
 import json
+import logging
+import math
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 import polars as pl
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.markup import escape
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    Progress,
-    SpinnerColumn,
-    TextColumn,
-    TimeElapsedColumn,
-    TimeRemainingColumn,
-)
 from rich.table import Table
 
 # A pipe or a log file has no width; tables of a zoo need about this much.
 LOG_WIDTH = 140
+# What these say is in the summary that ends every run.
+SAID_IN_SUMMARY = ("vlmsel.execution.prepare", "vlmsel.execution.worker")
 
-stdout = Console(highlight=False, width=None if sys.stdout.isatty() else LOG_WIDTH)
-stderr = Console(stderr=True, highlight=False)
+
+class Screen(Console):
+    """A console that leaves a closed pipe to its caller; rich would exit with 1."""
+
+    def on_broken_pipe(self) -> None:
+        """Called within the handling of a BrokenPipeError."""
+        raise BrokenPipeError
+
+
+stdout = Screen(highlight=False, width=None if sys.stdout.isatty() else LOG_WIDTH)
+stderr = Screen(stderr=True, highlight=False)
 
 
 def say(text: str) -> None:
@@ -43,8 +45,27 @@ def fail(text: str) -> None:
     stderr.print(f"[red]error:[/red] {escape(text)}", soft_wrap=True)
 
 
+def note(text: str) -> None:
+    """Write a line that explains a table on stdout, less loud than the table."""
+    stdout.print(escape(text), style="dim", soft_wrap=True)
+
+
+def show_log_records() -> None:
+    """Show this package's log records as warnings; calling it twice changes nothing."""
+    logger = logging.getLogger("vlmsel")
+    if not any(isinstance(handler, _Warnings) for handler in logger.handlers):
+        logger.addHandler(_Warnings(logging.WARNING))
+        logger.propagate = False
+
+
+class _Warnings(logging.Handler):
+    def emit(self, record: logging.LogRecord) -> None:
+        if record.name not in SAID_IN_SUMMARY:
+            warn(" ".join(record.getMessage().split()))
+
+
 def emit_json(value: Any) -> None:
-    """Write one JSON document to stdout; NaN becomes null, which JSON can hold."""
+    """Write one JSON document to stdout; NaN and infinity become null, which JSON can hold."""
     sys.stdout.write(json.dumps(_clean(value), indent=2, default=str) + "\n")
 
 
@@ -55,7 +76,7 @@ def _clean(value: Any) -> Any:
         return {str(key): _clean(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
         return [_clean(item) for item in value]
-    if isinstance(value, float) and value != value:
+    if isinstance(value, float) and not math.isfinite(value):
         return None
     return value
 
@@ -73,54 +94,6 @@ def show_table(frame: pl.DataFrame, *, title: str, decimals: int = 3) -> None:
 
 
 def _cell(value: Any, decimals: int) -> str:
-    if value is None or (isinstance(value, float) and value != value):
+    if value is None or (isinstance(value, float) and math.isnan(value)):
         return "-"
     return f"{value:.{decimals}f}" if isinstance(value, float) else escape(str(value))
-
-
-@contextmanager
-def progress_bar(description: str, total: int) -> Iterator["Ticker"]:
-    """Show a bar with the share done and the time left while the body calls ``tick``."""
-    progress = Progress(
-        SpinnerColumn(),
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-        TextColumn("left"),
-        TimeRemainingColumn(),
-        console=stderr,
-        disable=not stderr.is_terminal,
-        transient=True,
-    )
-    with progress:
-        yield Ticker(progress, progress.add_task(description, total=total), total)
-
-
-class Ticker:
-    """Advances a bar; where nobody looks at a terminal it writes a plain line every tenth."""
-
-    def __init__(self, progress: Progress, task: Any, total: int) -> None:
-        self._progress, self._task, self._total = progress, task, total
-        self._done = 0
-
-    def expect(self, more: int) -> None:
-        """There is this much more work than was known before."""
-        self._total += more
-        self._progress.update(self._task, total=self._total)
-
-    def tick(self, description: str) -> None:
-        """One more piece of work is done; ``description`` says which."""
-        self._done += 1
-        self._progress.update(self._task, advance=1, description=escape(description))
-        plain = not stderr.is_terminal
-        if (
-            plain
-            and self._total
-            and self._done * 10 // self._total != ((self._done - 1) * 10 // self._total)
-        ):
-            left = self._progress.tasks[0].time_remaining
-            say(
-                f"{self._done}/{self._total} {description}"
-                + (f", about {left:.0f} s left" if left else "")
-            )

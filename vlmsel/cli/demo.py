@@ -23,9 +23,11 @@ def demo(
     executor: o.ExecutorOption = o.Executor.local,
     as_json: o.AsJson = False,
 ) -> None:
-    """Rank the embedded zoo of small models for a task, judge every selector, and write a report.
+    """See the whole method at work: small trained models that come with vlmsel, on drawn tasks.
 
-    Needs no network and no GPU. A second run measures nothing anew.
+    Measures models and tasks, ranks the models for one task as if its labels were unknown, judges
+    every selector by leave-one-out and writes a report. Needs no network and no GPU and takes about
+    two minutes; a second run measures nothing anew.
     """
     from vlmsel.api.evaluating import current_knowledge
     from vlmsel.api.reporting import (
@@ -39,7 +41,6 @@ def demo(
     from vlmsel.cli.running import failures_frame, finish, run_options, run_plan
     from vlmsel.cli.tracked import track_evaluation, track_sweep, tracking_uri_for
     from vlmsel.demo.tasks import demo_task, write_demo_tasks, write_sample_folder
-    from vlmsel.execution.run import plan_accuracies, plan_profiles
 
     task = demo_task(target)
     store = str(out / "store")
@@ -48,26 +49,18 @@ def demo(
     workspace = open_workspace(store, zoo="demo", tasks=str(catalog))
     options = run_options(executor, None, None, None)
     say(f"{len(workspace.zoo.models)} models, {len(workspace.tasks.tasks)} tasks, folder {out}")
-    profiles = plan_profiles(
-        workspace.zoo,
-        workspace.tasks,
-        store,
-        workspace.settings,
-        n_images=workspace.n_images,
-        options=options,
-    )
+    uri = tracking_uri_for(store, None)
     workspace.remember()
-    summary = run_plan(profiles, store, options, what="profiles")
-    accuracies = plan_accuracies(workspace.zoo, workspace.tasks, store, options=options)
-    summary += run_plan(accuracies, store, options, what="accuracies")
+    summary = run_plan(workspace.plan_profiles(options), store, options, what="profiles")
+    summary += run_plan(workspace.plan_accuracies(options), store, options, what="accuracies")
 
     knowledge = current_knowledge(workspace)
     laboratory = run_laboratory(knowledge)
     selection = held_out_selection(knowledge, target)
-    uri = tracking_uri_for(store, None)
     common = {"experiment": "vlmsel-demo", "settings": workspace.settings}
     track_evaluation(laboratory.loo, knowledge, store, uri, **common)
-    track_sweep(laboratory.sweep, knowledge, store, uri, options={"scale": "none"}, **common)
+    if laboratory.sweep is not None:
+        track_sweep(laboratory.sweep, knowledge, store, uri, options={"scale": "none"}, **common)
     page = write_laboratory_report(
         out / "report.html",
         laboratory,

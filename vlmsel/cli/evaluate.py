@@ -1,13 +1,20 @@
 """``vlmsel evaluate``: leave-one-out of every selector on what a store knows."""
 
-from typing import Annotated
-
 import polars as pl
-import typer
 
-from vlmsel.cli.console import emit_json, say, show_table, stdout, warn
+from vlmsel.cli.console import emit_json, note, say, show_table, warn
+from vlmsel.cli.options import (
+    DEFAULT_EXPERIMENT,
+    AsJson,
+    Experiment,
+    Imported,
+    SelectorNames,
+    Store,
+    TaskSource,
+    TrackingUri,
+    ZooSource,
+)
 from vlmsel.cli.options import DEFAULT_STORE as DEFAULT
-from vlmsel.cli.options import AsJson, SelectorNames, Store, TaskSource, TrackingUri, ZooSource
 
 
 def evaluate(
@@ -15,21 +22,21 @@ def evaluate(
     zoo: ZooSource = None,
     tasks: TaskSource = None,
     selector: SelectorNames = None,
-    imported: Annotated[
-        bool, typer.Option("--imported", help="Use the published tables imported into the store.")
-    ] = False,
+    imported: Imported = False,
     tracking_uri: TrackingUri = None,
-    experiment: Annotated[str, typer.Option(help="MLflow experiment.")] = "vlmsel",
+    experiment: Experiment = DEFAULT_EXPERIMENT,
     as_json: AsJson = False,
 ) -> None:
-    """Leave every task out once, rank the zoo with every selector, and log each to MLflow.
+    """Judge the selectors: leave every task out once, rank the zoo for it, compare with the truth.
 
-    The table shows the mean of every metric with its 95 % interval (paired bootstrap over tasks).
+    The table shows the mean of every metric over the tasks with its 95 % interval (paired bootstrap
+    over tasks); each selector becomes a run in MLflow. Measures nothing.
     """
     from vlmsel.api.evaluating import evaluate as run_evaluation
     from vlmsel.cli.knowing import gather
-    from vlmsel.cli.tracked import track_evaluation
+    from vlmsel.cli.tracked import track_evaluation, tracking_uri_for
 
+    tracking_uri = tracking_uri_for(store, tracking_uri)
     knowledge, settings = gather(store, zoo, tasks, imported=imported)
     loo = run_evaluation(knowledge, selector)
     summary = loo.summary()
@@ -47,7 +54,7 @@ def evaluate(
 
 
 def show_summary(summary: pl.DataFrame, about: str) -> None:
-    """Print selectors x metrics, each as mean with its interval; a star marks a clear difference."""
+    """Print selectors x metrics, each as mean with interval; a star marks a clear difference."""
     from vlmsel.evaluation.metrics import METRICS
 
     clear = (pl.col("delta_low") > 0) | (pl.col("delta_high") < 0)
@@ -60,9 +67,9 @@ def show_summary(summary: pl.DataFrame, about: str) -> None:
     )
     table = cells.pivot("metric", index="selector", values="cell", maintain_order=True)
     show_table(table, title=f"leave-one-out: {about}")
-    stdout.print("* differs from average-rank: the 95 % interval of the difference excludes zero")
+    note("* differs from average-rank: the 95 % interval of the difference excludes zero")
     for name, metric in METRICS.items():
-        stdout.print(f"  {name}: {metric.definition}", style="dim", soft_wrap=True)
+        note(f"  {name}: {metric.definition}")
 
 
 def short(value: float) -> str:

@@ -2,13 +2,17 @@
 
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from vlmsel.cli import options as o
 from vlmsel.cli.console import emit_json, say, warn
 from vlmsel.errors import StoreError
+from vlmsel.store.filesystem import open_folder
+
+if TYPE_CHECKING:
+    from vlmsel.store.tables import Imported
 
 app = typer.Typer(
     help="Read published tables into a store, to evaluate selectors on them.", no_args_is_help=True
@@ -87,7 +91,7 @@ def _guess(file: Path) -> Layout:
     return Layout.lovm if {"dataset", "acc1"} <= set(header) else Layout.openclip
 
 
-def _tell(file: Path, found, store: str, what: str, *, as_json: bool) -> None:  # noqa: ANN001
+def _tell(file: Path, found: "Imported", store: str, what: str, *, as_json: bool) -> None:
     frame = found.frame
     models = frame.select("model", "pretrained").n_unique()
     if as_json:
@@ -104,5 +108,5 @@ def _tell(file: Path, found, store: str, what: str, *, as_json: bool) -> None:  
         warn("left out " + ", ".join(f"{key} {value}" for key, value in row.items()))
     say(
         f"{frame.height} {what} of {models} models on {frame['task'].n_unique()} tasks "
-        f"from {file} are in {store}"
+        f"from {file} are in {open_folder(store).address}; `vlmsel evaluate --imported` uses them"
     )

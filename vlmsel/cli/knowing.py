@@ -16,5 +16,5 @@ def gather(
     if imported or (zoo is None and tasks is None and not remembers(store)):
         return imported_knowledge(store), None
     workspace = open_workspace(store, zoo=zoo, tasks=tasks)
-    say(f"zoo {workspace.zoo_source}, tasks {workspace.tasks_source}, store {store}")
+    say(f"zoo {workspace.zoo_source}, tasks {workspace.tasks_source}, store {workspace.address}")
     return current_knowledge(workspace), workspace.settings

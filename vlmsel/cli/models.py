@@ -24,7 +24,10 @@ def models(
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """List the models of a zoo; with --blocks, every architecture with family, blocks and size."""
+    """List the models of a zoo; with --blocks, what is known of every open_clip architecture.
+
+    A zoo is a YAML file with a list `models` of `model` and `pretrained`, open_clip's names.
+    """
     frame = _architectures(match) if blocks else _zoo(zoo, match)
     if as_json:
         emit_json(frame)
@@ -48,6 +51,19 @@ def _zoo(source: str, match: str | None) -> pl.DataFrame:
 
 
 def _architectures(match: str | None) -> pl.DataFrame:
-    from vlmsel.zoo.describe import describe_architectures
+    from vlmsel.zoo.describe import describe_model
+    from vlmsel.zoo.registry import architectures
 
-    return describe_architectures(match)
+    names = [n for n in architectures() if match is None or match.lower() in n.lower()]
+    rows = [
+        (d.model, d.family, d.n_blocks, d.parameters / 1e6, "x".join(map(str, d.image_size)))
+        for d in map(describe_model, names)
+    ]
+    columns = {
+        "model": pl.String,
+        "family": pl.String,
+        "blocks": pl.Int64,
+        "visual_parameters_M": pl.Float64,
+        "image_size": pl.String,
+    }
+    return pl.DataFrame(rows, schema=columns, orient="row")

@@ -1,15 +1,12 @@
 """Options that several commands share, declared once."""
 
 from enum import StrEnum
-from typing import Annotated, get_args
+from typing import Annotated
 
 import typer
 
 from vlmsel import settings as s
 from vlmsel.errors import SettingsError
-
-AttributionChoice = StrEnum("AttributionChoice", {str(v): str(v) for v in get_args(s.Attribution)})
-
 
 DEFAULT_STORE = ".vlmsel/store"
 
@@ -28,8 +25,18 @@ class Preset(StrEnum):
     paper = "paper"
 
 
+class AttributionChoice(StrEnum):
+    """How a block is scored; the values of `settings.Attribution`."""
+
+    conductance = "conductance"
+    gradient = "gradient"
+    gradient_x_activation = "gradient_x_activation"
+
+
 _HOW = "How to measure"
 _WHERE = "Where to run"
+_FAILURES = "When something fails"
+_LOG = "Where to log"
 
 Store = Annotated[
     str,
@@ -80,16 +87,26 @@ Images = Annotated[
     typer.Option(
         "--n-images",
         min=1,
-        help="Images per task that are profiled (default: 25).",
+        help="Images per task that are profiled. Default: 25, or that of the store's last run.",
         rich_help_panel=_HOW,
     ),
 ]
 PresetOption = Annotated[
     Preset | None,
-    typer.Option(help="default, or paper: the published setting.", rich_help_panel=_HOW),
+    typer.Option(
+        "--preset",
+        help="Settings by name; paper is the published setting (3 times slower). "
+        "Default: those of the store's last run.",
+        rich_help_panel=_HOW,
+    ),
 ]
 AttributionOption = Annotated[
-    AttributionChoice | None, typer.Option("--attribution", rich_help_panel=_HOW)
+    AttributionChoice | None,
+    typer.Option(
+        "--attribution",
+        help="How blocks are scored. Default: conductance, or that of the store's last run.",
+        rich_help_panel=_HOW,
+    ),
 ]
 SettingOption = Annotated[
     list[str] | None,
@@ -108,10 +125,16 @@ AllowFailures = Annotated[
         "--allow-failures",
         min=0,
         help="Exit with 0 although up to this many cells or images failed.",
+        rich_help_panel=_FAILURES,
     ),
 ]
 RetryFailed = Annotated[
-    bool, typer.Option("--retry-failed", help="Try again what failed in an earlier run.")
+    bool,
+    typer.Option(
+        "--retry-failed",
+        help="Try again what failed in an earlier run.",
+        rich_help_panel=_FAILURES,
+    ),
 ]
 TrackingUri = Annotated[
     str | None,
@@ -119,7 +142,19 @@ TrackingUri = Annotated[
         "--tracking-uri",
         envvar="MLFLOW_TRACKING_URI",
         help="MLflow tracking URI. Default: a sqlite database beside the store.",
+        rich_help_panel=_LOG,
     ),
+]
+Experiment = Annotated[
+    str,
+    typer.Option(
+        "--experiment", help="MLflow experiment; made when missing.", rich_help_panel=_LOG
+    ),
+]
+DEFAULT_EXPERIMENT = "vlmsel"
+Imported = Annotated[
+    bool,
+    typer.Option("--imported", help="Use the published tables imported into the store."),
 ]
 SelectorNames = Annotated[
     list[str] | None,

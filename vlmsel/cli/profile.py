@@ -26,25 +26,18 @@ def profile(
     allow_failures: o.AllowFailures = 0,
     as_json: o.AsJson = False,
 ) -> None:
-    """Measure the missing profiles of a zoo on tasks; what is in the store is not measured again.
+    """Measure how every model of a zoo works on every task; nothing is measured twice.
 
+    A profile says how much each block of a model's visual encoder contributes on a task's images.
     The store remembers zoo, tasks and settings, so that later commands need only --store.
     """
     from vlmsel.api.workspace import open_workspace
     from vlmsel.cli.running import finish, run_options, run_plan, show_plan
-    from vlmsel.execution.run import plan_profiles
 
     settings = o.settings_from(preset, attribution, setting)
     workspace = open_workspace(store, zoo=zoo, tasks=tasks, settings=settings, n_images=n_images)
     options = run_options(executor, device, max_memory, workers, retry_failed=retry_failed)
-    plan = plan_profiles(
-        workspace.zoo,
-        workspace.tasks,
-        store,
-        workspace.settings,
-        n_images=workspace.n_images,
-        options=options,
-    )
+    plan = workspace.plan_profiles(options)
     if dry_run:
         show_plan(plan, as_json=as_json)
         return

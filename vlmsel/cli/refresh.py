@@ -3,7 +3,8 @@
 import polars as pl
 
 from vlmsel.cli import options as o
-from vlmsel.cli.console import emit_json, progress_bar, say, show_table
+from vlmsel.cli.console import emit_json, say, show_table
+from vlmsel.cli.progress import progress_bar
 from vlmsel.redaction import redact
 
 
@@ -26,8 +27,9 @@ def refresh(
 ) -> None:
     """Measure only what changed since the last run: profiles, and accuracies of labelled tasks.
 
-    New models and tasks, new weights under an old tag, new images, other settings. What left the catalogs is kept
-    and not used. A lease in the store keeps two refreshes from doing the same work.
+    New models and tasks, new weights under an old tag, new images, other settings. What left the
+    catalogs is kept and not used. A lease in the store keeps two refreshes from doing the same
+    work. Made to be run every night; each run is logged to MLflow.
     """
     from vlmsel.api.workspace import open_workspace
     from vlmsel.cli.running import finish, run_options, summary_dict
@@ -40,7 +42,7 @@ def refresh(
     uri = tracking_uri_for(store, tracking_uri)
     options = run_options(executor, device, max_memory, workers, retry_failed=retry_failed)
     workspace.remember()
-    with progress_bar("refresh", 0) as bar:
+    with progress_bar("refresh") as bar:
         done = run_refresh(
             workspace.zoo,
             workspace.tasks,
@@ -48,10 +50,8 @@ def refresh(
             workspace.settings,
             n_images=workspace.n_images,
             options=options,
-            on_plan=lambda plan: bar.expect(plan.n_missing),
-            on_outcome=lambda outcome: bar.tick(
-                f"{outcome.cell.model}/{outcome.cell.pretrained} on {outcome.cell.task}"
-            ),
+            on_plan=bar.expect,
+            on_outcome=bar.tick,
         )
     summary = done.profiles + done.accuracies
     run = log_run_summary(

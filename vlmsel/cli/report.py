@@ -15,14 +15,16 @@ def report(
     tasks: o.TaskSource = None,
     out: Annotated[Path, typer.Option(help="The HTML file to write.")] = Path("report.html"),
     target: Annotated[
-        str | None, typer.Option(help="Rank for this known task as if it were new.")
+        str | None, typer.Option(help="Also rank for this task of the catalog, as if it were new.")
     ] = None,
-    imported: Annotated[
-        bool, typer.Option("--imported", help="Use the published tables imported into the store.")
-    ] = False,
+    imported: o.Imported = False,
     as_json: o.AsJson = False,
 ) -> None:
-    """Write one HTML file that opens offline: ranking, profiles, DCD, leave-one-out, sweep, verdict."""
+    """Write one HTML file about what a store knows; it opens offline.
+
+    Leave-one-out of every selector with a verdict, the sweep of eta and gamma, profiles and the
+    divergence of tasks; with --target also a ranking beside the truth. Measures nothing.
+    """
     from vlmsel.api.reporting import held_out_selection, run_laboratory, write_laboratory_report
     from vlmsel.cli.knowing import gather
 

@@ -1,12 +1,14 @@
 """Running a plan so that a person sees it go, and saying truthfully what came of it."""
 
+from dataclasses import asdict, fields
 from enum import StrEnum
 
 import polars as pl
 import typer
 
-from vlmsel.cli.console import emit_json, progress_bar, say, show_table, warn
-from vlmsel.execution.cells import CellOutcome
+from vlmsel.cli.console import emit_json, say, show_table, warn
+from vlmsel.cli.progress import progress_bar
+from vlmsel.execution.cells import Failure
 from vlmsel.execution.options import RunOptions
 from vlmsel.execution.plan import Plan, describe_plan
 from vlmsel.execution.run import execute
@@ -18,23 +20,21 @@ SHOWN_FAILURES = 10
 def run_plan(plan: Plan, store: str, options: RunOptions, *, what: str) -> RunSummary:
     """Do a plan with a progress bar; says at once when there is nothing to do."""
     if not plan.work:
-        say(f"{what}: all {plan.n_measured} cells are measured already, nothing to do")
+        left = f", {plan.n_failed_before} failed before" if plan.n_failed_before else ""
+        say(f"{what}: {plan.n_measured} cells are measured already{left}, nothing to do")
         return execute(plan, store, options=options)
     say(f"{what}: {plan.n_missing} cells to measure, {plan.n_measured} are measured already")
-    with progress_bar(what, plan.n_missing) as bar:
-
-        def on_outcome(outcome: CellOutcome) -> None:
-            cell = outcome.cell
-            bar.tick(f"{cell.model}/{cell.pretrained} on {cell.task}")
-
-        return execute(plan, store, options=options, on_outcome=on_outcome)
+    with progress_bar(what) as bar:
+        bar.expect(plan)
+        return execute(plan, store, options=options, on_outcome=bar.tick)
 
 
 def show_plan(plan: Plan, *, as_json: bool) -> None:
     """The table of ``--dry-run``."""
     frame = describe_plan(plan)
     if as_json:
-        emit_json({"plan": frame, "estimated_s": plan.seconds, "faults": _faults(plan)})
+        faults = [asdict(fault) for fault in plan.faults]
+        emit_json({"plan": frame, "estimated_s": plan.seconds, "faults": faults})
         return
     show_table(frame, title="plan, longest work first", decimals=1)
     for fault in plan.faults:
@@ -45,15 +45,13 @@ def show_plan(plan: Plan, *, as_json: bool) -> None:
     )
 
 
-def _faults(plan: Plan) -> list[str]:
-    return [str(fault) for fault in plan.faults]
-
-
 def show_failures(summary: RunSummary) -> None:
     """Name what could not be measured, the first ones in full, and count the rest."""
+    for fault in summary.faults[:SHOWN_FAILURES]:
+        warn(f"left out: {fault}")
     for failure in summary.failures[:SHOWN_FAILURES]:
         warn(f"failed: {failure}")
-    rest = len(summary.failures) - SHOWN_FAILURES
+    rest = sum(max(0, len(f) - SHOWN_FAILURES) for f in (summary.faults, summary.failures))
     if rest > 0:
         warn(f"... and {rest} more; `vlmsel status` lists them by model and task")
     if summary.failed_before:
@@ -72,6 +70,7 @@ def finish(summary: RunSummary, *, what: str, allow_failures: int, as_json: bool
     )
     code = summary.exit_code(allow_failures)
     if code:
+        say(f"exit code {code}; --allow-failures {summary.n_failures} accepts these failures")
         raise typer.Exit(code)
 
 
@@ -81,14 +80,11 @@ def summary_dict(summary: RunSummary) -> dict[str, object]:
         "measured": summary.measured,
         "skipped": summary.skipped,
         "failures": summary.n_failures,
-        "failed": [vars_of(failure) for failure in summary.failures],
+        "failed": [asdict(failure) for failure in summary.failures],
+        "left_out": [asdict(fault) for fault in summary.faults],
+        "failed_before": summary.failed_before,
         "by_model_and_task": summary.frame(),
     }
-
-
-def vars_of(value: object) -> dict[str, object]:
-    """The fields of a slotted dataclass."""
-    return {name: getattr(value, name) for name in value.__dataclass_fields__}  # type: ignore[attr-defined]
 
 
 def run_options(
@@ -113,4 +109,6 @@ def failures_frame(summary: RunSummary) -> pl.DataFrame | None:
     """Failures as the report wants them: model, pretrained, task, image_id, reason."""
     if not summary.failures:
         return None
-    return pl.DataFrame([vars_of(failure) for failure in summary.failures])
+    names = [field.name for field in fields(Failure)]
+    rows = [asdict(failure) for failure in summary.failures]
+    return pl.DataFrame(rows, schema=dict.fromkeys(names, pl.String))

@@ -1,13 +1,13 @@
 """``vlmsel select``: rank a zoo for a folder of unlabelled images."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
-import polars as pl
 import typer
 
 from vlmsel.cli import options as o
-from vlmsel.cli.console import emit_json, say, show_table, stdout, warn
+from vlmsel.cli.console import emit_json, say
 
 
 def select(
@@ -15,7 +15,7 @@ def select(
         str,
         typer.Argument(
             metavar="FOLDER",
-            help="Folder, tar or Parquet of unlabelled images.",
+            help="Folder, tar or Parquet of unlabelled images, local or s3:// or gs://.",
             show_default=False,
         ),
     ],
@@ -23,9 +23,17 @@ def select(
     zoo: o.ZooSource = None,
     tasks: o.TaskSource = None,
     selector: Annotated[
-        str | None, typer.Option(help="Default: the one that the evidence supports.")
+        str | None,
+        typer.Option(
+            help="How to rank; `vlmsel evaluate` compares them. "
+            "Default: the one that leave-one-out over the source tasks supports."
+        ),
     ] = None,
     top: Annotated[int, typer.Option(min=1, help="Models to show.")] = 5,
+    report: Annotated[
+        Path | None, typer.Option(help="Also write an HTML report here.", show_default=False)
+    ] = None,
+    as_json: o.AsJson = False,
     preset: o.PresetOption = None,
     attribution: o.AttributionOption = None,
     setting: o.SettingOption = None,
@@ -35,100 +43,43 @@ def select(
     workers: o.Workers = None,
     retry_failed: o.RetryFailed = False,
     allow_failures: o.AllowFailures = 0,
-    report: Annotated[
-        Path | None, typer.Option(help="Also write an HTML report here.", show_default=False)
-    ] = None,
-    as_json: o.AsJson = False,
 ) -> None:
-    """Rank the zoo for images of your own, with no labels: which model first, and how far to trust it.
+    """Rank the models of a zoo for images of your own, without labels, and say how far to trust it.
 
-    Needs a store with profiles and accuracies of source tasks: `vlmsel profile` and `vlmsel accuracy` make one, `vlmsel demo`
-    makes a small one.
+    Needs a store that knows models and source tasks: `vlmsel demo` makes a small one, `vlmsel
+    profile` and `vlmsel accuracy` make one of your own. Run again, it measures nothing anew.
     """
+    from vlmsel.api.evaluating import current_knowledge
     from vlmsel.api.selecting import plan_target, rank_target
     from vlmsel.api.workspace import open_workspace
-    from vlmsel.cli.running import run_options, run_plan
+    from vlmsel.cli.ranked import name_failures, selection_dict, show_selection
+    from vlmsel.cli.running import run_options, run_plan, show_failures
     from vlmsel.selection.registry import make_selector
-    from vlmsel.store.profiles import ProfileStore
 
     if selector is not None:
         make_selector(selector)  # a misspelt name is found before the work, not after it
     asked = o.settings_from(preset, attribution, setting)
-    workspace = open_workspace(store, zoo=zoo, tasks=tasks, settings=asked)
-    ProfileStore(store).require_settings(workspace.settings)
     options = run_options(executor, device, max_memory, workers, retry_failed=retry_failed)
+    workspace = open_workspace(store, zoo=zoo, tasks=tasks, settings=asked)
     plan = plan_target(workspace, images, options)
+    knowledge = current_knowledge(workspace)
     summary = run_plan(plan, store, options, what=f"profiles of {images}")
-    selection = rank_target(workspace, plan, summary, selector=selector)
-    n_failed = selection.failed_images["image_id"].n_unique() if len(selection.failed_images) else 0
-    if report:
-        from vlmsel.api.reporting import selection_report
-
-        say(f"report: {selection_report(report, selection, workspace.settings)}")
+    selection = rank_target(workspace, plan, knowledge, selector=selector)
     if as_json:
         emit_json(selection_dict(selection, top))
     else:
         show_selection(selection, top)
-    _name_failures(selection.failed_images)
-    lost = summary.total.failed + len(summary.faults) + summary.failed_before
-    if n_failed + lost > allow_failures:
+    if report:
+        from vlmsel.api.reporting import selection_report
+
+        say(f"report: {selection_report(report, selection, workspace.settings)}")
+    lost = [failure for failure in summary.failures if failure.image_id is None]
+    n_images = name_failures(selection.failed_images)
+    show_failures(replace(summary, failures=tuple(lost)))
+    n_failed = n_images + len(lost) + len(summary.faults) + summary.failed_before
+    if n_failed > allow_failures:
         say(
-            f"{n_failed} images and {lost} cells failed: --allow-failures {n_failed + lost} accepts that"
+            f"exit code 1: {n_images} images and {n_failed - n_images} models or cells failed; "
+            f"--allow-failures {n_failed} accepts that"
         )
         raise typer.Exit(1)
-
-
-def show_selection(selection, top: int) -> None:  # noqa: ANN001
-    """The ranking for people, with what must be said beside it."""
-    title = f"{selection.target}: {selection.n_images} images, selector {selection.selector}"
-    show_table(_shown(selection.table).head(top), title=title)
-    stdout.print(f"selector {selection.selector}: {selection.why}", soft_wrap=True)
-    ranking = selection.ranking
-    if ranking.effective_sources is not None:
-        stdout.print(
-            f"effective sources: {ranking.effective_sources:.1f} of {ranking.n_sources}",
-            soft_wrap=True,
-        )
-    if ranking.notice:
-        warn(ranking.notice)
-    stdout.print(selection.trust.sentence, soft_wrap=True)
-    for row in ranking.left_out.iter_rows(named=True):
-        warn(f"left out {row['model']}/{row['pretrained']}: {row['reason']}")
-
-
-def _shown(table: pl.DataFrame) -> pl.DataFrame:
-    columns = [c for c in table.columns if table[c].null_count() < table.height]
-    interval = [c for c in ("low", "high") if c in columns]
-    shown = table.select(columns)
-    if interval:
-        between = pl.format("{} - {}", *(pl.col(c).round(0).cast(pl.Int64) for c in interval))
-        shown = shown.with_columns(low=between).drop("high").rename({"low": "rank interval"})
-    return shown.rename({"average_rank": "by average rank"})
-
-
-def _name_failures(failed: pl.DataFrame) -> None:
-    if failed.is_empty():
-        return
-    images = failed.unique("image_id", maintain_order=True)
-    for row in images.head(10).iter_rows(named=True):
-        warn(f"skipped image {row['image_id']}: {row['reason']}")
-    if images.height > 10:
-        warn(f"... and {images.height - 10} more images")
-
-
-def selection_dict(selection, top: int) -> dict[str, object]:  # noqa: ANN001
-    """What ``--json`` prints."""
-    return {
-        "target": selection.target,
-        "selector": selection.selector,
-        "why": selection.why,
-        "n_images": selection.n_images,
-        "ranking": selection.table.head(top),
-        "effective_sources": selection.ranking.effective_sources,
-        "n_sources": selection.ranking.n_sources,
-        "near_uniform": selection.ranking.near_uniform,
-        "notice": selection.ranking.notice,
-        "trust": selection.trust.sentence,
-        "failed_images": selection.failed_images,
-        "left_out": selection.ranking.left_out,
-    }

@@ -20,11 +20,10 @@ def status(
     ] = False,
     as_json: o.AsJson = False,
 ) -> None:
-    """Say how far the store is, by model or task. Exits with 1 while something failed or is missing."""
+    """Say which profiles are measured, failed or missing; exits with 1 unless all are measured."""
     from vlmsel.api.workspace import open_workspace
     from vlmsel.errors import SettingsError
     from vlmsel.execution.options import RunOptions
-    from vlmsel.execution.run import plan_profiles
     from vlmsel.execution.status import status_frame
     from vlmsel.store.profiles import ProfileStore
 
@@ -37,14 +36,7 @@ def status(
     if verify:
         for cell in cells.verify(digest):
             warn(f"corrupt, set aside: {cell}")
-    plan = plan_profiles(
-        workspace.zoo,
-        workspace.tasks,
-        store,
-        workspace.settings,
-        n_images=workspace.n_images,
-        options=RunOptions(verify=False),
-    )
+    plan = workspace.plan_profiles(RunOptions(verify=False))
     measured = cells.measured(digest)
     frame = status_frame(plan.wanted, measured, cells.failed(digest))
     counts = frame.select(pl.col("measured", "failed", "missing").sum()).row(0, named=True)

@@ -6,10 +6,20 @@ import polars as pl
 import typer
 
 from vlmsel.cli.console import emit_json, say, show_table
+from vlmsel.cli.options import (
+    DEFAULT_EXPERIMENT,
+    AsJson,
+    Experiment,
+    Imported,
+    Store,
+    TaskSource,
+    TrackingUri,
+    ZooSource,
+)
 from vlmsel.cli.options import DEFAULT_STORE as DEFAULT
-from vlmsel.cli.options import AsJson, Store, TaskSource, TrackingUri, ZooSource
 from vlmsel.errors import SettingsError
 
+GRID, MAX_STEPS = "The grid", 1000
 ETAS, GAMMAS = "0,0.5,1,2,4,8", "0,0.5,1,2,5,10,20"
 
 
@@ -18,35 +28,53 @@ def sweep(
     zoo: ZooSource = None,
     tasks: TaskSource = None,
     eta: Annotated[
-        str, typer.Option(help="Values with commas, or FIRST:LAST:COUNT for even steps.")
+        str,
+        typer.Option(
+            help="How sharply important blocks outweigh others; 0 weighs all alike. "
+            "Values with commas, or FIRST:LAST:COUNT for even steps.",
+            rich_help_panel=GRID,
+        ),
     ] = ETAS,
     gamma: Annotated[
-        str, typer.Option(help="Values with commas, or FIRST:LAST:COUNT for even steps.")
+        str,
+        typer.Option(
+            help="How sharply similar sources outweigh others; 0 is average rank. "
+            "Values with commas, or FIRST:LAST:COUNT for even steps.",
+            rich_help_panel=GRID,
+        ),
     ] = GAMMAS,
     scaled: Annotated[
-        bool, typer.Option("--scaled", help="Gamma in units of the spread of DCD.")
+        bool,
+        typer.Option("--scaled", help="Gamma in units of the spread of DCD.", rich_help_panel=GRID),
     ] = False,
     pooled: Annotated[
-        bool, typer.Option("--pooled", help="One similarity for all models of a target.")
+        bool,
+        typer.Option(
+            "--pooled", help="One similarity for all models of a target.", rich_help_panel=GRID
+        ),
     ] = False,
-    metric: Annotated[str, typer.Option(help="Metric of the table that is printed.")] = "ndcg5",
-    imported: Annotated[
-        bool, typer.Option("--imported", help="Use the published tables imported into the store.")
-    ] = False,
+    metric: Annotated[
+        str, typer.Option(help="Metric of the table that is printed; all are logged.")
+    ] = "ndcg5",
+    imported: Imported = False,
     tracking_uri: TrackingUri = None,
-    experiment: Annotated[str, typer.Option(help="MLflow experiment.")] = "vlmsel",
+    experiment: Experiment = DEFAULT_EXPERIMENT,
     as_json: AsJson = False,
 ) -> None:
-    """Rank with DCD at every eta and gamma of a grid, and log the sweep to MLflow."""
+    """Judge the selector dcd at every eta and gamma of a grid, and log the sweep to MLflow.
+
+    Leave-one-out as in `vlmsel evaluate`. Measures nothing.
+    """
     from vlmsel.api.evaluating import sweep_dcd
     from vlmsel.cli.knowing import gather
-    from vlmsel.cli.tracked import track_sweep
+    from vlmsel.cli.tracked import track_sweep, tracking_uri_for
     from vlmsel.evaluation.metrics import METRICS
     from vlmsel.evaluation.sweep import sweep_means
 
     if metric not in METRICS:
         raise SettingsError(f"--metric {metric}: there is {', '.join(METRICS)}")
     etas, gammas = numbers("--eta", eta), numbers("--gamma", gamma)
+    tracking_uri = tracking_uri_for(store, tracking_uri)
     knowledge, settings = gather(store, zoo, tasks, imported=imported)
     scale = "spread" if scaled else "none"
     points = sweep_dcd(knowledge, etas=etas, gammas=gammas, scale=scale, pooled=pooled)
@@ -83,11 +111,12 @@ def numbers(option: str, text: str) -> list[float]:
         if ":" in text:
             first, last, count = text.split(":")
             low, high, n = float(first), float(last), int(count)
-            if n < 2:
+            if not 2 <= n <= MAX_STEPS:
                 raise ValueError
             return [low + (high - low) * i / (n - 1) for i in range(n)]
         return [float(value) for value in text.split(",")]
     except ValueError:
         raise SettingsError(
-            f"{option} {text!r}: give numbers with commas (0.5,1,2) or FIRST:LAST:COUNT (0:10:20)"
+            f"{option} {text!r}: give numbers with commas (0.5,1,2) or FIRST:LAST:COUNT (0:10:20), "
+            f"COUNT from 2 to {MAX_STEPS}"
         ) from None

@@ -16,7 +16,10 @@ def tasks(
     ] = False,
     as_json: AsJson = False,
 ) -> None:
-    """List the tasks of a catalog: images, class names and prompt templates."""
+    """List the tasks of a catalog: images, class names and prompt templates.
+
+    A catalog is a YAML file with a list `tasks`; `vlmsel tasks --json` shows one as an example.
+    """
     from vlmsel.api.workspace import load_task_catalog
 
     rows = []

@@ -15,6 +15,7 @@ from typing import Literal
 import numpy as np
 from PIL import Image
 
+from vlmsel.catalogs import nearest
 from vlmsel.demo.drawing import (
     cells,
     faces,
@@ -189,7 +190,8 @@ def demo_task(name: str) -> DemoTask:
     """Returns the demo task of that name; raises TaskError if there is none."""
     found = {task.name: task for task in demo_tasks()}
     if name not in found:
-        raise TaskError(f"There is no demo task {name!r}. There are: {', '.join(found)}.")
+        hint = nearest(name, found)
+        raise TaskError(f"there is no demo task {name!r}{hint}; there are: {', '.join(found)}")
     return found[name]
 
 

@@ -30,7 +30,8 @@ def architecture_config(model: str) -> Config:
 
     known = architectures()
     if model not in known:
-        raise ModelError(f"unknown architecture '{model}'{nearest(model, known)}")
+        hint = nearest(model, known) or "; `vlmsel models --blocks` lists all"
+        raise ModelError(f"unknown architecture '{model}'{hint}")
     config = open_clip.get_model_config(model)
     if config is None:
         raise ModelError(f"open_clip lists architecture '{model}' but has no configuration of it")

@@ -1,0 +1,132 @@
+"""Progress of a run: a bar on a terminal, a plain line every tenth elsewhere."""
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+from rich.markup import escape
+from rich.progress import (
+    BarColumn,
+    Progress,
+    ProgressColumn,
+    SpinnerColumn,
+    Task,
+    TextColumn,
+    TimeElapsedColumn,
+)
+from rich.text import Text
+
+from vlmsel.cli.console import say, stderr
+from vlmsel.execution.cells import CellOutcome
+from vlmsel.execution.plan import Plan
+
+
+@dataclass
+class Pace:
+    """How far a run is and how long it will go on.
+
+    Models differ a hundredfold in cost, so what counts is the expected work, not the cells.
+
+    Attributes:
+        cells: to be settled in all.
+        done: settled.
+    """
+
+    clock: Callable[[], float] = time.monotonic
+    cells: int = 0
+    done: int = 0
+    _work: dict[tuple[str, str], float] = field(default_factory=dict)
+    _total: float = 0.0
+    _settled: float = 0.0
+    _start: float | None = None
+    _ends: float | None = None
+
+    def expect(self, plan: Plan) -> None:
+        """There is this plan to do as well."""
+        self._start = self.clock() if self._start is None else self._start
+        self.cells += plan.n_missing
+        self._total += plan.seconds
+        for work in plan.work:
+            self._work[work.spec.model, work.spec.pretrained] = work.seconds / len(work.cells)
+
+    def settle(self, outcome: CellOutcome) -> None:
+        """One more cell is settled."""
+        self.done += 1
+        self._settled += self._work.get((outcome.cell.model, outcome.cell.pretrained), 0.0)
+        if self.share and self._start is not None:
+            self._ends = self._start + (self.clock() - self._start) / self.share
+
+    @property
+    def share(self) -> float:
+        """Expected work done, 0 to 1."""
+        return min(1.0, self._settled / self._total) if self._total else 0.0
+
+    @property
+    def left_s(self) -> float | None:
+        """Expected seconds left at the pace so far; None before anything is done."""
+        return None if self._ends is None else max(0.0, self._ends - self.clock())
+
+
+class Ticker:
+    """Shows a pace: advances a bar, or writes a plain line where nobody looks at a terminal."""
+
+    def __init__(self, bar: Progress, what: str) -> None:
+        self._bar = bar
+        self._pace = Pace()
+        self._task = bar.add_task(escape(what), total=1.0, pace=self._pace)
+
+    def expect(self, plan: Plan) -> None:
+        """There is this plan to do as well."""
+        self._pace.expect(plan)
+
+    def tick(self, outcome: CellOutcome) -> None:
+        """One more cell is settled."""
+        tenth = self._pace.done * 10 // max(1, self._pace.cells)
+        self._pace.settle(outcome)
+        cell = outcome.cell
+        name = f"{cell.model}/{cell.pretrained} on {cell.task}"
+        self._bar.update(self._task, completed=self._pace.share, description=escape(name))
+        if self._bar.disable and self._pace.done * 10 // max(1, self._pace.cells) != tenth:
+            left = f", {_left(self._pace)}" if self._pace.done < self._pace.cells else ""
+            say(f"{self._pace.done}/{self._pace.cells} {name}{left}")
+
+
+class _Count(ProgressColumn):
+    def render(self, task: Task) -> Text:
+        pace: Pace = task.fields["pace"]
+        return Text(f"{pace.done}/{pace.cells} cells")
+
+
+class _Left(ProgressColumn):
+    def render(self, task: Task) -> Text:
+        return Text(_left(task.fields["pace"]))
+
+
+def _left(pace: Pace) -> str:
+    return "" if pace.left_s is None else f"about {duration(pace.left_s)} left"
+
+
+def duration(seconds: float) -> str:
+    """Such as ``40 s``, ``12 min`` or ``3.5 h``."""
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
+
+
+@contextmanager
+def progress_bar(what: str) -> Iterator[Ticker]:
+    """Show how far the body is while it calls ``expect`` and ``tick``."""
+    bar = Progress(
+        SpinnerColumn(),
+        TextColumn("{task.description}"),
+        BarColumn(),
+        _Count(),
+        TimeElapsedColumn(),
+        _Left(),
+        console=stderr,
+        disable=not stderr.is_terminal,
+        transient=True,
+    )
+    with bar:
+        yield Ticker(bar, what)
