@@ -14,6 +14,6 @@ if __name__ == "__main__":
         sys.argv[2],
         settings,
         options=RunOptions(executor=sys.argv[3]),  # type: ignore[arg-type]
-        on_outcome=lambda outcome: print(outcome.status, flush=True),  # noqa: T201
+        on_outcome=lambda outcome: print(outcome.status, outcome.place, flush=True),  # noqa: T201
     )
     sys.exit(summary.exit_code())

@@ -1,0 +1,153 @@
+"""Jobs on a real `ray start --head`: what a user types, and what the exit code says."""
+
+import os
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import yaml
+from polars.testing import assert_frame_equal
+from ray.job_submission import JobStatus, JobSubmissionClient
+
+from tests.integration.conftest import ROOT
+from vlmsel.execution.run import run_profile
+from vlmsel.settings import AttributionSettings
+from vlmsel.store.profiles import ProfileStore
+from vlmsel.tasks.catalog import TaskCatalog
+from vlmsel.zoo.catalog import Zoo
+
+pytestmark = pytest.mark.xdist_group("ray")
+
+RAY = str(Path(sys.executable).with_name("ray"))
+START_S = 150.0
+
+
+def free_ports(count: int) -> list[int]:
+    sockets = [socket.socket() for _ in range(count)]
+    for each in sockets:
+        each.bind(("127.0.0.1", 0))
+    ports = [each.getsockname()[1] for each in sockets]
+    for each in sockets:
+        each.close()
+    return ports
+
+
+@pytest.fixture(scope="module")
+def head(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The dashboard's address of a head started for this module, on ports of its own."""
+    gcs, dashboard, agent, grpc, metrics, client, runtime = free_ports(7)
+    command = [RAY, "start", "--head", "--block", "--num-cpus=2", f"--port={gcs}"]
+    command += [f"--dashboard-port={dashboard}", f"--dashboard-agent-listen-port={agent}"]
+    command += [f"--dashboard-agent-grpc-port={grpc}", f"--metrics-export-port={metrics}"]
+    command += [f"--ray-client-server-port={client}", f"--runtime-env-agent-port={runtime}"]
+    log = (tmp_path_factory.mktemp("head") / "log").open("w")
+    process = subprocess.Popen(
+        command, env=clean_environment(), stdout=log, stderr=subprocess.STDOUT, cwd="/"
+    )
+    address = f"http://127.0.0.1:{dashboard}"
+    wait_for(address)
+    yield address
+    process.terminate()
+    process.wait(timeout=60)
+    log.close()
+
+
+def clean_environment() -> dict[str, str]:
+    """As in a fresh shell: no other cluster, no checkout on the path."""
+    hidden = ("RAY_ADDRESS", "PYTHONPATH")
+    return {k: v for k, v in os.environ.items() if k not in hidden} | {"RAY_AUTH_MODE": "disabled"}
+
+
+def wait_for(address: str) -> None:
+    deadline = time.monotonic() + START_S
+    while True:
+        try:
+            JobSubmissionClient(address).list_jobs()
+            return
+        except (ConnectionError, RuntimeError):
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(1)
+
+
+def submit(address: str, *args: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "jobs/submit.py", "--address", address, *args]
+    return subprocess.run(
+        command, cwd=ROOT, env=clean_environment(), capture_output=True, text=True, check=False
+    )
+
+
+def write_catalogs(folder: Path, zoo: Zoo, tasks: TaskCatalog) -> tuple[str, str]:
+    paths = folder / "zoo.yaml", folder / "tasks.yaml"
+    models = [spec.model_dump(exclude_none=True) for spec in zoo.models]
+    specs = [spec.model_dump(mode="json", exclude_none=True) for spec in tasks.tasks]
+    paths[0].write_text(yaml.safe_dump({"models": models}))
+    paths[1].write_text(yaml.safe_dump({"tasks": specs}))
+    return str(paths[0]), str(paths[1])
+
+
+def test_a_submitted_profile_gives_the_same_values_as_here(
+    head: str, zoo: Zoo, tasks: TaskCatalog, settings: AttributionSettings, tmp_path: Path
+) -> None:
+    zoo_path, tasks_path = write_catalogs(tmp_path, zoo, tasks)
+    args = ["--zoo", zoo_path, "--tasks", tasks_path, "--store", str(tmp_path / "ray")]
+    entry = [sys.executable, "jobs/profile.py", *args, "--set", "n_steps=2"]
+    done = submit(head, "--working-dir", ".", "--submission-id", "night-1", "--", *entry)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "night-1: succeeded" in done.stderr
+    run_profile(zoo, tasks, str(tmp_path / "local"), settings)
+    here, there = (ProfileStore(tmp_path / n).scan(settings.digest) for n in ("local", "ray"))
+    assert_frame_equal(there, here, check_exact=True)
+
+
+def test_the_exit_code_of_a_failed_job_is_not_zero_and_its_log_is_seen(head: str) -> None:
+    code = "print('about to fail', flush=True); raise SystemExit(4)"
+    done = submit(head, "--", sys.executable, "-c", code)
+    assert done.returncode == 1
+    assert "about to fail" in done.stdout
+
+
+def test_the_exit_code_of_a_stopped_job_is_not_zero(head: str) -> None:
+    client = JobSubmissionClient(head)
+    command = [sys.executable, "jobs/submit.py", "--address", head, "--submission-id", "stopped"]
+    waiting = subprocess.Popen(
+        [*command, "--", sys.executable, "-c", "import time; time.sleep(600)"],
+        cwd=ROOT,
+        env=clean_environment(),
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    deadline = time.monotonic() + START_S
+    while running(client, "stopped") != JobStatus.RUNNING:
+        assert time.monotonic() < deadline
+        time.sleep(0.5)
+    client.stop_job("stopped")
+    _, errors = waiting.communicate(timeout=START_S)
+    assert waiting.returncode == 3
+    assert "stopped: stopped" in errors
+
+
+def test_a_second_job_of_one_id_is_refused_with_a_clear_message(head: str) -> None:
+    entry = [sys.executable, "-c", "print('first')"]
+    assert submit(head, "--submission-id", "refresh-2026-11-21", "--", *entry).returncode == 0
+    second = submit(head, "--submission-id", "refresh-2026-11-21", "--", *entry)
+    assert second.returncode == 2
+    assert "a job 'refresh-2026-11-21' was submitted before and is succeeded" in second.stderr
+    assert "first" not in second.stdout
+
+
+def test_a_cluster_that_is_not_there_is_one_line() -> None:
+    [port] = free_ports(1)
+    done = submit(f"http://127.0.0.1:{port}", "--", "true")
+    assert done.returncode == 2
+    assert f"no Ray dashboard answers at http://127.0.0.1:{port}" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def running(client: JobSubmissionClient, job: str) -> JobStatus | None:
+    found = [details for details in client.list_jobs() if details.submission_id == job]
+    return found[0].status if found else None
