@@ -1,0 +1,100 @@
+"""A small laboratory, measured once a session through the real command line."""
+
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+import yaml
+
+from vlmsel.cli.app import run
+from vlmsel.demo.families import demo_task
+from vlmsel.demo.tasks import write_demo_tasks, write_sample_folder
+from vlmsel.tasks.catalog import load_tasks
+from vlmsel.zoo.catalog import load_zoo
+
+MODELS = ("demo-vit-general", "demo-resnet-letters", "demo-resnet-general", "demo-vit-digits")
+TASKS = ("letters-a", "letters-b", "digits-a", "digits-b", "shapes-a", "textures-a")
+N_IMAGES = 8
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """One worker takes all that needs the laboratory, so that it is measured once."""
+    here = Path(__file__).parent
+    for item in items:
+        if item.path.is_relative_to(here):
+            item.add_marker(pytest.mark.xdist_group("cli"))
+
+
+@dataclass(frozen=True)
+class Lab:
+    """Catalogs, and a store with profiles and accuracies of 4 models on 6 tasks of 8 images."""
+
+    zoo: Path
+    tasks: Path
+    store: Path
+    images: Path
+    uri: str
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a command gave back."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def error(self) -> str:
+        """The one line that says what was wrong; nothing else may have been said loudly."""
+        lines = [line for line in self.err.splitlines() if line.startswith("error: ")]
+        assert len(lines) == 1, self.err
+        assert "Traceback" not in self.err
+        return lines[0].removeprefix("error: ")
+
+
+@pytest.fixture
+def vlmsel(capsys: pytest.CaptureFixture[str]) -> Callable[..., Answer]:
+    """Run one command line in this process."""
+
+    def call(*args: object) -> Answer:
+        capsys.readouterr()
+        code = run([str(arg) for arg in args])
+        captured = capsys.readouterr()
+        return Answer(code, captured.out, captured.err)
+
+    return call
+
+
+@pytest.fixture(scope="session")
+def lab(tmp_path_factory: pytest.TempPathFactory) -> Lab:
+    """Measured once; do not write to its store, take `own_lab` for that."""
+    folder = tmp_path_factory.mktemp("lab")
+    everything = load_tasks(write_demo_tasks(folder / "drawn", n_images=16))
+    chosen = [everything.find(name).model_dump(mode="json", exclude_none=True) for name in TASKS]
+    (folder / "tasks.yaml").write_text(yaml.safe_dump({"tasks": chosen}))
+    models = [
+        load_zoo("demo").find(name).model_dump(mode="json", exclude_none=True) for name in MODELS
+    ]
+    (folder / "zoo.yaml").write_text(yaml.safe_dump({"models": models}))
+    made = Lab(
+        zoo=folder / "zoo.yaml",
+        tasks=folder / "tasks.yaml",
+        store=folder / "store",
+        images=write_sample_folder(folder / "images", demo_task("letters-a"), n=6),
+        uri=f"sqlite:///{folder}/mlflow.db",
+    )
+    catalogs = ["--zoo", str(made.zoo), "--tasks", str(made.tasks), "--store", str(made.store)]
+    assert run(["profile", *catalogs, "--n-images", str(N_IMAGES)]) == 0
+    assert run(["accuracy", "--store", str(made.store)]) == 0
+    return made
+
+
+@pytest.fixture
+def own_lab(lab: Lab, tmp_path: Path) -> Lab:
+    """The same with a store and images of one's own, to be written to."""
+    store = Path(shutil.copytree(lab.store, tmp_path / "store"))
+    images = Path(shutil.copytree(lab.images, tmp_path / "images"))
+    return Lab(lab.zoo, lab.tasks, store, images, lab.uri)

@@ -1,0 +1,178 @@
+"""``vlmsel select``: the table, what is said beside it, and the exit code."""
+
+import json
+import shutil
+import struct
+import zlib
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from vlmsel import select as select_from_python
+
+
+def test_the_table_says_all_that_is_promised_and_a_second_run_measures_nothing(own_lab, vlmsel):
+    command = ["select", own_lab.images, "--store", own_lab.store, "--selector", "dcd"]
+    first = vlmsel(*command)
+    assert first.code == 0, first.err
+    for header in ("rank", "model", "pretrained", "score", "95% of ranks", "in top 5"):
+        assert header in first.out
+    assert "images: 6 images, the first 4 of 4 models" in first.out
+    assert "In leave-one-out over 6 tasks the first choice of" in first.out
+    assert "4 cells to measure" in first.err
+
+    again = vlmsel(*command)
+    assert again.code == 0
+    assert "4 cells are measured already, nothing to do" in again.err
+    assert again.out == first.out
+
+
+def test_json_is_one_document_with_the_same_ranking_as_from_python(own_lab, vlmsel):
+    args = ["--selector", "dcd", "--top", "2", "--json"]
+    answer = vlmsel("select", own_lab.images, "--store", own_lab.store, *args)
+    said = json.loads(answer.out)
+    assert [row["rank"] for row in said["ranking"]] == [1, 2]
+    assert said["selector"] == "dcd"
+    assert 1 <= said["effective_sources"] <= said["n_sources"] == 6
+    table = select_from_python(own_lab.images, store=own_lab.store, selector="dcd", top=2)
+    assert table.to_dicts() == said["ranking"]
+
+
+def test_average_rank_shows_neither_intervals_nor_itself_beside_itself(own_lab, vlmsel):
+    args = ["--selector", "average-rank"]
+    answer = vlmsel("select", own_lab.images, "--store", own_lab.store, *args)
+    assert answer.code == 0
+    assert "95% of ranks" not in answer.out
+    assert "average-rank says" not in answer.out
+
+
+def test_uniform_similarity_is_told(own_lab, vlmsel):
+    # One image of every source says nothing about which is near when gamma cannot tell them apart.
+    args = ["--selector", "dcd-uniform", "--json"]
+    said = json.loads(vlmsel("select", own_lab.images, "--store", own_lab.store, *args).out)
+    assert said["near_uniform"] == (said["effective_sources"] / said["n_sources"] > 0.9)
+    assert (said["notice"] is not None) == said["near_uniform"]
+
+
+def test_a_folder_called_like_a_source_task_is_another_task(own_lab, vlmsel, tmp_path):
+    folder = tmp_path / "digits-a"
+    shutil.copytree(own_lab.images, folder)
+    answer = vlmsel("select", folder, "--store", own_lab.store, "--json")
+    said = json.loads(answer.out)
+    assert (said["target"], said["n_sources"]) == ("digits-a", 6)
+    assert vlmsel("status", "--store", own_lab.store).code == 0
+
+
+def test_two_folders_with_the_same_images_have_cells_of_their_own(own_lab, vlmsel, tmp_path):
+    copy = Path(shutil.copytree(own_lab.images, tmp_path / "copy"))
+    one = json.loads(vlmsel("select", own_lab.images, "--store", own_lab.store, "--json").out)
+    answer = vlmsel("select", copy, "--store", own_lab.store, "--json")
+    assert "4 cells to measure" in answer.err
+    assert json.loads(answer.out)["ranking"] == one["ranking"]
+
+
+def png_header(width: int, height: int) -> bytes:
+    """A PNG that claims to be this large and holds nothing."""
+
+    def chunk(kind: bytes, data: bytes) -> bytes:
+        return struct.pack(">I", len(data)) + kind + data + struct.pack(
+            ">I", zlib.crc32(kind + data)
+        )  # fmt: skip
+
+    head = chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0))
+    return b"\x89PNG\r\n\x1a\n" + head + chunk(b"IDAT", zlib.compress(b"")) + chunk(b"IEND", b"")
+
+
+def test_bad_images_among_good_ones_are_skipped_counted_and_named(own_lab, vlmsel):
+    good = (own_lab.images / "000.png").read_bytes()
+    (own_lab.images / "corrupt.png").write_bytes(b"not an image at all")
+    (own_lab.images / "huge.png").write_bytes(png_header(60_000, 60_000))
+    (own_lab.images / "truncated.png").write_bytes(good[: len(good) // 2])
+    Image.new("RGBA", (1, 1)).save(own_lab.images / "tiny.png")
+    command = ["select", own_lab.images, "--store", own_lab.store]
+
+    answer = vlmsel(*command)
+    assert answer.code == 1
+    assert "images: 7 images" in answer.out
+    warnings = [line for line in answer.err.splitlines() if line.startswith("warning: ")]
+    skipped = [w.split(":")[1].split()[-1] for w in warnings if "skipped image" in w]
+    assert skipped == ["corrupt.png", "huge.png", "truncated.png"], answer.err
+    assert "--allow-failures 3 accepts that" in answer.err
+
+    accepted = vlmsel(*command, "--allow-failures", "3", "--json")
+    assert accepted.code == 0
+    failed = {row["image_id"] for row in json.loads(accepted.out)["failed_images"]}
+    assert failed == {"corrupt.png", "huge.png", "truncated.png"}
+
+
+def test_a_folder_without_any_readable_image_fails_also_the_second_time(own_lab, vlmsel, tmp_path):
+    folder = tmp_path / "broken"
+    folder.mkdir()
+    for name in ("a.png", "b.png"):
+        (folder / name).write_bytes(b"no image " + name.encode())
+    for more in ([], [], ["--retry-failed"]):
+        answer = vlmsel("select", folder, "--store", own_lab.store, "--json", *more)
+        assert answer.code == 2
+        assert answer.out == ""
+        assert "none of 2 image(s) could be measured" in answer.error
+        assert "not an image of a known format" in answer.error
+
+
+def test_missing_and_empty_folders_are_named(lab, vlmsel, tmp_path):
+    empty = tmp_path / "empty"
+    empty.mkdir()
+    for folder, said in ((tmp_path / "none", "does not exist"), (empty, "is empty")):
+        answer = vlmsel("select", folder, "--store", lab.store)
+        assert answer.code == 2
+        assert answer.error == f"folder {folder} {said}"
+        assert answer.err.count("\n") == 1
+    (empty / "notes.txt").write_text("no image")
+    answer = vlmsel("select", empty, "--store", lab.store)
+    assert answer.code == 2
+    assert answer.error.startswith(f"no image in folder {empty}: 1 files, none of them ")
+
+
+def test_other_settings_say_what_differs(lab, vlmsel):
+    answer = vlmsel("select", lab.images, "--store", lab.store, "--preset", "paper")
+    assert answer.code == 2
+    assert "n_steps 16 (store) vs 50 (asked), rule trapezoid (store) vs captum" in answer.error
+
+
+def test_a_misspelt_selector_is_found_before_the_work(lab, vlmsel):
+    answer = vlmsel("select", lab.images, "--store", lab.store, "--selector", "dcd-poled")
+    assert answer.code == 2
+    assert "no selector 'dcd-poled'; did you mean dcd-pooled" in answer.error
+    assert answer.err.count("\n") == 1
+
+
+def test_a_store_without_accuracies_is_refused_before_the_work(own_lab, vlmsel):
+    shutil.rmtree(own_lab.store / "accuracies")
+    answer = vlmsel("select", own_lab.images, "--store", own_lab.store)
+    assert answer.code == 2
+    assert "holds no accuracy of this zoo on these tasks: run `vlmsel accuracy`" in answer.error
+    assert "to measure" not in answer.err
+
+
+def test_a_model_that_fails_is_left_out_of_the_ranking_and_counted(own_lab, vlmsel, tmp_path):
+    text = own_lab.zoo.read_text()
+    zoo = tmp_path / "zoo.yaml"
+    zoo.write_text(text + "- model: ViT-B-32\n  pretrained: gone\n  weights: /none/weights.pt\n")
+    command = ["select", own_lab.images, "--store", own_lab.store, "--zoo", zoo]
+    answer = vlmsel(*command)
+    assert answer.code == 1
+    assert "left out: ViT-B-32/gone" in answer.err
+    assert "the first 4 of 4 models" in answer.out
+    assert vlmsel(*command, "--allow-failures", "1").code == 0
+
+
+def test_a_report_is_written_beside_the_ranking(own_lab, vlmsel, tmp_path):
+    page = tmp_path / "page.html"
+    answer = vlmsel("select", own_lab.images, "--store", own_lab.store, "--report", page)
+    assert answer.code == 0
+    assert "Which model for images?" in page.read_text()
+
+
+@pytest.mark.parametrize("option", ["--top=0", "--allow-failures=-1"])
+def test_numbers_out_of_range_are_usage_errors(lab, vlmsel, option):
+    assert vlmsel("select", lab.images, "--store", lab.store, option).code == 2
