@@ -15,8 +15,8 @@ SCHEMA_VERSION = 1
 Attribution = Literal["conductance", "gradient", "gradient_x_activation"]
 Objective = Literal["l2", "entropy", "variance", "alignment"]
 Baseline = Literal["zeros", "mean-image", "blur"]
-Rule = Literal["captum", "left", "right", "midpoint", "trapezoid"]
-PathName = Literal["uniform", "graded"]
+Rule = Literal["captum", "left", "right", "midpoint", "trapezoid", "refined"]
+PathName = Literal["uniform", "graded", "adaptive"]
 Granularity = Literal["block", "stage", "published"]
 Precision = Literal["fp32", "bf16"]
 
@@ -30,7 +30,7 @@ class AttributionSettings(BaseModel):
         attribution: block score; the formulas are in docs/method.md.
         objective: scalar F_M(x) of the un-normalised image embedding.
         baseline: where the path starts, after preprocessing.
-        n_steps: gradient evaluations on the path per image.
+        n_steps: gradient evaluations on the path per image; the first number for rule "refined".
         rule: quadrature rule on the path.
         path: how the points are spaced between baseline and image.
         granularity: which modules count as blocks.

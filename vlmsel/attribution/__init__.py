@@ -2,20 +2,17 @@
 
     images -> path (points, quadrature) -> conductance (all blocks at once) -> checks -> scores
 
-`objective` says what is attributed, `path` where the gradients are taken and how they are summed,
-`recorder` runs one point of the path, `conductance` adds the points up, `memory` bounds what is
-held at once, `numerics` refuses values that mean nothing, `profile` is the way in for a loaded
-model, and `study` measures how exact all of this is.
+`objective` says what is attributed; `path` where gradients are taken and how they are summed, and
+`adaptive` finds where that matters. `recorder` runs one point of the path, `integral` adds the
+points up, `conductance` gives the block scores and refines them. `memory` bounds what is held at
+once, `numerics` refuses values that mean nothing, `scores` is what comes out, `profile` the way in
+for a loaded model, and `study` measures how exact all of this is.
 """
 
-from vlmsel.attribution.conductance import (
-    LayerConductance,
-    gradient,
-    gradient_x_activation,
-    layer_conductance,
-)
+from vlmsel.attribution.conductance import gradient, gradient_x_activation, layer_conductance
 from vlmsel.attribution.objective import make_objective
 from vlmsel.attribution.profile import attribute
+from vlmsel.attribution.scores import LayerConductance
 
 __all__ = [
     "LayerConductance",

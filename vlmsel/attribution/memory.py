@@ -1,22 +1,30 @@
 """Bounds what is held at once: how many images, and how many blocks, go into one pass."""
 
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass, fields, replace
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 import torch
 from torch import Tensor
 from torch.autograd.graph import saved_tensors_hooks
 
-from vlmsel.attribution.conductance import LayerConductance
+from vlmsel.attribution.integral import Groups, Weights
 from vlmsel.attribution.path import Quadrature
 from vlmsel.attribution.recorder import BlockRecorder, Blocks, Objective
+from vlmsel.attribution.scores import LayerConductance, join_images
 from vlmsel.errors import AttributionError
 
 GB = 1024**3
 SLACK = 1.15  # allocator rounding and the workspaces of convolutions
 
-Scorer = Callable[[Tensor, Blocks], LayerConductance]
+
+class Scorer(Protocol):
+    """Block scores of a batch, the blocks in groups."""
+
+    def __call__(self, images: Tensor, *, groups: Groups) -> LayerConductance:
+        """(B, ...) images to the scores of B images."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -71,17 +79,23 @@ def measure(
 
 
 def copies_held(rule: Quadrature | None) -> int:
-    """How many times every block's output is held at once: outputs, gradients and the sum."""
+    """How many times every block's output is held at once: outputs, gradients and sums."""
     if rule is None:
         return 3
-    weights = rule.weights != 0
-    most = 0
-    for k in range(len(weights)):
+    sums = [rule.weights] if rule.coarse is None else [rule.weights, rule.coarse]
+    most = max(sum(map(len, _held(sums, k))) for k in range(len(rule.points)))
+    return most + len(sums) + 1  # and the change that is being added
+
+
+def _held(sums: list[Weights], k: int) -> tuple[set[int], set[int]]:
+    """The points whose outputs, and whose gradients, are there right after point k was run."""
+    outputs, gradients = {k}, {k}
+    for weights in sums:
         waiting = [r for r in range(k) if weights[r, k:].any()]
-        ahead = [*waiting, *range(k, len(weights))]
-        outputs = int(np.any(weights[ahead, : k + 1], axis=0).sum())
-        most = max(most, outputs + len(waiting) + 1)
-    return most + 2  # the sum, and the change that is being added to it
+        needed = np.any(weights[[*waiting, *range(k, len(weights))], :k], axis=0)
+        outputs |= set(np.flatnonzero(needed).tolist())
+        gradients |= set(waiting)
+    return outputs, gradients
 
 
 def plan_split(footprint: Footprint, n_images: int, copies: int, max_memory_gb: float) -> Split:
@@ -116,8 +130,8 @@ def _groups(sizes: tuple[int, ...], room: float) -> tuple[tuple[int, ...], ...]:
     return tuple(tuple(group) for group in groups)
 
 
-def run_split(score: Scorer, images: Tensor, blocks: Blocks, split: Split) -> LayerConductance:
-    """`score` over all images and blocks, in the passes of `split`.
+def run_split(score: Scorer, images: Tensor, split: Split) -> LayerConductance:
+    """`score` over all images, in the passes of `split`.
 
     Out of memory halves the batch and goes on from there.
 
@@ -129,9 +143,7 @@ def run_split(score: Scorer, images: Tensor, blocks: Blocks, split: Split) -> La
     while start < len(images):
         some = images[start : start + batch]
         try:
-            parts.append(
-                _join_blocks([score(some, [blocks[b] for b in group]) for group in split.groups])
-            )
+            parts.append(score(some, groups=split.groups))
         except RuntimeError as error:
             if not _is_out_of_memory(error):
                 raise
@@ -144,7 +156,7 @@ def run_split(score: Scorer, images: Tensor, blocks: Blocks, split: Split) -> La
             _release(images.device.type)
             continue
         start += len(some)
-    return _join_images(parts)
+    return join_images(parts)
 
 
 def _is_out_of_memory(error: RuntimeError) -> bool:
@@ -154,38 +166,3 @@ def _is_out_of_memory(error: RuntimeError) -> bool:
 def _release(device: str) -> None:
     if device == "cuda":
         torch.cuda.empty_cache()
-
-
-def _join_blocks(parts: list[LayerConductance]) -> LayerConductance:
-    """Passes over the same images, each with some of the blocks."""
-    first = parts[0]
-    if len(parts) == 1:
-        return first
-    errors = torch.stack([part.completeness_error for part in parts])
-    worst = torch.where(errors.isnan(), -torch.inf, errors).amax(dim=0)
-    # A spoilt block of an early pass is the earlier block: it wins over those of later passes.
-    spoilt = {i: name for part in reversed(parts) for i, name in part.spoilt.items()}
-    return replace(
-        first,
-        scores=torch.cat([part.scores for part in parts], dim=1),
-        names=tuple(name for part in parts for name in part.names),
-        completeness_error=torch.where(errors.isnan().all(dim=0), torch.nan, worst),
-        cuts=tuple(cut for part in parts for cut in part.cuts),
-        spoilt=spoilt,
-    )
-
-
-def _join_images(parts: list[LayerConductance]) -> LayerConductance:
-    """Passes over different images with the same blocks."""
-    starts = np.cumsum([0, *(len(part.scores) for part in parts)]).tolist()
-    joined = {
-        f.name: torch.cat([getattr(part, f.name) for part in parts])
-        for f in fields(LayerConductance)
-        if f.type is Tensor
-    }
-    spoilt = {
-        start + i: name
-        for start, part in zip(starts, parts, strict=False)
-        for i, name in part.spoilt.items()
-    }
-    return replace(parts[0], **joined, spoilt=spoilt)

@@ -3,8 +3,8 @@
 import torch
 from torch import Tensor
 
-from vlmsel.attribution.conductance import LayerConductance
 from vlmsel.attribution.recorder import Objective
+from vlmsel.attribution.scores import LayerConductance
 from vlmsel.errors import AttributionError
 
 CONSTANT = 1e-5  # relative change of F below which float32 cannot tell it from rounding

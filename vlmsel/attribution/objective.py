@@ -32,11 +32,6 @@ def alignment(embedding: Tensor, text: Tensor) -> Tensor:
     return _cosines(embedding, text).amax(dim=1)
 
 
-def mean_alignment(embedding: Tensor, text: Tensor) -> Tensor:
-    """F = mean_c cos(f, t_c), how well the task's words fit as a whole; (B, D), (C, D) -> (B,)."""
-    return _cosines(embedding, text).mean(dim=1)
-
-
 def _cosines(embedding: Tensor, text: Tensor) -> Tensor:
     return nnf.normalize(embedding, dim=1) @ nnf.normalize(text, dim=1).T
 
@@ -46,10 +41,7 @@ OF_EMBEDDING: dict[str, Callable[[Tensor], Tensor]] = {
     "entropy": entropy,
     "variance": variance,
 }
-OF_TEXT: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
-    "alignment": alignment,
-    "mean-alignment": mean_alignment,
-}
+OF_TEXT: dict[str, Callable[[Tensor, Tensor], Tensor]] = {"alignment": alignment}
 
 
 def make_objective(

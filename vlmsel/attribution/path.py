@@ -32,10 +32,12 @@ class Quadrature:
     Attributes:
         points: s_k in [0, 1], rising, the ends among them (for F at baseline and image).
         weights: B, shape (points, points).
+        coarse: B of the same rule on every second point, for an estimate of the error; or None.
     """
 
     points: tuple[float, ...]
     weights: npt.NDArray[np.float64]
+    coarse: npt.NDArray[np.float64] | None = None
 
     @property
     def n_gradients(self) -> int:
@@ -79,6 +81,15 @@ def _trapezoid(n_steps: int) -> Quadrature:
     return Quadrature(_even(n_steps), weights)
 
 
+def _refined(n_steps: int) -> Quadrature:
+    """The trapezoid, with that on every second point beside it; n is raised to 3, 5, 7, ..."""
+    n_points = max(3, n_steps | 1)
+    fine = _trapezoid(n_points)
+    coarse = np.zeros_like(fine.weights)
+    coarse[::2, ::2] = _trapezoid((n_points + 1) // 2).weights
+    return Quadrature(fine.points, fine.weights, coarse)
+
+
 def _captum(n_steps: int) -> Quadrature:
     """What captum's LayerConductance does with `gausslegendre`.
 
@@ -97,6 +108,7 @@ RULES: dict[str, Callable[[int], Quadrature]] = {
     "right": _right,
     "midpoint": _midpoint,
     "trapezoid": _trapezoid,
+    "refined": _refined,
 }
 
 
@@ -129,7 +141,7 @@ def spacing(path: str) -> Callable[[float], float]:
     where normalisation layers make block outputs move fastest.
     """
     if path not in SPACINGS:
-        raise AttributionError(f"no path {path!r}: known are {', '.join(SPACINGS)}")
+        raise AttributionError(f"no path {path!r}: known are {', '.join(SPACINGS)}, adaptive")
     return SPACINGS[path]
 
 

@@ -2,24 +2,20 @@
 
 from collections.abc import Callable
 from dataclasses import replace
-from functools import partial
 from itertools import chain
 from typing import Protocol
 
 import torch
 from torch import Tensor, nn
 
-from vlmsel.attribution.conductance import (
-    LayerConductance,
-    gradient,
-    gradient_x_activation,
-    layer_conductance,
-)
-from vlmsel.attribution.memory import Split, copies_held, measure, plan_split, run_split
+from vlmsel.attribution.conductance import gradient, gradient_x_activation, layer_conductance
+from vlmsel.attribution.integral import Groups
+from vlmsel.attribution.memory import Scorer, Split, copies_held, measure, plan_split, run_split
 from vlmsel.attribution.numerics import check_depends_on_image, find_failures
 from vlmsel.attribution.objective import make_objective
 from vlmsel.attribution.path import baseline_images, quadrature
 from vlmsel.attribution.recorder import Blocks, Objective
+from vlmsel.attribution.scores import LayerConductance
 from vlmsel.errors import AttributionError
 from vlmsel.settings import AttributionSettings
 from vlmsel.zoo.blocks import functional_blocks
@@ -80,8 +76,7 @@ def attribute(
     if max_memory_gb is not None:
         footprint = measure(objective, images[:1], blocks, resident)
         split = plan_split(footprint, len(images), _copies(settings), max_memory_gb)
-    score = partial(SCORERS[settings.attribution], objective, settings)
-    found = run_split(score, images, blocks, split)
+    found = run_split(_scorer(objective, blocks, settings), images, split)
     seen = torch.cat([found.objective, found.objective_at_baseline])
     check_depends_on_image(objective, images[:1], seen)
     failures = find_failures(found, precision=settings.precision)
@@ -91,40 +86,29 @@ def attribute(
     return replace(found, failures=failures)
 
 
-def _conductance(
-    objective: Objective, settings: AttributionSettings, images: Tensor, blocks: Blocks
-) -> LayerConductance:
-    return layer_conductance(
-        objective,
-        images,
-        blocks,
-        baseline=baseline_images(settings.baseline, images),
-        n_steps=settings.n_steps,
-        rule=settings.rule,
-        path=settings.path,
-    )
+def _scorer(objective: Objective, blocks: Blocks, settings: AttributionSettings) -> Scorer:
+    def conductance(images: Tensor, *, groups: Groups) -> LayerConductance:
+        return layer_conductance(
+            objective,
+            images,
+            blocks,
+            baseline=baseline_images(settings.baseline, images),
+            n_steps=settings.n_steps,
+            rule=settings.rule,
+            path=settings.path,
+            groups=groups,
+        )
+
+    def at_images(images: Tensor, *, groups: Groups) -> LayerConductance:
+        return AT_IMAGES[settings.attribution](objective, images, blocks, groups=groups)
+
+    return at_images if settings.attribution in AT_IMAGES else conductance
 
 
-def _gradient(
-    objective: Objective, _settings: AttributionSettings, images: Tensor, blocks: Blocks
-) -> LayerConductance:
-    return gradient(objective, images, blocks)
-
-
-def _gradient_x_activation(
-    objective: Objective, _settings: AttributionSettings, images: Tensor, blocks: Blocks
-) -> LayerConductance:
-    return gradient_x_activation(objective, images, blocks)
-
-
-SCORERS = {
-    "conductance": _conductance,
-    "gradient": _gradient,
-    "gradient_x_activation": _gradient_x_activation,
-}
+AT_IMAGES = {"gradient": gradient, "gradient_x_activation": gradient_x_activation}
 
 
 def _copies(settings: AttributionSettings) -> int:
-    if settings.attribution != "conductance":
+    if settings.attribution in AT_IMAGES:
         return copies_held(None)
     return copies_held(quadrature(settings.rule, settings.n_steps))

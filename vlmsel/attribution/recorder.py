@@ -22,13 +22,13 @@ class Point:
         objective: F, shape (B,), detached.
         activations: per block its output, shape (B, ...), detached.
         gradients: per block dF/dh of the same shape; empty where none were asked for.
-        cuts: per block whether every way from the images to F leads through it; None unless asked.
+        cuts: per block whether every way from the images to F leads through it; empty unless asked.
     """
 
     objective: Tensor
     activations: list[Tensor]
     gradients: list[Tensor]
-    cuts: tuple[bool, ...] | None = None
+    cuts: tuple[bool, ...] = ()
 
 
 @dataclass
@@ -90,26 +90,9 @@ class BlockRecorder:
                 "outputs, with gradients"
             )
         outputs = [self._outputs[name] for name, _ in self.blocks]
-        cuts = _cuts(value, outputs, images) if find_cuts else None
+        cuts = _cuts(value, outputs, images) if find_cuts else ()
         gradients = torch.autograd.grad(value.sum(), outputs, materialize_grads=True)
         return Point(value.detach(), self._take(images), list(gradients), cuts)
-
-    def first_spoilt(
-        self, point: Callable[[int], Tensor], n_points: int, rows: Sequence[int]
-    ) -> dict[int, str]:
-        """Which block first gives a value that is not finite, for the images numbered `rows`.
-
-        Runs every point of the path again, for these images only. Images whose block outputs are
-        all finite are left out.
-        """
-        found: dict[int, str] = {}
-        for k in range(n_points if rows else 0):
-            activations = self.values(point(k)[list(rows)]).activations
-            for name, output in zip(self.names, activations, strict=True):
-                bad = ~torch.isfinite(output.flatten(1)).all(dim=1)
-                for row in bad.nonzero().flatten().tolist():
-                    found.setdefault(rows[row], name)
-        return found
 
     def _was_written(self) -> bool:
         """Whether the network wrote into an output that was not copied; from now on it is."""
