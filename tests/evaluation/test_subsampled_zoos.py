@@ -6,7 +6,7 @@ import pytest
 from tests.evaluation.conftest import make_tables
 from vlmsel.errors import SelectionError
 from vlmsel.evaluation.leave_one_out import leave_one_out
-from vlmsel.evaluation.subsampled_zoos import one_per_group, subsampled_zoos, zoo_summary
+from vlmsel.evaluation.subsampled_zoos import subsampled_zoos, zoo_summary
 from vlmsel.selection import make_selector
 
 NAMES = ("dcd", "dcd-pooled", "average-rank")
@@ -56,13 +56,6 @@ def test_summary_counts_the_better_zoos() -> None:
     assert rows["x", "tau"]["p_better"] == 0.5
     assert rows["x", "regret1"]["p_better"] == 0.5  # lower is better
     assert rows["average-rank", "tau"]["p_better"] == 0.0
-
-
-def test_duplicates_count_once(tables: tuple[pl.DataFrame, pl.DataFrame]) -> None:
-    group = [("model1", "tag"), ("model4", "tag"), ("model6", "tag")]
-    kept = one_per_group(tables[0], [group])
-    assert set(tables[0]["model"]) - set(kept["model"]) == {"model4", "model6"}
-    assert one_per_group(tables[0], []).equals(tables[0])
 
 
 @pytest.mark.parametrize("share", [0.0, 1.5, 0.1])

@@ -1,5 +1,7 @@
 """What is printed under a ranking."""
 
+from dataclasses import replace
+
 import polars as pl
 import pytest
 
@@ -24,8 +26,8 @@ def result() -> LeaveOneOut:
         orient="row",
     )
     metrics = pl.DataFrame(
-        {"selector": "s", "target": ["a", "b"], "n_models": 7, "n_sources": 1, "metric": "regret1",
-         "value": [0.0, 0.5]}
+        {"selector": "s", "target": ["a", "b"] * 2, "n_models": 7, "n_sources": 1,
+         "metric": ["regret1"] * 2 + ["tau"] * 2, "value": [0.0, 0.5, 0.2, 0.4]}
     )  # fmt: skip
     return LeaveOneOut(metrics, rankings, pl.DataFrame(), pl.DataFrame())
 
@@ -37,6 +39,15 @@ def test_counts_and_means(result: LeaveOneOut) -> None:
     assert (worth.regret_low, worth.regret_high) == (0.0, 0.5)
     assert "lost 25.0 points" in worth.sentence
     assert "best 5 of 7 models on 1 of 2 tasks" in worth.sentence
+
+
+def test_a_ranking_like_chance_is_not_to_be_trusted(result: LeaveOneOut) -> None:
+    assert trust(result, "s").beats_chance
+    assert "trust" not in trust(result, "s").sentence
+    value = pl.when(metric="tau", target="a").then(-0.1).otherwise("value")
+    worthless = replace(result, metrics=result.metrics.with_columns(value=value))
+    assert not trust(worthless, "s").beats_chance
+    assert "Do not trust this ranking" in trust(worthless, "s").sentence
 
 
 def test_unknown_selector(result: LeaveOneOut) -> None:

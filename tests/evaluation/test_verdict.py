@@ -57,7 +57,28 @@ def test_a_clear_winner_is_supported() -> None:
 def test_no_default_without_evidence(name: str, values: tuple[float, float, float]) -> None:
     verdict = judge_evidence({"table": evidence(**{name: values}, **RIVALS)})
     assert verdict.selector == "average-rank"
-    assert verdict.paragraph.startswith("Use average-rank. None of ")
+    assert verdict.paragraph.startswith("Use average-rank: ")
+
+
+def test_the_words_name_what_was_compared_and_nothing_else() -> None:
+    alone = judge_evidence({"a long name": evidence(dcd=RIVALS["average_rank"], **RIVALS)})
+    assert alone.paragraph.startswith(
+        "Use average-rank: dcd does not beat average rank and ImageNet accuracy on ndcg5"
+    )
+    assert "Looking at the target's images has not been shown to help." in alone.paragraph
+    assert "a long name" not in alone.paragraph
+    few = {"average_rank": RIVALS["average_rank"], "random": RIVALS["random"]}
+    blind = judge_evidence(
+        {"a": evidence(average_accuracy=few["random"], **few), "b": evidence(**few)}
+    ).paragraph
+    assert blind.startswith("Use average-rank: average-accuracy does not beat average rank on")
+    assert "ImageNet" not in blind
+    assert "images" not in blind
+    assert "On a: In leave-one-out" in blind
+    nothing = judge_evidence({"a": evidence(**few)}).paragraph
+    assert nothing.startswith("Use average-rank: nothing was compared")
+    won = judge_evidence({"a": evidence(dcd=(0.85, 0.6, 0.02), **few)}).paragraph
+    assert won.startswith("Use dcd: it beats average rank on ndcg5")
 
 
 def test_a_win_over_one_rival_only_is_no_win() -> None:
@@ -76,7 +97,11 @@ def test_no_better_than_chance_is_said() -> None:
     lost = {"average_rank": (0.5, 0.0, 0.2), "random": (0.5, 0.0, 0.2)}
     verdict = judge_evidence({"hopeless": evidence(**lost)})
     assert verdict.untrusted == ("hopeless",)
-    assert "On hopeless no ranking can be trusted" in verdict.paragraph
+    assert "No ranking can be trusted" in verdict.paragraph
+    fine = evidence(**{name: RIVALS[name] for name in lost})
+    two = judge_evidence({"fine": fine, "hopeless": evidence(**lost)})
+    assert two.untrusted == ("hopeless",)
+    assert "On hopeless no ranking can be trusted" in two.paragraph
 
 
 def test_needs_the_baseline() -> None:

@@ -14,20 +14,6 @@ from vlmsel.evaluation.paired import LEVEL
 from vlmsel.selection.profiles import MODEL
 from vlmsel.selection.selector import Selector
 
-Group = Sequence[tuple[str, str]]
-
-
-def one_per_group(frame: pl.DataFrame, groups: Sequence[Group]) -> pl.DataFrame:
-    """Keep the first checkpoint of every group of duplicates, so that none counts twice.
-
-    Args:
-        frame: anything with model and pretrained.
-        groups: of `vlmsel.store.duplicates.duplicate_groups`.
-    """
-    extra = [key for group in groups for key in list(group)[1:]]
-    gone = pl.DataFrame(extra, schema=dict.fromkeys(MODEL, pl.String), orient="row")
-    return frame.join(gone, on=MODEL, how="anti", maintain_order="left")
-
 
 def subsampled_zoos(
     selectors: Sequence[Selector] | Mapping[str, Selector],

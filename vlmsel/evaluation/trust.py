@@ -23,6 +23,8 @@ class Trust:
         regret_high: upper end.
         n_in_top: tasks on which the first choice was among the true best `TOP`.
         n_models: median size of the zoo.
+        beats_chance: its mean tau over tasks is above 0, the tau of chance, with an interval that
+            excludes 0.
     """
 
     selector: str
@@ -32,10 +34,21 @@ class Trust:
     regret_high: float
     n_in_top: int
     n_models: int
+    beats_chance: bool = True
 
     @property
     def sentence(self) -> str:
-        """The line to print under a ranking."""
+        """The line to print under a ranking, with a warning where it is worth nothing."""
+        if self.beats_chance:
+            return self.worth
+        return (
+            f"{self.worth} Do not trust this ranking: there, that of {self.selector} was not "
+            "clearly better than chance (the 95 % interval of its mean tau includes 0)."
+        )
+
+    @property
+    def worth(self) -> str:
+        """What its first choice cost, and how often it was good."""
         return (
             f"In leave-one-out over {self.n_tasks} tasks the first choice of {self.selector} lost "
             f"{100 * self.regret:.1f} points of accuracy to the best model (95 % interval "
@@ -59,6 +72,8 @@ def trust(result: LeaveOneOut, selector: str, *, seed: int = 0) -> Trust:
         msg = f"leave-one-out has no ranking by {selector!r}, only by {known}"
         raise SelectionError(msg)
     row = paired_bootstrap(own, seed=seed, baseline=selector).row(0, named=True)
+    order = result.metrics.filter(selector=selector, metric="tau")
+    agreement = paired_bootstrap(order, seed=seed, baseline=selector).row(0, named=True)
     ranked = result.rankings.filter(selector=selector).with_columns(
         better=pl.col("accuracy").rank("min", descending=True).over("target") - 1
     )
@@ -71,4 +86,5 @@ def trust(result: LeaveOneOut, selector: str, *, seed: int = 0) -> Trust:
         regret_high=row["high"],
         n_in_top=int((first["better"] < TOP).sum()),
         n_models=int(np.median(own["n_models"])),
+        beats_chance=agreement["low"] > 0,
     )

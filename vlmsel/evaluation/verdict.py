@@ -25,6 +25,7 @@ DECISIVE = "ndcg5"
 GUARDS = ("ndcg5", "tau", "regret1")
 RIVALS = (BASELINE, "imagenet")
 CHANCE = "random"
+WORDS = {BASELINE: "average rank", "imagenet": "ImageNet accuracy"}
 
 
 @dataclass(frozen=True)
@@ -36,8 +37,8 @@ class Verdict:
         comparisons: table, selector, rival, metric, n_targets, delta, delta_low, delta_high,
             outcome ("better", "worse" or "open").
         trust: table to the expected regret of `selector` there.
-        untrusted: tables in which `selector` does not beat chance on `tau`; its ranking means
-            nothing there.
+        untrusted: tables in which the `tau` of `selector` is not clearly above that of `random`,
+            or above 0; its ranking means nothing there.
     """
 
     selector: str
@@ -48,26 +49,45 @@ class Verdict:
     @property
     def paragraph(self) -> str:
         """The verdict in plain words."""
+        several = len(self.trust) > 1
+        parts = [self._choice()]
+        for table, one in self.trust.items():
+            parts.append(f"On {table}: {one.worth}" if several else one.worth)
+        for table in self.untrusted:
+            where = f"On {table} no" if several else "No"
+            parts.append(f"{where} ranking can be trusted: it is not clearly better than chance.")
+        return " ".join(parts)
+
+    def _choice(self) -> str:
+        """Which selector, and why."""
+        rivals = " and ".join(
+            WORDS[name] for name in self.comparisons["rival"].unique(maintain_order=True)
+        )
         candidates = sorted(set(self.comparisons["selector"]) - {*RIVALS, CHANCE, *_oracles()})
-        tables = ", ".join(self.comparisons["table"].unique(maintain_order=True))
-        if self.selector == BASELINE:
-            first = (
-                f"Use {BASELINE}. None of {', '.join(candidates)} beats both average rank and "
-                f"ImageNet accuracy on {DECISIVE} with an interval that excludes zero and is "
-                f"clearly worse nowhere ({tables}): the images of the target have not been shown "
-                "to help."
+        several = len(self.trust) > 1
+        if self.selector != BASELINE:
+            nowhere = "in no table" if several else "in no other metric that counts"
+            return (
+                f"Use {self.selector}: it beats {rivals} on {DECISIVE} with an interval that "
+                f"excludes zero, and is clearly worse {nowhere} ({', '.join(GUARDS)})."
             )
-        else:
-            first = (
-                f"Use {self.selector}: it beats average rank and ImageNet accuracy on {DECISIVE} "
-                f"with an interval that excludes zero and is clearly worse in none of {tables}."
-            )
-        worth = " ".join(f"On {name}: {one.sentence}" for name, one in self.trust.items())
-        if not self.untrusted:
-            return f"{first} {worth}"
-        doubt = ", ".join(self.untrusted)
-        last = f"On {doubt} no ranking can be trusted: it is not clearly better than chance."
-        return f"{first} {worth} {last}"
+        if not candidates:
+            return f"Use {BASELINE}: nothing was compared that could replace it."
+        who = (
+            f"{candidates[0]} does not beat"
+            if len(candidates) == 1
+            else f"none of {', '.join(candidates)} beats"
+        )
+        without_loss = " in any table" if several else ""
+        images = (
+            " Looking at the target's images has not been shown to help."
+            if any(_looks_at_images(name) for name in candidates)
+            else ""
+        )
+        return (
+            f"Use {BASELINE}: {who} {rivals} on {DECISIVE} with an interval that excludes zero "
+            f"without a clear loss{without_loss} ({', '.join(GUARDS)}).{images}"
+        )
 
 
 def judge_evidence(evidence: Mapping[str, LeaveOneOut], *, seed: int = 0) -> Verdict:
@@ -94,16 +114,20 @@ def judge_evidence(evidence: Mapping[str, LeaveOneOut], *, seed: int = 0) -> Ver
         if rival in result.metrics["selector"]
     )
     selector = _supported(comparisons)
+    worth = {
+        table: trust(result, selector, seed=seed)
+        for table, result in evidence.items()
+        if selector in result.metrics["selector"]
+    }
     chance = comparisons.filter(rival=CHANCE, selector=selector, metric="tau")
+    like_chance = set(chance.filter(pl.col("outcome") != "better")["table"])
     return Verdict(
         selector=selector,
         comparisons=comparisons.filter(pl.col("rival") != CHANCE),
-        trust={
-            table: trust(result, selector, seed=seed)
-            for table, result in evidence.items()
-            if selector in result.metrics["selector"]
-        },
-        untrusted=tuple(chance.filter(pl.col("outcome") != "better")["table"]),
+        trust=worth,
+        untrusted=tuple(
+            table for table, one in worth.items() if table in like_chance or not one.beats_chance
+        ),
     )
 
 
@@ -150,3 +174,7 @@ def _supported(comparisons: pl.DataFrame) -> str:
 def _oracles() -> list[str]:
     """Selectors that look at the truth and so are no candidates."""
     return [name for name in selector_names() if make_selector(name).oracle]
+
+
+def _looks_at_images(name: str) -> bool:
+    return name in selector_names() and make_selector(name).needs_profiles

@@ -10,11 +10,12 @@ import polars as pl
 from matplotlib.figure import Figure
 
 from vlmsel.evaluation.studies.common import StudyData
-from vlmsel.evaluation.studies.figures import condition_figure, weights_figure
+from vlmsel.evaluation.studies.figures import condition_figure, weights_figure, zoos_figure
 from vlmsel.evaluation.studies.images import number_of_images
 from vlmsel.evaluation.studies.listening import sources_heard
 from vlmsel.evaluation.studies.noise import off_task_images, source_noise
 from vlmsel.evaluation.studies.variants import attribution, granularity
+from vlmsel.evaluation.studies.zoos import other_zoos
 
 __all__ = ["STUDIES", "Study", "StudyData"]
 
@@ -62,5 +63,10 @@ STUDIES: dict[str, Study] = {
     ),
     "sources": Study(
         sources_heard, "which sources a selector listens to, target by target", weights_figure
+    ),
+    "zoos": Study(
+        other_zoos,
+        "whether a comparison holds in 1,000 random zoos of 70 % of the models",
+        zoos_figure,
     ),
 }

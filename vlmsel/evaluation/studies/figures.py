@@ -49,6 +49,29 @@ def weights_figure(table: pl.DataFrame) -> Figure:
     return figure
 
 
+def zoos_figure(table: pl.DataFrame, metrics: tuple[str, ...] = ("ndcg5", "tau")) -> Figure:
+    """Difference to average rank over the random zoos: mean and the middle 95 %.
+
+    Args:
+        table: of `other_zoos`.
+        metrics: one panel each.
+    """
+    known = table.filter(pl.col("selector") != "average-rank", pl.col("delta").is_not_null())
+    names = known["selector"].unique().sort(descending=True).to_list()
+    size = (5 * len(metrics), 1.5 + 0.3 * len(names))
+    figure = Figure(figsize=size, layout="constrained")
+    axes = figure.subplots(1, len(metrics), squeeze=False, sharey=True)[0]
+    for axis, metric in zip(axes, metrics, strict=True):
+        rows = known.filter(metric=metric).sort("selector", descending=True)
+        mean, low, high = (rows[name].to_numpy() for name in ("delta", "delta_low", "delta_high"))
+        axis.axvline(0, color="grey", linewidth=0.8)
+        at = [names.index(name) for name in rows["selector"]]
+        axis.errorbar(mean, at, xerr=[mean - low, high - mean], fmt="o", capsize=3)
+        axis.set_yticks(range(len(names)), names)
+        axis.set_xlabel(f"{metric}: difference to average rank")
+    return figure
+
+
 def _panels(rows: pl.DataFrame) -> Iterator[tuple[str, pl.DataFrame]]:
     if "side" not in rows.columns:
         yield "", rows
