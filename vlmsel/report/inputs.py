@@ -43,7 +43,7 @@ class ReportInputs:
         versions: package to version.
         settings: name to value: attribution settings, eta, gamma, eps, ...
         ranking: rank, model, pretrained, score; where known target, low, high (interval of the
-            rank), top5 (probability of being among the best five), accuracy (the truth).
+            true rank), top5 (probability of being among the best five), accuracy (the truth).
         rival: rank, model, pretrained as average rank over the sources would have it.
         weights: model, pretrained, source, weight: how much each source spoke for each model.
         effective_sources: exp of the entropy of the weights, 1 .. number of sources.

@@ -113,7 +113,7 @@ def _ranking(inputs: ReportInputs) -> Section | str:
 
 def _ranks_caption(ranking: pl.DataFrame) -> str:
     if {"low", "high"} <= set(ranking.columns):
-        return "Bars: bootstrap interval of the rank; where they overlap, the order is uncertain."
+        return "Bars: where true ranks lay in leave-one-out, 95 %; overlap means uncertain order."
     return "Predicted rank of each model; how certain the order is was not computed."
 
 

@@ -8,6 +8,8 @@ import polars as pl
 from vlmsel.evaluation.metrics import METRICS
 
 _TOP_SOURCES = 3
+# A source that speaks for less is not worth naming, unless no other speaks louder.
+_HEARD = 0.05
 _ROWS = 200
 _UNFOLDED_ROWS = 15
 
@@ -68,9 +70,9 @@ def ranking_table(ranking: pl.DataFrame, spoke: Mapping[tuple[str, str], str]) -
         Column("score", "lower is better", True),
     ]
     if {"low", "high"} <= has:
-        columns.append(Column("interval", "of the rank", True))
+        columns.append(Column("true rank", "95 % interval", True))
     if "top5" in has:
-        columns.append(Column("P(top 5)", "by bootstrap", True))
+        columns.append(Column("P(top 5)", "in leave-one-out", True))
     if "average_rank" in has:
         columns.append(Column("average rank", "would have said", True))
     if "accuracy" in has:
@@ -112,7 +114,8 @@ def sources_by_model(weights: pl.DataFrame) -> dict[tuple[str, str], str]:
     texts: dict[tuple[str, str], str] = {}
     ordered = weights.sort("weight", "source", descending=[True, False])
     for key, own in ordered.group_by("model", "pretrained", maintain_order=True):
-        top = own.head(_TOP_SOURCES).select("source", "weight").iter_rows()
+        heard = own.head(_TOP_SOURCES).filter(pl.col("weight") >= _HEARD)
+        top = (heard if heard.height else own.head(1)).select("source", "weight").iter_rows()
         texts[(str(key[0]), str(key[1]))] = ", ".join(f"{s}\u00a0{w:.0%}" for s, w in top)
     return texts
 
