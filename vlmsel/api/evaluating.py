@@ -1,18 +1,21 @@
 """The leave-one-out laboratory on what a store knows, or on published tables imported into it."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import polars as pl
 
+from vlmsel.api.imported import chosen_accuracies, chosen_profiles, under_known_names
 from vlmsel.api.workspace import Workspace
 from vlmsel.errors import SelectionError, StoreError
+from vlmsel.evaluation.duplicates import CountedOnce, count_once
 from vlmsel.evaluation.held_out import IMAGENET_NAMES
 from vlmsel.evaluation.leave_one_out import LeaveOneOut, leave_one_out
 from vlmsel.evaluation.sweep import sweep
 from vlmsel.selection.divergence import dcd_matrix
 from vlmsel.selection.registry import make_selector, selector_names
+from vlmsel.selection.selector import BaseSelector
 from vlmsel.selection.similarity import Scale
 from vlmsel.store.accuracies import AccuracyStore
 from vlmsel.store.profiles import ProfileStore
@@ -29,11 +32,13 @@ class Knowledge:
         accuracies: model, pretrained, task, acc1, ... (fractions).
         profiles: long profiles; empty when there are none.
         about: where it comes from, one line for people.
+        notes: what was done to the tables that people should know, one line each.
     """
 
     accuracies: pl.DataFrame
     profiles: pl.DataFrame
     about: str
+    notes: tuple[str, ...] = ()
 
     @property
     def has_profiles(self) -> bool:
@@ -89,22 +94,37 @@ def _current_accuracies(workspace: Workspace) -> pl.DataFrame:
     )
 
 
-def imported_knowledge(store: str | Path) -> Knowledge:
+def imported_knowledge(
+    store: str | Path, *, accuracies: Sequence[str] = (), profiles: Sequence[str] = ()
+) -> Knowledge:
     """What was imported into a store from published tables.
 
+    Args:
+        store: folder or address.
+        accuracies: names of imported accuracies, the first one counts; all when empty.
+        profiles: names of imported profiles, likewise.
+
     Raises:
-        StoreError: nothing was imported.
+        StoreError: nothing was imported, a name is unknown, or tables contradict each other.
     """
-    accuracies = AccuracyStore(store).scan()
-    profiles = ProfileStore(store)
-    address = profiles.address
-    if accuracies.is_empty():
+    known = chosen_accuracies(store, accuracies)
+    shapes, renamed = under_known_names(chosen_profiles(store, profiles), known)
+    if not shapes.is_empty() and shapes.join(known, on=[*MODEL, "task"], how="semi").is_empty():
         raise StoreError(
-            f"store {address} holds no accuracies: `vlmsel import accuracies FILE "
-            f"--store {address}` reads a published table, `vlmsel profile` and "
-            "`vlmsel accuracy` measure a zoo"
+            f"no model and task has both an imported profile and an imported accuracy "
+            f"(profiles: {_some(shapes)}; accuracies: {_some(known)}); import tables of the same "
+            "models, or choose with --accuracies NAME and --profiles NAME"
         )
-    return Knowledge(accuracies, profiles.imported(), f"imported tables, store {address}")
+    sources = ", ".join(sorted({*known["source"], *shapes["source"]}))
+    about = f"imported tables {sources}, store {ProfileStore(store).address}"
+    return Knowledge(known, shapes, about, tuple(renamed))
+
+
+def _some(table: pl.DataFrame) -> str:
+    """Two models of a table, for a message."""
+    keys = table.select(MODEL).unique().sort(MODEL)
+    shown = ", ".join("/".join(key) for key in keys.head(2).rows())
+    return shown if keys.height <= 2 else f"{shown} and {keys.height - 2} more"
 
 
 def evaluate(
@@ -112,6 +132,7 @@ def evaluate(
     selectors: Sequence[str] | None = None,
     *,
     options: Mapping[str, Mapping[str, object]] | None = None,
+    keep_duplicates: bool = False,
 ) -> LeaveOneOut:
     """Leave every task out once; rank the zoo with every selector.
 
@@ -119,17 +140,45 @@ def evaluate(
         knowledge: accuracies and, for most selectors, profiles.
         selectors: names; by default all that the knowledge allows.
         options: options of a selector by its name.
+        keep_duplicates: count near-duplicate checkpoints as models of their own; else one of each
+            group stays, and `left_out` names the others.
 
     Raises:
         SelectionError: unknown selector, or too little is known.
     """
-    names = selectors or _usable_selectors(knowledge)
-    made = [make_selector(name, **(options or {}).get(name, {})) for name in names]
+    names = selectors or usable_selectors(knowledge)
+    made = make_selectors(names, options or {})
+    once = judged_tables(knowledge, keep_duplicates=keep_duplicates)
+    found = leave_one_out(made, once.accuracies, once.profiles)
+    return replace(found, left_out=pl.concat([once.left_out, found.left_out]))
+
+
+def make_selectors(
+    names: Sequence[str], options: Mapping[str, Mapping[str, object]]
+) -> list[BaseSelector]:
+    """Selectors with their options.
+
+    Raises:
+        SelectionError: unknown name, impossible option, or options of a selector not in `names`.
+    """
+    for name in options:
+        if name not in names:
+            raise SelectionError(
+                f"there are options for {name}, which is not compared here: {', '.join(names)}"
+            )
+    return [make_selector(name, **options.get(name, {})) for name in names]
+
+
+def judged_tables(knowledge: Knowledge, *, keep_duplicates: bool = False) -> CountedOnce:
+    """The tables that a laboratory works on: no near-duplicate checkpoint twice, unless asked."""
     profiles = knowledge.profiles if knowledge.has_profiles else None
-    return leave_one_out(made, knowledge.accuracies, profiles)
+    if keep_duplicates:
+        none = pl.DataFrame(schema=dict.fromkeys(("kind", "name", "reason"), pl.String))
+        return CountedOnce(knowledge.accuracies, profiles, none)
+    return count_once(knowledge.accuracies, profiles)
 
 
-def _usable_selectors(knowledge: Knowledge) -> list[str]:
+def usable_selectors(knowledge: Knowledge) -> list[str]:
     """Every selector that this knowledge can feed."""
     made = [make_selector(name) for name in selector_names()]
     with_imagenet = not knowledge.accuracies.filter(pl.col("task").is_in(IMAGENET_NAMES)).is_empty()
@@ -148,6 +197,7 @@ def sweep_dcd(
     gammas: Sequence[float],
     scale: Scale = "none",
     pooled: bool = False,
+    keep_duplicates: bool = False,
 ) -> pl.DataFrame:
     """Leave-one-out of DCD over a grid: eta, gamma, target, metric, value.
 
@@ -156,9 +206,10 @@ def sweep_dcd(
     """
     if not knowledge.has_profiles:
         raise SelectionError(f"a sweep needs profiles, and there are none in {knowledge.about}")
+    once = judged_tables(knowledge, keep_duplicates=keep_duplicates)
     return sweep(
-        knowledge.accuracies,
-        knowledge.profiles,
+        once.accuracies,
+        knowledge.profiles if once.profiles is None else once.profiles,
         etas=etas,
         gammas=gammas,
         scale=scale,

@@ -1,17 +1,16 @@
 """Studies on what a store knows: one experiment, its table, its figure."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import polars as pl
 from matplotlib.figure import Figure
 
-from vlmsel.api.evaluating import Knowledge
+from vlmsel.api.evaluating import Knowledge, judged_tables, make_selectors, usable_selectors
 from vlmsel.api.workspace import Workspace
 from vlmsel.errors import StoreError
 from vlmsel.evaluation.studies import STUDIES, StudyData
 from vlmsel.execution.run import plan_profiles
-from vlmsel.selection.registry import make_selector
 from vlmsel.store.profiles import ProfileStore
 
 SELECTORS = ("average-rank", "dcd", "dcd-pooled", "combined")
@@ -24,12 +23,14 @@ class StudyResult:
     Attributes:
         table: one row a condition, selector and metric (or weight).
         figure: the table, drawn.
+        left_out: kind, name, reason of near-duplicates that were counted once.
     """
 
     name: str
     description: str
     table: pl.DataFrame
     figure: Figure
+    left_out: pl.DataFrame
 
 
 def run_study(
@@ -37,8 +38,10 @@ def run_study(
     knowledge: Knowledge,
     *,
     variants: dict[str, pl.DataFrame] | None = None,
-    selectors: Sequence[str] = SELECTORS,
+    selectors: Sequence[str] | None = None,
+    options: Mapping[str, Mapping[str, object]] | None = None,
     seed: int = 0,
+    keep_duplicates: bool = False,
 ) -> StudyResult:
     """Run one study.
 
@@ -46,21 +49,31 @@ def run_study(
         name: key of `STUDIES`.
         knowledge: accuracies and profiles.
         variants: profiles of other settings on the same tasks, by the name that the table shows.
-        selectors: which selectors are compared.
+        selectors: which selectors are compared; by default all that the knowledge allows in the
+            study of zoos, which is quick, and `SELECTORS` elsewhere.
+        options: options of a selector by its name.
         seed: of what is drawn.
+        keep_duplicates: count near-duplicate checkpoints as models of their own.
 
     Raises:
         SelectionError: the knowledge is too little for this study.
     """
     study = STUDIES[name]
+    once = judged_tables(knowledge, keep_duplicates=keep_duplicates)
+    kept = once.accuracies.select("model", "pretrained").unique()
+    shapes = variants or {"block": knowledge.profiles}
+    names = selectors or (usable_selectors(knowledge) if name == "zoos" else SELECTORS)
     data = StudyData(
-        accuracies=knowledge.accuracies,
-        profiles=variants or {"block": knowledge.profiles},
-        selectors={one: make_selector(one) for one in selectors},
+        accuracies=once.accuracies,
+        profiles={
+            one: frame.join(kept, on=kept.columns, how="semi", maintain_order="left")
+            for one, frame in shapes.items()
+        },
+        selectors={one.name: one for one in make_selectors(names, options or {})},
         seed=seed,
     )
     table = study.function(data)
-    return StudyResult(name, study.description, table, study.figure(table))
+    return StudyResult(name, study.description, table, study.figure(table), once.left_out)
 
 
 def stored_variants(workspace: Workspace, field: str) -> dict[str, pl.DataFrame]:

@@ -1,8 +1,22 @@
 """``vlmsel evaluate``: leave-one-out of every selector on what a store knows."""
 
-import polars as pl
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
-from vlmsel.cli.console import emit_json, note, say, show_table, warn
+import polars as pl
+import typer
+
+from vlmsel.cli.console import emit_json, note, say, show_table, stdout
+from vlmsel.cli.judging import (
+    AccuracyTables,
+    KeepDuplicates,
+    ProfileTables,
+    SelectorOptions,
+    gather_tables,
+    selector_options,
+    show_left_out,
+)
 from vlmsel.cli.options import (
     DEFAULT_EXPERIMENT,
     AsJson,
@@ -15,6 +29,17 @@ from vlmsel.cli.options import (
     ZooSource,
 )
 from vlmsel.cli.options import DEFAULT_STORE as DEFAULT
+from vlmsel.errors import StoreError
+
+if TYPE_CHECKING:
+    from vlmsel.evaluation.leave_one_out import LeaveOneOut
+
+Markdown = Annotated[
+    Path | None,
+    typer.Option(
+        "--markdown", help="Also write the tables and the verdict here.", show_default=False
+    ),
+]
 
 
 def evaluate(
@@ -22,7 +47,12 @@ def evaluate(
     zoo: ZooSource = None,
     tasks: TaskSource = None,
     selector: SelectorNames = None,
+    option: SelectorOptions = None,
     imported: Imported = False,
+    accuracies: AccuracyTables = None,
+    profiles: ProfileTables = None,
+    keep_duplicates: KeepDuplicates = False,
+    markdown: Markdown = None,
     tracking_uri: TrackingUri = None,
     experiment: Experiment = DEFAULT_EXPERIMENT,
     as_json: AsJson = False,
@@ -30,25 +60,39 @@ def evaluate(
     """Judge the selectors: leave every task out once, rank the zoo for it, compare with the truth.
 
     The table shows the mean of every metric over the tasks with its 95 % interval (paired bootstrap
-    over tasks); each selector becomes a run in MLflow. Measures nothing.
+    over tasks), and under it the verdict: which selector to use. Each selector becomes a run in
+    MLflow. Near-duplicate checkpoints count once. Measures nothing.
     """
     from vlmsel.api.evaluating import evaluate as run_evaluation
-    from vlmsel.cli.knowing import gather
     from vlmsel.cli.tracked import track_evaluation, tracking_uri_for
 
+    options = selector_options(option)
     tracking_uri = tracking_uri_for(store, tracking_uri)
-    knowledge, settings = gather(store, zoo, tasks, imported=imported)
-    loo = run_evaluation(knowledge, selector)
+    knowledge, settings = gather_tables(
+        store, zoo, tasks, imported=imported, accuracies=accuracies, profiles=profiles
+    )
+    if option:
+        knowledge = replace(knowledge, about=f"{knowledge.about}, {', '.join(option)}")
+    loo = run_evaluation(knowledge, selector, options=options, keep_duplicates=keep_duplicates)
+    verdict = _verdict(loo, knowledge.about)
+    if markdown:
+        _write(markdown, loo, knowledge.about, verdict)
     summary = loo.summary()
     ids, uri = track_evaluation(
         loo, knowledge, store, tracking_uri, experiment=experiment, settings=settings
     )
     if as_json:
         emit_json(
-            {"summary": summary, "left_out": loo.left_out, "mlflow": {"uri": uri, "runs": ids}}
+            {
+                "summary": summary,
+                "verdict": verdict,
+                "left_out": loo.left_out,
+                "mlflow": {"uri": uri, "runs": ids},
+            }
         )
         return
-    show_summary(summary, knowledge.about)
+    show_summary(summary, f"{knowledge.about}: {_sizes(loo)}")
+    stdout.print(verdict, soft_wrap=True)
     show_left_out(loo.left_out)
     say(f"{len(ids)} runs in MLflow: {uri}")
 
@@ -77,8 +121,26 @@ def short(value: float) -> str:
     return f"{value:.3f}".replace("0.", ".", 1)
 
 
-def show_left_out(left_out: pl.DataFrame) -> None:
-    """Say what the evaluation could not use, and why; what has one name is counted."""
-    for (kind, name), rows in left_out.group_by("kind", "name", maintain_order=True):
-        more = f" (and {rows.height - 1} more like it)" if rows.height > 1 else ""
-        warn(f"left out {kind} {name}: {rows['reason'][0]}{more}")
+def _verdict(loo: "LeaveOneOut", about: str) -> str:
+    """Which selector to use, in plain words."""
+    from vlmsel.evaluation.leave_one_out import BASELINE
+    from vlmsel.evaluation.verdict import judge_evidence
+
+    if BASELINE not in loo.metrics["selector"]:
+        return f"No verdict: everything is judged against {BASELINE}, which was not asked for."
+    return judge_evidence({about: loo}).paragraph
+
+
+def _sizes(loo: "LeaveOneOut") -> str:
+    from vlmsel.evaluation.tables import sizes
+
+    return sizes(loo)
+
+
+def _write(file: Path, loo: "LeaveOneOut", about: str, verdict: str) -> None:
+    from vlmsel.evaluation.tables import evidence_markdown
+
+    try:
+        file.write_text(f"{evidence_markdown({about: loo})}\n\n{verdict}\n", encoding="utf-8")
+    except OSError as error:
+        raise StoreError(f"--markdown {file} cannot be written: {error.strerror}") from None

@@ -39,7 +39,7 @@ class Layout(StrEnum):
     lovm = "lovm"
 
 
-@app.command()
+@app.command("accuracies")
 def accuracies(
     file: File,
     store: o.Store = o.DEFAULT_STORE,
@@ -64,7 +64,7 @@ def accuracies(
     _tell(file, found, store, "accuracies", as_json=as_json)
 
 
-@app.command()
+@app.command("profiles")
 def profiles(
     file: File,
     store: o.Store = o.DEFAULT_STORE,
@@ -105,7 +105,7 @@ def _tell(file: Path, found: "Imported", store: str, what: str, *, as_json: bool
         )
         return
     for row in found.left_out.iter_rows(named=True):
-        warn("left out " + ", ".join(f"{key} {value}" for key, value in row.items()))
+        warn(f"left out {row['what']} {row['name']} ({row['count']} values): {row['reason']}")
     say(
         f"{frame.height} {what} of {models} models on {frame['task'].n_unique()} tasks "
         f"from {file} are in {open_folder(store).address}; `vlmsel evaluate --imported` uses them"

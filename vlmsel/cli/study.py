@@ -5,8 +5,10 @@ from typing import Annotated
 
 import polars as pl
 import typer
+from matplotlib import rc_context
 from matplotlib.figure import Figure
 
+from vlmsel.cli import judging as j
 from vlmsel.cli import options as o
 from vlmsel.cli.console import emit_json, say, show_table
 from vlmsel.errors import SettingsError, StoreError
@@ -25,6 +27,7 @@ def study(
     zoo: o.ZooSource = None,
     tasks: o.TaskSource = None,
     selector: o.SelectorNames = None,
+    option: j.SelectorOptions = None,
     out: Annotated[
         Path, typer.Option(help="Folder of the table (CSV) and the figure (SVG).")
     ] = Path("studies"),
@@ -32,6 +35,9 @@ def study(
     imported: Annotated[
         bool, typer.Option("--imported", help="Use the published tables imported into the store.")
     ] = False,
+    accuracies: j.AccuracyTables = None,
+    profiles: j.ProfileTables = None,
+    keep_duplicates: j.KeepDuplicates = False,
     tracking_uri: o.TrackingUri = None,
     as_json: o.AsJson = False,
 ) -> None:
@@ -48,20 +54,28 @@ def study(
     if name not in STUDIES:
         raise SettingsError(f"no study {name!r}: there is {', '.join(STUDIES)}")
 
-    from vlmsel.api.studying import SELECTORS, run_study, stored_variants
+    from vlmsel.api.studying import run_study, stored_variants
     from vlmsel.api.workspace import open_workspace
-    from vlmsel.cli.knowing import gather
     from vlmsel.cli.tracked import tracking_uri_for
     from vlmsel.redaction import redact
     from vlmsel.tracking import log_run_summary
 
+    options = j.selector_options(option)
     uri = tracking_uri_for(store, tracking_uri)
-    knowledge, settings = gather(store, zoo, tasks, imported=imported)
+    knowledge, settings = j.gather_tables(
+        store, zoo, tasks, imported=imported, accuracies=accuracies, profiles=profiles
+    )
     variants = None
     if name in BY_SETTING and settings is not None:
         variants = stored_variants(open_workspace(store, zoo=zoo, tasks=tasks), BY_SETTING[name])
     found = run_study(
-        name, knowledge, variants=variants, selectors=selector or SELECTORS, seed=seed
+        name,
+        knowledge,
+        variants=variants,
+        selectors=selector,
+        options=options,
+        seed=seed,
+        keep_duplicates=keep_duplicates,
     )
     table_path, figure_path = _write(out, name, found.table, found.figure)
     run = log_run_summary(
@@ -84,6 +98,7 @@ def study(
         )
         return
     show_table(_shown(found.table), title=f"{name}: {found.description}")
+    j.show_left_out(found.left_out)
     say(f"table {table_path}, figure {figure_path}, run {run} in MLflow: {redact(uri)}")
 
 
@@ -94,12 +109,13 @@ def _shown(table: pl.DataFrame) -> pl.DataFrame:
 
 
 def _write(out: Path, name: str, table: pl.DataFrame, figure: Figure) -> tuple[Path, Path]:
-    from vlmsel.report.figures import to_svg
-
+    # Text stays text and ids do not change from run to run: small files that compare well.
+    style = {"svg.fonttype": "none", "svg.hashsalt": name}
     try:
         out.mkdir(parents=True, exist_ok=True)
         table.write_csv(out / f"{name}.csv")
-        (out / f"{name}.svg").write_text(to_svg(figure))
+        with rc_context(style):
+            figure.savefig(out / f"{name}.svg", metadata={"Date": None})
     except OSError as error:
         raise StoreError(f"--out {out} cannot be written: {error.strerror}") from None
     return out / f"{name}.csv", out / f"{name}.svg"

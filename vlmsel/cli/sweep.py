@@ -6,6 +6,7 @@ import polars as pl
 import typer
 
 from vlmsel.cli.console import emit_json, say, show_table
+from vlmsel.cli.judging import AccuracyTables, KeepDuplicates, ProfileTables, gather_tables
 from vlmsel.cli.options import (
     DEFAULT_EXPERIMENT,
     AsJson,
@@ -57,6 +58,9 @@ def sweep(
         str, typer.Option(help="Metric of the table that is printed; all are logged.")
     ] = "ndcg5",
     imported: Imported = False,
+    accuracies: AccuracyTables = None,
+    profiles: ProfileTables = None,
+    keep_duplicates: KeepDuplicates = False,
     tracking_uri: TrackingUri = None,
     experiment: Experiment = DEFAULT_EXPERIMENT,
     as_json: AsJson = False,
@@ -66,7 +70,6 @@ def sweep(
     Leave-one-out as in `vlmsel evaluate`. Measures nothing.
     """
     from vlmsel.api.evaluating import sweep_dcd
-    from vlmsel.cli.knowing import gather
     from vlmsel.cli.tracked import track_sweep, tracking_uri_for
     from vlmsel.evaluation.metrics import METRICS
     from vlmsel.evaluation.sweep import sweep_means
@@ -75,9 +78,18 @@ def sweep(
         raise SettingsError(f"--metric {metric}: there is {', '.join(METRICS)}")
     etas, gammas = numbers("--eta", eta), numbers("--gamma", gamma)
     tracking_uri = tracking_uri_for(store, tracking_uri)
-    knowledge, settings = gather(store, zoo, tasks, imported=imported)
+    knowledge, settings = gather_tables(
+        store, zoo, tasks, imported=imported, accuracies=accuracies, profiles=profiles
+    )
     scale = "spread" if scaled else "none"
-    points = sweep_dcd(knowledge, etas=etas, gammas=gammas, scale=scale, pooled=pooled)
+    points = sweep_dcd(
+        knowledge,
+        etas=etas,
+        gammas=gammas,
+        scale=scale,
+        pooled=pooled,
+        keep_duplicates=keep_duplicates,
+    )
     run, uri = track_sweep(
         points,
         knowledge,

@@ -21,6 +21,7 @@ TOLERANCE = 0.02
 MIN_TASKS = 10
 
 Key = tuple[str, str]
+Pair = tuple[Key, Key, str]
 
 
 @dataclass(frozen=True)
@@ -47,7 +48,7 @@ def count_once(accuracies: pl.DataFrame, profiles: pl.DataFrame | None = None) -
             one that stays can be ranked.
     """
     known = accuracies.filter(pl.col("acc1").is_finite())
-    pairs: list[tuple[Key, Key, str]] = []
+    pairs: list[Pair] = []
     if profiles is not None:
         known = known.join(profiles, on=MODEL, how="semi")
         profiled = profiles.join(known, on=MODEL, how="semi")
@@ -56,7 +57,7 @@ def count_once(accuracies: pl.DataFrame, profiles: pl.DataFrame | None = None) -
     pairs += _agreeing(known)
     gone = _all_but_first(pairs)
     rows = [("model", "/".join(key), f"{why}; counted once") for key, why in gone.items()]
-    schema = dict.fromkeys(("kind", "name", "reason"), pl.String)
+    schema = {"kind": pl.String, "name": pl.String, "reason": pl.String}
     return CountedOnce(
         _without(accuracies, list(gone)),
         None if profiles is None else _without(profiles, list(gone)),
@@ -64,7 +65,7 @@ def count_once(accuracies: pl.DataFrame, profiles: pl.DataFrame | None = None) -
     )
 
 
-def _agreeing(known: pl.DataFrame) -> Iterator[tuple[Key, Key, str]]:
+def _agreeing(known: pl.DataFrame) -> Iterator[Pair]:
     """Pairs whose accuracies are within the tolerance on every common task."""
     wide = known.pivot("task", index=MODEL, values="acc1", aggregate_function="first").sort(MODEL)
     keys = wide.select(MODEL).rows()
@@ -79,11 +80,11 @@ def _agreeing(known: pl.DataFrame) -> Iterator[tuple[Key, Key, str]]:
             yield keys[i], keys[i + 1 + j], f"its accuracies {same} on all {common[j]} tasks"
 
 
-def _all_but_first(pairs: list[tuple[Key, Key, str]]) -> dict[Key, str]:
+def _all_but_first(pairs: list[Pair]) -> dict[Key, str]:
     """Models that go, each with the reason, by name."""
     keys = sorted({key for one, other, _ in pairs for key in (one, other)})
     place = {key: i for i, key in enumerate(keys)}
-    ends = [[place[pair[side]] for pair in pairs] for side in (0, 1)]
+    ends = [place[one] for one, _, _ in pairs], [place[other] for _, other, _ in pairs]
     links = coo_array((np.ones(len(pairs)), ends), shape=(len(keys), len(keys)))
     _, group = connected_components(links, directed=False)
     first = {group[i]: key for key, i in reversed(place.items())}

@@ -20,16 +20,21 @@ def evidence_markdown(evidence: Mapping[str, LeaveOneOut], *, seed: int = 0) -> 
     parts = []
     for title, result in evidence.items():
         summary = result.summary(seed=seed)
-        zoo = result.metrics.select("target", "n_models", "n_sources").unique()
-        sizes = [_range(zoo[name]) for name in ("n_models", "n_sources")]
         parts += [
             f"### {title}",
-            f"{zoo['target'].n_unique()} targets, {sizes[0]} models, {sizes[1]} sources each.",
+            f"{sizes(result)}.",
             summary_markdown(summary),
             "Difference to average rank (95 % interval over targets):",
             delta_markdown(summary.filter(pl.col("selector") != "average-rank"), SHOWN_DELTAS),
         ]
     return "\n\n".join(parts)
+
+
+def sizes(result: LeaveOneOut) -> str:
+    """How many tasks, models and sources a leave-one-out has, in words."""
+    zoo = result.metrics.select("target", "n_models", "n_sources").unique()
+    models, sources = (_range(zoo[name]) for name in ("n_models", "n_sources"))
+    return f"{zoo['target'].n_unique()} targets, {models} models, {sources} sources each"
 
 
 def summary_markdown(summary: pl.DataFrame) -> str:

@@ -1,0 +1,116 @@
+"""What `evaluate`, `sweep` and `study` share: which tables are judged, and selectors' options."""
+
+import difflib
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Annotated
+
+import polars as pl
+import typer
+
+from vlmsel.cli.console import say, warn
+from vlmsel.errors import SettingsError
+from vlmsel.settings import AttributionSettings
+
+if TYPE_CHECKING:
+    from vlmsel.api.evaluating import Knowledge
+
+_PANEL = "Published tables"
+SHOWN_NAMES = 3
+
+AccuracyTables = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--accuracies",
+        metavar="NAME",
+        help="Imported accuracies to use; given more than once, the first one counts. "
+        "Default: all. Implies --imported.",
+        rich_help_panel=_PANEL,
+    ),
+]
+ProfileTables = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--profiles",
+        metavar="NAME",
+        help="Imported profiles to use, likewise. Implies --imported.",
+        rich_help_panel=_PANEL,
+    ),
+]
+KeepDuplicates = Annotated[
+    bool,
+    typer.Option(
+        "--keep-duplicates",
+        help="Count near-duplicate checkpoints as models of their own.",
+    ),
+]
+SelectorOptions = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--option",
+        metavar="SELECTOR.KEY=VALUE",
+        help="Option of a selector, e.g. --option dcd.eta=4; may be given more than once.",
+    ),
+]
+
+
+def gather_tables(
+    store: str,
+    zoo: str | None,
+    tasks: str | None,
+    *,
+    imported: bool,
+    accuracies: Sequence[str] | None = None,
+    profiles: Sequence[str] | None = None,
+) -> tuple["Knowledge", AttributionSettings | None]:
+    """The knowledge, and the settings of its profiles; None for imported profiles."""
+    from vlmsel.api.evaluating import imported_knowledge
+    from vlmsel.cli.knowing import gather
+
+    if accuracies or profiles:
+        knowledge = imported_knowledge(store, accuracies=accuracies or (), profiles=profiles or ())
+        settings = None
+    else:
+        knowledge, settings = gather(store, zoo, tasks, imported=imported)
+    for line in knowledge.notes:
+        say(line)
+    return knowledge, settings
+
+
+def selector_options(said: Sequence[str] | None) -> dict[str, dict[str, str]]:
+    """Options of selectors by name, checked.
+
+    Raises:
+        SettingsError: it is not written SELECTOR.KEY=VALUE, or the selector has no such option.
+        SelectionError: there is no such selector, or the value is impossible.
+    """
+    from vlmsel.selection.registry import make_selector
+
+    found: dict[str, dict[str, str]] = {}
+    for item in said or []:
+        place, equals, value = item.partition("=")
+        name, dot, key = place.strip().partition(".")
+        if not (equals and dot and key):
+            raise SettingsError(
+                f"--option {item}: write it as SELECTOR.KEY=VALUE, e.g. --option dcd.eta=4"
+            )
+        known = list(type(make_selector(name)).model_fields)
+        if key not in known:
+            near = difflib.get_close_matches(key, known, n=1, cutoff=0.3)
+            hint = f"did you mean {near[0]}? " if near else ""
+            there = f"it has {', '.join(known)}" if known else "it has none"
+            raise SettingsError(f"--option {item}: {name} has no option {key}; {hint}{there}")
+        found.setdefault(name, {})[key] = value.strip()
+    for name, options in found.items():
+        make_selector(name, **options)
+    return found
+
+
+def show_left_out(left_out: pl.DataFrame) -> None:
+    """Say what could not be used, and why, one line a reason."""
+    per_name = left_out.unique(["kind", "name"], maintain_order=True)
+    for (kind, reason), rows in per_name.group_by("kind", "reason", maintain_order=True):
+        names = rows["name"].to_list()
+        shown = ", ".join(names[:SHOWN_NAMES])
+        more = f" and {len(names) - SHOWN_NAMES} more" if len(names) > SHOWN_NAMES else ""
+        several = f"{len(names)} {kind}s" if len(names) > 1 else str(kind)
+        warn(f"left out {several} {shown}{more}: {reason}")
