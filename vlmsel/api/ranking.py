@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import polars as pl
 
 from vlmsel.api.evaluating import Knowledge, evaluate
+from vlmsel.evaluation.calibration import calibrated_ranks
 from vlmsel.evaluation.held_out import IMAGENET_NAMES
 from vlmsel.evaluation.leave_one_out import LeaveOneOut
 from vlmsel.evaluation.rank_intervals import rank_intervals
@@ -33,10 +34,11 @@ class Selection:
         selector: which selector ranked.
         why: why this selector, for people.
         table: rank, model, pretrained, score (lower is better); low, high (95 % interval of the
-            rank under resampling of the target's images) and top5 (share of the resamples in which
-            the model is among the first five), these three only where images decide; sources (the
-            tasks that spoke most; null where none did); average_rank (the place that the average
-            rank over the sources gives it).
+            true rank) and top5 (probability of being truly among the best five), both from the
+            errors of leave-one-out, see `calibrated_ranks`; image_low, image_high (95 % interval of
+            the rank under resampling of the target's images, only where images decide); sources
+            (the tasks that spoke most; null where none did); average_rank (the place that the
+            average rank over the sources gives it).
         ranking: of the selector, with all weights.
         rival: of average rank.
         trust: how the selector did in leave-one-out over the sources.
@@ -87,12 +89,13 @@ def rank_profiles(
     problem = Problem(target, sources, accuracies, task_profiles(profiles))
     made, baseline = make_selector(name), make_selector(BASELINE)
     ranking, rival = made.rank(problem), baseline.rank(problem)
+    images = _image_intervals(made, problem, profiles)
     none = pl.DataFrame(schema={"image_id": pl.String, "reason": pl.String})
     return Selection(
         target=target,
         selector=name,
         why=why,
-        table=_table(ranking, rival, _intervals(made, problem, profiles)),
+        table=_table(ranking, rival, _calibrated(loo, ranking, name), images),
         ranking=ranking,
         rival=rival,
         trust=trust(loo, name),
@@ -124,23 +127,35 @@ def _supported(loo: LeaveOneOut) -> tuple[str, str]:
     )
 
 
-def _intervals(selector: Selector, problem: Problem, profiles: pl.DataFrame) -> pl.DataFrame | None:
+def _calibrated(loo: LeaveOneOut, ranking: Ranking, selector: str) -> pl.DataFrame:
+    """Where the true rank of each model is to be expected, from the errors on the sources."""
+    places = calibrated_ranks(loo, selector, ranking.table.height)
+    return ranking.table.join(places, on="rank").select(
+        *MODEL, low="true_low", high="true_high", top5="p_top"
+    )
+
+
+def _image_intervals(
+    selector: Selector, problem: Problem, profiles: pl.DataFrame
+) -> pl.DataFrame | None:
     """Interval of every rank under resampling of the images; None where images decide nothing."""
     n_images = profiles.filter(task=problem.target)["image_id"].n_unique()
     if not selector.needs_profiles or n_images < 2:
         return None
     return rank_intervals(selector, problem, profiles).select(
-        *MODEL, low="rank_low", high="rank_high", top5="p_top"
+        *MODEL, image_low="rank_low", image_high="rank_high"
     )
 
 
-def _table(ranking: Ranking, rival: Ranking, intervals: pl.DataFrame | None) -> pl.DataFrame:
+def _table(
+    ranking: Ranking, rival: Ranking, calibrated: pl.DataFrame, images: pl.DataFrame | None
+) -> pl.DataFrame:
     """One row a model, best first, with all that is known of its place."""
     places = rival.table.select(*MODEL, average_rank="rank")
-    beside = [*([] if intervals is None else [intervals]), _spoken(ranking), places]
     table = ranking.table.drop("target")
-    for frame in beside:
-        table = table.join(frame, on=MODEL, how="left", maintain_order="left")
+    for frame in (calibrated, images, _spoken(ranking), places):
+        if frame is not None:
+            table = table.join(frame, on=MODEL, how="left", maintain_order="left")
     return table
 
 

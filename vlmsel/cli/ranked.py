@@ -37,11 +37,12 @@ def ranking_table(selection: Selection) -> pl.DataFrame:
     """The table under headers that a newcomer understands; columns without any value are gone."""
     table = selection.table
     shown = [pl.col("rank", *MODEL), "score"]
-    if "low" in table.columns:
-        places = (pl.col(c).round(0).cast(pl.Int64) for c in ("low", "high"))
-        shown.append(pl.format("{} - {}", *places).alias("95% of ranks"))
-        percent = (pl.col("top5") * 100).round(0).cast(pl.Int64)
-        shown.append(pl.format("{}%", percent).alias("in top 5"))
+    shown.append(pl.format("{} - {}", "low", "high").alias("true rank"))
+    percent = (pl.col("top5") * 100).round(0).cast(pl.Int64)
+    shown.append(pl.format("{}%", percent).alias("in top 5"))
+    if "image_low" in table.columns:
+        places = (pl.col(c).round(0).cast(pl.Int64) for c in ("image_low", "image_high"))
+        shown.append(pl.format("{} - {}", *places).alias("by images"))
     if table["sources"].null_count() < table.height:
         shown.append(pl.col("sources").alias("sources that spoke most"))
     if selection.selector != BASELINE:
@@ -50,12 +51,12 @@ def ranking_table(selection: Selection) -> pl.DataFrame:
 
 
 def _legend(selection: Selection) -> list[str]:
-    lines = ["score: lower is better"]
-    if "low" in selection.table.columns:
-        lines.append(
-            "95% of ranks, in top 5: where the model lands when the images are drawn again "
-            "(bootstrap)"
-        )
+    lines = [
+        "score: lower is better",
+        "true rank, in top 5: where models put on this place truly were in leave-one-out (95 %)",
+    ]
+    if "image_low" in selection.table.columns:
+        lines.append("by images: the place when the images are drawn again (bootstrap, 95 %)")
     if selection.selector != BASELINE:
         lines.append(f"{BASELINE} says: its place by the mean rank over all sources, images unseen")
     return lines
