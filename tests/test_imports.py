@@ -10,10 +10,11 @@ ROOT = Path(__file__).parent.parent
 HEAVY = ("torch", "open_clip", "ray", "mlflow")
 
 LIGHT = {
-    "vlmsel": HEAVY,
+    "vlmsel": (*HEAVY, "polars", "pydantic"),
     "vlmsel.errors": HEAVY,
     "vlmsel.settings": HEAVY,
     "vlmsel.cli": HEAVY,
+    "vlmsel.api.selecting": HEAVY,
     "vlmsel.zoo.catalog": HEAVY,
     "vlmsel.tasks.catalog": HEAVY,
     "vlmsel.tasks.index": HEAVY,
@@ -37,6 +38,15 @@ def test_module_does_not_pull_in(module, forbidden):
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
+
+
+def test_the_door_for_programs_is_found_late():
+    import vlmsel
+    from vlmsel.api.selecting import select
+
+    assert vlmsel.select is select
+    with pytest.raises(AttributeError, match="has no attribute 'selct'"):
+        _ = vlmsel.selct
 
 
 def test_layers_and_forbidden_imports():

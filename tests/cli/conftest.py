@@ -7,7 +7,9 @@ from pathlib import Path
 
 import pytest
 import yaml
+from mlflow.tracking import MlflowClient
 
+from vlmsel import tracking  # noqa: F401  sets MLflow up before it is imported
 from vlmsel.cli.app import run
 from vlmsel.demo.families import demo_task
 from vlmsel.demo.tasks import write_demo_tasks, write_sample_folder
@@ -89,6 +91,8 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Lab:
     catalogs = ["--zoo", str(made.zoo), "--tasks", str(made.tasks), "--store", str(made.store)]
     assert run(["profile", *catalogs, "--n-images", str(N_IMAGES)]) == 0
     assert run(["accuracy", "--store", str(made.store)]) == 0
+    # Its first use makes the database, which takes seconds; the tests share it or copy it.
+    MlflowClient(made.uri).search_experiments()
     return made
 
 

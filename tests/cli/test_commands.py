@@ -62,7 +62,7 @@ def test_refresh_measures_nothing_new_and_logs_a_run(own_lab, vlmsel):
 
 
 def test_refresh_measures_what_was_lost(own_lab, vlmsel):
-    lost = next((own_lab.store / "profiles").glob("*/*/digits-a/*.parquet"))
+    lost = next((own_lab.store / "profiles").glob("*/*/digits-a@*.parquet"))
     lost.unlink()
     assert vlmsel("status", "--store", own_lab.store).code == 1
     answer = vlmsel("refresh", "--store", own_lab.store, "--tracking-uri", own_lab.uri, "--json")
@@ -79,7 +79,7 @@ def test_status_counts_by_model_task_and_cell(lab, vlmsel):
 
 
 def test_status_sets_a_corrupt_file_aside(own_lab, vlmsel):
-    broken = next((own_lab.store / "profiles").glob("*/*/shapes-a/*.parquet"))
+    broken = next((own_lab.store / "profiles").glob("*/*/shapes-a@*.parquet"))
     broken.write_bytes(broken.read_bytes()[:-1] + b"x")
     answer = vlmsel("status", "--store", own_lab.store, "--verify", "--json")
     assert answer.code == 1

@@ -86,6 +86,9 @@ def png_header(width: int, height: int) -> bytes:
 
 def test_bad_images_among_good_ones_are_skipped_counted_and_named(own_lab, vlmsel):
     good = (own_lab.images / "000.png").read_bytes()
+    for name in ("003.png", "004.png", "005.png"):
+        # Of more than the 8 images that this store profiles, only 8 would be looked at.
+        (own_lab.images / name).unlink()
     (own_lab.images / "corrupt.png").write_bytes(b"not an image at all")
     (own_lab.images / "huge.png").write_bytes(png_header(60_000, 60_000))
     (own_lab.images / "truncated.png").write_bytes(good[: len(good) // 2])
@@ -94,7 +97,7 @@ def test_bad_images_among_good_ones_are_skipped_counted_and_named(own_lab, vlmse
 
     answer = vlmsel(*command)
     assert answer.code == 1
-    assert "images: 7 images" in answer.out
+    assert "images: 4 images" in answer.out
     warnings = [line for line in answer.err.splitlines() if line.startswith("warning: ")]
     skipped = [w.split(":")[1].split()[-1] for w in warnings if "skipped image" in w]
     assert skipped == ["corrupt.png", "huge.png", "truncated.png"], answer.err

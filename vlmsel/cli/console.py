@@ -55,7 +55,6 @@ def show_log_records() -> None:
     logger = logging.getLogger("vlmsel")
     if not any(isinstance(handler, _Warnings) for handler in logger.handlers):
         logger.addHandler(_Warnings(logging.WARNING))
-        logger.propagate = False
 
 
 class _Warnings(logging.Handler):

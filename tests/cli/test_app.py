@@ -1,0 +1,78 @@
+import pytest
+import typer
+from typer.testing import CliRunner
+
+from vlmsel.cli.app import Commands, app, run
+from vlmsel.errors import StoreError
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "said"),
+    [
+        (StoreError("store x\nis gone"), 2, "error: store x is gone\n"),
+        (PermissionError(13, "Permission denied", "/root/x"), 2, "error: /root/x: Permission"),
+        (KeyboardInterrupt(), 130, "stopped: what was measured is in the store"),
+        (typer.Exit(1), 1, ""),
+    ],
+)
+def test_errors_become_a_line_and_an_exit_code(error, code, said):
+    broken = typer.Typer(cls=Commands)
+
+    @broken.callback()
+    def _options() -> None: ...
+
+    @broken.command()
+    def fail() -> None:
+        raise error
+
+    result = CliRunner().invoke(broken, ["fail"])
+    assert result.exit_code == code
+    assert result.stdout == ""
+    assert result.stderr.startswith(said)
+
+
+def test_our_own_faults_keep_their_traceback():
+    broken = typer.Typer(cls=Commands)
+
+    @broken.callback()
+    def _options() -> None: ...
+
+    @broken.command()
+    def fail() -> None:
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        CliRunner().invoke(broken, ["fail"], catch_exceptions=False)
+
+
+def names(group: typer.Typer) -> list[list[str]]:
+    own = [[str(command.name)] for command in group.registered_commands]
+    inner = [
+        [str(one.name), *rest]
+        for one in group.registered_groups
+        for rest in ([], *names(one.typer_instance))
+    ]
+    return own + inner
+
+
+@pytest.mark.parametrize("command", [[], *names(app)], ids=" ".join)
+def test_every_command_explains_itself(command, capsys):
+    assert run([*command, "--help"]) == 0
+    said = capsys.readouterr().out
+    assert "Usage: vlmsel" in said
+    assert "--help" in said
+
+
+def test_all_promised_commands_are_there():
+    promised = "demo models tasks profile accuracy import select evaluate sweep refresh report"
+    assert set(promised.split()) <= {command[0] for command in names(app)}
+
+
+def test_the_version_is_that_of_the_package(capsys):
+    assert run(["--version"]) == 0
+    assert capsys.readouterr().out.startswith("vlmsel ")
+
+
+def test_a_command_that_does_not_exist_is_a_usage_error(capsys):
+    assert run(["selct"]) == 2
+    assert "selct" in capsys.readouterr().err

@@ -1,0 +1,37 @@
+import json
+import logging
+
+import polars as pl
+
+from vlmsel.cli.console import emit_json, say, show_log_records, show_table, warn
+
+
+def test_json_has_neither_nan_nor_infinity(capsys):
+    emit_json({"rows": pl.DataFrame({"x": [1.5, float("nan"), None]}), 3: (float("inf"),)})
+    said = json.loads(capsys.readouterr().out)
+    assert said == {"rows": [{"x": 1.5}, {"x": None}, {"x": None}], "3": [None]}
+
+
+def test_tables_show_text_as_it_is_and_missing_values_as_a_dash(capsys):
+    frame = pl.DataFrame({"[bold]": ["[red]x[/red]"], "y": [0.12345], "z": [None]})
+    show_table(frame, title="[t]")
+    said = capsys.readouterr().out
+    for text in ("[t]", "[bold]", "[red]x[/red]", "0.123", "-"):
+        assert text in said
+
+
+def test_what_is_said_goes_to_stderr_on_one_line(capsys):
+    say("[x] " + "word " * 100)
+    warn("careful")
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert captured.err.splitlines() == ["[x] " + "word " * 100, "warning: careful"]
+
+
+def test_log_records_are_warnings_once_and_not_what_the_summary_says(capsys):
+    show_log_records()
+    show_log_records()
+    logging.getLogger("vlmsel.execution.known").warning("set aside\n%s", "x")
+    logging.getLogger("vlmsel.execution.known").info("measured")
+    logging.getLogger("vlmsel.execution.worker").warning("failed: y")
+    assert capsys.readouterr().err.splitlines() == ["warning: set aside x"]

@@ -1,0 +1,45 @@
+"""``vlmsel demo`` on fewer models and tasks than it comes with; the rest is as it is."""
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+
+from vlmsel.zoo.catalog import load_zoo
+
+
+@pytest.fixture
+def out(lab, tmp_path, monkeypatch) -> Path:
+    """The folder of a demo that was measured before, with the small zoo and tasks."""
+    folder = tmp_path / "demo"
+    shutil.copytree(lab.store, folder / "store")
+    shutil.copy(lab.uri.removeprefix("sqlite:///"), folder / "mlflow.db")
+    zoo = load_zoo(lab.zoo)
+    monkeypatch.setattr("vlmsel.api.workspace.load_zoo", lambda _: zoo)
+    monkeypatch.setattr("vlmsel.demo.tasks.write_demo_tasks", lambda _: lab.tasks)
+    return folder
+
+
+def test_the_demo_judges_and_ranks_and_measures_nothing_twice(out, vlmsel):
+    answer = vlmsel("demo", "--out", out, "--target", "digits-a")
+    assert answer.code == 0, answer.err
+    assert answer.err.count("24 cells are measured already, nothing to do") == 2
+    for said in ("leave-one-out: 4 models, 6 tasks", "average-rank", "dcd-pooled", "ndcg5"):
+        assert said in answer.out
+    assert "ranking for digits-a by" in answer.out
+    assert "true_rank" in answer.out
+    for path in (out / "store", out / "mlflow.db", out / "report.html", out / "sample-images"):
+        assert path.exists()
+        assert str(path) in answer.out
+    assert f"next: vlmsel select {out / 'sample-images'} --store {out / 'store'}" in answer.out
+
+
+def test_the_demo_in_json_holds_ranking_truth_and_paths(out, vlmsel):
+    answer = vlmsel("demo", "--out", out, "--target", "shapes-a", "--json")
+    assert answer.code == 0, answer.err
+    said = json.loads(answer.out)
+    ranking = sorted(said["ranking"], key=lambda row: row["true_rank"])
+    accuracies = [row["accuracy"] for row in ranking]
+    assert accuracies == sorted(accuracies, reverse=True)
+    assert {"store", "mlflow", "report", "sample_images"} <= set(said)

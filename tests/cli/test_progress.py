@@ -1,0 +1,67 @@
+import pytest
+
+from tests.execution.builders import identity, shard, spec, work
+from vlmsel.cli.progress import Pace, duration
+from vlmsel.execution.cells import CellOutcome, ProfileJob
+from vlmsel.execution.plan import Known, Plan, plan_cells
+from vlmsel.settings import AttributionSettings
+
+
+class Clock:
+    now = 100.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def plan() -> Plan:
+    """A slow model of 4 cells of 9 s and a fast one of 4 cells of 1 s."""
+    shards = {name: (shard(name, n_images=1),) for name in "abcd"}
+    return plan_cells(
+        [(spec("slow"), identity("slow")), (spec("fast"), identity("fast"))],
+        shards,
+        ProfileJob(AttributionSettings()),
+        known=Known(),
+        seconds_per_image={"slow/x": 9.0, "fast/x": 1.0},
+    )
+
+
+def settle(pace: Pace, model: str) -> None:
+    cell = next(c.id for c in work(model, 1).cells)
+    pace.settle(CellOutcome(cell, "measured", n_images=1))
+
+
+def test_time_left_follows_the_work_and_not_the_cells():
+    clock = Clock()
+    pace = Pace(clock)
+    pace.expect(plan())
+    assert pace.left_s is None
+    clock.now += 18.0
+    settle(pace, "slow")
+    # 9 of 40 units of work took 18 s, so 31 are left at 2 s each, although 7 of 8 cells are.
+    assert pace.left_s == pytest.approx(62.0)
+    clock.now += 2.0
+    assert pace.left_s == pytest.approx(60.0), "it runs down between two cells"
+    for model in ["slow"] * 3 + ["fast"] * 4:
+        settle(pace, model)
+    assert (pace.done, pace.cells, pace.share) == (8, 8, 1.0)
+    assert pace.left_s == 0.0
+
+
+def test_a_second_plan_adds_to_what_is_left():
+    clock = Clock()
+    pace = Pace(clock)
+    pace.expect(plan())
+    clock.now += 40.0
+    for model in ["slow"] * 4 + ["fast"] * 4:
+        settle(pace, model)
+    pace.expect(plan())
+    assert (pace.done, pace.cells, pace.share) == (8, 16, 0.5)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "said"),
+    [(0.4, "0 s"), (89.0, "89 s"), (90.0, "2 min"), (3600.0, "60 min"), (9000.0, "2.5 h")],
+)
+def test_durations_are_short(seconds, said):
+    assert duration(seconds) == said
