@@ -42,7 +42,7 @@ Problem = tuple[Zoo, TaskCatalog, AttributionSettings]
 
 
 def make_problem(folder: Path) -> Problem:
-    """Return part of the demo, with settings that leave time to kill; its catalogs are files, too."""
+    """Return part of the demo, with settings that leave time to kill; catalogs are files, too."""
     tasks = load_tasks(write_demo_tasks(folder / "tasks")).tasks[:N_TASKS]
     models = load_zoo("demo").models[::3][:N_MODELS]
     for name, specs in (("models", models), ("tasks", tasks)):

@@ -24,7 +24,7 @@ def _own_caches(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def settings() -> AttributionSettings:
-    return AttributionSettings(n_steps=2)
+    return AttributionSettings(n_steps=2, rule="trapezoid", path="uniform")
 
 
 @pytest.fixture(scope="session")

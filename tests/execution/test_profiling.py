@@ -60,9 +60,9 @@ def test_an_attribution_without_a_path_has_no_completeness(
 
 
 def test_the_alignment_objective_uses_the_class_names(
-    zoo: Zoo, tasks: TaskCatalog, tmp_path: Path
+    zoo: Zoo, tasks: TaskCatalog, tmp_path: Path, settings: AttributionSettings
 ) -> None:
-    settings = AttributionSettings(n_steps=2, objective="alignment")
+    settings = settings.model_copy(update={"objective": "alignment"})
     plain = measure(zoo, tasks, str(tmp_path / "s"), settings).scan(settings.digest)
     renamed = tasks.tasks[0].model_copy(update={"classnames": ("circle", "triangle")})
     (Path(renamed.images) / "square").rename(Path(renamed.images) / "triangle")

@@ -6,10 +6,10 @@ from tests.execution.conftest import draw_task
 from vlmsel.errors import ModelError, StoreError
 from vlmsel.execution import worker as module
 from vlmsel.execution.cells import Cell, ModelWork
-from vlmsel.execution.options import RunOptions
+from vlmsel.execution.options import RunOptions, WorkerOptions
 from vlmsel.execution.plan import Plan
 from vlmsel.execution.prepare import plan_profiles
-from vlmsel.execution.worker import ModelWorker, WorkerOptions
+from vlmsel.execution.worker import ModelWorker
 from vlmsel.settings import AttributionSettings
 from vlmsel.store.profiles import ProfileStore
 from vlmsel.tasks.catalog import TaskCatalog

@@ -33,7 +33,7 @@ def ray_cluster() -> Iterator[None]:
 
 @pytest.fixture(scope="session")
 def settings() -> AttributionSettings:
-    return AttributionSettings(n_steps=2)
+    return AttributionSettings(n_steps=2, rule="trapezoid", path="uniform")
 
 
 @pytest.fixture(scope="session")
@@ -47,3 +47,11 @@ def tasks(tmp_path_factory: pytest.TempPathFactory) -> TaskCatalog:
     folder = tmp_path_factory.mktemp("images")
     specs = [draw_task(folder / name, seed) for seed, name in enumerate("abcdef")]
     return TaskCatalog(tasks=tuple(specs))
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """What these tests remember of their images is nothing for the user's cache."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("VLMSEL_CACHE", str(tmp_path_factory.mktemp("cache")))
+        yield

@@ -95,7 +95,9 @@ def test_a_submitted_profile_gives_the_same_values_as_here(
 ) -> None:
     zoo_path, tasks_path = write_catalogs(tmp_path, zoo, tasks)
     args = ["--zoo", zoo_path, "--tasks", tasks_path, "--store", str(tmp_path / "ray")]
-    entry = [sys.executable, "jobs/profile.py", *args, "--set", "n_steps=2"]
+    for name in sorted(settings.model_fields_set):
+        args += ["--set", f"{name}={getattr(settings, name)}"]
+    entry = [sys.executable, "jobs/profile.py", "--workers", "1", *args]
     done = submit(head, "--working-dir", ".", "--submission-id", "night-1", "--", *entry)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "night-1: succeeded" in done.stderr

@@ -33,7 +33,9 @@ def known_cells(store_uri: str, job: Job, *, verify: bool, retry_failed: bool) -
             log.warning("set aside a corrupt file, measured again: %s", corrupt)
     measured = measured_cells(store_uri, job)
     rows = failed_cells(store_uri, job).select("model", "pretrained", "task", "key").iter_rows()
-    failed = frozenset(CellId(*row, job.digest) for row in rows)
+    failed = frozenset(
+        CellId(model, pretrained, task, key, job.digest) for model, pretrained, task, key in rows
+    )
     return Known(measured, failed, retry_failed)
 
 

@@ -12,10 +12,11 @@ from vlmsel.execution.cells import Cell, CellOutcome, Job, ModelWork
 from vlmsel.execution.device import best_device, check_device
 from vlmsel.execution.dispatch import IN_FLIGHT
 from vlmsel.execution.loop import Lost, OnOutcome, work_loop
+from vlmsel.execution.options import WorkerOptions
 from vlmsel.execution.plan import Plan
 from vlmsel.execution.sharing import cache_bytes_for
 from vlmsel.execution.summary import RunSummary
-from vlmsel.execution.worker import ModelWorker, WorkerOptions, make_recorder
+from vlmsel.execution.worker import ModelWorker, make_recorder
 
 
 def run_local(

@@ -44,3 +44,22 @@ class RunOptions:
             )
         if self.executor == "local" and (self.n_workers or self.n_gpus or self.address):
             raise ExecutionError("workers, GPUs and an address are for Ray: add --executor ray")
+
+
+@dataclass(frozen=True)
+class WorkerOptions:
+    """How a worker works; nothing here changes a value.
+
+    Attributes:
+        store_uri: where results go.
+        device: torch device.
+        max_memory_gb: bound on the attribution's memory.
+        threads: torch threads; the same number everywhere keeps values equal bit for bit.
+        cache_bytes: bound on the node's cache of decoded images; 0 for none.
+    """
+
+    store_uri: str
+    device: str = "cpu"
+    max_memory_gb: float | None = None
+    threads: int = 1
+    cache_bytes: int = 0

@@ -4,10 +4,8 @@ Each loads one VLM and writes its own results; only small outcomes come back.
 """
 
 import logging
-import os
-import threading
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import ray
@@ -22,19 +20,15 @@ from ray.exceptions import (
 
 from vlmsel.errors import ExecutionError
 from vlmsel.execution.cells import Cell, CellOutcome, Job, ModelWork
-from vlmsel.execution.device import best_device
 from vlmsel.execution.dispatch import IN_FLIGHT, START_S
-from vlmsel.execution.logs import log_json_lines
 from vlmsel.execution.loop import Lost, OnOutcome, work_loop
+from vlmsel.execution.options import WorkerOptions
 from vlmsel.execution.placement import Demand, Resources, Room, place
 from vlmsel.execution.plan import Plan
-from vlmsel.execution.ray_metrics import WorkerMetrics
 from vlmsel.execution.ray_session import await_gpus, cluster_resources, ray_session
+from vlmsel.execution.ray_worker import RayWorker
 from vlmsel.execution.sharing import cache_bytes_for
 from vlmsel.execution.summary import RunSummary
-from vlmsel.execution.worker import ModelWorker, WorkerOptions, make_recorder
-from vlmsel.zoo.catalog import ModelSpec
-from vlmsel.zoo.identity import ModelIdentity
 
 log = logging.getLogger(__name__)
 
@@ -87,40 +81,6 @@ def run_ray(
         )
         crew = RayCrew(plan.job, options, resources, demands, n_workers)
         return work_loop(plan, crew, on_outcome, start_s=START_S)
-
-
-class RayWorker:
-    """One process with one VLM at a time.
-
-    Every call says which model it is for, so that a restarted actor knows what to load, and an
-    actor
-    whose model is done can take the next one: starting a process and importing torch costs seconds.
-    """
-
-    def __init__(self, job: Job, options: WorkerOptions, demand: Demand) -> None:
-        log_json_lines()
-        self._job = job
-        # Torch decides on the device, not Ray: logical GPUs are no GPUs.
-        self._options = replace(options, device=best_device() if demand.gpus else "cpu")
-        self._changing = threading.Lock()
-        self._spec: ModelSpec | None = None
-        self._metrics = WorkerMetrics(job.kind)
-        gpus = ",".join(str(gpu) for gpu in ray.get_gpu_ids()) or "none"
-        node = ray.get_runtime_context().get_node_id()[:8]
-        self._place = f"pid {os.getpid()} node {node} gpu {gpus}"
-
-    def run(
-        self, spec: ModelSpec, identity: ModelIdentity, cell: Cell, last_try: bool
-    ) -> CellOutcome:
-        """See `ModelWorker.run`."""
-        with self._changing:
-            if spec != self._spec:
-                self._worker = ModelWorker(spec, identity, self._job, self._options)
-                self._spec = spec
-            worker = self._worker
-        outcome = replace(worker.run(cell, last_try=last_try), place=self._place)
-        self._metrics.count(outcome)
-        return outcome
 
 
 @dataclass(eq=False)
@@ -202,6 +162,9 @@ class RayCrew:
 
     def record_failure(self, cell: Cell, reason: str) -> None:
         """Note a failure that no actor lived to note."""
+        # Imported here: a driver needs torch for nothing else.
+        from vlmsel.execution.worker import make_recorder
+
         make_recorder(self._job, self._options.store_uri).fail(cell, reason, "lost")
 
     def _start(self, demand: Demand) -> ActorHandle[Any]:

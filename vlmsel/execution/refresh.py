@@ -8,7 +8,7 @@ import polars as pl
 
 from vlmsel.execution.cells import CellOutcome
 from vlmsel.execution.known import measured_cells
-from vlmsel.execution.lease import LEASE_S, hold_lease
+from vlmsel.execution.lease import hold_lease
 from vlmsel.execution.options import RunOptions
 from vlmsel.execution.plan import Plan
 from vlmsel.execution.prepare import DEFAULT_IMAGES, plan_accuracies, plan_profiles
@@ -54,7 +54,6 @@ def refresh(
     options: RunOptions | None = None,
     on_plan: Callable[[Plan], None] | None = None,
     on_outcome: Callable[[CellOutcome], None] | None = None,
-    lease_s: float = LEASE_S,
 ) -> Refreshed:
     """Measure what is new or changed: profiles, and accuracies of the tasks with class names.
 
@@ -65,7 +64,7 @@ def refresh(
         ModelError, TaskError: nothing of the zoo, or of the tasks, can be used.
         StoreError: the store cannot be read or written.
     """
-    with hold_lease(store, LEASE_NAME, lease_s=lease_s):
+    with hold_lease(store, LEASE_NAME):
         plan = plan_profiles(zoo, tasks, store, settings, n_images=n_images, options=options)
         _announce(plan, on_plan)
         changes = describe_changes(plan, measured_cells(store, plan.job))

@@ -5,7 +5,6 @@ It writes to the store itself and never lies about a cell.
 
 import logging
 import threading
-from dataclasses import dataclass
 
 import torch
 
@@ -20,6 +19,7 @@ from vlmsel.errors import (
 from vlmsel.execution.cells import AccuracyJob, Cell, CellOutcome, Job
 from vlmsel.execution.decoded import DecodedCache, DecodedShard
 from vlmsel.execution.measure import Measured, Recorder
+from vlmsel.execution.options import WorkerOptions
 from vlmsel.execution.profiling import ProfileRecorder
 from vlmsel.execution.zero_shot import AccuracyRecorder
 from vlmsel.tasks.shards import Shard
@@ -41,25 +41,6 @@ CELL_FAULTS = (
     TypeError,
     MemoryError,
 )
-
-
-@dataclass(frozen=True)
-class WorkerOptions:
-    """How a worker works; nothing here changes a value.
-
-    Attributes:
-        store_uri: where results go.
-        device: torch device.
-        max_memory_gb: bound on the attribution's memory.
-        threads: torch threads; the same number everywhere keeps values equal bit for bit.
-        cache_bytes: bound on the node's cache of decoded images; 0 for none.
-    """
-
-    store_uri: str
-    device: str = "cpu"
-    max_memory_gb: float | None = None
-    threads: int = 1
-    cache_bytes: int = 0
 
 
 class ModelWorker:

@@ -1,0 +1,53 @@
+"""The actor: a process of the cluster that measures cells."""
+
+import os
+import threading
+from dataclasses import replace
+
+import ray
+
+from vlmsel.execution.cells import Cell, CellOutcome, Job
+from vlmsel.execution.logs import log_json_lines
+from vlmsel.execution.options import WorkerOptions
+from vlmsel.execution.placement import Demand
+from vlmsel.execution.ray_metrics import WorkerMetrics
+from vlmsel.zoo.catalog import ModelSpec
+from vlmsel.zoo.identity import ModelIdentity
+
+
+class RayWorker:
+    """One process with one VLM at a time.
+
+    Every call says which model it is for: a restarted actor knows what to load, and an actor whose
+    model is done can take the next one, since starting a process and importing torch costs seconds.
+    """
+
+    def __init__(self, job: Job, options: WorkerOptions, demand: Demand) -> None:
+        # Imported here: the driver, which only names this class, needs neither torch nor open_clip.
+        from vlmsel.execution.device import best_device
+
+        log_json_lines()
+        self._job = job
+        # Torch decides on the device, not Ray: logical GPUs are no GPUs.
+        self._options = replace(options, device=best_device() if demand.gpus else "cpu")
+        self._changing = threading.Lock()
+        self._spec: ModelSpec | None = None
+        self._metrics = WorkerMetrics(job.kind)
+        gpus = ",".join(str(gpu) for gpu in ray.get_gpu_ids()) or "none"
+        node = ray.get_runtime_context().get_node_id()[:8]
+        self._place = f"pid {os.getpid()} node {node} gpu {gpus}"
+
+    def run(
+        self, spec: ModelSpec, identity: ModelIdentity, cell: Cell, last_try: bool
+    ) -> CellOutcome:
+        """See `ModelWorker.run`."""
+        with self._changing:
+            from vlmsel.execution.worker import ModelWorker
+
+            if spec != self._spec:
+                self._worker = ModelWorker(spec, identity, self._job, self._options)
+                self._spec = spec
+            worker = self._worker
+        outcome = replace(worker.run(cell, last_try=last_try), place=self._place)
+        self._metrics.count(outcome)
+        return outcome
