@@ -8,7 +8,7 @@ os.environ.setdefault("MPLBACKEND", "Agg")
 # Nothing here may reach a model hub: a test that tries must fail at once, not hang.
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 
-from hypothesis import settings  # noqa: E402
+from hypothesis import settings
 
 # A loaded machine is no failure: nothing here is judged by the clock.
 settings.register_profile("vlmsel", deadline=None)
