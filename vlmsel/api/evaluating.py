@@ -150,7 +150,10 @@ def evaluate(
     made = make_selectors(names, options or {})
     once = judged_tables(knowledge, keep_duplicates=keep_duplicates)
     found = leave_one_out(made, once.accuracies, once.profiles)
-    return replace(found, left_out=pl.concat([once.left_out, found.left_out]))
+    starved = {} if selectors else starved_selectors(knowledge)
+    rows = [("selector", name, reason) for name, reason in starved.items()]
+    unfed = pl.DataFrame(rows, schema=once.left_out.schema, orient="row")
+    return replace(found, left_out=pl.concat([unfed, once.left_out, found.left_out]))
 
 
 def make_selectors(
@@ -180,14 +183,19 @@ def judged_tables(knowledge: Knowledge, *, keep_duplicates: bool = False) -> Cou
 
 def usable_selectors(knowledge: Knowledge) -> list[str]:
     """Every selector that this knowledge can feed."""
-    made = [make_selector(name) for name in selector_names()]
-    with_imagenet = not knowledge.accuracies.filter(pl.col("task").is_in(IMAGENET_NAMES)).is_empty()
-    return [
-        selector.name
-        for selector in made
-        if (knowledge.has_profiles or not selector.needs_profiles)
-        and (with_imagenet or selector.name != "imagenet")
-    ]
+    starved = starved_selectors(knowledge)
+    return [name for name in selector_names() if name not in starved]
+
+
+def starved_selectors(knowledge: Knowledge) -> dict[str, str]:
+    """The other selectors, each with what they lack."""
+    starved = {}
+    if not knowledge.has_profiles:
+        needy = [name for name in selector_names() if make_selector(name).needs_profiles]
+        starved = dict.fromkeys(needy, "it needs profiles, and there are none")
+    if knowledge.accuracies.filter(pl.col("task").is_in(IMAGENET_NAMES)).is_empty():
+        starved["imagenet"] = "no accuracy on ImageNet is known"
+    return starved
 
 
 def sweep_dcd(

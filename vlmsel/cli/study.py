@@ -5,7 +5,7 @@ from typing import Annotated
 
 import polars as pl
 import typer
-from matplotlib import rc_context
+from matplotlib import rc_context, rcParams
 from matplotlib.figure import Figure
 
 from vlmsel.cli import judging as j
@@ -109,12 +109,12 @@ def _shown(table: pl.DataFrame) -> pl.DataFrame:
 
 
 def _write(out: Path, name: str, table: pl.DataFrame, figure: Figure) -> tuple[Path, Path]:
-    # Text stays text and ids do not change from run to run: small files that compare well.
-    style = {"svg.fonttype": "none", "svg.hashsalt": name}
     try:
         out.mkdir(parents=True, exist_ok=True)
         table.write_csv(out / f"{name}.csv")
-        with rc_context(style):
+        with rc_context():
+            # Text stays text and ids do not change from run to run: small files that compare well.
+            rcParams.update({"svg.fonttype": "none", "svg.hashsalt": name})
             figure.savefig(out / f"{name}.svg", metadata={"Date": None})
     except OSError as error:
         raise StoreError(f"--out {out} cannot be written: {error.strerror}") from None

@@ -88,12 +88,23 @@ def hold_out(
         else:
             tasks.append(one)
     if not tasks:
-        why = ": ".join(left_out[-1][1:]) if left_out else "no cell has accuracy and profile"
-        msg = f"no task can be held out ({why}); give at least 2 tasks with 2 models in common"
-        raise SelectionError(msg)
+        raise SelectionError(_why_none(cells, left_out))
     schema = {"kind": pl.String, "name": pl.String, "reason": pl.String}
     names = pl.DataFrame(left_out, schema=schema, orient="row").unique(maintain_order=True)
     return HeldOutTasks(tuple(tasks), names)
+
+
+def _why_none(cells: pl.DataFrame, left_out: list[tuple[str, str, str]]) -> str:
+    """Why no target is left, in one line."""
+    tasks, models = cells["task"].unique().to_list(), cells.select(MODEL).unique().rows()
+    why = ": ".join(left_out[-1][1:]) if left_out else ""
+    if not tasks:
+        why = "no model and task has both an accuracy and a profile" if why else "nothing is known"
+    elif len(models) == 1:
+        why = f"there is only one model, {'/'.join(models[0])}"
+    elif len(tasks) == 1:
+        why = f"there is only one task, {tasks[0]}"
+    return f"no task can be held out: {why}; give at least 2 tasks with 2 models in common"
 
 
 def _hold_out_one(

@@ -53,7 +53,7 @@ def read_openclip_results(
 
     Raises:
         StoreError: the file is no such table, has a cell that is no number, contradicts itself, or
-            its numbers contradict `percent`.
+            its numbers contradict `percent`, or nothing in it can be used.
     """
     table, left_out = names or load_names(), LeftOut()
     wide = read_csv(path, ["name", "pretrained"])
@@ -130,7 +130,7 @@ def read_published_profiles(
 
     Raises:
         StoreError: the file is no such table, has a cell that is no number, a negative
-            conductance, or contradicts itself.
+            conductance, contradicts itself, or nothing in it can be used.
     """
     table, left_out = names or load_names(), LeftOut()
     raw = read_csv(path, PROFILE_COLUMNS)
@@ -152,7 +152,17 @@ def read_published_profiles(
     long = _whole_profiles(long, left_out)
     long = drop_duplicates(long, [*TRIPLE, "block"], path, left_out)
     long = _usual_blocks(long, left_out)
-    return Imported(long.sort(*TRIPLE, "block"), left_out.frame())
+    return _something(long.sort(*TRIPLE, "block"), path, left_out)
+
+
+def _something(long: pl.DataFrame, path: str | Path, left_out: LeftOut) -> Imported:
+    if long.is_empty():
+        shown = "; ".join(f"{what} {name}: {why}" for what, name, _, why in left_out.rows[:3])
+        raise StoreError(
+            f"table {path}: nothing in it can be used ({shown}"
+            f"{'; ...' if len(left_out.rows) > 3 else ''})"
+        )
+    return Imported(long, left_out.frame())
 
 
 def _describes(column: str) -> bool:
@@ -184,7 +194,7 @@ def _finish(
     long = long.select(*TRIPLE, "acc1", "acc5", "mean_per_class_recall")
     long = drop_duplicates(long, TRIPLE, path, left_out)
     long = long.with_columns(n_images=pl.lit(None, pl.Int64))
-    return Imported(long.sort(TRIPLE), left_out.frame())
+    return _something(long.sort(TRIPLE), path, left_out)
 
 
 def _whole_profiles(long: pl.DataFrame, left_out: LeftOut) -> pl.DataFrame:

@@ -1,0 +1,278 @@
+"""The laboratory through its command line: tables that are wrong, and what is said of them."""
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from vlmsel.cli.app import run
+
+TASKS = ("mnist", "svhn", "dtd", "eurosat", "gtsrb")
+HEADER = "dataset,model,pretrained,acc1\n"
+SHAPES = "model,pretrained,task,block,block_name,conductance\n"
+
+
+@dataclass(frozen=True)
+class Said:
+    """What a command gave back."""
+
+    code: int
+    out: str
+    err: str
+
+
+@dataclass(frozen=True)
+class Laboratory:
+    """A store, and commands on it."""
+
+    folder: Path
+    capture: pytest.CaptureFixture[str]
+    uri: str
+
+    def __call__(self, *args: str) -> Said:
+        self.capture.readouterr()
+        tracked = [] if args[0] == "import" else ["--tracking-uri", self.uri]
+        code = run([*args, "--store", str(self.folder / "store"), *tracked])
+        said = self.capture.readouterr()
+        assert "Traceback" not in said.err
+        return Said(code, said.out, said.err)
+
+    def load(self, kind: str, text: str | bytes, *more: str, name: str = "table") -> Said:
+        """Import a table under `name`."""
+        file = self.folder / f"{name}.csv"
+        file.write_bytes(text.encode() if isinstance(text, str) else text)
+        return self("import", kind, str(file), *more)
+
+    def judge(self, *more: str) -> Said:
+        """Evaluate average rank, unless told otherwise."""
+        selectors = () if "--selector" in more else ("--selector", "average-rank")
+        return self("evaluate", "--imported", *selectors, *more)
+
+
+@pytest.fixture(scope="session")
+def uri(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """One database for all tests, since making its tables takes seconds."""
+    return f"sqlite:///{tmp_path_factory.mktemp('tracking')}/mlflow.db"
+
+
+@pytest.fixture
+def lab(tmp_path: Path, capsys: pytest.CaptureFixture[str], uri: str) -> Laboratory:
+    return Laboratory(tmp_path, capsys, uri)
+
+
+def accuracy(model: int, task: int) -> float:
+    return round(0.3 + 0.05 * model + 0.01 * ((7 * model + 3 * task) % 5), 3)
+
+
+def long(
+    models: int = 4,
+    tasks: tuple[str, ...] = TASKS,
+    value: Callable[[int, int], float] = accuracy,
+) -> str:
+    rows = (f"{t},m{i},x,{value(i, j)}\n" for i in range(models) for j, t in enumerate(tasks))
+    return HEADER + "".join(rows)
+
+
+def shapes(models: range = range(4), tasks: tuple[str, ...] = TASKS) -> str:
+    """Profiles; model i has 3 + i blocks."""
+    return SHAPES + "".join(
+        f"m{i},x,{task},{b},b{b},{1e-5 * (1 + (i + 2) * (j + 2) * (b + 3) % 7)}\n"
+        for i in models
+        for j, task in enumerate(tasks)
+        for b in range(3 + i)
+    )
+
+
+def test_a_missing_cell_shrinks_the_zoo_of_its_task(lab: Laboratory) -> None:
+    said = lab.load("accuracies", long().replace(f"mnist,m1,x,{accuracy(1, 0)}", "mnist,m1,x,"))
+    assert said.code == 0
+    assert "left out value mnist (1 values): missing accuracy" in said.err
+    judged = lab.judge()
+    assert judged.code == 0
+    assert "5 targets, 3 to 4 models, 4 sources each" in judged.out
+
+
+def test_identical_rows_count_once_and_contradictions_are_refused(lab: Laboratory) -> None:
+    row = long().splitlines()[3]
+    assert "identical rows, kept once" in lab.load("accuracies", f"{long()}{row}\n").err
+    said = lab.load("accuracies", f"{long()}mnist,m0,x,0.9\n")
+    assert said.code == 2
+    assert "contradicts itself for 1 model x pretrained x task: m0/x/mnist" in said.err
+
+
+def test_percent_must_be_said(lab: Laboratory) -> None:
+    percent = long(value=lambda i, j: 100 * accuracy(i, j))
+    said = lab.load("accuracies", percent)
+    assert (said.code, "--percent" in said.err) == (2, True)
+    assert lab.load("accuracies", percent, "--percent").code == 0
+    means = []
+    for text in (percent, long()):
+        lab.load("accuracies", text, *(["--percent"] if text is percent else []))
+        means.append([row["mean"] for row in json.loads(lab.judge("--json").out)["summary"]])
+    assert means[0] == pytest.approx(means[1])
+
+
+def test_unknown_tasks_are_named(lab: Laboratory) -> None:
+    said = lab.load("accuracies", f"{long()}moon,m0,x,0.3\n")
+    assert said.code == 0
+    assert "left out task moon (1 values): unknown name" in said.err
+    nothing = lab.load("accuracies", long(tasks=("moon", "mars")))
+    assert nothing.code == 2
+    assert "nothing in it can be used (task mars: unknown name" in nothing.err
+
+
+@pytest.mark.parametrize(
+    ("table", "why"),
+    [(long(1), "only one model, m0/x"), (long(4, ("mnist",)), "only one task, mnist")],
+)
+def test_too_small_a_table(lab: Laboratory, table: str, why: str) -> None:
+    assert lab.load("accuracies", table).code == 0
+    said = lab.judge()
+    assert said.code == 2
+    assert f"error: no task can be held out: there is {why}; give at least" in said.err
+
+
+def test_windows_files_with_extra_columns_read_the_same(lab: Laboratory) -> None:
+    assert lab.load("accuracies", long()).code == 0
+    assert lab.load("profiles", shapes(), name="profiles").code == 0
+    both = ("--selector", "average-rank", "--selector", "dcd", "--json")
+    plain = json.loads(lab.judge(*both).out)["summary"]
+    for kind, text, name in (("accuracies", long(), "table"), ("profiles", shapes(), "profiles")):
+        windows = b"\xef\xbb\xbf" + text.replace("\n", ",more\r\n").encode()
+        said = lab.load(kind, windows, name=name)
+        assert said.code == 0
+        assert "left out column more" in said.err
+    assert json.loads(lab.judge(*both).out)["summary"] == plain
+
+
+def test_profiles_of_other_models(lab: Laboratory) -> None:
+    lab.load("accuracies", long())
+    assert lab.load("profiles", shapes(range(7, 9)), name="profiles").code == 0
+    said = lab.judge()
+    assert said.code == 2
+    assert "profiles: m7/x, m8/x; accuracies: m0/x, m1/x and 2 more" in said.err
+
+
+def test_a_hole_in_a_profile_leaves_that_profile_out(lab: Laboratory) -> None:
+    lab.load("accuracies", long())
+    lines = shapes().splitlines()
+    lines[2] = f"{lines[2].rpartition(',')[0]},NaN"
+    said = lab.load("profiles", "\n".join(lines), name="profiles")
+    assert said.code == 0
+    assert "m0/x/mnist (1 values): missing value, so the whole profile is left out" in said.err
+    judged = lab.judge("--selector", "average-rank", "--selector", "dcd")
+    assert judged.code == 0
+    assert "3 to 4 models" in judged.out
+
+
+def test_two_tables_that_differ_must_be_chosen(lab: Laboratory) -> None:
+    lab.load("accuracies", long(), name="one")
+    lab.load("accuracies", long(value=lambda i, j: 1 - accuracy(i, j)), name="two")
+    said = lab.judge()
+    assert said.code == 2
+    assert "contradict each other on 20 (model, task) pairs" in said.err
+    assert "--accuracies one" in said.err
+    chosen = lab.judge("--accuracies", "two")
+    assert chosen.code == 0
+    assert "imported tables two," in chosen.out
+    unknown = lab.judge("--accuracies", "tow")
+    assert unknown.code == 2
+    assert "no imported accuracies named 'tow': there is one, two" in unknown.err
+
+
+def test_two_tables_that_agree_fill_each_other(lab: Laboratory) -> None:
+    lab.load("accuracies", long(), name="one")
+    lab.load("accuracies", long(6), name="two")
+    assert "5 targets, 6 models" in lab.judge().out
+
+
+def test_profiles_find_accuracies_under_the_name_of_the_other_activation(lab: Laboratory) -> None:
+    table = long().replace("m3,x", "RN50,openai")
+    lab.load("accuracies", table)
+    lab.load("profiles", shapes().replace("m3,x", "RN50-quickgelu,openai"), name="profiles")
+    said = lab.judge()
+    assert "RN50-quickgelu/openai of the profiles is RN50/openai of the accuracies" in said.err
+    assert "4 models" in said.out
+
+
+def test_duplicates_count_once_unless_kept(lab: Laboratory) -> None:
+    lab.load("accuracies", long())
+    twin = "".join(
+        line.replace("m1,x", "m3,x") + "\n" for line in shapes(range(1, 2)).splitlines()[1:]
+    )
+    lab.load("profiles", shapes(range(3)) + twin, name="profiles")
+    said = lab.judge()
+    assert "3 models" in said.out
+    assert "left out model m3/x: its profiles equal those of m1/x; counted once" in said.err
+    kept = lab.judge("--keep-duplicates")
+    assert "4 models" in kept.out
+    assert "counted once" not in kept.err
+
+
+@pytest.mark.parametrize(
+    ("option", "why"),
+    [
+        ("dcd.eat=4", "dcd has no option eat; did you mean eta?"),
+        ("dcd.gamma=-1", "option gamma='-1': input should be greater than or equal to 0"),
+        ("dcd.eta=x", "option eta='x': input should be a valid number"),
+        ("dcd4.eta=1", "there is no selector 'dcd4'; did you mean dcd"),
+        ("eta=1", "write it as SELECTOR.KEY=VALUE"),
+        ("cosine.gamma=1", "options for cosine, which is not compared here"),
+    ],
+)
+def test_wrong_options(lab: Laboratory, option: str, why: str) -> None:
+    lab.load("accuracies", long())
+    said = lab.judge("--option", option)
+    assert said.code == 2
+    assert why in said.err
+
+
+def test_options_reach_the_selector(lab: Laboratory) -> None:
+    lab.load("accuracies", long(value=lambda i, j: 0.3 + 0.01 * ((i * 5 + j * 3) % 7)))
+    lab.load("profiles", shapes(), name="profiles")
+    both = ("--selector", "average-rank", "--selector", "dcd", "--json")
+    metrics = {}
+    for gamma in ("0", "50"):
+        rows = json.loads(lab.judge(*both, "--option", f"dcd.gamma={gamma}").out)["summary"]
+        metrics[gamma] = {(r["selector"], r["metric"]): r["mean"] for r in rows}
+    # Gamma 0 hears all sources alike, which is average rank.
+    assert metrics["0"]["dcd", "tau"] == metrics["0"]["average-rank", "tau"]
+    assert metrics["50"]["dcd", "tau"] != metrics["0"]["dcd", "tau"]
+
+
+def test_the_verdict_and_the_markdown_page(lab: Laboratory) -> None:
+    lab.load("accuracies", long())
+    page = lab.folder / "page.md"
+    names = ("average-rank", "average-accuracy", "random")
+    said = lab.judge(
+        *(word for name in names for word in ("--selector", name)), "--markdown", str(page)
+    )
+    assert "Use average-rank: average-accuracy does not beat average rank on ndcg5" in said.out
+    text = page.read_text()
+    assert "| average-rank | 5 |" in text
+    assert text.rstrip().splitlines()[-1] in said.out
+    alone = lab.judge("--selector", "random")
+    assert "No verdict: everything is judged against average-rank" in alone.out
+    nowhere = lab.judge("--markdown", str(lab.folder / "no" / "page.md"))
+    assert nowhere.code == 2
+    assert "cannot be written: No such file" in nowhere.err
+
+
+def test_what_cannot_be_judged_is_said(lab: Laboratory) -> None:
+    lab.load("accuracies", long())
+    said = lab("evaluate", "--imported")
+    assert said.code == 0
+    assert "left out selector imagenet: no accuracy on ImageNet is known" in said.err
+    assert "selectors combined, cosine, dcd and" in said.err
+
+
+def test_the_study_of_other_zoos(lab: Laboratory, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("vlmsel.evaluation.studies.zoos.N_ZOOS", 5)
+    lab.load("accuracies", long())
+    said = lab("study", "zoos", "--imported", "--out", str(lab.folder / "out"), "--json")
+    assert said.code == 0
+    rows = json.loads(said.out)["rows"]
+    assert {row["n_zoos"] for row in rows} == {5}
+    assert (lab.folder / "out" / "zoos.svg").read_text().count("</svg>") == 1
