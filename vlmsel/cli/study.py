@@ -103,8 +103,10 @@ def study(
 
 
 def _shown(table: pl.DataFrame) -> pl.DataFrame:
-    if "metric" not in table.columns:
-        return table
+    if "weight" in table.columns:
+        # Hundreds of rows: the file has them all, the screen the mean over targets.
+        means = table.group_by("selector", "source").agg(pl.col("weight", "effective").mean())
+        return means.sort("selector", "weight", descending=[False, True])
     return table.filter(pl.col("metric").is_in(SHOWN_METRICS))
 
 

@@ -66,10 +66,10 @@ class Verdict:
         candidates = sorted(set(self.comparisons["selector"]) - {*RIVALS, CHANCE, *_oracles()})
         several = len(self.trust) > 1
         if self.selector != BASELINE:
-            nowhere = "in no table" if several else "in no other metric that counts"
+            nowhere = " in any table" if several else ""
             return (
                 f"Use {self.selector}: it beats {rivals} on {DECISIVE} with an interval that "
-                f"excludes zero, and is clearly worse {nowhere} ({', '.join(GUARDS)})."
+                f"excludes zero, and is clearly worse in none of {', '.join(GUARDS)}{nowhere}."
             )
         if not candidates:
             return f"Use {BASELINE}: nothing was compared that could replace it."
@@ -86,7 +86,7 @@ class Verdict:
         )
         return (
             f"Use {BASELINE}: {who} {rivals} on {DECISIVE} with an interval that excludes zero "
-            f"without a clear loss{without_loss} ({', '.join(GUARDS)}).{images}"
+            f"and without a clear loss in {', '.join(GUARDS)}{without_loss}.{images}"
         )
 
 
