@@ -128,7 +128,7 @@ def test_nothing_to_judge(vlmsel, tmp_path, command, monkeypatch):
     monkeypatch.chdir(tmp_path)
     answer = vlmsel(command, "--store", tmp_path / "none")
     assert answer.code == 2
-    assert f"store {tmp_path}/none holds no accuracies: `vlmsel import" in answer.error
+    assert f"store {tmp_path}/none holds no imported accuracies: `vlmsel import" in answer.error
 
 
 @pytest.mark.parametrize("text", ["{", "[1]", '{"zoo": "demo"}', "\xff"])
@@ -150,9 +150,10 @@ def test_a_catalog_that_is_gone_is_named(own_lab, vlmsel):
 
 
 def test_nothing_but_ours_reaches_the_terminal(own_lab, tmp_path):
+    judged = ["--selector", "dcd", "--selector", "average-rank", "--tracking-uri", own_lab.uri]
     commands = [
         ["select", str(own_lab.images), "--store", str(own_lab.store)],
-        ["evaluate", "--store", str(own_lab.store), "--tracking-uri", own_lab.uri],
+        ["evaluate", "--store", str(own_lab.store), *judged],
     ]
     # One fresh interpreter for all: pytest's own handling of warnings and logs is out of the way.
     code = f"import sys; from vlmsel.cli.app import run; sys.exit(max(map(run, {commands!r})))"
@@ -177,7 +178,7 @@ def test_a_reader_that_goes_away_is_no_failure(lab):
 def test_ctrl_c_keeps_what_was_measured(lab, tmp_path):
     store = tmp_path / "store"
     # Steps enough for it to be still at work when the signal comes.
-    slow = ["--set", "n_steps=100", "--n-images", "16"]
+    slow = ["--set", "n_steps=50", "--n-images", "16"]
     catalogs = ["--zoo", str(lab.zoo), "--tasks", str(lab.tasks), "--store", str(store)]
     with subprocess.Popen(
         [COMMAND, "profile", *catalogs, *slow], stderr=subprocess.PIPE, text=True

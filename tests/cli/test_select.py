@@ -10,13 +10,14 @@ import pytest
 from PIL import Image
 
 from vlmsel import select as select_from_python
+from vlmsel.settings import AttributionSettings
 
 
 def test_the_table_says_all_that_is_promised_and_a_second_run_measures_nothing(own_lab, vlmsel):
     command = ["select", own_lab.images, "--store", own_lab.store, "--selector", "dcd"]
     first = vlmsel(*command)
     assert first.code == 0, first.err
-    for header in ("rank", "model", "pretrained", "score", "95% of ranks", "in top 5"):
+    for header in ("rank", "model", "pretrained", "score", "true rank", "in top 5", "by images"):
         assert header in first.out
     assert "images: 6 images, the first 4 of 4 models" in first.out
     assert "In leave-one-out over 6 tasks the first choice of" in first.out
@@ -43,7 +44,7 @@ def test_average_rank_shows_neither_intervals_nor_itself_beside_itself(own_lab, 
     args = ["--selector", "average-rank"]
     answer = vlmsel("select", own_lab.images, "--store", own_lab.store, *args)
     assert answer.code == 0
-    assert "95% of ranks" not in answer.out
+    assert "by images" not in answer.out
     assert "average-rank says" not in answer.out
 
 
@@ -139,7 +140,10 @@ def test_missing_and_empty_folders_are_named(lab, vlmsel, tmp_path):
 def test_other_settings_say_what_differs(lab, vlmsel):
     answer = vlmsel("select", lab.images, "--store", lab.store, "--preset", "paper")
     assert answer.code == 2
-    assert "n_steps 16 (store) vs 50 (asked), rule trapezoid (store) vs captum" in answer.error
+    mine, paper = AttributionSettings(), AttributionSettings.preset("paper")
+    for name in ("n_steps", "rule", "granularity"):
+        said = f"{name} {getattr(mine, name)} (store) vs {getattr(paper, name)} (asked)"
+        assert said in answer.error
 
 
 def test_a_misspelt_selector_is_found_before_the_work(lab, vlmsel):

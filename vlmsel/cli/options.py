@@ -95,7 +95,7 @@ PresetOption = Annotated[
     Preset | None,
     typer.Option(
         "--preset",
-        help="Settings by name; paper is the published setting (3 times slower). "
+        help="Settings by name; paper is the published setting (50 steps, slower). "
         "Default: those of the store's last run.",
         rich_help_panel=_HOW,
     ),
