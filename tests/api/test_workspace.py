@@ -33,6 +33,14 @@ def test_what_is_said_wins_over_what_is_remembered(tmp_path, catalogs):
     assert said.tasks_source == catalogs["tasks"]
 
 
+def test_a_folder_called_like_a_shipped_zoo_does_not_hide_it(tmp_path, catalogs, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "demo").mkdir()
+    found = open_workspace("store", zoo="demo", tasks=catalogs["tasks"])
+    assert found.zoo_source == "demo"
+    assert len(found.zoo.models) >= 8
+
+
 def test_a_new_store_needs_both_catalogs(tmp_path, catalogs):
     store = tmp_path / "store"
     with pytest.raises(StoreError, match="holds no run yet: give --zoo and --tasks"):

@@ -184,4 +184,4 @@ def _source(kind: str, said: str | Path | None, last: Choices | None) -> str:
 def _absolute(source: str | Path) -> str:
     """A path that means the same from any folder; shipped names stay as they are."""
     path = Path(source).expanduser()
-    return str(path.absolute()) if path.suffix or path.exists() else str(source)
+    return str(path.absolute()) if path.suffix or path.is_file() else str(source)
