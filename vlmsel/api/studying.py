@@ -11,6 +11,7 @@ from vlmsel.api.workspace import Workspace
 from vlmsel.errors import StoreError
 from vlmsel.evaluation.studies import STUDIES, StudyData
 from vlmsel.execution.run import plan_profiles
+from vlmsel.settings import PATH_FIELDS, AttributionSettings
 from vlmsel.store.profiles import ProfileStore
 
 SELECTORS = ("average-rank", "dcd", "dcd-pooled", "combined")
@@ -79,7 +80,8 @@ def run_study(
 def stored_variants(workspace: Workspace, field: str) -> dict[str, pl.DataFrame]:
     """Profiles of the current zoo and tasks by the values of one setting that the store has.
 
-    All other settings are those of the workspace.
+    All other settings are those of the workspace; those of the path from the baseline may differ
+    between attributions, since a gradient has no path.
 
     Args:
         workspace: the zoo, the tasks and the settings to start from.
@@ -89,10 +91,15 @@ def stored_variants(workspace: Workspace, field: str) -> dict[str, pl.DataFrame]
         StoreError: no settings of the store have been measured on these tasks.
     """
     store = ProfileStore(workspace.store)
-    own = workspace.settings.model_dump(exclude={field})
+    free = {field, *(PATH_FIELDS if field == "attribution" else ())}
+    own = workspace.settings
     found: dict[str, pl.DataFrame] = {}
-    for digest, settings in store.settings().items():
-        if settings.model_dump(exclude={field}) != own:
+    # Those nearest to the workspace's own first: they stand for their value of the field.
+    near = sorted(store.settings().items(), key=lambda one: _apart(one[1], own))
+    for digest, settings in near:
+        if settings.model_dump(exclude=free) != own.model_dump(exclude=free):
+            continue
+        if getattr(settings, field) in found:
             continue
         plan = plan_profiles(
             workspace.zoo, workspace.tasks, workspace.store, settings, n_images=workspace.n_images
@@ -103,3 +110,9 @@ def stored_variants(workspace: Workspace, field: str) -> dict[str, pl.DataFrame]
     if not found:
         raise StoreError(f"store {store.address} holds no profiles of these tasks")
     return found
+
+
+def _apart(one: AttributionSettings, other: AttributionSettings) -> int:
+    """How many settings differ."""
+    there = other.model_dump()
+    return sum(value != there[name] for name, value in one.model_dump().items())
