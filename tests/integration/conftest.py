@@ -13,6 +13,8 @@ from vlmsel.tasks.catalog import TaskCatalog
 from vlmsel.zoo.catalog import Zoo, load_zoo
 
 ROOT = Path(__file__).parents[2]
+# The test server takes any keys; the client wants some.
+S3_KEYS = {"AWS_ACCESS_KEY_ID": "testing", "AWS_SECRET_ACCESS_KEY": "testing-secret"}
 
 
 @pytest.fixture(scope="session")
@@ -25,7 +27,7 @@ def ray_cluster() -> Iterator[None]:
         num_gpus=2,
         include_dashboard=False,
         log_to_driver=False,
-        runtime_env={"env_vars": {"PYTHONPATH": str(ROOT)}},
+        runtime_env={"env_vars": {"PYTHONPATH": str(ROOT), **S3_KEYS}},
     )
     yield
     ray.shutdown()

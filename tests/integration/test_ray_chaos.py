@@ -43,11 +43,14 @@ def stored(store: str, problem: Problem) -> pl.DataFrame:
     return ProfileStore(store).scan(problem[2].digest)
 
 
-def start(problem: Problem, folder: Path, executor: str = "local") -> subprocess.Popen[str]:
+def start(
+    problem: Problem, folder: Path, executor: str = "local", *, store: str | None = None
+) -> subprocess.Popen[str]:
     """A driver in a process group of its own, so that all of it can be killed at once."""
     path = write_problem(folder / "problem.json", problem)
+    where = store or str(folder / "store")
     return subprocess.Popen(
-        [sys.executable, "-m", "tests.integration.drive", path, folder / "store", executor],
+        [sys.executable, "-m", "tests.integration.drive", path, where, executor],
         cwd=ROOT,
         env={k: v for k, v in os.environ.items() if k != "RAY_ADDRESS"},
         stdout=subprocess.PIPE,

@@ -1,0 +1,132 @@
+"""Images and store on S3 (a real server on this machine): the same values, the same promises."""
+
+import secrets
+from collections.abc import Iterator
+from pathlib import Path
+
+import boto3
+import polars as pl
+import pytest
+from moto.server import ThreadedMotoServer
+from polars.testing import assert_frame_equal
+
+from tests.integration.conftest import S3_KEYS
+from tests.integration.problem import Problem
+from tests.integration.test_ray_chaos import end, read_outcomes, start
+from vlmsel.errors import StoreError
+from vlmsel.execution.lease import read_lease
+from vlmsel.execution.options import RunOptions
+from vlmsel.execution.refresh import refresh
+from vlmsel.execution.run import run_profile
+from vlmsel.settings import AttributionSettings
+from vlmsel.store.filesystem import open_folder
+from vlmsel.store.profiles import ProfileStore
+from vlmsel.tasks.catalog import TaskCatalog
+from vlmsel.zoo.catalog import Zoo
+
+pytestmark = pytest.mark.xdist_group("ray")
+
+
+@pytest.fixture(autouse=True)
+def _keys(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in S3_KEYS.items():
+        monkeypatch.setenv(name, value)
+
+
+@pytest.fixture(scope="module")
+def endpoint() -> Iterator[str]:
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    server.start()
+    host, port = server.get_host_and_port()
+    yield f"{host}:{port}"
+    server.stop()
+
+
+@pytest.fixture
+def bucket(endpoint: str) -> str:
+    """A fresh bucket's name."""
+    name = f"work-{secrets.token_hex(6)}"
+    client(endpoint).create_bucket(Bucket=name)
+    return name
+
+
+def client(endpoint: str):
+    return boto3.client(
+        "s3",
+        endpoint_url=f"http://{endpoint}",
+        region_name="us-east-1",
+        aws_access_key_id=S3_KEYS["AWS_ACCESS_KEY_ID"],
+        aws_secret_access_key=S3_KEYS["AWS_SECRET_ACCESS_KEY"],
+    )
+
+
+def address(endpoint: str, bucket: str, path: str) -> str:
+    options = f"endpoint_override={endpoint}&scheme=http&region=us-east-1"
+    return f"s3://{bucket}/{path}?{options}"
+
+
+@pytest.fixture
+def remote(
+    endpoint: str, bucket: str, zoo: Zoo, tasks: TaskCatalog, settings: AttributionSettings
+) -> Problem:
+    """Three of the tasks with their images in the bucket."""
+    specs = []
+    for spec in tasks.tasks[:3]:
+        for path in Path(spec.images).rglob("*.png"):
+            key = f"{spec.name}/{path.relative_to(spec.images)}"
+            client(endpoint).upload_file(str(path), bucket, key)
+        specs.append(spec.model_copy(update={"images": address(endpoint, bucket, spec.name)}))
+    return zoo, TaskCatalog(tasks=tuple(specs)), settings
+
+
+@pytest.fixture
+def expected(
+    zoo: Zoo, tasks: TaskCatalog, settings: AttributionSettings, tmp_path: Path
+) -> pl.DataFrame:
+    """The same from the local disk."""
+    store = str(tmp_path / "local")
+    run_profile(zoo, TaskCatalog(tasks=tasks.tasks[:3]), store, settings)
+    return ProfileStore(store).scan(settings.digest)
+
+
+def test_a_driver_killed_on_s3_is_finished_by_the_next(
+    endpoint: str, bucket: str, remote: Problem, expected: pl.DataFrame, tmp_path: Path
+) -> None:
+    zoo, tasks, settings = remote
+    store = address(endpoint, bucket, "store")
+    driver = start(remote, tmp_path, store=store)
+    read_outcomes(driver, 2)
+    end(driver)
+    done = len(ProfileStore(store).measured(settings.digest))
+    assert done >= 2
+    summary = run_profile(zoo, tasks, store, settings)
+    assert (summary.measured, summary.skipped, summary.exit_code()) == (6 - done, done, 0)
+    assert_frame_equal(ProfileStore(store).scan(settings.digest), expected, check_exact=True)
+
+
+@pytest.mark.usefixtures("ray_cluster")
+def test_ray_on_s3_gives_the_same_cells(
+    endpoint: str, bucket: str, remote: Problem, expected: pl.DataFrame
+) -> None:
+    zoo, tasks, settings = remote
+    store = address(endpoint, bucket, "store")
+    one = RunOptions(executor="ray", n_workers=1)
+    assert run_profile(zoo, tasks, store, settings, options=one).measured == 6
+    assert_frame_equal(ProfileStore(store).scan(settings.digest), expected, check_exact=True)
+
+
+def test_a_refresh_on_s3_holds_and_releases_its_lease(
+    endpoint: str, bucket: str, remote: Problem
+) -> None:
+    zoo, tasks, settings = remote
+    store = address(endpoint, bucket, "store")
+    first = refresh(zoo, tasks, store, settings)
+    again = refresh(zoo, tasks, store, settings)
+    assert (first.profiles.measured, again.profiles.measured, again.exit_code()) == (6, 0, 0)
+    assert read_lease(open_folder(store), "leases/refresh.json") is None
+
+
+def test_a_bucket_that_does_not_exist_is_a_clear_error(endpoint: str, remote: Problem) -> None:
+    zoo, tasks, settings = remote
+    with pytest.raises(StoreError, match="no-such-bucket"):
+        run_profile(zoo, tasks, address(endpoint, "no-such-bucket", "store"), settings)
