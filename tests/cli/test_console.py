@@ -3,7 +3,7 @@ import logging
 
 import polars as pl
 
-from vlmsel.cli.console import emit_json, say, show_log_records, show_table, warn
+from vlmsel.cli.console import emit_json, say, show_log_records, show_table, stdout, warn
 
 
 def test_json_has_neither_nan_nor_infinity(capsys):
@@ -18,6 +18,14 @@ def test_tables_show_text_as_it_is_and_missing_values_as_a_dash(capsys):
     said = capsys.readouterr().out
     for text in ("[t]", "[bold]", "[red]x[/red]", "0.123", "-"):
         assert text in said
+
+
+def test_a_narrow_terminal_folds_names_and_loses_nothing(capsys, monkeypatch):
+    monkeypatch.setattr(stdout, "width", 24)
+    show_table(pl.DataFrame({"model": ["a-rather-long-model-name"], "x": [1]}), title="t")
+    said = capsys.readouterr().out
+    letters = "".join(line.replace("1", "").strip() for line in said.splitlines()[3:])
+    assert letters.replace("─", "") == "a-rather-long-model-name"
 
 
 def test_what_is_said_goes_to_stderr_on_one_line(capsys):

@@ -84,7 +84,9 @@ def show_table(frame: pl.DataFrame, *, title: str, decimals: int = 3) -> None:
     """Print a frame as a table: numbers right-aligned, floats with ``decimals`` digits."""
     table = Table(header_style="bold", box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
     for name, dtype in frame.schema.items():
-        table.add_column(escape(name), justify="right" if dtype.is_numeric() else "left")
+        # Folded, not cut: half a model's name is of no use.
+        side = "right" if dtype.is_numeric() else "left"
+        table.add_column(escape(name), justify=side, overflow="fold")
     for row in frame.iter_rows():
         table.add_row(*(_cell(value, decimals) for value in row))
     # Printed apart: a table's own title would wrap at the width of a narrow table.

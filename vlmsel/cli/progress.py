@@ -119,11 +119,12 @@ def progress_bar(what: str) -> Iterator[Ticker]:
     """Show how far the body is while it calls ``expect`` and ``tick``."""
     bar = Progress(
         SpinnerColumn(),
-        TextColumn("{task.description}"),
-        BarColumn(),
+        BarColumn(bar_width=20),
         _Count(),
         TimeElapsedColumn(),
         _Left(),
+        # Last, since a long name is cut on a narrow terminal.
+        TextColumn("{task.description}"),
         console=stderr,
         disable=not stderr.is_terminal,
         transient=True,
