@@ -1,0 +1,92 @@
+"""Agreement with captum on one architecture of every family of open_clip's visual towers."""
+
+import pytest
+import torch
+from captum.attr import LayerConductance, LayerGradientXActivation
+from torch import nn
+
+from tests.attribution.conftest import Model
+from vlmsel.attribution.conductance import gradient_x_activation, layer_conductance
+from vlmsel.attribution.objective import make_objective
+from vlmsel.attribution.profile import attribute
+from vlmsel.settings import AttributionSettings
+from vlmsel.zoo.blocks import functional_blocks
+from vlmsel.zoo.loader import ImageEncoder
+from vlmsel.zoo.towers import build_visual, input_size
+
+# Family: architecture, and a small image size if its tower takes one.
+FAMILIES = {
+    "ViT": ("ViT-S-32-alt", 64),
+    "ModifiedResNet": ("RN50", 64),
+    "ConvNeXt": ("convnext_tiny", 64),
+    "EVA": ("EVA02-B-16", 32),
+    "SigLIP": ("ViT-B-16-SigLIP", 32),
+    "CoCa": ("coca_ViT-B-32", 64),
+    "MobileCLIP": ("MobileCLIP-S1", 64),
+    "ViTamin": ("ViTamin-S", 64),
+    "Swin": ("swin_base_patch4_window7_224", None),
+    "PE-Core": ("PE-Core-T-16-384", 64),
+}
+STEPS = 2
+
+
+def build(family):
+    """A tower with random norms and biases: fresh ones are ones and zeros, which hide mistakes."""
+    name, size = FAMILIES[family]
+    torch.manual_seed(0)
+    visual = build_visual(name, image_size=size).eval().requires_grad_(False)
+    height, width = input_size(visual)
+    for parameter in visual.parameters():
+        if parameter.ndim < 2:
+            parameter.add_(0.1 * torch.randn_like(parameter))
+    for module in visual.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            module.running_var.uniform_(0.5, 2)
+            module.running_mean.normal_(0, 0.1)
+    return visual, torch.randn(2, 3, height, width)
+
+
+def relative(found, expected):
+    return float((found / expected.detach().abs().flatten(1).mean(1) - 1).abs().max())
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_equals_captum_on_first_middle_and_last_block(family):
+    visual, images = build(family)
+    blocks = functional_blocks(visual)
+    objective = make_objective("l2", ImageEncoder(visual))
+    found = layer_conductance(
+        objective, images, blocks, n_steps=STEPS, rule="captum", path="uniform"
+    )
+    product = gradient_x_activation(objective, images, blocks)
+    for block in (0, len(blocks) // 2, len(blocks) - 1):
+        module = blocks[block][1]
+        expected = LayerConductance(objective, module).attribute(images, n_steps=STEPS)
+        assert relative(found.scores[:, block], expected) < 1e-5
+        expected = LayerGradientXActivation(objective, module).attribute(images)
+        assert relative(product.scores[:, block], expected) < 1e-5
+    assert all(found.cuts)
+
+
+@pytest.mark.parametrize("family", ["ViT", "ModifiedResNet"])
+def test_a_real_tower_in_small_batches_and_groups(family):
+    visual, images = build(family)
+    objective = make_objective("l2", ImageEncoder(visual))
+    blocks = functional_blocks(visual)
+    options = {"n_steps": 3, "rule": "trapezoid"}
+    whole = layer_conductance(objective, images, blocks, **options)
+    halves = [list(range(len(blocks) // 2)), list(range(len(blocks) // 2, len(blocks)))]
+    for i in range(len(images)):
+        one = layer_conductance(objective, images[i : i + 1], blocks, groups=halves, **options)
+        torch.testing.assert_close(one.scores[0], whole.scores[i], rtol=5e-6, atol=0)
+
+
+def test_coca_is_attributed_before_its_normalisation():
+    visual, images = build("CoCa")
+
+    class CoCa(Model):
+        encode_image = staticmethod(ImageEncoder(visual))
+
+    found = attribute(CoCa(visual), images, AttributionSettings(attribution="gradient"))
+    assert found.failures == {}
+    assert (found.scores > 0).all()
