@@ -42,16 +42,18 @@ class AttributionSettings(BaseModel):
     attribution: Attribution = "conductance"
     objective: Objective = "l2"
     baseline: Baseline = "zeros"
-    n_steps: int = Field(default=16, ge=1, le=1000)
-    rule: Rule = "trapezoid"
-    path: PathName = "uniform"
+    n_steps: int = Field(default=5, ge=1, le=1000)
+    rule: Rule = "refined"
+    path: PathName = "adaptive"
     granularity: Granularity = "block"
     precision: Precision = "fp32"
 
     @classmethod
     def preset(cls, name: Literal["default", "paper"]) -> Self:
         """The default settings, or the published ones (zeros, 50 captum steps, mean |a|)."""
-        return cls(n_steps=50, rule="captum", granularity="published") if name == "paper" else cls()
+        if name == "default":
+            return cls()
+        return cls(n_steps=50, rule="captum", path="uniform", granularity="published")
 
     @property
     def digest(self) -> str:

@@ -36,9 +36,9 @@ class BlockRecorder:
     """Runs an objective and keeps what its blocks gave.
 
     One forward pass records all block outputs by hooks, one backward pass gives the gradients of
-    all of them. The first block's output starts the graph, so what comes before is not recorded.
-    A block is copied only where the network later writes into its output in place; this is
-    noticed on the first evaluation.
+    all of them. From the second time on the first block's output starts the graph, so what comes
+    before is not recorded. A block's output is copied only where the network later writes into it
+    in place; this is noticed the first time.
     """
 
     objective: Objective
@@ -46,6 +46,7 @@ class BlockRecorder:
     _outputs: dict[str, Tensor] = field(default_factory=dict)
     _versions: dict[str, int] = field(default_factory=dict)
     _copied: set[str] = field(default_factory=set)
+    _tried: bool = False
 
     def __post_init__(self) -> None:
         names = self.names
@@ -66,7 +67,7 @@ class BlockRecorder:
 
     def values(self, images: Tensor) -> Point:
         """Objective and block outputs of `images` (B, ...), without any gradient."""
-        with torch.no_grad(), self._hooks(record=False):
+        with torch.no_grad(), self._hooks(start_at_first=False):
             value = self._evaluate(images)
         if self._was_written():
             return self.values(images)
@@ -79,9 +80,11 @@ class BlockRecorder:
             images: input of the objective.
             find_cuts: also record what comes before the first block and say which blocks cut.
         """
-        images = images.detach().requires_grad_(find_cuts)
-        with torch.enable_grad(), self._hooks(record=not find_cuts):
+        whole = find_cuts or not self._tried
+        images = images.detach().requires_grad_(whole)
+        with torch.enable_grad(), self._hooks(start_at_first=not whole):
             value = self._evaluate(images)
+        self._tried = True
         if self._was_written():
             return self.gradients(images, find_cuts=find_cuts)
         if not value.requires_grad:
@@ -101,11 +104,11 @@ class BlockRecorder:
         return bool(written)
 
     @contextmanager
-    def _hooks(self, *, record: bool) -> Iterator[None]:
+    def _hooks(self, *, start_at_first: bool) -> Iterator[None]:
         self._outputs.clear()
         self._versions.clear()
         handles = [
-            module.register_forward_hook(self._hook(name, record=record))
+            module.register_forward_hook(self._hook(name, start_at_first=start_at_first))
             for name, module in self.blocks
         ]
         try:
@@ -114,7 +117,7 @@ class BlockRecorder:
             for handle in handles:
                 handle.remove()
 
-    def _hook(self, name: str, *, record: bool) -> Callable[..., Tensor]:
+    def _hook(self, name: str, *, start_at_first: bool) -> Callable[..., Tensor]:
         def keep(_module: nn.Module, _inputs: object, output: object) -> Tensor:
             if not isinstance(output, Tensor):
                 raise AttributionError(
@@ -123,7 +126,7 @@ class BlockRecorder:
                 )
             if name in self._outputs:
                 raise AttributionError(f"block {name} runs twice in one forward pass")
-            if record and not self._outputs:
+            if start_at_first and not self._outputs:
                 output = output.detach().requires_grad_()
             elif torch.is_grad_enabled() and not output.requires_grad:
                 output.requires_grad_()
