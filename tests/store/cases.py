@@ -7,7 +7,7 @@ import pyarrow as pa
 from vlmsel.settings import AttributionSettings
 from vlmsel.store import CellId, cell_key
 
-SETTINGS = AttributionSettings()
+SETTINGS = AttributionSettings(n_steps=16, rule="trapezoid", path="uniform")
 
 
 def make_cell(

@@ -9,7 +9,7 @@ from vlmsel.settings import AttributionSettings
 from vlmsel.store import known_settings
 from vlmsel.store.filesystem import open_folder
 
-OURS = AttributionSettings()
+OURS = AttributionSettings(n_steps=16, rule="trapezoid", path="uniform")
 PAPER = AttributionSettings.preset("paper")
 
 
