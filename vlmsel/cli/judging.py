@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import polars as pl
 import typer
 
-from vlmsel.cli.console import say, warn
+from vlmsel.cli.console import note, say, warn
 from vlmsel.errors import SettingsError
 from vlmsel.settings import AttributionSettings
 
@@ -114,3 +114,5 @@ def show_left_out(left_out: pl.DataFrame) -> None:
         more = f" and {len(names) - SHOWN_NAMES} more" if len(names) > SHOWN_NAMES else ""
         several = f"{len(names)} {kind}s" if len(names) > 1 else str(kind)
         warn(f"left out {several} {shown}{more}: {reason}")
+    if left_out["reason"].str.ends_with("counted once").any():
+        note("near-duplicate checkpoints count once: --keep-duplicates counts them all")
