@@ -30,11 +30,12 @@ from vlmsel.store.profiles import ProfileStore
 from vlmsel.tasks.catalog import TaskCatalog, load_tasks
 from vlmsel.zoo.catalog import Zoo, load_zoo
 
-N_MODELS, N_TASKS, N_STEPS = 4, 6, 256
-VICTIMS = ("actor", "actor", "driver", "raylet", "cluster")
+N_MODELS, N_TASKS = 4, 6
+SETTINGS = AttributionSettings(n_steps=128, rule="trapezoid", path="uniform")
+VICTIMS = (*["actor"] * 5, "driver", "raylet", "raylet", "cluster")
 KILLS_PER_ROUND = 4
 # Seconds between kills, on average: a start of Ray and of an actor, and some cells.
-MEAN_PAUSE_S = 8.0
+MEAN_PAUSE_S = 5.0
 # Longer than any honest silence: a driver that hangs is a failure of ours.
 HANG_S = 600.0
 
@@ -48,14 +49,16 @@ def make_problem(folder: Path) -> Problem:
     for name, specs in (("models", models), ("tasks", tasks)):
         entries = [spec.model_dump(mode="json", exclude_none=True) for spec in specs]
         (folder / f"{name}.yaml").write_text(yaml.safe_dump({name: entries}))
-    return Zoo(models=models), TaskCatalog(tasks=tasks), AttributionSettings(n_steps=N_STEPS)
+    return Zoo(models=models), TaskCatalog(tasks=tasks), SETTINGS
 
 
 def start_driver(folder: Path, store: Path) -> subprocess.Popen[bytes]:
     """Start what a user starts, in a process group of its own."""
     command = [Path(sys.executable).with_name("vlmsel"), "profile", "--executor", "ray"]
     command += ["--zoo", folder / "models.yaml", "--tasks", folder / "tasks.yaml"]
-    command += ["--store", store, "--set", f"n_steps={N_STEPS}"]
+    command += ["--store", store]
+    for name in sorted(SETTINGS.model_fields_set):
+        command += ["--set", f"{name}={getattr(SETTINGS, name)}"]
     return subprocess.Popen(
         command,
         env={name: value for name, value in os.environ.items() if name != "RAY_ADDRESS"},

@@ -102,7 +102,7 @@ def main() -> int:
         zoo = Zoo(models=load_zoo("demo").models[::3][:N_MODELS])
 
         def plan(steps: int) -> Plan:
-            settings = AttributionSettings(n_steps=steps)
+            settings = AttributionSettings(n_steps=steps, rule="trapezoid", path="uniform")
             options = RunOptions(verify=False)
             return plan_profiles(zoo, tasks, str(folder / "none"), settings, options=options)
 
