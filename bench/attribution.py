@@ -1,0 +1,219 @@
+"""What attribution costs: bare passes, this package, and captum block by block, in one run.
+
+    python bench/attribution.py                  # CPU time per image
+    python bench/attribution.py --quick          # fewer repeats, captum at few steps only
+    python bench/attribution.py --device cuda    # images per second, share of the bare passes
+
+On a CPU, time is the process's CPU time on one thread, so other work on the machine hardly shows.
+Weights are random: the cost does not depend on them.
+"""
+
+import argparse
+import os
+import statistics
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+import torch
+from captum.attr import LayerConductance as CaptumConductance
+from rich.console import Console
+from rich.table import Table
+from torch import Tensor, nn
+
+from vlmsel.attribution import attribute, layer_conductance, make_objective
+from vlmsel.attribution.scores import profile_distance
+from vlmsel.attribution.study import converged
+from vlmsel.settings import AttributionSettings
+from vlmsel.zoo.blocks import functional_blocks
+from vlmsel.zoo.loader import LoadedModel, load_untrained
+
+CPU_MODELS = ("ViT-B-32", "RN50", "convnext_tiny", "ViT-B-16-SigLIP")
+GPU_MODELS = ("ViT-B-32", "ViT-L-14", "RN50x16", "convnext_large", "ViT-H-14")
+TWELVE_BLOCKS = "ViT-B-32"
+STEPS = 5
+CAPTUM_STEPS = 50
+GPU_BATCH = 32
+TARGET_FLOOR, TARGET_SPEEDUP, TARGET_ERROR = 1.05, 20.0, 0.01
+
+
+@dataclass(frozen=True)
+class Subject:
+    """A model, its blocks and objective, and images."""
+
+    model: LoadedModel
+    objective: Callable[[Tensor], Tensor]
+    blocks: list[tuple[str, nn.Module]]
+    images: Tensor
+
+
+def subject(name: str, n_images: int, device: str) -> Subject:
+    torch.manual_seed(0)
+    model = load_untrained(name, device=device)
+    for parameter in model.visual.parameters():
+        if parameter.ndim < 2:
+            parameter.add_(0.1 * torch.randn_like(parameter))
+    images = torch.randn(n_images, 3, *model.image_size, device=device)
+    objective = make_objective("l2", model.encode_image)
+    return Subject(model, objective, functional_blocks(model.visual), images)
+
+
+def floor(one: Subject, steps: int, *, precision: str = "fp32") -> None:
+    """Bare forward and backward passes, the gradient taken to the images."""
+    objective = make_objective("l2", one.model.encode_image, precision=precision)
+    for k in range(steps):
+        images = (one.images * (k / max(1, steps - 1))).requires_grad_()
+        torch.autograd.grad(objective(images).sum(), images)
+
+
+def ours(one: Subject, steps: int) -> None:
+    layer_conductance(
+        one.objective, one.images, one.blocks, n_steps=steps, rule="trapezoid", path="uniform"
+    )
+
+
+def captum(one: Subject, steps: int) -> Tensor:
+    """Every block in turn; captum evaluates one point more than its steps. Scores (N, blocks)."""
+    scores = []
+    for _, module in one.blocks:
+        units = CaptumConductance(one.objective, module).attribute(one.images, n_steps=steps)
+        scores.append(units.abs().flatten(1).mean(1).double())
+    return torch.stack(scores, dim=1)
+
+
+def cpu_seconds(run: Callable[[], object], repeats: int) -> float:
+    """Median CPU time of the process."""
+    taken = []
+    for _ in range(repeats):
+        start = time.process_time()
+        run()
+        taken.append(time.process_time() - start)
+    return statistics.median(taken)
+
+
+def cpu_row(name: str, repeats: int) -> tuple[str, ...]:
+    one = subject(name, 2, "cpu")
+    ours(one, 2)  # first calls set up kernels
+    # Alternating, so that a change of the machine's pace meets both alike.
+    pairs = [
+        (cpu_seconds(partial(floor, one, STEPS), 1), cpu_seconds(partial(ours, one, STEPS), 1))
+        for _ in range(repeats)
+    ]
+    bare, mine = (statistics.median(column) for column in zip(*pairs, strict=True))
+    ratio = statistics.median(b / a for a, b in pairs)
+    theirs = cpu_seconds(partial(captum, one, STEPS - 1), 1)
+    n = len(one.images)
+    return (
+        name,
+        str(len(one.blocks)),
+        f"{bare / n:.3f}",
+        f"{mine / n:.3f}",
+        f"{theirs / n:.2f}",
+        f"{ratio:.2f}" + ("" if ratio <= TARGET_FLOOR else " (!)"),
+        f"{theirs / mine:.1f}",
+    )
+
+
+def cpu_table(repeats: int, console: Console) -> None:
+    table = Table(title=f"CPU time per image, {STEPS} gradient evaluations, one thread")
+    columns = ("model", "blocks", "floor s", "ours s", "captum s", "ours / floor", "captum / ours")
+    for column in columns:
+        table.add_column(column, justify="left" if column == "model" else "right")
+    for name in CPU_MODELS:
+        table.add_row(*cpu_row(name, repeats))
+        console.print(f"{name}: done")
+    console.print(table)
+
+
+def default_against_captum(console: Console) -> None:
+    """The default setting against captum at its default of 50 steps, on a 12-block ViT."""
+    one = subject(TWELVE_BLOCKS, 1, "cpu")
+    settings = AttributionSettings()
+    ours(one, 2)
+    mine = cpu_seconds(partial(attribute, one.model, one.images, settings), 3)
+    start = time.process_time()
+    their_scores = captum(one, CAPTUM_STEPS)
+    theirs = time.process_time() - start
+    found = attribute(one.model, one.images, settings)
+    exact = attribute(one.model, one.images, converged())
+    error = float(profile_distance(found.scores, exact.scores).max())
+    captum_error = float(profile_distance(their_scores, exact.scores).max())
+    table = Table(title=f"{TWELVE_BLOCKS}, {len(one.blocks)} blocks, one image, CPU time")
+    for column in ("", "s per image", "L1 error of the profile"):
+        table.add_column(column, justify="right" if column else "left")
+    table.add_row(f"captum, {CAPTUM_STEPS} steps", f"{theirs:.2f}", f"{captum_error:.2%}")
+    table.add_row(f"default ({int(found.n_gradients)} gradients)", f"{mine:.2f}", f"{error:.2%}")
+    console.print(table)
+    met = theirs / mine >= TARGET_SPEEDUP and error <= TARGET_ERROR
+    console.print(
+        f"{theirs / mine:.0f} times faster (target {TARGET_SPEEDUP:.0f} at {TARGET_ERROR:.0%}): "
+        f"{'met' if met else 'missed'}"
+    )
+
+
+def gpu_seconds(run: Callable[[], object], repeats: int) -> float:
+    """Median wall time, the device's queue empty before and after; the first call not counted."""
+    run()
+    taken = []
+    for _ in range(repeats):
+        torch.cuda.synchronize()
+        start = time.perf_counter()
+        run()
+        torch.cuda.synchronize()
+        taken.append(time.perf_counter() - start)
+    return statistics.median(taken)
+
+
+def gpu_row(one: Subject, name: str, precision: str, repeats: int) -> tuple[str, ...]:
+    fixed = AttributionSettings(
+        n_steps=STEPS, rule="trapezoid", path="uniform", precision=precision
+    )
+    default = AttributionSettings(precision=precision)
+    bare = gpu_seconds(partial(floor, one, STEPS, precision=precision), repeats)
+    mine, whole = (
+        gpu_seconds(partial(attribute, one.model, one.images, settings), repeats)
+        for settings in (fixed, default)
+    )
+    return (
+        name,
+        precision,
+        f"{GPU_BATCH / mine:.1f}",
+        f"{bare / mine:.0%}",
+        f"{GPU_BATCH / whole:.1f}",
+    )
+
+
+def gpu_table(repeats: int, console: Console) -> None:
+    table = Table(title=f"{torch.cuda.get_device_name()}, batch {GPU_BATCH}, {STEPS} gradients")
+    for column in ("model", "precision", "images/s", "of the bare passes", "default images/s"):
+        table.add_column(column, justify="left" if column in ("model", "precision") else "right")
+    for name in GPU_MODELS:
+        one = subject(name, GPU_BATCH, "cuda")
+        for precision in ("fp32", "bf16"):
+            table.add_row(*gpu_row(one, name, precision, repeats))
+        del one
+        torch.cuda.empty_cache()
+    console.print(table)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
+    parser.add_argument("--quick", action="store_true", help="one repeat, no long captum run")
+    options = parser.parse_args()
+    console = Console()
+    repeats = 1 if options.quick else 5
+    if options.device == "cuda":
+        gpu_table(repeats, console)
+        return
+    torch.set_num_threads(1)
+    cpu_table(repeats, console)
+    if not options.quick:
+        default_against_captum(console)
+
+
+if __name__ == "__main__":
+    main()
