@@ -22,7 +22,7 @@ def test_equals_captum_on_all_blocks(spec):
     # In double precision, so that only a difference of method could be seen.
     images = torch.stack([model.transform(picture) for picture in pictures]).double()
     visual = model.visual.double()
-    objective = make_objective("l2", model)
+    objective = make_objective("l2", model.encode_image)
     blocks = functional_blocks(visual)
     found = layer_conductance(
         objective, images, blocks, n_steps=STEPS, rule="captum", path="uniform"
