@@ -13,6 +13,7 @@ import sys
 import time
 from typing import Annotated
 
+import aiohttp
 import typer
 from ray.job_submission import JobStatus, JobSubmissionClient
 
@@ -94,7 +95,7 @@ async def _follow(client: JobSubmissionClient, job: str) -> None:
         async for lines in client.tail_job_logs(job):
             sys.stdout.write(lines)
             sys.stdout.flush()
-    except RuntimeError as error:
+    except (OSError, RuntimeError, aiohttp.ClientError) as error:
         # The job goes on without its log; its status decides.
         typer.echo(f"the log broke off: {_first_line(error)}", err=True)
 

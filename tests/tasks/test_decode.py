@@ -165,5 +165,5 @@ def test_a_decompression_bomb_is_refused_by_its_header(side: int) -> None:
 def test_the_bound_on_pixels_is_exact() -> None:
     image = encoded(noise(size=(10, 10)), "PNG")
     assert decode_image(image, max_pixels=100).size == (10, 10)
-    with pytest.raises(ImageError, match="10x10 pixels, more than 99 allowed"):
+    with pytest.raises(ImageError, match="too large: 10x10 pixels, 99 are allowed"):
         decode_image(image, max_pixels=99)

@@ -12,6 +12,7 @@ from vlmsel.evaluation.rank_intervals import rank_intervals
 from vlmsel.evaluation.trust import Trust, trust
 from vlmsel.evaluation.verdict import judge_evidence
 from vlmsel.selection.divergence import task_profiles
+from vlmsel.selection.novelty import Novelty, novelty
 from vlmsel.selection.problem import Problem
 from vlmsel.selection.ranking import Ranking, top_sources
 from vlmsel.selection.registry import make_selector
@@ -46,6 +47,7 @@ class Selection:
         failed_images: image_id and reason of the target's images that could not be scored by some
             model.
         n_images: images of the target that were scored.
+        novelty: how far the nearest source is; None with fewer than two sources.
     """
 
     target: str
@@ -58,6 +60,7 @@ class Selection:
     profiles: pl.DataFrame
     failed_images: pl.DataFrame
     n_images: int
+    novelty: Novelty | None
 
 
 def rank_profiles(
@@ -102,6 +105,7 @@ def rank_profiles(
         profiles=profiles,
         failed_images=none if failed_images is None else failed_images,
         n_images=own["image_id"].n_unique(),
+        novelty=novelty(profiles, target),
     )
 
 

@@ -133,8 +133,14 @@ def _ranking_fields(selection: Selection | None, ranking: pl.DataFrame | None) -
         "weights": selection.ranking.weights,
         "effective_sources": selection.ranking.effective_sources,
         "near_uniform": selection.ranking.near_uniform,
-        "notes": (selection.trust.sentence,),
+        "notes": _notes(selection),
     }
+
+
+def _notes(selection: Selection) -> tuple[str, ...]:
+    """What must be said beside a ranking."""
+    unlike = selection.novelty.notice if selection.novelty else None
+    return tuple(text for text in (unlike, selection.trust.sentence) if text)
 
 
 def _common(settings: AttributionSettings | None) -> dict:

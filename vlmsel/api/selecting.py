@@ -14,10 +14,7 @@ from vlmsel.execution.plan import Plan
 from vlmsel.execution.run import execute
 from vlmsel.selection.registry import make_selector
 from vlmsel.store.profiles import ProfileStore
-from vlmsel.tasks.catalog import TaskCatalog, folder_task
-
-# A folder may be called like a source task; its images must not be taken for that task's.
-TARGET_PREFIX = "target:"
+from vlmsel.tasks.catalog import TARGET_PREFIX, TaskCatalog, folder_task
 
 
 def select(
@@ -48,6 +45,8 @@ def select(
     Raises:
         VlmselError: of the kind that says what is missing or wrong; see `vlmsel.errors`.
     """
+    if top < 1:
+        raise SelectionError(f"top must be at least 1, got {top}")
     if selector is not None:
         make_selector(selector)
     workspace = open_workspace(store, zoo=zoo, tasks=tasks)

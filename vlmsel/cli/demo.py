@@ -1,5 +1,7 @@
 """``vlmsel demo``: the whole method on really trained models and really labelled tasks."""
 
+import shutil
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -86,5 +88,7 @@ def demo(
         stdout.print(selection.trust.sentence, soft_wrap=True)
         for name, path in paths.items():
             stdout.print(f"{name.replace('_', ' ')}: {path}", soft_wrap=True)
-        stdout.print(f"next: vlmsel select {sample} --store {store}", soft_wrap=True)
+        own = Path(sys.executable).with_name("vlmsel")
+        command = "vlmsel" if shutil.which("vlmsel") else own
+        stdout.print(f"next: {command} select {sample} --store {store}", soft_wrap=True)
     finish(summary, what="demo", allow_failures=0, as_json=False)

@@ -29,6 +29,8 @@ def show_selection(selection: Selection, top: int) -> None:
     stdout.print(selection.trust.sentence, soft_wrap=True)
     if ranking.notice:
         warn(ranking.notice)
+    if selection.novelty and selection.novelty.notice:
+        warn(selection.novelty.notice)
     for row in ranking.left_out.iter_rows(named=True):
         warn(f"left out {row['model']}/{row['pretrained']}: {row['reason']}")
 
@@ -99,6 +101,7 @@ def selection_dict(selection: Selection, top: int) -> dict[str, object]:
         "n_sources": ranking.n_sources,
         "near_uniform": ranking.near_uniform,
         "notice": ranking.notice,
+        "novelty": selection.novelty.notice if selection.novelty else None,
         "trust": selection.trust.sentence,
         "failed_images": selection.failed_images,
         "left_out": ranking.left_out,

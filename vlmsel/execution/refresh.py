@@ -16,7 +16,7 @@ from vlmsel.execution.run import execute
 from vlmsel.execution.summary import RunSummary
 from vlmsel.settings import AttributionSettings
 from vlmsel.store.keys import CellId
-from vlmsel.tasks.catalog import TaskCatalog
+from vlmsel.tasks.catalog import TARGET_PREFIX, TaskCatalog
 from vlmsel.tasks.prompts import has_classnames
 from vlmsel.zoo.catalog import Zoo
 
@@ -88,7 +88,8 @@ def describe_changes(plan: Plan, measured: Iterable[CellId]) -> pl.DataFrame:
 
     Args:
         plan: of the current catalogs.
-        measured: every cell of these settings in the store.
+        measured: every cell of these settings in the store; targets that were ranked once
+            (`TARGET_PREFIX`) belong to no catalog and are passed over.
 
     Returns:
         model, pretrained, task, change; sorted. A change is one of: new model; new task; missing
@@ -96,7 +97,8 @@ def describe_changes(plan: Plan, measured: Iterable[CellId]) -> pl.DataFrame:
         differs on the task); changed (either of them); left (kept in the store, but in no catalog);
         unchanged.
     """
-    now, before = _keys_by_pair(plan.wanted), _keys_by_pair(measured)
+    kept = (cell for cell in measured if not cell.task.startswith(TARGET_PREFIX))
+    now, before = _keys_by_pair(plan.wanted), _keys_by_pair(kept)
     models = {pair[:2] for pair in before}
     tasks = {pair[2] for pair in before}
     changed = {pair for pair in now.keys() & before.keys() if not now[pair] <= before[pair]}

@@ -9,6 +9,9 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from vlmsel.catalogs import nearest, one_line, read_entries
 from vlmsel.errors import CatalogError, TaskError
 
+# Of ad-hoc targets: a folder may be called like a source task and must not be taken for it.
+TARGET_PREFIX = "target:"
+
 
 class TaskSpec(BaseModel):
     """One task. A target needs images only.

@@ -51,7 +51,7 @@ def decode_image(
     image = _open(data)
     width, height = image.size
     if width * height > max_pixels:
-        msg = f"the image has {width}x{height} pixels, more than {max_pixels} allowed"
+        msg = f"too large: {width}x{height} pixels, {max_pixels} are allowed; scale it down"
         raise ImageError(msg)
     try:
         image.load()
@@ -65,6 +65,9 @@ def _open(data: bytes) -> Image.Image:
         return Image.open(BytesIO(data), formats=_formats())
     except Image.UnidentifiedImageError:
         raise ImageError("not an image of a known format") from None
+    except Image.DecompressionBombError:
+        msg = f"too large: over twice {Image.MAX_IMAGE_PIXELS} pixels, not decoded; scale it down"
+        raise ImageError(msg) from None
     except DECODE_ERRORS as error:
         raise ImageError(f"corrupt image header: {_reason(error)}") from None
 
