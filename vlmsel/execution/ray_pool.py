@@ -117,8 +117,6 @@ class RayCrew:
         self._room = Room(resources, limit=n_workers)
         self._idle: list[Post] = []
         self._job = job
-        # One copy of the job in the object store, however many actors there will be.
-        self._shared_job = ray.put(job)
         self._remote: Any = ray.remote(RayWorker)
 
     @property
@@ -174,7 +172,7 @@ class RayCrew:
             max_restarts=MAX_RESTARTS,
             max_task_retries=MAX_RESTARTS,
             max_concurrency=IN_FLIGHT,
-        ).remote(self._shared_job, self._options, demand)
+        ).remote(self._job, self._options, demand)
 
 
 def _result(ref: Any) -> CellOutcome | Lost:
