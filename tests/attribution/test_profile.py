@@ -69,7 +69,7 @@ def bound(model, pictures, chosen, *, image_share):
     footprint = measure(
         objective, pictures[:1], named_blocks(model.visual), model.visual.parameters()
     )
-    copies = copies_held(quadrature(chosen.rule, chosen.n_steps))
+    copies = copies_held(quadrature(chosen.rule, 9))
     blocks = copies * sum(footprint.blocks) * image_share
     return (footprint.weights + footprint.graph + blocks) * SLACK / GB, footprint, copies
 

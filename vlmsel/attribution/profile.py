@@ -105,10 +105,12 @@ def _scorer(objective: Objective, blocks: Blocks, settings: AttributionSettings)
     return at_images if settings.attribution in AT_IMAGES else conductance
 
 
+MANY_STEPS = 9
 AT_IMAGES = {"gradient": gradient, "gradient_x_activation": gradient_x_activation}
 
 
 def _copies(settings: AttributionSettings) -> int:
     if settings.attribution in AT_IMAGES:
         return copies_held(None)
-    return copies_held(quadrature(settings.rule, settings.n_steps))
+    # Refining takes more points than it starts with, and with few points fewer are held at once.
+    return copies_held(quadrature(settings.rule, max(settings.n_steps, MANY_STEPS)))
