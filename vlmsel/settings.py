@@ -42,7 +42,7 @@ class AttributionSettings(BaseModel):
     attribution: Attribution = "conductance"
     objective: Objective = "l2"
     baseline: Baseline = "zeros"
-    n_steps: int = Field(default=5, ge=1, le=1000)
+    n_steps: int = Field(default=9, ge=1, le=1000)
     rule: Rule = "refined"
     path: PathName = "adaptive"
     granularity: Granularity = "block"

@@ -34,7 +34,7 @@ def layer_conductance(
     blocks: Blocks,
     *,
     baseline: Tensor | None = None,
-    n_steps: int = 5,
+    n_steps: int = 9,
     rule: str = "refined",
     path: str = "adaptive",
     groups: Groups | None = None,

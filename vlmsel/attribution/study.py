@@ -98,18 +98,13 @@ def step_settings() -> tuple[AttributionSettings, ...]:
     )
 
 
-def target_settings() -> dict[str, AttributionSettings]:
-    """Other things one may want to know, each converged: how far apart are they?"""
-    return {
-        "baseline mean-image": converged(baseline="mean-image"),
-        "baseline blur": converged(baseline="blur"),
-        "objective entropy": converged(objective="entropy"),
-        "objective variance": converged(objective="variance"),
-        "attribution gradient": AttributionSettings(attribution="gradient"),
-        "attribution gradient_x_activation": AttributionSettings(
-            attribution="gradient_x_activation"
-        ),
-    }
+OTHER_BASELINES = ("mean-image", "blur")
+OTHER_TARGETS = (
+    {"objective": "entropy"},
+    {"objective": "variance"},
+    {"attribution": "gradient"},
+    {"attribution": "gradient_x_activation"},
+)
 
 
 def study(case: Case) -> Iterator[Record]:
@@ -125,14 +120,16 @@ def study(case: Case) -> Iterator[Record]:
         found = attribute(case, case.images, settings)
         name = f"{settings.rule}/{settings.path}/{settings.n_steps}"
         yield _record(case, "steps", name, found, reference, cost=cost(settings, found))
-    for name, settings in target_settings().items():
-        yield _record(case, "target", name, _scores(case, settings), reference)
-    for baseline in ("mean-image", "blur"):
+    for baseline in OTHER_BASELINES:
         own = _scores(case, converged(baseline=baseline))
+        yield _record(case, "target", f"baseline {baseline}", own, reference)
         settings = AttributionSettings.model_validate({"baseline": baseline})
         found = attribute(case, case.images, settings)
         name = f"default from {baseline}"
         yield _record(case, "baseline", name, found, own, cost=cost(settings, found))
+    for changes in OTHER_TARGETS:
+        name = " ".join(next(iter(changes.items())))
+        yield _record(case, "target", name, _scores(case, converged(**changes)), reference)
     settings = AttributionSettings(precision="bf16")
     found = attribute(case, case.images, settings)
     yield _record(case, "precision", "bf16", found, reference, cost=cost(settings, found))
