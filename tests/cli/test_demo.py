@@ -32,7 +32,7 @@ def test_the_demo_judges_and_ranks_and_measures_nothing_twice(out, vlmsel):
     for path in (out / "store", out / "mlflow.db", out / "report.html", out / "sample-images"):
         assert path.exists()
         assert str(path) in answer.out
-    assert f"next: vlmsel select {out / 'sample-images'} --store {out / 'store'}" in answer.out
+    assert f"vlmsel select {out / 'sample-images'} --store {out / 'store'}" in answer.out
 
 
 def test_the_demo_in_json_holds_ranking_truth_and_paths(out, vlmsel):
