@@ -39,7 +39,7 @@ def test_the_default_is_among_the_settings():
 
 def test_the_reference_has_converged(records):
     (reference,) = (r for r in records if r.kind == "reference")
-    assert reference.worst < 1e-4
+    assert reference.worst < 1e-3
 
 
 def test_more_steps_are_nearer(records):
