@@ -1,9 +1,11 @@
 """Jobs on a real `ray start --head`: what a user types, and what the exit code says."""
 
 import os
+import shutil
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -44,6 +46,10 @@ def head(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     command += [f"--dashboard-port={dashboard}", f"--dashboard-agent-listen-port={agent}"]
     command += [f"--dashboard-agent-grpc-port={grpc}", f"--metrics-export-port={metrics}"]
     command += [f"--ray-client-server-port={client}", f"--runtime-env-agent-port={runtime}"]
+    # A folder of its own: a driver looks for its cluster in Ray's, and may find another's. It is
+    # short since the sockets in it may not have longer names than 107 characters.
+    own = tempfile.mkdtemp(prefix="ray-", dir="/tmp")
+    command += [f"--temp-dir={own}"]
     log = (tmp_path_factory.mktemp("head") / "log").open("w")
     process = subprocess.Popen(
         command, env=clean_environment(), stdout=log, stderr=subprocess.STDOUT, cwd="/"
@@ -54,6 +60,7 @@ def head(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     process.terminate()
     process.wait(timeout=60)
     log.close()
+    shutil.rmtree(own, ignore_errors=True)
 
 
 def clean_environment() -> dict[str, str]:

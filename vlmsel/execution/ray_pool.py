@@ -193,4 +193,8 @@ def _result(ref: Any) -> CellOutcome | Lost:
 
 
 def _short(error: RayError) -> str:
-    return " ".join(str(error).split())[:300]
+    """One line; of a message that ends in a traceback, its last line, which is the cause."""
+    text = str(error).strip()
+    if "Traceback" in text:
+        text = text.splitlines()[-1]
+    return " ".join(text.split())[:300]

@@ -1,0 +1,19 @@
+"""The suite's own footing."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+
+def test_tests_of_one_group_stay_on_one_worker(tmp_path: Path) -> None:
+    """pytest 9.2 with xdist 3.8 silently spreads them, and two Ray clusters meet."""
+    names = [f"test_{n}" for n in range(4)]
+    head = "import os\nimport pytest\npytestmark = pytest.mark.xdist_group('one')\n"
+    body = "def {}():\n    open('workers', 'a').write(os.environ['PYTEST_XDIST_WORKER'] + '\\n')\n"
+    (tmp_path / "test_group.py").write_text(head + "".join(body.format(name) for name in names))
+    command = [sys.executable, "-m", "pytest", "-q", "-n", "2", "--dist", "loadgroup"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout
+    workers = (tmp_path / "workers").read_text().split()
+    assert len(workers) == len(names)
+    assert len(set(workers)) == 1
