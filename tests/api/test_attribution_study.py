@@ -7,7 +7,7 @@ import timm
 import torch
 
 from vlmsel.api import attribution_study
-from vlmsel.api.attribution_study import draw_errors, photograph_case, photographs, step_errors
+from vlmsel.api.attribution_study import by_setting, draw_errors, photograph_case, photographs
 from vlmsel.attribution.profile import attribute
 from vlmsel.errors import ModelError
 from vlmsel.settings import AttributionSettings
@@ -25,7 +25,7 @@ def weights(tmp_path):
 
 def rows(**columns):
     same = {"case": "a", "family": "demo", "kind": "steps", "setting": "trapezoid/uniform/3"}
-    return {**same, "cost": 3.0, "mean": 0.1, "worst": 0.2, **columns}
+    return {**same, "cost": 3.0, "mean": 0.1, "worst": 0.2, "completeness_error": 0.1, **columns}
 
 
 def test_photographs_are_scaled_pictures():
@@ -72,29 +72,32 @@ def test_errors_are_averaged_over_the_zoo_and_apart_for_the_pretrained():
     table = pl.DataFrame(
         [
             rows(mean=0.1, worst=0.2),
-            rows(case="b", mean=0.3, worst=0.9, cost=5.0),
+            rows(case="b", mean=0.3, worst=0.9, cost=5.0, completeness_error=0.5),
             rows(case="p", family="pretrained", mean=0.7),
             rows(kind="target", mean=9.0),
         ]
     )
-    found = step_errors(table).to_dicts()
-    assert found[0] == pytest.approx(
+    found = {(row["group"], row["kind"]): row for row in by_setting(table).to_dicts()}
+    assert found["demo zoo", "steps"] == pytest.approx(
         {
             "group": "demo zoo",
+            "kind": "steps",
             "setting": "trapezoid/uniform/3",
             "cost": 4.0,
             "mean": 0.2,
             "worst": 0.9,
+            "worst_model": 0.3,
+            "completeness_error": 0.5,
         }
     )
-    assert found[1]["group"] == "p"
-    assert found[1]["mean"] == 0.7
-    assert len(found) == 2
+    assert found["p", "steps"]["mean"] == 0.7
+    assert len(found) == 3
 
 
-def test_the_figure_has_a_panel_for_each_group():
+def test_the_figure_has_a_column_for_each_group():
     table = pl.DataFrame([rows(), rows(cost=9.0), rows(case="p", family="pretrained")])
     figure = draw_errors(table)
-    assert [axis.get_title() for axis in figure.axes] == ["demo zoo", "p"]
-    (line,) = (x for x in figure.axes[0].lines if x.get_label() == "trapezoid")
-    assert line.get_ydata().tolist() == pytest.approx([10.0])
+    assert [axis.get_title("left") for axis in figure.axes] == ["demo zoo", "p", "", ""]
+    for axis, expected in ((figure.axes[0], 10.0), (figure.axes[2], 20.0)):
+        (line,) = (x for x in axis.lines if x.get_label() == "trapezoid")
+        assert line.get_ydata().tolist() == pytest.approx([expected])

@@ -8,7 +8,7 @@ from torch import nn
 from tests.attribution.conftest import Tiny, frozen
 from vlmsel.attribution import study as study_module
 from vlmsel.attribution.profile import attribute
-from vlmsel.attribution.study import Case, converged, cost, step_settings, study
+from vlmsel.attribution.study import Case, converged, cost, n_records, step_settings, study
 from vlmsel.errors import AttributionError
 from vlmsel.settings import AttributionSettings
 
@@ -30,6 +30,7 @@ def records(case):
 def test_every_setting_is_measured_once(records):
     steps = [r.setting for r in records if r.kind == "steps"]
     assert len(steps) == len(set(steps)) == len(step_settings())
+    assert len(records) == n_records()
     assert {r.kind for r in records} == {"reference", "steps", "target", "baseline", "precision"}
 
 

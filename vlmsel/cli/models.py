@@ -6,6 +6,7 @@ import polars as pl
 import typer
 
 from vlmsel.cli.console import emit_json, show_table
+from vlmsel.cli.counting import counted
 from vlmsel.cli.options import AsJson
 
 
@@ -51,13 +52,14 @@ def _zoo(source: str, match: str | None) -> pl.DataFrame:
 
 
 def _architectures(match: str | None) -> pl.DataFrame:
-    from vlmsel.zoo.describe import describe_model
+    from vlmsel.zoo.describe import describe_architectures
     from vlmsel.zoo.registry import architectures
 
     names = [n for n in architectures() if match is None or match.lower() in n.lower()]
+    found = counted(describe_architectures(names), len(names), lambda one: one.model)
     rows = [
         (d.model, d.family, d.n_blocks, d.parameters / 1e6, "x".join(map(str, d.image_size)))
-        for d in map(describe_model, names)
+        for d in found
     ]
     columns = {
         "model": pl.String,

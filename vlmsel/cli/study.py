@@ -1,13 +1,14 @@
 """``vlmsel study``: experiments on what a store knows, each with a table, a figure and a run."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import polars as pl
 import typer
 from matplotlib import rc_context, rcParams
 from matplotlib.figure import Figure
 
+from vlmsel.cli import exactness
 from vlmsel.cli import judging as j
 from vlmsel.cli import options as o
 from vlmsel.cli.console import emit_json, say, show_table
@@ -38,6 +39,7 @@ def study(
     accuracies: j.AccuracyTables = None,
     profiles: j.ProfileTables = None,
     keep_duplicates: j.KeepDuplicates = False,
+    weights: exactness.Weights = None,
     tracking_uri: o.TrackingUri = None,
     as_json: o.AsJson = False,
 ) -> None:
@@ -47,21 +49,38 @@ def study(
     """
     from vlmsel.evaluation.studies import STUDIES
 
+    known = {key: one.description for key, one in STUDIES.items()}
+    known[exactness.NAME] = exactness.DESCRIPTION
     if name is None:
-        rows = [{"study": key, "what it shows": one.description} for key, one in STUDIES.items()]
+        rows = [{"study": key, "what it shows": text} for key, text in known.items()]
         emit_json(rows) if as_json else show_table(pl.DataFrame(rows), title="studies")
         return
-    if name not in STUDIES:
-        raise SettingsError(f"no study {name!r}: there is {', '.join(STUDIES)}")
+    if name not in known:
+        raise SettingsError(f"no study {name!r}: there is {', '.join(known)}")
+
+    from vlmsel.cli.tracked import tracking_uri_for
+
+    uri = tracking_uri_for(store, tracking_uri)
+    if name == exactness.NAME:
+        of_selection = {
+            "--zoo": zoo, "--tasks": tasks, "--selector": selector, "--option": option,
+            "--seed": seed, "--imported": imported, "--accuracies": accuracies,
+            "--profiles": profiles, "--keep-duplicates": keep_duplicates,
+        }  # fmt: skip
+        exactness.refuse(of_selection)
+        table, figure = exactness.run_exactness(weights)
+        params = exactness.run_params(table)
+        done = _keep(name, table, figure, out=out, uri=uri, params=params)
+        emit_json(done) if as_json else exactness.show_exactness(table)
+        _say_where(done)
+        return
+    if weights is not None:
+        raise SettingsError(f"--weights belongs to study {exactness.NAME}, not to {name}")
 
     from vlmsel.api.studying import run_study, stored_variants
     from vlmsel.api.workspace import open_workspace
-    from vlmsel.cli.tracked import tracking_uri_for
-    from vlmsel.redaction import redact
-    from vlmsel.tracking import log_run_summary
 
     options = j.selector_options(option)
-    uri = tracking_uri_for(store, tracking_uri)
     knowledge, settings = j.gather_tables(
         store, zoo, tasks, imported=imported, accuracies=accuracies, profiles=profiles
     )
@@ -77,29 +96,53 @@ def study(
         seed=seed,
         keep_duplicates=keep_duplicates,
     )
-    table_path, figure_path = _write(out, name, found.table, found.figure)
-    run = log_run_summary(
-        "study",
-        tracking_uri=uri,
-        params={"study": name, "seed": seed, "knowledge": knowledge.about},
-        tables={name: found.table},
-        figures={name: found.figure},
-        tags={"study": name},
-    )
+    params = {"seed": seed, "knowledge": knowledge.about}
+    done = _keep(name, found.table, found.figure, out=out, uri=uri, params=params)
     if as_json:
-        emit_json(
-            {
-                "study": name,
-                "rows": found.table,
-                "table": str(table_path),
-                "figure": str(figure_path),
-                "mlflow": {"uri": redact(uri), "run": run},
-            }
-        )
+        emit_json(done)
         return
     show_table(_shown(found.table), title=f"{name}: {found.description}")
     j.show_left_out(found.left_out)
-    say(f"table {table_path}, figure {figure_path}, run {run} in MLflow: {redact(uri)}")
+    _say_where(done)
+
+
+def _keep(
+    name: str,
+    table: pl.DataFrame,
+    figure: Figure,
+    *,
+    out: Path,
+    uri: str,
+    params: dict[str, object],
+) -> dict[str, Any]:
+    """Write table and figure, log the run; what there is and where, as ``--json`` shows it."""
+    from vlmsel.redaction import redact
+    from vlmsel.tracking import log_run_summary
+
+    table_path, figure_path = _write(out, name, table, figure)
+    run = log_run_summary(
+        "study",
+        tracking_uri=uri,
+        params={"study": name, **params},
+        tables={name: table},
+        figures={name: figure},
+        tags={"study": name},
+    )
+    return {
+        "study": name,
+        "rows": table,
+        "table": str(table_path),
+        "figure": str(figure_path),
+        "mlflow": {"uri": redact(uri), "run": run},
+    }
+
+
+def _say_where(done: dict[str, Any]) -> None:
+    mlflow = done["mlflow"]
+    say(
+        f"table {done['table']}, figure {done['figure']}, "
+        f"run {mlflow['run']} in MLflow: {mlflow['uri']}"
+    )
 
 
 def _shown(table: pl.DataFrame) -> pl.DataFrame:
