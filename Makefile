@@ -6,6 +6,8 @@ STAMP  := $(VENV)/.installed
 # Set before torch is imported: the small models of the suite lose more to threads than they win.
 export OMP_NUM_THREADS ?= 1
 export RAY_USAGE_STATS_ENABLED ?= 0
+# Where the surroundings forbid bytecode, every process would compile torch anew: 8 s each.
+export PYTHONDONTWRITEBYTECODE :=
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo test check format bench bench-cluster chaos browser lock wheel clean
