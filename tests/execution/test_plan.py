@@ -40,16 +40,16 @@ def test_measured_cells_are_not_done_again_and_still_wanted() -> None:
 
 def test_failed_cells_wait_for_retry_failed() -> None:
     failed = frozenset(todo(plan())[:2])
-    assert plan(known=Known(failed=failed)).n_failed_before == 2
-    assert set(todo(plan(known=Known(failed=failed)))).isdisjoint(failed)
-    again = plan(known=Known(failed=failed, retry_failed=True))
+    assert plan(known=Known(failed=dict.fromkeys(failed, "why"))).n_failed_before == 2
+    assert set(todo(plan(known=Known(failed=dict.fromkeys(failed, "why"))))).isdisjoint(failed)
+    again = plan(known=Known(failed=dict.fromkeys(failed, "why"), retry_failed=True))
     assert again.n_failed_before == 0
     assert failed <= set(todo(again))
 
 
 def test_a_cell_that_failed_and_was_measured_since_is_measured() -> None:
     one = frozenset(todo(plan())[:1])
-    assert plan(known=Known(one, one)).n_measured == 1
+    assert plan(known=Known(one, dict.fromkeys(one, "why"))).n_measured == 1
 
 
 def test_two_tasks_with_the_same_images_have_cells_of_their_own() -> None:
@@ -63,7 +63,7 @@ def test_two_tasks_with_the_same_images_have_cells_of_their_own() -> None:
 
     first, second = todo(plan_both(Known()))
     assert first.key == second.key
-    for state in (Known(measured={first}), Known(failed={first})):
+    for state in (Known(measured={first}), Known(failed={first: "why"})):
         assert todo(plan_both(state)) == [second]
 
 
@@ -103,7 +103,7 @@ def test_every_wanted_cell_is_missing_measured_or_failed(data: st.DataObject) ->
     measured = frozenset(data.draw(st.sets(st.sampled_from(everything))))
     failed = frozenset(data.draw(st.sets(st.sampled_from(everything))))
     retry = data.draw(st.booleans())
-    part = plan("abc", known=Known(measured, failed, retry))
+    part = plan("abc", known=Known(measured, dict.fromkeys(failed, "why"), retry_failed=retry))
     assert part.n_missing + part.n_measured + part.n_failed_before == len(part.wanted)
     assert part.n_missing == len(todo(part)) == len(set(todo(part)))
     assert part.n_measured == len(measured)

@@ -56,7 +56,7 @@ def test_exit_code_is_zero_only_if_all_was_done_or_allowed() -> None:
 
 
 def test_what_failed_before_and_what_could_not_be_planned_counts() -> None:
-    assert RunSummary(failed_before=1).exit_code() == 1
+    assert RunSummary(earlier=(Failure("a", "x", "cars", None, "broken"),)).exit_code() == 1
     assert RunSummary(faults=(Failure("", "", "cars", None, "gone"),)).exit_code() == 1
     assert RunSummary(already_measured=3).exit_code() == 0
 

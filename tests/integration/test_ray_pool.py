@@ -13,7 +13,7 @@ from vlmsel.execution.options import RunOptions
 from vlmsel.execution.placement import Node, Resources
 from vlmsel.execution.prepare import plan_profiles
 from vlmsel.execution.ray_pool import run_ray
-from vlmsel.execution.ray_session import await_gpus, cluster_resources
+from vlmsel.execution.ray_session import asked_gpus, cluster_resources
 from vlmsel.execution.run import run_accuracy, run_profile
 from vlmsel.settings import AttributionSettings
 from vlmsel.store.accuracies import AccuracyStore
@@ -117,9 +117,38 @@ def test_a_demand_that_the_cluster_cannot_meet_fails_fast_and_names_both(
 ) -> None:
     plan = plan_profiles(zoo, tasks, str(tmp_path / "s"), settings)
     with pytest.raises(ExecutionError, match=r"asks for 64 CPU\(s\).*2 CPUs and 2 GPUs"):
-        run_ray(plan, str(tmp_path / "s"), threads=64)
-    with pytest.raises(ExecutionError, match=r"asked for 5 GPU\(s\).*2 GPUs"):
-        await_gpus(5, timeout_s=0.0)
+        run_ray(plan, str(tmp_path / "s"), RunOptions(executor="ray", threads=64))
+    # At once, not after a quarter of an hour: this cluster has no autoscaler.
+    with (
+        pytest.raises(ExecutionError, match=r"asked for 5 GPU\(s\).*2 GPUs and no autoscaler"),
+        asked_gpus(5, timeout_s=900.0),
+    ):
+        pass
+    with asked_gpus(2, timeout_s=0.0):
+        pass
+
+
+def test_an_autoscaling_cluster_is_waited_for_and_what_came_is_used(
+    ray_cluster: None, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    wishes: list[list[dict[str, int]]] = []
+    monkeypatch.setattr("vlmsel.execution.ray_session._can_grow", lambda: True)
+    monkeypatch.setattr(
+        "vlmsel.execution.ray_session.request_resources", lambda bundles: wishes.append(bundles)
+    )
+    with asked_gpus(5, timeout_s=0.0):
+        assert wishes == [[{"GPU": 1}] * 5]
+    assert "asked for 5 GPUs, got" in caplog.text
+    # The wish is taken back, or the nodes would never be given up.
+    assert wishes[1:] == [[]]
+    bare = Resources((Node(2.0, 0),))
+    monkeypatch.setattr("vlmsel.execution.ray_session.cluster_resources", lambda: bare)
+    with (
+        pytest.raises(ExecutionError, match=r"asked for 5 GPU\(s\) and after 0 s .* 0 GPUs"),
+        asked_gpus(5, timeout_s=0.0),
+    ):
+        pass
+    assert wishes[-1] == []
 
 
 def test_a_corrupt_image_and_a_broken_model_are_failures_on_ray_as_here(

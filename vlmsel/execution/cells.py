@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from vlmsel.settings import AttributionSettings
-from vlmsel.store.keys import CellId, cell_key
+from vlmsel.store.keys import ACCURACY_SETTINGS, CellId, cell_key
 from vlmsel.tasks.prompts import ClassPrompts
 from vlmsel.tasks.shards import Shard
 from vlmsel.zoo.catalog import ModelSpec
@@ -15,15 +15,18 @@ from vlmsel.zoo.identity import ModelIdentity
 
 Kind = Literal["profile", "accuracy"]
 
-ACCURACY_SETTINGS = "zero-shot"
-
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """One model on one shard: the unit of work, of storage and of resume."""
+    """One model on one shard: the unit of work, of storage and of resume.
+
+    Attributes:
+        again: it is measured, but images failed in it: measure it once more.
+    """
 
     id: CellId
     shard: Shard
+    again: bool = False
 
 
 @dataclass(frozen=True)

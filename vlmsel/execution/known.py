@@ -7,6 +7,7 @@ import polars as pl
 from vlmsel.execution.cells import Job, ProfileJob
 from vlmsel.execution.plan import Known
 from vlmsel.store.accuracies import ACCURACIES, AccuracyStore
+from vlmsel.store.failed_images import FailedImages
 from vlmsel.store.failures import FailureLog
 from vlmsel.store.files import list_folders
 from vlmsel.store.filesystem import open_folder
@@ -32,11 +33,13 @@ def known_cells(store_uri: str, job: Job, *, verify: bool, retry_failed: bool) -
         for corrupt in corrupt_cells(store_uri, job):
             log.warning("set aside a corrupt file, measured again: %s", corrupt)
     measured = measured_cells(store_uri, job)
-    rows = failed_cells(store_uri, job).select("model", "pretrained", "task", "key").iter_rows()
-    failed = frozenset(
-        CellId(model, pretrained, task, key, job.digest) for model, pretrained, task, key in rows
-    )
-    return Known(measured, failed, retry_failed)
+    columns = ("model", "pretrained", "task", "key", "reason")
+    failed = {
+        CellId(*place, job.digest): reason
+        for *place, reason in failed_cells(store_uri, job).select(columns).iter_rows()
+    }
+    images = FailedImages(open_folder(store_uri)).all(job.digest)
+    return Known(measured, failed, images, retry_failed)
 
 
 def measured_cells(store_uri: str, job: Job) -> set[CellId]:

@@ -4,6 +4,8 @@ import json
 import logging
 from datetime import UTC, datetime
 
+from vlmsel.execution.options import LogLevel
+
 EXTRAS = ("cell", "seconds")
 
 
@@ -27,12 +29,15 @@ class JsonLines(logging.Formatter):
         return json.dumps(line)
 
 
-def log_json_lines(level: int = logging.INFO) -> None:
-    """Send this package's records to stderr as JSON lines; calling it twice changes nothing."""
+def log_json_lines(level: LogLevel = "warning") -> None:
+    """Send this package's records to stderr as JSON lines; a second call only sets the level.
+
+    At `warning` there is a line for each failure, at `info` one for each cell.
+    """
     logger = logging.getLogger("vlmsel")
     if not any(isinstance(handler.formatter, JsonLines) for handler in logger.handlers):
         handler = logging.StreamHandler()
         handler.setFormatter(JsonLines())
         logger.addHandler(handler)
-    logger.setLevel(level)
+    logger.setLevel(level.upper())
     logger.propagate = False

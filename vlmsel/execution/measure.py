@@ -10,6 +10,7 @@ from typing import Protocol
 
 from vlmsel.execution.cells import Cell
 from vlmsel.execution.decoded import DecodedShard
+from vlmsel.store.failed_images import ImageReasons
 from vlmsel.tasks.index import ImageRef
 from vlmsel.tasks.shards import Shard
 from vlmsel.zoo.loader import LoadedModel
@@ -39,6 +40,10 @@ class Recorder(Protocol):
 
     def has(self, cell: Cell) -> bool:
         """Whether the store holds this cell."""
+        ...
+
+    def failed_images(self, cell: Cell) -> ImageReasons:
+        """(image_id, reason) of the images that failed in a measured cell."""
         ...
 
     def measure(

@@ -6,6 +6,8 @@ from typing import Literal
 
 from vlmsel.errors import ExecutionError
 
+LogLevel = Literal["debug", "info", "warning", "error"]
+
 
 @dataclass(frozen=True)
 class RunOptions:
@@ -19,7 +21,9 @@ class RunOptions:
         threads: torch threads (and CPUs) of each worker.
         n_workers: Ray actors at most.
         address: of the Ray cluster.
-        n_gpus: GPUs to wait for on an autoscaling cluster.
+        n_gpus: GPUs to ask an autoscaling cluster for, and to wait for.
+        log_level: of the JSON lines that Ray's workers write: debug, info (a line a cell), warning
+            (a line a failure) or error.
         retry_failed: try again what failed in an earlier run.
         verify: hash the stored files first; corrupt ones are set aside and measured again.
         index_cache: folder for what was read of the tasks; by default in the user's cache.
@@ -32,6 +36,7 @@ class RunOptions:
     n_workers: int | None = None
     address: str | None = None
     n_gpus: int = 0
+    log_level: LogLevel = "warning"
     retry_failed: bool = False
     verify: bool = True
     index_cache: Path | None = None
@@ -44,6 +49,8 @@ class RunOptions:
             )
         if self.executor == "local" and (self.n_workers or self.n_gpus or self.address):
             raise ExecutionError("workers, GPUs and an address are for Ray: add --executor ray")
+        if self.threads < 1:
+            raise ExecutionError(f"threads must be at least 1, not {self.threads}")
 
 
 @dataclass(frozen=True)
@@ -56,6 +63,7 @@ class WorkerOptions:
         max_memory_gb: bound on the attribution's memory.
         threads: torch threads; the same number everywhere keeps values equal bit for bit.
         cache_bytes: bound on the node's cache of decoded images; 0 for none.
+        log_level: of a Ray worker's JSON lines.
     """
 
     store_uri: str
@@ -63,3 +71,4 @@ class WorkerOptions:
     max_memory_gb: float | None = None
     threads: int = 1
     cache_bytes: int = 0
+    log_level: LogLevel = "warning"

@@ -77,7 +77,8 @@ def demand_of(work: ModelWork, resources: Resources, *, threads: int = 1) -> Dem
         largest = max((node.cpus for node in resources.nodes), default=0)
         raise ExecutionError(
             f"{work.name}: a worker asks for {threads} CPU(s) on one node; the largest of "
-            f"{resources} has {largest:g}: lower --threads or add nodes"
+            f"{resources} has {largest:g}: lower --threads, add nodes, or have an autoscaling "
+            "cluster bring some with --n-gpus"
         )
     if resources.gpus == 0:
         return Demand(threads)

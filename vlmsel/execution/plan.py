@@ -3,8 +3,9 @@
 Pure: values in, values out; no store, no torch, no cluster.
 """
 
-from collections.abc import Mapping, Sequence, Set
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence, Set
+from dataclasses import dataclass, field
+from types import MappingProxyType
 
 import polars as pl
 
@@ -25,11 +26,15 @@ class Known:
 
     Attributes:
         measured: measured cells; they are not measured again.
-        failed: failed cells; they are left alone unless `retry_failed`.
+        failed: failed cells with the reason; they are left alone unless `retry_failed`.
+        failed_images: (image_id, reason) of images that failed in measured cells, likewise.
     """
 
     measured: Set[CellId] = frozenset()
-    failed: Set[CellId] = frozenset()
+    failed: Mapping[CellId, str] = field(default_factory=lambda: MappingProxyType({}))
+    failed_images: Mapping[CellId, tuple[tuple[str, str], ...]] = field(
+        default_factory=lambda: MappingProxyType({})
+    )
     retry_failed: bool = False
 
 
@@ -59,6 +64,7 @@ class Plan:
         tallies: every model of the zoo, in zoo order.
         wanted: every cell that was asked for, measured or not.
         faults: models and tasks that could not be planned, with the reason.
+        earlier: cells and images that failed in an earlier run and are left alone.
     """
 
     job: Job
@@ -66,6 +72,7 @@ class Plan:
     tallies: tuple[ModelTally, ...]
     wanted: frozenset[CellId]
     faults: tuple[Failure, ...] = ()
+    earlier: tuple[Failure, ...] = ()
 
     @property
     def n_missing(self) -> int:
@@ -124,8 +131,9 @@ def plan_cells(
         tallies.append(ModelTally(spec.model, spec.pretrained, len(shards), *counts, todo.seconds))
         if missing:
             work.append(todo)
+    earlier = () if known.retry_failed else _earlier(wanted, known)
     work.sort(key=lambda todo: (-todo.seconds, todo.name))
-    return Plan(job, tuple(work), tuple(tallies), frozenset(wanted), faults)
+    return Plan(job, tuple(work), tuple(tallies), frozenset(wanted), faults, earlier)
 
 
 def _sort_cells(
@@ -143,13 +151,27 @@ def _sort_cells(
     for task, shard in shards:
         cell = CellId(spec.model, spec.pretrained, task, job.key(digest, shard), settings)
         ids.append(cell)
-        if cell in known.measured:
+        again = known.retry_failed and cell in known.failed_images
+        if cell in known.measured and not again:
             n_measured += 1
         elif cell in known.failed and not known.retry_failed:
             n_failed += 1
         else:
-            missing.append(Cell(cell, shard))
+            missing.append(Cell(cell, shard, again=cell in known.measured))
     return missing, ids, n_measured, n_failed
+
+
+def _earlier(wanted: Iterable[CellId], known: Known) -> tuple[Failure, ...]:
+    """What failed of the wanted cells in earlier runs: whole cells, and images in measured ones."""
+    found: list[Failure] = []
+    for cell in wanted:
+        where = (cell.model, cell.pretrained, cell.task)
+        if cell in known.measured:
+            images = known.failed_images.get(cell, ())
+            found += [Failure(*where, image_id, reason) for image_id, reason in images]
+        elif cell in known.failed:
+            found.append(Failure(*where, None, known.failed[cell]))
+    return tuple(found)
 
 
 def describe_plan(plan: Plan) -> pl.DataFrame:

@@ -14,6 +14,8 @@ from vlmsel.errors import AttributionError, TaskError
 from vlmsel.execution.cells import Cell, ProfileJob
 from vlmsel.execution.classes import class_embeddings
 from vlmsel.execution.measure import Decode, Measured
+from vlmsel.store.failed_images import FailedImages, ImageReasons
+from vlmsel.store.filesystem import open_folder
 from vlmsel.store.profiles import ProfileStore
 from vlmsel.store.schema import PROFILE_SCHEMA
 from vlmsel.tasks.index import ImageRef
@@ -38,11 +40,16 @@ class ProfileRecorder:
     def __init__(self, job: ProfileJob, store_uri: str, max_memory_gb: float | None) -> None:
         self._job = job
         self._store = ProfileStore(store_uri)
+        self._failed_images = FailedImages(open_folder(store_uri))
         self._max_memory_gb = max_memory_gb
 
     def has(self, cell: Cell) -> bool:
         """Whether the store holds this cell."""
         return self._store.has(cell.id)
+
+    def failed_images(self, cell: Cell) -> ImageReasons:
+        """(image_id, reason) of the images that failed in a measured cell."""
+        return self._failed_images.of(cell.id)
 
     def measure(
         self,
@@ -76,7 +83,7 @@ class ProfileRecorder:
         if n_images:
             rows += [_row(cell, ref, reason=reason) for ref, reason in failed]
             table = pa.Table.from_pylist(rows, schema=PROFILE_SCHEMA)
-            self._store.write(cell.id, self._job.settings, table)
+            self._store.write(cell.id, self._job.settings, table, replace=cell.again)
         return Measured(n_images, tuple(failed), seconds, decoded.n_decoded)
 
     def fail(self, cell: Cell, reason: str, kind: str) -> None:

@@ -22,10 +22,10 @@ from vlmsel.errors import ExecutionError
 from vlmsel.execution.cells import Cell, CellOutcome, Job, ModelWork
 from vlmsel.execution.dispatch import IN_FLIGHT, START_S
 from vlmsel.execution.loop import Lost, OnOutcome, work_loop
-from vlmsel.execution.options import WorkerOptions
+from vlmsel.execution.options import RunOptions, WorkerOptions
 from vlmsel.execution.placement import Demand, Resources, Room, place
 from vlmsel.execution.plan import Plan
-from vlmsel.execution.ray_session import await_gpus, cluster_resources, ray_session
+from vlmsel.execution.ray_session import asked_gpus, cluster_resources, ray_session
 from vlmsel.execution.ray_worker import RayWorker
 from vlmsel.execution.sharing import cache_bytes_for
 from vlmsel.execution.summary import RunSummary
@@ -43,12 +43,8 @@ GPU_TIMEOUT_S = 900.0
 def run_ray(
     plan: Plan,
     store_uri: str,
+    options: RunOptions,
     *,
-    address: str | None = None,
-    n_workers: int | None = None,
-    n_gpus: int = 0,
-    max_memory_gb: float | None = None,
-    threads: int = 1,
     on_outcome: OnOutcome | None = None,
 ) -> RunSummary:
     """Do all of a plan on a Ray cluster.
@@ -56,30 +52,24 @@ def run_ray(
     Args:
         plan: what to do.
         store_uri: where results go; every node must reach it.
-        address: of the cluster; see `ray_session`.
-        n_workers: actors at most; None means as many as fit.
-        n_gpus: GPUs to wait for before starting, where an autoscaler brings them; 0 takes what
-            is there.
-        max_memory_gb: bound on the attribution's memory.
-        threads: torch threads and CPUs of each actor.
+        options: which cluster, and how much of it.
         on_outcome: called with every settled cell, in the driver.
 
     Raises:
         ExecutionError: the cluster is not there, or cannot give what a model needs.
         StoreError: results cannot be written.
     """
-    with ray_session(address):
-        if n_gpus:
-            await_gpus(n_gpus, timeout_s=GPU_TIMEOUT_S)
+    with ray_session(options.address), asked_gpus(options.n_gpus, timeout_s=GPU_TIMEOUT_S):
         resources = cluster_resources()
-        demands = place(plan.work, resources, threads=threads)
-        options = WorkerOptions(
+        demands = place(plan.work, resources, threads=options.threads)
+        how = WorkerOptions(
             store_uri=store_uri,
-            max_memory_gb=max_memory_gb,
-            threads=threads,
+            max_memory_gb=options.max_memory_gb,
+            threads=options.threads,
             cache_bytes=cache_bytes_for(plan),
+            log_level=options.log_level,
         )
-        crew = RayCrew(plan.job, options, resources, demands, n_workers)
+        crew = RayCrew(plan.job, how, resources, demands, options.n_workers)
         return work_loop(plan, crew, on_outcome, start_s=START_S)
 
 

@@ -14,6 +14,7 @@ from typing import Any
 
 import ray
 from ray.autoscaler.sdk import request_resources
+from ray.experimental.internal_kv import _internal_kv_get
 
 import vlmsel
 from vlmsel.errors import ExecutionError
@@ -39,6 +40,8 @@ GPU_MEMORY_GB = {
     "L40S": 44.5,
 }
 POLL_S = 2.0
+# Where Ray keeps the autoscaler's report.
+STATUS = "__autoscaling_status"
 
 
 @contextmanager
@@ -104,21 +107,65 @@ def cluster_resources() -> Resources:
     return Resources(tuple(_node(node["Resources"]) for node in ray.nodes() if node["Alive"]))
 
 
-def await_gpus(n_gpus: int, *, timeout_s: float) -> None:
-    """Ask the autoscaler for GPUs and wait until the cluster has them.
+@contextmanager
+def asked_gpus(n_gpus: int, *, timeout_s: float) -> Iterator[None]:
+    """Have GPUs for the time of the block: ask the autoscaler, wait, and take the wish back.
+
+    A wish stays with the cluster until it is taken back: its GPUs would never be given up. Where
+    fewer come in time, as spot markets have it, the work goes on with those.
+
+    Args:
+        n_gpus: how many; 0 asks for nothing and takes what is there.
+        timeout_s: how long to wait.
 
     Raises:
-        ExecutionError: they did not come in time; names the demand and the supply.
+        ExecutionError: the cluster cannot grow, or none came in time; names demand and supply.
     """
+    check_gpus(n_gpus)
+    if not n_gpus:
+        yield
+        return
     request_resources(bundles=[{"GPU": 1}] * n_gpus)
+    try:
+        _await_gpus(n_gpus, timeout_s)
+        yield
+    finally:
+        request_resources(bundles=[])
+
+
+def check_gpus(n_gpus: int) -> None:
+    """Raise ExecutionError where a cluster that cannot grow has fewer GPUs; names both."""
+    supply = cluster_resources()
+    if supply.gpus < n_gpus and not _can_grow():
+        raise ExecutionError(
+            f"asked for {n_gpus} GPU(s), and the cluster has {supply} and no autoscaler: "
+            "lower --n-gpus or add nodes"
+        )
+
+
+def _await_gpus(n_gpus: int, timeout_s: float) -> None:
     deadline = time.monotonic() + timeout_s
-    while cluster_resources().gpus < n_gpus:
+    while (supply := cluster_resources()).gpus < n_gpus:
+        if time.monotonic() > deadline and supply.gpus:
+            log.warning("asked for %d GPUs, got %s in %g s: going on", n_gpus, supply, timeout_s)
+            return
         if time.monotonic() > deadline:
             raise ExecutionError(
                 f"asked for {n_gpus} GPU(s) and after {timeout_s:g} s there is only "
-                f"{cluster_resources()}: raise the cluster's max_workers, or ask for fewer"
+                f"{supply}: raise the cluster's max_workers, or ask for fewer"
             )
         time.sleep(POLL_S)
+
+
+def _can_grow() -> bool:
+    """Whether an autoscaler may bring nodes; where Ray does not say, it is waited for.
+
+    Ray's read-only autoscaler, that of a cluster put together by hand, names every node's type
+    after the node.
+    """
+    report = json.loads(_internal_kv_get(STATUS) or "{}").get("autoscaler_report", {})
+    types: dict[str, str] = report.get("node_type_mapping") or {}
+    return not types or any(kind != f"node_{node}" for node, kind in types.items())
 
 
 def _node(resources: dict[str, float]) -> Node:

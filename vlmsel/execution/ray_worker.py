@@ -26,7 +26,7 @@ class RayWorker:
         # Imported here: the driver, which only names this class, needs neither torch nor open_clip.
         from vlmsel.execution.device import best_device
 
-        log_json_lines()
+        log_json_lines(options.log_level)
         self._job = job
         # Torch decides on the device, not Ray: logical GPUs are no GPUs.
         self._options = replace(options, device=best_device() if demand.gpus else "cpu")

@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 from vlmsel.execution.cells import CellOutcome
 from vlmsel.execution.options import RunOptions
+from vlmsel.execution.placement import Resources
 from vlmsel.execution.plan import Plan
 from vlmsel.execution.prepare import DEFAULT_IMAGES, plan_accuracies, plan_profiles
 from vlmsel.execution.summary import RunSummary
@@ -34,9 +35,7 @@ def execute(
     options = options or RunOptions()
     done = _execute(plan, store, options, on_outcome) if plan.work else RunSummary()
     write_timings(store, plan.job, done)
-    before = RunSummary(
-        faults=plan.faults, already_measured=plan.n_measured, failed_before=plan.n_failed_before
-    )
+    before = RunSummary(faults=plan.faults, already_measured=plan.n_measured, earlier=plan.earlier)
     return done + before
 
 
@@ -68,6 +67,19 @@ def run_accuracy(
     return execute(plan, store, options=options, on_outcome=on_outcome)
 
 
+def cluster_supply(options: RunOptions) -> Resources:
+    """What the cluster of these options has now; nothing is asked of its autoscaler.
+
+    Raises:
+        ExecutionError: there is no cluster, or it can never have the GPUs that are asked for.
+    """
+    from vlmsel.execution.ray_session import check_gpus, cluster_resources, ray_session
+
+    with ray_session(options.address):
+        check_gpus(options.n_gpus)
+        return cluster_resources()
+
+
 def _execute(
     plan: Plan, store: str, options: RunOptions, on_outcome: OnOutcome | None
 ) -> RunSummary:
@@ -85,13 +97,4 @@ def _execute(
         )
     from vlmsel.execution.ray_pool import run_ray
 
-    return run_ray(
-        plan,
-        store,
-        address=options.address,
-        n_workers=options.n_workers,
-        n_gpus=options.n_gpus,
-        max_memory_gb=options.max_memory_gb,
-        threads=options.threads,
-        on_outcome=on_outcome,
-    )
+    return run_ray(plan, store, options, on_outcome=on_outcome)

@@ -46,14 +46,14 @@ class RunSummary:
         failures: every failed cell and image with its reason.
         faults: models and tasks of the catalogs that could not be used at all.
         already_measured: cells that were in the store before the run and were not touched.
-        failed_before: cells that failed in an earlier run and were left alone.
+        earlier: cells and images that failed in an earlier run and were left alone.
     """
 
     tallies: Mapping[ModelTask, Tally] = field(default_factory=lambda: MappingProxyType({}))
     failures: tuple[Failure, ...] = ()
     faults: tuple[Failure, ...] = ()
     already_measured: int = 0
-    failed_before: int = 0
+    earlier: tuple[Failure, ...] = ()
 
     @classmethod
     def of(cls, outcomes: Iterable[CellOutcome]) -> Self:
@@ -73,9 +73,10 @@ class RunSummary:
         return RunSummary(
             MappingProxyType(tallies),
             self.failures + other.failures,
-            self.faults + other.faults,
+            # Profiles and accuracies meet the same broken model: it is one fault.
+            tuple(dict.fromkeys(self.faults + other.faults)),
             self.already_measured + other.already_measured,
-            self.failed_before + other.failed_before,
+            self.earlier + other.earlier,
         )
 
     @property
@@ -95,9 +96,13 @@ class RunSummary:
 
     @property
     def n_failures(self) -> int:
-        """All that failed now, and cells that failed before and were left alone."""
-        failed = self.total.failed + self.total.failed_images
-        return failed + len(self.faults) + self.failed_before
+        """All that failed of what was asked for, now or before: a rerun gives the same number."""
+        return len(self.failures) + len(self.faults) + len(self.earlier)
+
+    @property
+    def failed_before(self) -> int:
+        """Cells that failed in an earlier run and were left alone."""
+        return sum(failure.image_id is None for failure in self.earlier)
 
     def exit_code(self, allow_failures: int = 0) -> int:
         """0 if all was done but for `allow_failures` cells or images, else 1."""

@@ -80,8 +80,10 @@ class ModelWorker:
             StoreError: the result cannot be written.
         """
         try:
-            if self._recorder.has(cell):
-                return CellOutcome(cell.id, "skipped")
+            if not cell.again and self._recorder.has(cell):
+                # Measured by somebody else, or by this call before its worker died.
+                failed = self._recorder.failed_images(cell)
+                return CellOutcome(cell.id, "skipped", failed_images=failed)
             model = self._model()
             measured = self._recorder.measure(model, cell, self._decode, self._accelerator)
             return self._outcome(cell, measured)

@@ -15,6 +15,7 @@ from vlmsel.execution.cells import AccuracyJob, Cell
 from vlmsel.execution.classes import class_embeddings
 from vlmsel.execution.measure import Decode, Measured
 from vlmsel.store.accuracies import AccuracyStore
+from vlmsel.store.failed_images import FailedImages, ImageReasons
 from vlmsel.store.failures import FailureLog
 from vlmsel.store.filesystem import open_folder
 from vlmsel.tasks.index import ImageRef
@@ -68,10 +69,15 @@ class AccuracyRecorder:
         self._job = job
         self._store = AccuracyStore(store_uri)
         self._failures = FailureLog(open_folder(store_uri))
+        self._failed_images = FailedImages(open_folder(store_uri))
 
     def has(self, cell: Cell) -> bool:
         """Whether the store holds this accuracy."""
         return self._store.has(cell.id.model, cell.id.pretrained, cell.id.task, cell.id.key)
+
+    def failed_images(self, cell: Cell) -> ImageReasons:
+        """(image_id, reason) of the images that a measured accuracy is without."""
+        return self._failed_images.of(cell.id)
 
     def measure(
         self,
@@ -111,7 +117,7 @@ class AccuracyRecorder:
             refs += decoded.refs
         if refs:
             truth = torch.tensor([labels[ref.image_id] for ref in refs])
-            self._write(cell, accuracy(torch.cat(similarities), truth))
+            self._write(cell, accuracy(torch.cat(similarities), truth), failed)
         return Measured(len(refs), tuple(failed), seconds, n_decoded)
 
     def fail(self, cell: Cell, reason: str, kind: str) -> None:
@@ -119,7 +125,7 @@ class AccuracyRecorder:
         if not self.has(cell):
             self._failures.add(cell.id, reason, kind)
 
-    def _write(self, cell: Cell, value: Accuracy) -> None:
+    def _write(self, cell: Cell, value: Accuracy, failed: list[tuple[ImageRef, str]]) -> None:
         row = {
             "acc1": value.acc1,
             "acc5": value.acc5,
@@ -129,7 +135,9 @@ class AccuracyRecorder:
         types = [pa.float64(), pa.float64(), pa.float64(), pa.int64()]
         schema = pa.schema(list(zip(row, types, strict=True)))
         rows = pa.Table.from_pylist([row], schema=schema)
-        self._store.write(cell.id.model, cell.id.pretrained, cell.id.task, cell.id.key, rows)
+        names = [(ref.image_id, reason) for ref, reason in failed]
+        place = (cell.id.model, cell.id.pretrained, cell.id.task, cell.id.key)
+        self._store.write(*place, rows, failed=names, replace=cell.again)
         self._failures.forget(cell.id)
 
 

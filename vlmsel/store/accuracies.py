@@ -8,12 +8,14 @@ import pyarrow as pa
 
 from vlmsel.errors import StoreError
 from vlmsel.store import imported
+from vlmsel.store.failed_images import commit_cell
 from vlmsel.store.files import first_by_stem, list_folders, quarantine_corrupt, read_rows
 from vlmsel.store.filesystem import open_folder
 from vlmsel.store.keys import (
+    ACCURACY_SETTINGS,
+    CellId,
     decode_model_folder,
     decode_stem,
-    file_name,
     model_folder,
     parse_file_name,
     stem,
@@ -40,7 +42,17 @@ class AccuracyStore:
         """Where the store is, without credentials."""
         return self._folder.address
 
-    def write(self, model: str, pretrained: str, task: str, key: str, rows: pa.Table) -> None:
+    def write(
+        self,
+        model: str,
+        pretrained: str,
+        task: str,
+        key: str,
+        rows: pa.Table,
+        *,
+        failed: Sequence[tuple[str, str]] = (),
+        replace: bool = False,
+    ) -> None:
         """Commit one measured accuracy; nothing happens when it is there already.
 
         Args:
@@ -50,12 +62,14 @@ class AccuracyStore:
             key: fingerprint of all that can change the value, letters, digits, - and _.
             rows: one row: acc1 and, where known, acc5, mean_per_class_recall (fractions) and
                 n_images; the columns model, pretrained, task may be left out.
+            failed: (image_id, reason) of the images that it was measured without.
+            replace: take the place of an accuracy that is there, if fewer images fail now.
 
         Raises:
             StoreError: the row is of another model or task, is no fraction, or cannot be written.
         """
         what = f"accuracy of {model}/{pretrained} on {task}"
-        if self.has(model, pretrained, task, key):
+        if not replace and self.has(model, pretrained, task, key):
             return
         for name, value in zip(TRIPLE, (model, pretrained, task), strict=True):
             if name not in rows.column_names:
@@ -65,9 +79,9 @@ class AccuracyStore:
                     f"{what}: its rows have {name} {sorted(set(rows[name].to_pylist()))}"
                 )
         data = to_bytes(check_accuracy_rows(rows, what), {"key": key})
-        self._folder.write_atomic(
-            f"{_folder(model, pretrained)}/{file_name(stem(task, key), data)}", data
-        )
+        cell = CellId(model, pretrained, task, key, ACCURACY_SETTINGS)
+        place = _folder(model, pretrained)
+        commit_cell(self._folder, cell, place, data, failed=failed, replace=replace)
 
     def has(self, model: str, pretrained: str, task: str, key: str) -> bool:
         """Whether this accuracy is measured."""

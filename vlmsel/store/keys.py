@@ -10,6 +10,8 @@ from vlmsel.settings import SCHEMA_VERSION
 
 IMPORT_NAME = re.compile(r"[0-9A-Za-z_-]+")
 FILE_NAME = re.compile(r"(.+)\.([0-9a-f]{16})\.parquet")
+# Stands for the settings of accuracies, which have none.
+ACCURACY_SETTINGS = "zero-shot"
 
 
 @dataclass(frozen=True, slots=True)

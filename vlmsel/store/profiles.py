@@ -10,10 +10,11 @@ from vlmsel.errors import StoreError
 from vlmsel.settings import AttributionSettings
 from vlmsel.store import imported, known_settings
 from vlmsel.store.cells import cell_files, cell_folder, cell_stem, walk_cells
+from vlmsel.store.failed_images import commit_cell
 from vlmsel.store.failures import FailureLog
 from vlmsel.store.files import first_by_stem, quarantine_corrupt, read_rows
 from vlmsel.store.filesystem import open_folder
-from vlmsel.store.keys import CellId, file_name
+from vlmsel.store.keys import CellId
 from vlmsel.store.merge import one_row_per_image
 from vlmsel.store.schema import PROFILE_SCHEMA, check_profile_rows, to_bytes
 
@@ -38,26 +39,35 @@ class ProfileStore:
         """Where the store is, without credentials."""
         return self._folder.address
 
-    def write(self, cell: CellId, settings: AttributionSettings, rows: pa.Table) -> None:
+    def write(
+        self,
+        cell: CellId,
+        settings: AttributionSettings,
+        rows: pa.Table,
+        *,
+        replace: bool = False,
+    ) -> None:
         """Commit the rows of one cell, unless it is there already; its former failure is forgotten.
+
+        Images that failed in it are also noted apart, see `FailedImages`.
 
         Args:
             cell: which cell; ``cell.settings`` is the digest of `settings`.
             settings: what the rows were computed with; written once beside the cells.
             rows: long form, see `PROFILE_SCHEMA`; failed images have a reason and no values.
+            replace: take the place of a cell that is there, if fewer images fail now.
 
         Raises:
             StoreError: the rows are not those of the cell, or cannot be written.
         """
         self._check_settings(cell, settings)
-        if not self.has(cell):
+        if replace or not self.has(cell):
             table = check_profile_rows(rows, f"cell {cell}")
             _check_belongs(cell, table)
             self._write_settings(settings)
             data = to_bytes(table, {"key": cell.key, "settings": cell.settings})
-            self._folder.write_atomic(
-                f"{cell_folder(cell)}/{file_name(cell_stem(cell), data)}", data
-            )
+            failed = _failed_images(table)
+            commit_cell(self._folder, cell, cell_folder(cell), data, failed=failed, replace=replace)
         self._failures.forget(cell)
 
     def write_failure(
@@ -223,6 +233,11 @@ class ProfileStore:
         if settings.digest not in self._settings_written:
             known_settings.write(self._folder, settings)
             self._settings_written.add(settings.digest)
+
+
+def _failed_images(table: pa.Table) -> list[tuple[str, str]]:
+    pairs = zip(table["image_id"].to_pylist(), table["reason"].to_pylist(), strict=True)
+    return sorted({(image_id, reason) for image_id, reason in pairs if reason is not None})
 
 
 def _check_belongs(cell: CellId, table: pa.Table) -> None:
