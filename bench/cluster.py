@@ -63,9 +63,8 @@ def on_ray(plan: Plan, store: Path, workers: int, also: OnOutcome | None = None)
         if also:
             also(outcome)
 
-    return timed(
-        lambda: run_ray(plan, str(store), n_workers=workers, on_outcome=on_outcome), outcomes
-    )
+    options = RunOptions(executor="ray", n_workers=workers)
+    return timed(lambda: run_ray(plan, str(store), options, on_outcome=on_outcome), outcomes)
 
 
 def here(plan: Plan, store: Path) -> Run:

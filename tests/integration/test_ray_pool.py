@@ -172,4 +172,4 @@ def test_a_store_that_cannot_be_written_ends_the_run_with_the_store_s_own_error(
     plan = plan_profiles(zoo, tasks, str(store), settings)
     store.write_text("a file where the folder should be")
     with pytest.raises(StoreError):
-        run_ray(plan, str(store), n_workers=1)
+        run_ray(plan, str(store), RunOptions(executor="ray", n_workers=1))
