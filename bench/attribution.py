@@ -3,13 +3,16 @@
     python bench/attribution.py                  # CPU time per image
     python bench/attribution.py --quick          # fewer repeats, captum at few steps only
     python bench/attribution.py --device cuda    # images per second, share of the bare passes
+    python bench/attribution.py --memory RN50x64 # peak memory of one image, fp32, on a CPU
 
 On a CPU, time is the process's CPU time on one thread, so other work on the machine hardly shows.
 Weights are random: the cost does not depend on them.
 """
 
 import argparse
+import math
 import os
+import resource
 import statistics
 import time
 from collections.abc import Callable
@@ -24,7 +27,8 @@ from rich.console import Console
 from rich.table import Table
 from torch import Tensor, nn
 
-from vlmsel.attribution import attribute, layer_conductance, make_objective
+from vlmsel.attribution import attribute, conductance, layer_conductance, make_objective
+from vlmsel.attribution.memory import GB
 from vlmsel.attribution.scores import profile_distance
 from vlmsel.attribution.study import converged
 from vlmsel.settings import AttributionSettings
@@ -80,7 +84,8 @@ def captum(one: Subject, steps: int) -> Tensor:
     scores = []
     for _, module in one.blocks:
         units = CaptumConductance(one.objective, module).attribute(one.images, n_steps=steps)
-        scores.append(units.abs().flatten(1).mean(1).double())
+        # captum's result holds its whole graph: without detach, one graph a block stays in memory.
+        scores.append(units.detach().abs().flatten(1).mean(1).double())
     return torch.stack(scores, dim=1)
 
 
@@ -199,10 +204,34 @@ def gpu_table(repeats: int, console: Console) -> None:
     console.print(table)
 
 
+def memory_row(name: str, bound_gb: float, steps: int | None) -> None:
+    """Peak memory of this process, imports and weights included, for one image."""
+    settings = AttributionSettings()
+    if steps is not None:
+        settings = settings.model_copy(update={"n_steps": steps})
+        conductance.TOLERANCE = math.inf  # refining takes longer, but holds no more at once
+    model = load_untrained(name)
+    image = torch.randn(1, 3, *model.image_size)
+    start = time.perf_counter()
+    found = attribute(model, image, settings, max_memory_gb=bound_gb)
+    seconds = time.perf_counter() - start
+    weights = sum(p.nbytes for p in model.visual.parameters()) / GB
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / GB
+    print(
+        f"{name}: {weights:.1f} GB of weights, {len(found.names)} blocks, max_memory {bound_gb:g} "
+        f"GB, peak {peak:.1f} GB, {int(found.n_gradients)} gradients in {seconds:.0f} s"
+    )
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
     parser.add_argument("--quick", action="store_true", help="one repeat, no long captum run")
+    parser.add_argument("--memory", metavar="MODEL", help="peak memory of one image, in fp32")
+    parser.add_argument(
+        "--max-memory", type=float, default=20.0, help="for --memory, in 2^30 bytes"
+    )
+    parser.add_argument("--steps", type=int, help="for --memory: gradients, not refined")
     options = parser.parse_args()
     console = Console()
     repeats = 1 if options.quick else 5
@@ -210,6 +239,9 @@ def main() -> None:
         gpu_table(repeats, console)
         return
     torch.set_num_threads(1)
+    if options.memory:
+        memory_row(options.memory, options.max_memory, options.steps)
+        return
     cpu_table(repeats, console)
     if not options.quick:
         default_against_captum(console)
