@@ -3,7 +3,7 @@ import torch
 from torch import nn
 
 from tests.attribution.conftest import named_blocks
-from vlmsel.attribution.adaptive import SCAN_ROUNDS, Movement, scan
+from vlmsel.attribution.adaptive import SCAN_ROUNDS, Movement, _sketch, scan
 from vlmsel.attribution.conductance import layer_conductance
 from vlmsel.attribution.objective import make_objective
 from vlmsel.attribution.scores import profile_distance
@@ -122,3 +122,9 @@ def test_a_network_that_saturates_early_needs_it():
     assert error["adaptive"] < 0.1 * error["uniform"]
     refined = layer_conductance(objective, images, blocks)
     assert profile_distance(refined.scores, exact.scores).max() < 0.01
+
+
+def test_a_look_keeps_no_block_output_alive():
+    output = torch.randn(2, 3, 100, 100)
+    sketch = _sketch(output)
+    assert sketch.untyped_storage().nbytes() == 4 * sketch.numel() < output.nbytes / 10

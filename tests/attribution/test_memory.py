@@ -62,6 +62,20 @@ def test_a_footprint_by_hand():
     assert 4 * 6 <= found.graph <= 4 * 6 + 4 * 4
 
 
+def test_measuring_asks_for_the_gradient_of_one_block_only(tiny, images, monkeypatch):
+    asked = []
+    grad = torch.autograd.grad
+
+    def note(outputs, inputs, **options):
+        asked.append(len(inputs))
+        return grad(outputs, inputs, **options)
+
+    monkeypatch.setattr(torch.autograd, "grad", note)
+    found = measure(make_objective("l2", tiny), images[:1], named_blocks(tiny), tiny.parameters())
+    assert asked == [1]
+    assert len(found.blocks) == 3
+
+
 def test_measuring_changes_nothing(tiny, images):
     objective, blocks = make_objective("l2", tiny), named_blocks(tiny)
     first = measure(objective, images[:1], blocks, tiny.parameters())

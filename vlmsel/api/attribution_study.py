@@ -8,12 +8,13 @@ import importlib.util
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 import torch
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import NullFormatter, ScalarFormatter
+from matplotlib.ticker import NullFormatter, StrMethodFormatter
 from torch import Tensor, nn
 
 from vlmsel.attribution.study import Case, Record, study
@@ -38,7 +39,7 @@ SHOWN = {
     "trapezoid/graded": "trapezoid, graded",
     "midpoint/adaptive": "midpoint, adaptive",
     "trapezoid/adaptive": "trapezoid, adaptive",
-    "refined/adaptive": "refined, adaptive",
+    "refined/adaptive": "refined, adaptive",  # the last one, drawn as points
 }
 COST_TICKS = (3, 5, 10, 20, 50, 100)
 ERROR_TICKS = (0.1, 1, 10)
@@ -160,7 +161,7 @@ def draw_errors(table: pl.DataFrame) -> Figure:
     """Error against cost: a column a group of cases; mean over images above, worst image below."""
     errors = by_setting(table).filter(kind="steps")
     groups = errors["group"].unique(maintain_order=True).to_list()
-    with canvas(1.2 + 3.7 * len(groups), 6.2) as (figure, blank):
+    with canvas(1.2 + 3.7 * len(groups), 6.4) as (figure, blank):
         blank.remove()
         axes = figure.subplots(2, len(groups), squeeze=False, sharex=True, sharey=True)
         for column, name in enumerate(groups):
@@ -170,36 +171,35 @@ def draw_errors(table: pl.DataFrame) -> Figure:
             axes[0, column].set_title(name)
             axes[1, column].set_xlabel("gradient evaluations per image (a forward alone: 1/2)")
         for axis, of in zip(axes[:, 0], ("mean over images", "worst image"), strict=True):
-            axis.set_ylabel(f"L1 error of the profile, %, {of}")
+            axis.set_ylabel(f"{of}, %")
         handles, labels = axes[0, 0].get_legend_handles_labels()
         figure.legend(handles, labels, loc="outside lower center", ncols=4)
+        figure.suptitle("L1 error of the normalised profile", fontsize=10)
     return figure
 
 
 def _draw_lines(axis: Axes, errors: pl.DataFrame, value: str) -> None:
-    for (prefix, label), (colour, dash) in zip(SHOWN.items(), line_styles(), strict=False):
-        line = errors.filter(pl.col("setting").str.starts_with(prefix + "/")).sort("cost")
-        ours = prefix == "refined/adaptive"
-        axis.plot(
-            line["cost"],
-            100 * line[value],
-            label=label,
-            color=INK if ours else colour,
-            linestyle="-" if ours else dash,
-            marker="o",
-            markersize=3,
-        )
-    default = errors.filter(setting=default_setting())
-    axis.plot(
-        default["cost"], 100 * default[value], "o", color=INK, markersize=9, fillstyle="none",
-        label="the default",
-    )  # fmt: skip
+    fixed, refined = list(SHOWN.items())[:-1], list(SHOWN.items())[-1]
+    for (prefix, label), (colour, dash) in zip(fixed, line_styles(), strict=False):
+        line = _points(errors, prefix)
+        look: dict[str, Any] = {"color": colour, "linestyle": dash, "marker": "o", "markersize": 3}
+        axis.plot(line["cost"], 100 * line[value], label=label, **look)
+    # What refining costs depends on the image: its settings are no curve.
+    dots, default = _points(errors, refined[0]), errors.filter(setting=default_setting())
+    style: dict[str, Any] = {"color": INK, "linestyle": ""}
+    axis.plot(dots["cost"], 100 * dots[value], marker="D", markersize=4, label=refined[1], **style)
+    ring: dict[str, Any] = {"marker": "o", "markersize": 11, "fillstyle": "none"}
+    axis.plot(default["cost"], 100 * default[value], label="the default", **ring, **style)
     axis.axhline(100 * LIMIT, color=MUTED, linewidth=0.8, linestyle="--")
     axis.set(xscale="log", yscale="log")
     for one, ticks in ((axis.xaxis, COST_TICKS), (axis.yaxis, ERROR_TICKS)):
-        one.set_major_formatter(ScalarFormatter())
+        one.set_major_formatter(StrMethodFormatter("{x:g}"))
         one.set_minor_formatter(NullFormatter())
         one.set_ticks(ticks)
+
+
+def _points(errors: pl.DataFrame, prefix: str) -> pl.DataFrame:
+    return errors.filter(pl.col("setting").str.starts_with(prefix + "/")).sort("cost")
 
 
 def default_setting() -> str:

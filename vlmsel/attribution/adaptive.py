@@ -77,9 +77,12 @@ def scan(objective: Objective, line: Line, n_images: int, blocks: Blocks) -> Mov
 
 
 def _sketch(output: Tensor) -> Tensor:
-    """(B, ...) -> (B, about SKETCH_UNITS); an odd stride meets all channels."""
+    """(B, ...) -> (B, about SKETCH_UNITS); an odd stride meets all channels.
+
+    A copy: a view would keep the whole output in memory.
+    """
     units = output.flatten(1)
-    return units[:, :: (units.shape[1] // SKETCH_UNITS) | 1].float()
+    return units[:, :: (units.shape[1] // SKETCH_UNITS) | 1].to(torch.float32, copy=True)
 
 
 def _movement(u: Tensor, seen: list[list[Tensor]]) -> Movement:

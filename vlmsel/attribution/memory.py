@@ -53,7 +53,10 @@ class Split:
 def measure(
     objective: Objective, image: Tensor, blocks: Blocks, resident: Iterable[Tensor]
 ) -> Footprint:
-    """The footprint of one image (1, ...), by one forward and backward pass.
+    """The footprint of one image (1, ...), by one forward and backward and one forward pass.
+
+    The backward pass goes to the first block alone: with gradients of all of them, measuring could
+    take more than the passes it is to bound.
 
     Args:
         objective: F.
@@ -70,11 +73,12 @@ def measure(
         return tensor
 
     with saved_tensors_hooks(count, lambda tensor: tensor):
-        found = BlockRecorder(objective, blocks).gradients(image, find_cuts=True)
+        BlockRecorder(objective, blocks[:1]).gradients(image, find_cuts=True)
+    outputs = BlockRecorder(objective, blocks).values(image).activations
     return Footprint(
         weights=sum(weights.values()),
         graph=sum(size for pointer, size in saved.items() if pointer not in weights),
-        blocks=tuple(4 * h.numel() for h in found.activations),
+        blocks=tuple(4 * h.numel() for h in outputs),
     )
 
 

@@ -8,7 +8,8 @@ from vlmsel.attribution.scores import LayerConductance
 from vlmsel.errors import AttributionError
 
 CONSTANT = 1e-5  # relative change of F below which float32 cannot tell it from rounding
-INEXACT = 0.05  # completeness error from which a profile should not be trusted unseen
+# Completeness error from which a profile is likely to be off by more than 1 % (docs/attribution.md).
+INEXACT = 0.2
 
 
 def find_failures(scores: LayerConductance, *, precision: str) -> dict[int, str]:
