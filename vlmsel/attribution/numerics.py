@@ -8,7 +8,7 @@ from vlmsel.attribution.scores import LayerConductance
 from vlmsel.errors import AttributionError
 
 CONSTANT = 1e-5  # relative change of F below which float32 cannot tell it from rounding
-# Completeness error from which a profile is likely to be off by more than 1 % (docs/attribution.md).
+# Completeness error above which a profile is likely to be off by more than 1 % (attribution.md).
 INEXACT = 0.2
 
 
