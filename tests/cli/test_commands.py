@@ -1,10 +1,14 @@
 """The commands that measure and judge, end to end on a small laboratory and a real MLflow."""
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 from mlflow.tracking import MlflowClient
+
+from vlmsel.store.profiles import ProfileStore
 
 DATA = Path(__file__).parents[3] / "shared" / "data"
 
@@ -123,3 +127,121 @@ def test_published_tables_are_imported_and_evaluated(vlmsel, lab, tmp_path):
     assert answer.code == 0, answer.err
     assert "warning: left out" in answer.err
     assert "average-rank" in answer.out
+
+
+CATALOGS = ("--n-images", "2", "--set", "n_steps=2", "--set", "rule=left", "--set", "path=uniform")
+
+
+def catalogs(lab, store):
+    return ["--zoo", lab.zoo, "--tasks", lab.tasks, "--store", store, *CATALOGS]
+
+
+def test_dry_run_says_what_it_takes_and_where(lab, vlmsel, tmp_path):
+    command = ["profile", *catalogs(lab, tmp_path / "new"), "--dry-run"]
+    said = json.loads(vlmsel(*command, "--json").out)
+    assert (said["workers"], said["estimated_gpu_s"]) == (1, 0.0)
+    assert said["estimated_s"] > 0
+    assert said["estimated_cpu_s"] == pytest.approx(said["estimated_s"])
+    two = json.loads(vlmsel(*command, "--json", "--threads", "2").out)
+    assert two["estimated_cpu_s"] == pytest.approx(2 * said["estimated_cpu_s"])
+    assert {row["cpus"] for row in two["plan"]} == {2.0}
+    answer = vlmsel(*command)
+    assert "24 cells to measure, 0 measured, 0 failed before" in answer.err
+    assert "of CPU time; at best" in answer.err
+
+
+def test_dry_run_of_a_refresh_shows_both_plans_and_leaves_no_trace(lab, vlmsel, tmp_path):
+    command = ["refresh", *catalogs(lab, tmp_path / "new"), "--dry-run", "--json"]
+    said = json.loads(vlmsel(*command, "--tracking-uri", "http://127.0.0.1:9").out)
+    assert {what: len(plan["plan"]) for what, plan in said.items()} == {
+        "profiles": 4,
+        "accuracies": 4,
+    }
+    assert not (tmp_path / "new").exists()
+
+
+@pytest.mark.parametrize("command", ["profile", "accuracy", "refresh", "select images"])
+@pytest.mark.parametrize("option", ["--address=127.0.0.1:9", "--n-gpus=1", "--workers=1"])
+def test_options_of_the_cluster_are_refused_here(lab, vlmsel, command, option):
+    answer = vlmsel(*command.split(), "--store", lab.store, option)
+    assert answer.code == 2
+    assert "are for Ray: add --executor ray" in answer.error
+
+
+def test_threads_reach_torch_and_a_line_a_cell_is_logged_on_request(lab, tmp_path):
+    # In a process of its own, whose threads and loggers nobody else needs.
+    code = (
+        "import sys, torch; from vlmsel.execution import profiling; from vlmsel.cli.app import run;"
+        "real = profiling.attribute;"
+        "profiling.attribute = lambda *a, **k: (print('threads', torch.get_num_threads()),"
+        " real(*a, **k))[1]; sys.exit(run(sys.argv[1:]))"
+    )
+    said = {}
+    for name, more in {"quiet": [], "loud": ["--threads", "2", "--log-level", "info"]}.items():
+        args = [*catalogs(lab, tmp_path / name), *more]
+        done = subprocess.run(
+            [sys.executable, "-c", code, "profile", *map(str, args)],
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        said[name] = done
+    assert set(said["quiet"].stdout.split("\n")) - {""} == {"threads 1"}
+    assert set(said["loud"].stdout.split("\n")) - {""} == {"threads 2"}
+    assert "{" not in said["quiet"].stderr
+    lines = [json.loads(x) for x in said["loud"].stderr.splitlines() if x.startswith("{")]
+    assert [line["message"] for line in lines] == ["measured"] * 24
+    keys = {
+        cell.key
+        for d in ProfileStore(tmp_path / "loud").settings()
+        for cell in ProfileStore(tmp_path / "loud").measured(d)
+    }
+    assert all(any(key in line["cell"] for key in keys) for line in lines)
+
+
+def test_on_ray_a_demand_is_checked_before_anything_is_measured(lab, vlmsel, tmp_path):
+    command = ["profile", *catalogs(lab, tmp_path / "new"), "--executor", "ray"]
+    answer = vlmsel(*command, "--address", "127.0.0.1:9", "--dry-run")
+    assert answer.code == 2
+    assert "no Ray cluster answers at 127.0.0.1:9" in answer.error
+
+
+def test_a_rerun_tells_the_same_truth_about_a_bad_image(lab, vlmsel, tmp_path):
+    good = (lab.images / "000.png").read_bytes()
+    for number in range(4):
+        folder = tmp_path / "drawn" / ("hi" if number % 2 else "lo")
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / f"{number}.png").write_bytes(b"broken" if number == 3 else good + bytes([number]))
+    tasks = tmp_path / "tasks.yaml"
+    tasks.write_text(f"tasks: [{{name: t, images: {tmp_path}/drawn, classnames: [lo, hi]}}]")
+    store = tmp_path / "store"
+    where = ["--zoo", lab.zoo, "--tasks", tasks, "--store", store]
+    for command in (["profile", *where, "--set", "n_steps=2"], ["accuracy", "--store", store]):
+        first = vlmsel(*command, "--json")
+        again = vlmsel(*command, "--json")
+        assert (first.code, again.code) == (1, 1)
+        said, told = json.loads(first.out), json.loads(again.out)
+        assert (said["measured"], told["measured"]) == (4, 0)
+        assert said["failures"] == told["failures"] == 4
+        first_failed, before = (
+            sorted(part, key=str) for part in (said["failed"], told["failed_before"])
+        )
+        assert first_failed == before
+        assert {f["image_id"] for f in said["failed"]} == {"hi/3.png"}
+        assert "warning: failed before: demo-" in again.err
+        assert vlmsel(*command, "--allow-failures", "4").code == 0
+        assert vlmsel(*command, "--allow-failures", "3").code == 1
+    status = ["status", "--store", store, "--by", "task", "--json"]
+    for more in ([], ["--accuracies"]):
+        answer = vlmsel(*status, *more)
+        counts = json.loads(answer.out)
+        assert answer.code == 1
+        assert (counts["measured"], counts["failed"], counts["failed_images"]) == (4, 0, 4)
+        assert counts["rows"][0]["failed_images"] == 4
+        assert vlmsel(*status, *more, "--allow-failures", "4").code == 0
+
+    # The same bytes fail again, and what was measured stays.
+    before = sorted(path.name for path in store.glob("profiles/*/*/*.parquet"))
+    retried = vlmsel("profile", "--store", store, "--retry-failed", "--json")
+    assert (retried.code, json.loads(retried.out)["failures"]) == (1, 4)
+    assert sorted(path.name for path in store.glob("profiles/*/*/*.parquet")) == before

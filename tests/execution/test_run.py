@@ -3,17 +3,20 @@
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from tests.execution.conftest import draw_task
-from vlmsel.errors import ExecutionError, ModelError, TaskError
+from vlmsel.errors import ExecutionError, ImageError, ModelError, TaskError
 from vlmsel.execution.options import RunOptions
 from vlmsel.execution.plan import describe_plan
 from vlmsel.execution.prepare import plan_profiles
-from vlmsel.execution.run import run_profile
+from vlmsel.execution.run import run_accuracy, run_profile
 from vlmsel.execution.timings import read_timings
 from vlmsel.settings import AttributionSettings
+from vlmsel.store.accuracies import AccuracyStore
 from vlmsel.store.profiles import ProfileStore
 from vlmsel.tasks.catalog import TaskCatalog, TaskSpec
+from vlmsel.tasks.decode import decode_image
 from vlmsel.zoo.catalog import ModelSpec, Zoo
 
 
@@ -150,3 +153,38 @@ def test_every_outcome_is_reported(
     run_profile(zoo, tasks, store, settings, on_outcome=lambda o: seen.append(str(o.cell)))
     plan = plan_profiles(zoo, tasks, store, settings)
     assert sorted(seen) == sorted(map(str, plan.wanted))
+
+
+def test_an_image_that_failed_for_a_passing_reason_is_mended_by_retry_failed(
+    zoo: Zoo,
+    tasks: TaskCatalog,
+    store: str,
+    settings: AttributionSettings,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    damaged: list[bytes] = []
+
+    def refuses(data: bytes) -> Image.Image:
+        if data in damaged:
+            raise ImageError("no memory for it")
+        return decode_image(data)
+
+    # A task each: what one run has decoded, the other need not.
+    for run, task in ((run_profile, tasks.tasks[0]), (run_accuracy, tasks.tasks[1])):
+        one = TaskCatalog(tasks=(task,))
+        args = (settings,) if run is run_profile else ()
+        damaged[:] = [(Path(task.images) / "circle" / "0.png").read_bytes()]
+        with monkeypatch.context() as patch:
+            patch.setattr("vlmsel.execution.decoded.decode_image", refuses)
+            first = run(zoo, one, store, *args)
+        assert (first.measured, first.n_failures) == (2, 2)
+        again = run(zoo, one, store, *args)
+        assert (again.measured, set(again.earlier)) == (0, set(first.failures))
+        mended = run(zoo, one, store, *args, options=RunOptions(retry_failed=True))
+        assert (mended.measured, mended.n_failures, mended.total.n_images) == (2, 0, 12)
+        last = run(zoo, one, store, *args, options=RunOptions(retry_failed=True))
+        assert (last.measured, last.n_failures) == (0, 0)
+    clean = f"{store}-undisturbed"
+    run_profile(zoo, TaskCatalog(tasks=tasks.tasks[:1]), clean, settings)
+    assert ProfileStore(store).scan().equals(ProfileStore(clean).scan())
+    assert AccuracyStore(store).scan()["n_images"].to_list() == [6, 6]

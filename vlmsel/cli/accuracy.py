@@ -12,6 +12,11 @@ def accuracy(
     executor: o.ExecutorOption = o.Executor.local,
     device: o.Device = None,
     workers: o.Workers = None,
+    address: o.Address = None,
+    n_gpus: o.Gpus = 0,
+    threads: o.Threads = 1,
+    log_level: o.LogLevelOption = o.LogLevelChoice.warning,
+    dry_run: o.DryRun = False,
     retry_failed: o.RetryFailed = False,
     allow_failures: o.AllowFailures = 0,
     as_json: o.AsJson = False,
@@ -23,11 +28,24 @@ def accuracy(
     """
     from vlmsel.api.workspace import open_workspace
     from vlmsel.cli.console import show_table
+    from vlmsel.cli.planned import dry_run as show_plans
     from vlmsel.cli.running import finish, run_options, run_plan
     from vlmsel.store.accuracies import AccuracyStore
 
     workspace = open_workspace(store, zoo=zoo, tasks=tasks)
-    options = run_options(executor, device, None, workers, retry_failed=retry_failed)
+    options = run_options(
+        executor,
+        device=device,
+        workers=workers,
+        address=address,
+        n_gpus=n_gpus,
+        threads=threads,
+        log_level=log_level,
+        retry_failed=retry_failed,
+    )
+    if dry_run:
+        show_plans(options, {"accuracies": workspace.plan_accuracies}, as_json=as_json)
+        return
     plan = workspace.plan_accuracies(options)
     summary = run_plan(plan, store, options, what="accuracies")
     if not as_json:

@@ -49,7 +49,7 @@ def demo(
     catalog = write_demo_tasks(out / "tasks")
     sample = write_sample_folder(out / "sample-images", task)
     workspace = open_workspace(store, zoo="demo", tasks=str(catalog))
-    options = run_options(executor, None, None, None)
+    options = run_options(executor)
     say(f"{len(workspace.zoo.models)} models, {len(workspace.tasks.tasks)} tasks, folder {out}")
     uri = tracking_uri_for(store, None)
     workspace.remember()

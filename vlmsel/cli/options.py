@@ -18,6 +18,15 @@ class Executor(StrEnum):
     ray = "ray"
 
 
+class LogLevelChoice(StrEnum):
+    """What the workers log; the values of `execution.options.LogLevel`."""
+
+    debug = "debug"
+    info = "info"
+    warning = "warning"
+    error = "error"
+
+
 class Preset(StrEnum):
     """A named set of attribution settings."""
 
@@ -82,6 +91,46 @@ Workers = Annotated[
     int | None,
     typer.Option("--workers", min=1, help="Ray actors at most.", rich_help_panel=_WHERE),
 ]
+Address = Annotated[
+    str | None,
+    typer.Option(
+        "--address",
+        help="Ray cluster, such as ray://HEAD:10001 or HEAD:6379. Default: RAY_ADDRESS, the "
+        "surrounding job's, or one started on this machine for the time of the run.",
+        rich_help_panel=_WHERE,
+        show_default=False,
+    ),
+]
+Gpus = Annotated[
+    int,
+    typer.Option(
+        "--n-gpus",
+        min=0,
+        help="GPUs to ask an autoscaling cluster for; 0 takes what is there.",
+        rich_help_panel=_WHERE,
+    ),
+]
+Threads = Annotated[
+    int,
+    typer.Option(
+        "--threads",
+        min=1,
+        help="Torch threads of a worker, and on Ray its CPUs. Values may differ by rounding.",
+        rich_help_panel=_WHERE,
+    ),
+]
+LogLevelOption = Annotated[
+    LogLevelChoice,
+    typer.Option(
+        "--log-level",
+        envvar="VLMSEL_LOG_LEVEL",
+        help="JSON lines of the workers: warning is a line a failure, info a line a cell.",
+        rich_help_panel=_WHERE,
+    ),
+]
+DryRun = Annotated[
+    bool, typer.Option("--dry-run", help="Only show what would be measured, and its cost.")
+]
 Images = Annotated[
     int | None,
     typer.Option(
@@ -124,7 +173,7 @@ AllowFailures = Annotated[
     typer.Option(
         "--allow-failures",
         min=0,
-        help="Exit with 0 although up to this many cells or images failed.",
+        help="Exit with 0 although up to this many cells or images failed, now or before.",
         rich_help_panel=_FAILURES,
     ),
 ]

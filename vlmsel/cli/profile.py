@@ -1,9 +1,5 @@
 """``vlmsel profile``: measure how every model's visual encoder works on every task."""
 
-from typing import Annotated
-
-import typer
-
 from vlmsel.cli import options as o
 
 
@@ -19,9 +15,11 @@ def profile(
     device: o.Device = None,
     max_memory: o.MaxMemory = None,
     workers: o.Workers = None,
-    dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Only show what would be measured, and its cost.")
-    ] = False,
+    address: o.Address = None,
+    n_gpus: o.Gpus = 0,
+    threads: o.Threads = 1,
+    log_level: o.LogLevelOption = o.LogLevelChoice.warning,
+    dry_run: o.DryRun = False,
     retry_failed: o.RetryFailed = False,
     allow_failures: o.AllowFailures = 0,
     as_json: o.AsJson = False,
@@ -32,15 +30,26 @@ def profile(
     The store remembers zoo, tasks and settings, so that later commands need only --store.
     """
     from vlmsel.api.workspace import open_workspace
-    from vlmsel.cli.running import finish, run_options, run_plan, show_plan
+    from vlmsel.cli.planned import dry_run as show_plans
+    from vlmsel.cli.running import finish, run_options, run_plan
 
     settings = o.settings_from(preset, attribution, setting)
     workspace = open_workspace(store, zoo=zoo, tasks=tasks, settings=settings, n_images=n_images)
-    options = run_options(executor, device, max_memory, workers, retry_failed=retry_failed)
-    plan = workspace.plan_profiles(options)
+    options = run_options(
+        executor,
+        device=device,
+        max_memory=max_memory,
+        workers=workers,
+        address=address,
+        n_gpus=n_gpus,
+        threads=threads,
+        log_level=log_level,
+        retry_failed=retry_failed,
+    )
     if dry_run:
-        show_plan(plan, as_json=as_json)
+        show_plans(options, {"profiles": workspace.plan_profiles}, as_json=as_json)
         return
+    plan = workspace.plan_profiles(options)
     workspace.remember()
     summary = run_plan(plan, store, options, what="profiles")
     finish(summary, what="profiles", allow_failures=allow_failures, as_json=as_json)

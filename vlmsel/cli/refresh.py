@@ -20,6 +20,11 @@ def refresh(
     device: o.Device = None,
     max_memory: o.MaxMemory = None,
     workers: o.Workers = None,
+    address: o.Address = None,
+    n_gpus: o.Gpus = 0,
+    threads: o.Threads = 1,
+    log_level: o.LogLevelOption = o.LogLevelChoice.warning,
+    dry_run: o.DryRun = False,
     retry_failed: o.RetryFailed = False,
     allow_failures: o.AllowFailures = 0,
     tracking_uri: o.TrackingUri = None,
@@ -32,6 +37,7 @@ def refresh(
     work. Made to be run every night; each run is logged to MLflow.
     """
     from vlmsel.api.workspace import open_workspace
+    from vlmsel.cli.planned import dry_run as show_plans
     from vlmsel.cli.running import finish, run_options, summary_dict
     from vlmsel.cli.tracked import tracking_uri_for
     from vlmsel.execution.refresh import refresh as run_refresh
@@ -39,8 +45,22 @@ def refresh(
 
     settings = o.settings_from(preset, attribution, setting)
     workspace = open_workspace(store, zoo=zoo, tasks=tasks, settings=settings, n_images=n_images)
+    options = run_options(
+        executor,
+        device=device,
+        max_memory=max_memory,
+        workers=workers,
+        address=address,
+        n_gpus=n_gpus,
+        threads=threads,
+        log_level=log_level,
+        retry_failed=retry_failed,
+    )
+    if dry_run:
+        plans = {"profiles": workspace.plan_profiles, "accuracies": workspace.plan_accuracies}
+        show_plans(options, plans, as_json=as_json)
+        return
     uri = tracking_uri_for(store, tracking_uri)
-    options = run_options(executor, device, max_memory, workers, retry_failed=retry_failed)
     workspace.remember()
     with progress_bar("refresh") as bar:
         done = run_refresh(

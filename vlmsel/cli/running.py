@@ -1,16 +1,17 @@
 """Running a plan so that a person sees it go, and saying truthfully what came of it."""
 
 from dataclasses import asdict, fields
-from enum import StrEnum
 
 import polars as pl
 import typer
 
-from vlmsel.cli.console import emit_json, say, show_table, warn
+from vlmsel.cli.console import emit_json, say, warn
+from vlmsel.cli.options import Executor, LogLevelChoice
 from vlmsel.cli.progress import progress_bar
 from vlmsel.execution.cells import Failure
+from vlmsel.execution.logs import log_json_lines
 from vlmsel.execution.options import RunOptions
-from vlmsel.execution.plan import Plan, describe_plan
+from vlmsel.execution.plan import Plan
 from vlmsel.execution.run import execute
 from vlmsel.execution.summary import RunSummary
 
@@ -29,33 +30,21 @@ def run_plan(plan: Plan, store: str, options: RunOptions, *, what: str) -> RunSu
         return execute(plan, store, options=options, on_outcome=bar.tick)
 
 
-def show_plan(plan: Plan, *, as_json: bool) -> None:
-    """The table of ``--dry-run``."""
-    frame = describe_plan(plan)
-    if as_json:
-        faults = [asdict(fault) for fault in plan.faults]
-        emit_json({"plan": frame, "estimated_s": plan.seconds, "faults": faults})
-        return
-    show_table(frame, title="plan, longest work first", decimals=1)
-    for fault in plan.faults:
-        warn(f"left out: {fault}")
-    say(
-        f"{plan.n_missing} cells to measure, {plan.n_measured} measured, "
-        f"{plan.n_failed_before} failed before; about {plan.seconds:.0f} s of one worker"
-    )
-
-
 def show_failures(summary: RunSummary) -> None:
     """Name what could not be measured, the first ones in full, and count the rest."""
-    for fault in summary.faults[:SHOWN_FAILURES]:
-        warn(f"left out: {fault}")
-    for failure in summary.failures[:SHOWN_FAILURES]:
-        warn(f"failed: {failure}")
-    rest = sum(max(0, len(f) - SHOWN_FAILURES) for f in (summary.faults, summary.failures))
+    kinds = {
+        "left out": summary.faults,
+        "failed": summary.failures,
+        "failed before": summary.earlier,
+    }
+    for kind, failures in kinds.items():
+        for failure in failures[:SHOWN_FAILURES]:
+            warn(f"{kind}: {failure}")
+    rest = sum(max(0, len(failures) - SHOWN_FAILURES) for failures in kinds.values())
     if rest > 0:
-        warn(f"... and {rest} more; `vlmsel status` lists them by model and task")
-    if summary.failed_before:
-        warn(f"{summary.failed_before} cells failed in an earlier run: --retry-failed tries again")
+        warn(f"... and {rest} more; `vlmsel status --by cell` lists them")
+    if summary.earlier:
+        warn(f"{len(summary.earlier)} failures are of an earlier run: --retry-failed tries again")
 
 
 def finish(summary: RunSummary, *, what: str, allow_failures: int, as_json: bool) -> None:
@@ -82,25 +71,38 @@ def summary_dict(summary: RunSummary) -> dict[str, object]:
         "failures": summary.n_failures,
         "failed": [asdict(failure) for failure in summary.failures],
         "left_out": [asdict(fault) for fault in summary.faults],
-        "failed_before": summary.failed_before,
+        "failed_before": [asdict(failure) for failure in summary.earlier],
         "by_model_and_task": summary.frame(),
     }
 
 
 def run_options(
-    executor: StrEnum,
-    device: str | None,
-    max_memory: float | None,
-    workers: int | None,
+    executor: Executor,
     *,
+    device: str | None = None,
+    max_memory: float | None = None,
+    workers: int | None = None,
+    address: str | None = None,
+    n_gpus: int = 0,
+    threads: int = 1,
+    log_level: LogLevelChoice = LogLevelChoice.warning,
     retry_failed: bool = False,
 ) -> RunOptions:
-    """Options of a run from the command line; an option of the other executor is refused."""
+    """Options of a run from the command line; an option of the other executor is refused.
+
+    The workers of the local executor are this process, so their log lines begin here.
+    """
+    if executor is Executor.local and log_level in (LogLevelChoice.info, LogLevelChoice.debug):
+        log_json_lines(log_level.value)
     return RunOptions(
-        executor="ray" if executor == "ray" else "local",
+        executor=executor.value,
         device=device,
         max_memory_gb=max_memory,
         n_workers=workers,
+        address=address,
+        n_gpus=n_gpus,
+        threads=threads,
+        log_level=log_level.value,
         retry_failed=retry_failed,
     )
 

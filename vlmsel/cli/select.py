@@ -41,6 +41,10 @@ def select(
     device: o.Device = None,
     max_memory: o.MaxMemory = None,
     workers: o.Workers = None,
+    address: o.Address = None,
+    n_gpus: o.Gpus = 0,
+    threads: o.Threads = 1,
+    log_level: o.LogLevelOption = o.LogLevelChoice.warning,
     retry_failed: o.RetryFailed = False,
     allow_failures: o.AllowFailures = 0,
 ) -> None:
@@ -59,7 +63,17 @@ def select(
     if selector is not None:
         make_selector(selector)  # a misspelt name is found before the work, not after it
     asked = o.settings_from(preset, attribution, setting)
-    options = run_options(executor, device, max_memory, workers, retry_failed=retry_failed)
+    options = run_options(
+        executor,
+        device=device,
+        max_memory=max_memory,
+        workers=workers,
+        address=address,
+        n_gpus=n_gpus,
+        threads=threads,
+        log_level=log_level,
+        retry_failed=retry_failed,
+    )
     workspace = open_workspace(store, zoo=zoo, tasks=tasks, settings=asked)
     plan = plan_target(workspace, images, options)
     knowledge = current_knowledge(workspace)
@@ -73,10 +87,13 @@ def select(
         from vlmsel.api.reporting import selection_report
 
         say(f"report: {selection_report(report, selection, workspace.settings)}")
-    lost = [failure for failure in summary.failures if failure.image_id is None]
+    lost, before = (
+        tuple(failure for failure in failures if failure.image_id is None)
+        for failures in (summary.failures, summary.earlier)
+    )
     n_images = name_failures(selection.failed_images)
-    show_failures(replace(summary, failures=tuple(lost)))
-    n_failed = n_images + len(lost) + len(summary.faults) + summary.failed_before
+    show_failures(replace(summary, failures=lost, earlier=before))
+    n_failed = n_images + len(lost) + len(summary.faults) + len(before)
     if n_failed > allow_failures:
         say(
             f"exit code 1: {n_images} images and {n_failed - n_images} models or cells failed; "

@@ -8,54 +8,70 @@ import typer
 from vlmsel.cli import options as o
 from vlmsel.cli.console import emit_json, say, show_table, warn
 
+COUNTS = ("measured", "failed", "failed_images", "missing")
+
 
 def status(
     store: o.Store = o.DEFAULT_STORE,
     zoo: o.ZooSource = None,
     tasks: o.TaskSource = None,
     by: Annotated[str, typer.Option(help="Rows: model, task, or cell for both.")] = "model",
+    accuracies: Annotated[
+        bool, typer.Option("--accuracies", help="Of the accuracies instead of the profiles.")
+    ] = False,
     verify: Annotated[
         bool,
         typer.Option("--verify", help="Hash every file; corrupt ones are set aside as missing."),
     ] = False,
+    allow_failures: o.AllowFailures = 0,
     as_json: o.AsJson = False,
 ) -> None:
-    """Say which profiles are measured, failed or missing; exits with 1 unless all are measured."""
+    """Say what is measured, failed or missing; exits with 1 unless all is measured.
+
+    Measured, failed and missing count cells; failed_images are those that failed inside measured
+    cells. Needs no run and changes nothing, so it can be asked for while one goes on.
+    """
     from vlmsel.api.workspace import open_workspace
     from vlmsel.errors import SettingsError
+    from vlmsel.execution.known import corrupt_cells, failed_cells, measured_cells
     from vlmsel.execution.options import RunOptions
     from vlmsel.execution.status import status_frame
-    from vlmsel.store.profiles import ProfileStore
+    from vlmsel.store.failed_images import FailedImages
+    from vlmsel.store.filesystem import open_folder
 
     groups = {"model": ["model", "pretrained"], "task": ["task"], "cell": None}
     if by not in groups:
         raise SettingsError(f"--by {by}: there is {', '.join(groups)}")
     workspace = open_workspace(store, zoo=zoo, tasks=tasks)
-    cells = ProfileStore(store)
-    digest = workspace.settings.digest
+    make = workspace.plan_accuracies if accuracies else workspace.plan_profiles
+    plan = make(RunOptions(verify=False))
     if verify:
-        for cell in cells.verify(digest):
+        for cell in corrupt_cells(store, plan.job):
             warn(f"corrupt, set aside: {cell}")
-    plan = workspace.plan_profiles(RunOptions(verify=False))
-    measured = cells.measured(digest)
-    frame = status_frame(plan.wanted, measured, cells.failed(digest))
-    counts = frame.select(pl.col("measured", "failed", "missing").sum()).row(0, named=True)
-    table = frame if groups[by] is None else _grouped(frame, groups[by] or [])
+    images = FailedImages(open_folder(store)).all(plan.job.digest)
+    measured = measured_cells(store, plan.job)
+    frame = status_frame(plan.wanted, measured, failed_cells(store, plan.job), images)
+    counts = frame.select(pl.col(COUNTS).sum()).row(0, named=True)
+    keys = groups[by]
+    table = frame if keys is None else _grouped(frame, keys)
     if as_json:
-        emit_json({"store": cells.address, **counts, "rows": table})
+        emit_json({"store": workspace.address, **counts, "rows": table})
     else:
-        show_table(table, title=f"{cells.address}, cells by {by}")
+        what = "accuracies" if accuracies else "cells"
+        show_table(table, title=f"{workspace.address}, {what} by {by}")
         for fault in plan.faults:
             warn(f"left out: {fault}")
         say(
-            f"{counts['measured']} measured, {counts['failed']} failed, {counts['missing']} missing"
+            f"{counts['measured']} measured, {counts['failed']} failed, {counts['missing']} "
+            f"missing; {counts['failed_images']} images failed inside measured cells"
         )
-    if counts["failed"] or counts["missing"] or plan.faults:
+    n_failed = counts["failed"] + counts["failed_images"] + len(plan.faults)
+    if counts["missing"] or n_failed > allow_failures:
         raise typer.Exit(1)
 
 
 def _grouped(frame: pl.DataFrame, keys: list[str]) -> pl.DataFrame:
     return frame.group_by(keys, maintain_order=True).agg(
-        pl.col("measured", "failed", "missing").sum(),
+        pl.col(COUNTS).sum(),
         pl.col("reason").drop_nulls().first(),
     )

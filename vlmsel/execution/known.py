@@ -35,8 +35,10 @@ def known_cells(store_uri: str, job: Job, *, verify: bool, retry_failed: bool) -
     measured = measured_cells(store_uri, job)
     columns = ("model", "pretrained", "task", "key", "reason")
     failed = {
-        CellId(*place, job.digest): reason
-        for *place, reason in failed_cells(store_uri, job).select(columns).iter_rows()
+        CellId(model, pretrained, task, key, job.digest): reason
+        for model, pretrained, task, key, reason in failed_cells(store_uri, job)
+        .select(columns)
+        .iter_rows()
     }
     images = FailedImages(open_folder(store_uri)).all(job.digest)
     return Known(measured, failed, images, retry_failed)

@@ -6,6 +6,7 @@ The cluster of the job we run in, the one we are pointed to, or a small one of o
 import json
 import logging
 import os
+import socket
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -40,8 +41,12 @@ GPU_MEMORY_GB = {
     "L40S": 44.5,
 }
 POLL_S = 2.0
+# For a head to take a connection.
+REACH_S = 10.0
 # Where Ray keeps the autoscaler's report.
 STATUS = "__autoscaling_status"
+# A cluster that was just started has no report yet.
+STATUS_S = 15.0
 
 
 @contextmanager
@@ -80,6 +85,8 @@ def _connect(address: str | None) -> None:
             logging_level=logging.WARNING,
         )
         return
+    if target is not None:
+        _check_reachable(target)
     try:
         ray.init(
             address=target or "auto", runtime_env=_runtime_env(), logging_level=logging.WARNING
@@ -89,6 +96,20 @@ def _connect(address: str | None) -> None:
             f"no Ray cluster answers at {target or 'auto'}: start one with `ray start --head`, "
             f"or leave RAY_ADDRESS unset ({' '.join(str(error).split())[:200]})"
         ) from error
+
+
+def _check_reachable(target: str) -> None:
+    """Ray itself would try for minutes before it says that nobody is there."""
+    host, colon, port = target.rpartition("://")[2].partition("/")[0].rpartition(":")
+    if not (colon and port.isdigit()):
+        return
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), timeout=REACH_S).close()
+    except OSError as error:
+        raise ExecutionError(
+            f"no Ray cluster answers at {target}: give --address or RAY_ADDRESS the head's host "
+            f"and port, such as 10.0.0.1:6379 ({error.strerror or error})"
+        ) from None
 
 
 def _runtime_env() -> dict[str, Any]:
@@ -163,7 +184,10 @@ def _can_grow() -> bool:
     Ray's read-only autoscaler, that of a cluster put together by hand, names every node's type
     after the node.
     """
-    report = json.loads(_internal_kv_get(STATUS) or "{}").get("autoscaler_report", {})
+    deadline = time.monotonic() + STATUS_S
+    while not (status := _internal_kv_get(STATUS)) and time.monotonic() < deadline:
+        time.sleep(0.2)
+    report = json.loads(status or "{}").get("autoscaler_report", {})
     types: dict[str, str] = report.get("node_type_mapping") or {}
     return not types or any(kind != f"node_{node}" for node, kind in types.items())
 

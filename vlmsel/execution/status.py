@@ -1,6 +1,6 @@
 """How far a store is: measured, failed and missing cells by model and task."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 
 import polars as pl
 
@@ -11,7 +11,10 @@ CELL = [*GROUP, "key"]
 
 
 def status_frame(
-    wanted: Iterable[CellId], measured: Iterable[CellId], failed: pl.DataFrame
+    wanted: Iterable[CellId],
+    measured: Iterable[CellId],
+    failed: pl.DataFrame,
+    failed_images: Mapping[CellId, Sequence[tuple[str, str]]],
 ) -> pl.DataFrame:
     """Counts of the wanted cells, one row a model and task.
 
@@ -19,23 +22,33 @@ def status_frame(
         wanted: every cell that the catalogs ask for.
         measured: cells in the store.
         failed: of `ProfileStore.failed`.
+        failed_images: (image_id, reason) of images that failed in measured cells.
 
     Returns:
-        model, pretrained, task, measured, failed, missing (cells) and reason (of one failed cell,
-        null without), sorted.
+        model, pretrained, task, measured, failed (cells), failed_images (in measured cells),
+        missing (cells) and reason (of one failed cell, else of one failed image, else null),
+        sorted.
     """
     there = _frame(measured).with_columns(measured=pl.lit(True))
     broken = failed.select(*CELL, "reason").unique(CELL, keep="first", maintain_order=True)
-    joined = _frame(wanted).join(there, on=CELL, how="left").join(broken, on=CELL, how="left")
+    images = _images(failed_images)
+    joined = _frame(wanted)
+    for part in (there, broken, images):
+        joined = joined.join(part, on=CELL, how="left")
     is_measured = pl.col("measured").fill_null(False)
     is_failed = ~is_measured & pl.col("reason").is_not_null()
+    image = pl.format("image {}", pl.col("image_reason")).filter(is_measured)
     return (
         joined.group_by(GROUP)
         .agg(
             measured=is_measured.sum(),
             failed=is_failed.sum(),
+            failed_images=pl.col("n_images").filter(is_measured).sum(),
             missing=(~is_measured & ~is_failed).sum(),
-            reason=pl.col("reason").filter(is_failed).sort().first(),
+            reason=pl.coalesce(
+                pl.col("reason").filter(is_failed).sort().first(),
+                image.drop_nulls().sort().first(),
+            ),
         )
         .sort(GROUP)
     )
@@ -44,3 +57,13 @@ def status_frame(
 def _frame(cells: Iterable[CellId]) -> pl.DataFrame:
     rows = [(cell.model, cell.pretrained, cell.task, cell.key) for cell in cells]
     return pl.DataFrame(rows, schema=dict.fromkeys(CELL, pl.String), orient="row")
+
+
+def _images(failed: Mapping[CellId, Sequence[tuple[str, str]]]) -> pl.DataFrame:
+    rows = [
+        (cell.model, cell.pretrained, cell.task, cell.key, len(images), ": ".join(images[0]))
+        for cell, images in failed.items()
+        if images
+    ]
+    schema = dict.fromkeys(CELL, pl.String) | {"n_images": pl.Int64, "image_reason": pl.String}
+    return pl.DataFrame(rows, schema=schema, orient="row")

@@ -1,0 +1,105 @@
+"""``--dry-run``: what would be measured, where, and what it would take."""
+
+from collections.abc import Callable
+from dataclasses import asdict, replace
+
+import polars as pl
+
+from vlmsel.cli.console import emit_json, say, show_table, warn
+from vlmsel.cli.progress import duration
+from vlmsel.execution.forecast import Forecast, forecast, this_machine, with_asked
+from vlmsel.execution.options import RunOptions
+from vlmsel.execution.placement import Resources
+from vlmsel.execution.plan import Plan, describe_plan
+from vlmsel.execution.run import cluster_supply
+
+
+def dry_run(
+    options: RunOptions, plans: dict[str, Callable[[RunOptions], Plan]], *, as_json: bool
+) -> None:
+    """Show plans without doing them.
+
+    On Ray the cluster is asked what it has, so that a demand that it can never meet is an error
+    here already.
+
+    Args:
+        options: of the run.
+        plans: how to make each plan, by what it measures.
+        as_json: write JSON.
+
+    Raises:
+        ExecutionError: there is no cluster, or it cannot give what a model needs.
+    """
+    supply, options = _supply(options)
+    made = {what: make(options) for what, make in plans.items()}
+    costs = {what: _forecast(plan, supply, options) for what, plan in made.items()}
+    if as_json:
+        documents = {what: _document(plan, costs[what], supply) for what, plan in made.items()}
+        emit_json(documents if len(documents) > 1 else next(iter(documents.values())))
+        return
+    for what, plan in made.items():
+        _show(what, plan, costs[what], supply)
+
+
+def _supply(options: RunOptions) -> tuple[Resources, RunOptions]:
+    """What there is to work with, and options that make the plan's estimates fit it."""
+    if options.executor == "local":
+        from vlmsel.execution.device import best_device, check_device
+
+        device = check_device(options.device or best_device())
+        return this_machine(device, threads=options.threads), replace(options, device=device)
+    supply = with_asked(cluster_supply(options), options.n_gpus, threads=options.threads)
+    return supply, replace(options, n_gpus=supply.gpus)
+
+
+def _forecast(plan: Plan, supply: Resources, options: RunOptions) -> Forecast:
+    limit = 1 if options.executor == "local" else options.n_workers
+    return forecast(plan, supply, threads=options.threads, n_workers=limit)
+
+
+def _table(plan: Plan, cost: Forecast) -> pl.DataFrame:
+    names = pl.DataFrame(
+        [(*name.split("/", 1), demand.cpus, demand.gpus) for name, demand in cost.demands.items()],
+        schema={
+            "model": pl.String,
+            "pretrained": pl.String,
+            "cpus": pl.Float64,
+            "gpus": pl.Float64,
+        },
+        orient="row",
+    )
+    return describe_plan(plan).join(
+        names, on=["model", "pretrained"], how="left", maintain_order="left"
+    )
+
+
+def _document(plan: Plan, cost: Forecast, supply: Resources) -> dict[str, object]:
+    return {
+        "plan": _table(plan, cost),
+        "estimated_s": plan.seconds,
+        "estimated_gpu_s": cost.gpu_s,
+        "estimated_cpu_s": cost.cpu_s,
+        "estimated_wall_s": cost.wall_s,
+        "workers": cost.workers,
+        "supply": str(supply),
+        "faults": [asdict(fault) for fault in plan.faults],
+        "failed_before": [asdict(failure) for failure in plan.earlier],
+    }
+
+
+def _show(what: str, plan: Plan, cost: Forecast, supply: Resources) -> None:
+    table = _table(plan, cost)
+    if not supply.gpus:
+        table = table.drop("gpus")
+    show_table(table, title=f"plan of {what}, longest work first", decimals=1)
+    for fault in plan.faults:
+        warn(f"left out: {fault}")
+    say(
+        f"{plan.n_missing} cells to measure, {plan.n_measured} measured, "
+        f"{plan.n_failed_before} failed before"
+    )
+    kind, seconds = ("GPU", cost.gpu_s) if supply.gpus else ("CPU", cost.cpu_s)
+    say(
+        f"about {duration(seconds)} of {kind} time; at best {duration(cost.wall_s)} "
+        f"with {cost.workers} worker(s) on {supply}"
+    )
