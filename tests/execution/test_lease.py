@@ -1,4 +1,6 @@
 import json
+import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -83,3 +85,22 @@ def test_a_lease_that_was_taken_over_is_not_removed_by_its_old_owner(tmp_path: P
     lease = read_lease(open_folder(tmp_path), PATH)
     assert lease is not None
     assert lease.owner == "other"
+
+
+def test_the_lease_of_a_killed_owner_on_this_machine_is_taken_over_at_once(tmp_path: Path) -> None:
+    code = (
+        "import sys, time; from vlmsel.execution.lease import hold_lease\n"
+        "with hold_lease(sys.argv[1], 'refresh'): print(flush=True); time.sleep(600)"
+    )
+    command = [sys.executable, "-c", code, str(tmp_path)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as owner:
+        assert owner.stdout is not None
+        owner.stdout.readline()
+        with (
+            pytest.raises(ExecutionError, match=f"another refresh works on .*:{owner.pid}:"),
+            hold_lease(str(tmp_path), "refresh"),
+        ):
+            pass
+        owner.kill()
+    with hold_lease(str(tmp_path), "refresh") as lease:
+        assert f":{owner.pid}:" not in lease.owner

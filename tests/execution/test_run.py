@@ -1,5 +1,6 @@
 """Whole local runs over real demo models."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -188,3 +189,16 @@ def test_an_image_that_failed_for_a_passing_reason_is_mended_by_retry_failed(
     run_profile(zoo, TaskCatalog(tasks=tasks.tasks[:1]), clean, settings)
     assert ProfileStore(store).scan().equals(ProfileStore(clean).scan())
     assert AccuracyStore(store).scan()["n_images"].to_list() == [6, 6]
+
+
+def test_a_run_cleans_what_a_killed_one_left(
+    zoo: Zoo, tasks: TaskCatalog, store: str, settings: AttributionSettings
+) -> None:
+    run_profile(zoo, tasks, store, settings, n_images=2)
+    left = files(store)[0].parent / ".0123456789ab-1-1.00.tmp"
+    left.write_bytes(b"half")
+    os.utime(left, (0, 0))
+    run_profile(zoo, tasks, store, settings, n_images=2)
+    assert left.exists(), "nothing to do: nothing is touched"
+    run_profile(zoo, tasks, store, settings, n_images=3)
+    assert not left.exists()

@@ -18,6 +18,7 @@ from dataclasses import asdict, dataclass
 
 from vlmsel.errors import ExecutionError, StoreError
 from vlmsel.store.filesystem import Folder, open_folder
+from vlmsel.store.owners import is_dead, this_process
 
 log = logging.getLogger(__name__)
 
@@ -29,7 +30,7 @@ class Lease:
     """Who works on a store until when.
 
     Attributes:
-        owner: host, process and a random part.
+        owner: host, process, a random part, and the process as `owners` names it.
         since: seconds since 1970.
         until: seconds since 1970; the owner renews it while it lives.
     """
@@ -77,11 +78,13 @@ def read_lease(folder: Folder, path: str) -> Lease | None:
 def _take(folder: Folder, path: str, name: str, lease_s: float) -> Lease:
     now = time.time()
     held = read_lease(folder, path)
-    if held is not None and held.until > now:
+    dead = held is not None and is_dead(held.owner.rpartition(":")[2])
+    if held is not None and held.until > now and not dead:
         raise ExecutionError(_held(name, folder, path, held, now))
     if held is not None:
-        log.warning("taking over the %s lease of %s, which ran out", name, held.owner)
-    owner = f"{socket.gethostname()}:{os.getpid()}:{uuid.uuid4().hex[:8]}"
+        why = "which is dead" if dead else "which ran out"
+        log.warning("taking over the %s lease of %s, %s", name, held.owner, why)
+    owner = f"{socket.gethostname()}:{os.getpid()}:{uuid.uuid4().hex[:8]}:{this_process()}"
     lease = Lease(owner, now, now + lease_s)
     _write(folder, path, lease)
     # Two that begin in the same moment both write; the last one's file stays and the other steps

@@ -3,6 +3,7 @@
 Look at what is there, plan what is not, and have it done.
 """
 
+import logging
 from collections.abc import Callable
 
 from vlmsel.execution.cells import CellOutcome
@@ -13,8 +14,11 @@ from vlmsel.execution.prepare import DEFAULT_IMAGES, plan_accuracies, plan_profi
 from vlmsel.execution.summary import RunSummary
 from vlmsel.execution.timings import write_timings
 from vlmsel.settings import AttributionSettings
+from vlmsel.store.filesystem import open_folder
 from vlmsel.tasks.catalog import TaskCatalog
 from vlmsel.zoo.catalog import Zoo
+
+log = logging.getLogger(__name__)
 
 OnOutcome = Callable[[CellOutcome], None]
 
@@ -33,6 +37,10 @@ def execute(
         StoreError: results cannot be written.
     """
     options = options or RunOptions()
+    if plan.work:
+        n_left = open_folder(store).clean()
+        if n_left:
+            log.info("deleted %d temporary file(s) of killed runs", n_left)
     done = _execute(plan, store, options, on_outcome) if plan.work else RunSummary()
     write_timings(store, plan.job, done)
     before = RunSummary(faults=plan.faults, already_measured=plan.n_measured, earlier=plan.earlier)

@@ -54,6 +54,10 @@ class Folder(Protocol):
         """Delete one file; a file that has gone meanwhile is no failure."""
         ...
 
+    def clean(self) -> int:
+        """Delete what killed writes left, as far as that is sure; returns how many files."""
+        ...
+
 
 def open_folder(uri: str | Path) -> Folder:
     """The folder at `uri`; nothing is created or contacted yet.

@@ -2,13 +2,17 @@
 
 import os
 import secrets
+import time
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from vlmsel.store.faults import disk_faults
+from vlmsel.store.owners import is_dead, this_process
 
 TEMPORARY_SUFFIX = ".tmp"
+# No write lasts so long: what is older was left by a process that was killed, wherever it ran.
+DEAD_AFTER_S = 24 * 3600.0
 
 
 @dataclass(frozen=True)
@@ -28,7 +32,8 @@ class LocalFolder:
         with disk_faults("write", str(target)):
             target.parent.mkdir(parents=True, exist_ok=True)
             # A name of its own: two writers of one file never share a temporary.
-            temporary = target.parent / f".{secrets.token_hex(8)}{TEMPORARY_SUFFIX}"
+            name = f".{this_process()}.{secrets.token_hex(8)}{TEMPORARY_SUFFIX}"
+            temporary = target.parent / name
             try:
                 with temporary.open("xb") as stream:
                     stream.write(data)
@@ -81,6 +86,15 @@ class LocalFolder:
         with disk_faults("delete", str(self.root / path)):
             (self.root / path).unlink(missing_ok=True)
 
+    def clean(self) -> int:
+        """Delete the temporaries of killed writes; those of living processes stay."""
+        n_deleted = 0
+        for folder, _, names in os.walk(self.root):
+            for name in names:
+                if name.startswith(".") and name.endswith(TEMPORARY_SUFFIX):
+                    n_deleted += _delete_dead(f"{folder}/{name}")
+        return n_deleted
+
     def _entries(self, path: str) -> list[tuple[str, bool]]:
         folder = f"{self.root}/{path}"
         with (
@@ -91,6 +105,15 @@ class LocalFolder:
             # A dot leads the temporaries of a running or killed write, never an encoded name.
             return [(e.name, e.is_dir()) for e in entries if not e.name.startswith(".")]
         return []
+
+
+def _delete_dead(path: str) -> bool:
+    owner = path.rpartition("/")[2].removeprefix(".").partition(".")[0]
+    with disk_faults("delete", path), suppress(FileNotFoundError):
+        if is_dead(owner) or time.time() - os.stat(path).st_mtime > DEAD_AFTER_S:
+            os.unlink(path)
+            return True
+    return False
 
 
 def _sync_folder(folder: Path) -> None:

@@ -64,6 +64,10 @@ class RemoteFolder:
         with suppress(MissingFileError), server_faults("delete", self._shown(path)):
             self.system.delete_file(self._full(path))
 
+    def clean(self) -> int:
+        """Nothing: an object that was not written whole is not there."""
+        return 0
+
     def _list(self, path: str, kind: fs.FileType, *, recursive: bool = False) -> list[str]:
         selector = fs.FileSelector(self._full(path), recursive=recursive, allow_not_found=True)
         with server_faults("list", self._shown(path)):

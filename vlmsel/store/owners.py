@@ -1,0 +1,57 @@
+"""Who wrote a file that may be left over: a process, named so that others can tell it is dead.
+
+A process id means something on one machine, since one boot, in one container only; of a process
+elsewhere nothing is known, and it is taken for alive.
+"""
+
+import hashlib
+import os
+import re
+import socket
+from functools import cache
+from pathlib import Path
+
+OWNER = re.compile(r"([0-9a-f]{12})-([0-9]+)-([0-9]+)")
+
+
+def this_process() -> str:
+    """``<place>-<process id>-<its start>``: letters, digits and dashes."""
+    pid = os.getpid()
+    return f"{_place()}-{pid}-{_started(pid) or 0}"
+
+
+def is_dead(owner: str) -> bool:
+    """Whether the process of this name ended for sure; False where that cannot be known."""
+    found = OWNER.fullmatch(owner)
+    if found is None or found[1] != _place():
+        return False
+    pid, started = int(found[2]), int(found[3])
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return True
+    except (PermissionError, OverflowError):
+        return False
+    # Another process may have the number by now.
+    now = _started(pid)
+    return bool(started) and now is not None and now != started
+
+
+@cache
+def _place() -> str:
+    parts = [socket.gethostname()]
+    for path in ("/proc/sys/kernel/random/boot_id", "/etc/machine-id"):
+        parts.append(Path(path).read_text().strip() if os.access(path, os.R_OK) else "")
+    space = Path("/proc/self/ns/pid")
+    parts.append(os.readlink(space) if space.is_symlink() else "")
+    return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:12]
+
+
+def _started(pid: int) -> int | None:
+    """When a process started, in the kernel's ticks since the boot; None where it does not say."""
+    try:
+        text = Path(f"/proc/{pid}/stat").read_text()
+    except OSError:
+        return None
+    # The program's name, in brackets, may hold anything; the start is the 20th field after it.
+    return int(text.rpartition(")")[2].split()[19])
