@@ -88,6 +88,28 @@ def test_values_do_not_depend_on_the_memory_bound(model, pictures, image_share, 
     assert found.names == whole.names
 
 
+class Small(Model):
+    """A device with room for `limit` images at once."""
+
+    limit = 2
+
+    def encode_image(self, images):
+        if len(images) > self.limit:
+            raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 MiB")
+        return self.visual(images)
+
+
+def test_out_of_memory_changes_no_value(model, pictures):
+    found = attribute(Small(model.visual), pictures, settings())
+    torch.testing.assert_close(found.scores, attribute(model, pictures, settings()).scores)
+
+
+def test_out_of_memory_with_one_image_says_what_to_do(model, pictures, monkeypatch):
+    monkeypatch.setattr(Small, "limit", 0)
+    with pytest.raises(AttributionError, match="out of memory on cpu with one image.*max_memory"):
+        attribute(Small(model.visual), pictures, settings())
+
+
 def test_too_little_memory_is_an_error(model, pictures):
     with pytest.raises(AttributionError, match="max_memory is 1e-06 GB"):
         attribute(model, pictures, settings(), max_memory_gb=1e-6)

@@ -118,7 +118,7 @@ def plan_split(footprint: Footprint, n_images: int, copies: int, max_memory_gb: 
     if least > room_for_blocks:
         needed = (footprint.weights + footprint.graph + least) * SLACK / GB
         raise AttributionError(
-            f"one image needs {needed:.1f} GB and max_memory is {max_memory_gb:g} GB: "
+            f"one image needs {needed:.2f} GB and max_memory is {max_memory_gb:g} GB: "
             "raise max_memory or use a smaller model"
         )
     return Split(1, _groups(footprint.blocks, room_for_blocks / copies))
