@@ -106,7 +106,7 @@ def test_out_of_memory_changes_no_value(model, pictures):
 
 def test_out_of_memory_with_one_image_says_what_to_do(model, pictures, monkeypatch):
     monkeypatch.setattr(Small, "limit", 0)
-    with pytest.raises(AttributionError, match="out of memory on cpu with one image.*max_memory"):
+    with pytest.raises(AttributionError, match=r"out of memory on cpu with one image.*max_memory"):
         attribute(Small(model.visual), pictures, settings())
 
 
