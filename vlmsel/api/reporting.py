@@ -140,7 +140,8 @@ def _ranking_fields(selection: Selection | None, ranking: pl.DataFrame | None) -
 def _notes(selection: Selection) -> tuple[str, ...]:
     """What must be said beside a ranking."""
     unlike = selection.novelty.notice if selection.novelty else None
-    return tuple(text for text in (unlike, selection.trust.sentence) if text)
+    worth = f"For {selection.target}, by what the other tasks tell: {selection.trust.sentence}"
+    return tuple(text for text in (unlike, worth) if text)
 
 
 def _common(settings: AttributionSettings | None) -> dict:
