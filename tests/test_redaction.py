@@ -1,6 +1,6 @@
 import pytest
 
-from vlmsel.redaction import redact
+from vlmsel.redaction import redact, why_refused
 
 
 @pytest.mark.parametrize(
@@ -17,3 +17,32 @@ from vlmsel.redaction import redact
 )
 def test_only_credentials_are_blotted_out(text, shown):
     assert redact(text) == shown
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "s3://bucket/with@sign/x?region=r&endpoint_override=h:80",
+        "gs://bucket/x",
+        "/local/path@1:2",
+        "file:///a@b",
+        "relative/path",
+    ],
+)
+def test_addresses_without_credentials_pass(address):
+    assert why_refused(address) is None
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "s3://AKIA:sec/ret@bucket/x",
+        "gs://me@bucket",
+        "https://a:b@host/x",
+        "s3://b?session_token=s",
+    ],
+)
+def test_addresses_with_credentials_are_refused_by_one_rule(address):
+    said = why_refused(address)
+    assert said is not None
+    assert said.startswith(f"no credentials in {address.partition(':')[0]}:// addresses")

@@ -73,11 +73,10 @@ def test_the_memory_is_plain_json_and_a_damaged_one_is_mended_by_saying_all(tmp_
     assert open_workspace(store).n_images == 2
 
 
-def test_an_address_never_shows_credentials(catalogs):
-    workspace = open_workspace(
-        "s3://user:secret@bucket/store", **catalogs, settings=AttributionSettings(), n_images=1
-    )
-    assert workspace.address == "s3://bucket/store"
+def test_an_address_with_credentials_is_refused_and_not_repeated(catalogs):
+    with pytest.raises(StoreError, match="no credentials in s3:// addresses") as caught:
+        open_workspace("s3://user:hunter2@bucket/store", **catalogs)
+    assert "hunter2" not in str(caught.value)
 
 
 def test_a_catalog_that_is_gone_names_the_option(tmp_path, catalogs):

@@ -88,9 +88,28 @@ def test_denied_bucket(s3_uri: str, monkeypatch: pytest.MonkeyPatch) -> None:
         folder.files("profiles")
 
 
-def test_unreachable_server_shows_no_keys(s3_keys: None) -> None:
-    uri = "s3://AKIAUSER:topsecret@bucket/x?endpoint_override=127.0.0.1:9&scheme=http&region=r"
-    folder = open_folder(uri)
+@pytest.mark.parametrize(
+    "uri",
+    [
+        "s3://AKIAUSER:topsecret@bucket/x",
+        "s3://AKIAUSER:top/secret@bucket/x",
+        "s3://bucket/x?secret_key=topsecret",
+        "gs://topsecret@bucket/x",
+        "gs://bucket/x?access_token=topsecret",
+    ],
+)
+def test_credentials_in_an_address_are_refused_and_not_repeated(uri: str) -> None:
+    with pytest.raises(StoreError, match="put them into the environment") as caught:
+        open_folder(uri)
+    said = str(caught.value)
+    assert "topsecret" not in said
+    assert "AKIAUSER" not in said
+
+
+def test_unreachable_server_shows_no_keys(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "AKIAUSER")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "topsecret")
+    folder = open_folder("s3://bucket/x?endpoint_override=127.0.0.1:9&scheme=http&region=r")
     with pytest.raises(StoreError, match="cannot be reached") as caught:
         folder.write_atomic("y", b"1")
     text = str(caught.value) + folder.address + str(caught.value.__cause__)

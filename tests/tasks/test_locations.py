@@ -6,12 +6,18 @@ from vlmsel.tasks.sources import find_sources
 
 
 @pytest.mark.parametrize(
-    "uri", ["s3://key:topsecret@bucket/x.tar", "s3://bucket/x.tar?secret_key=topsecret"]
+    "uri",
+    [
+        "s3://key:topsecret@bucket/x.tar",
+        "s3://bucket/x.tar?secret_key=topsecret",
+        "s3://key:top/secret@bucket/x.tar",
+        "gs://topsecret@bucket/x.tar",
+    ],
 )
 def test_credentials_in_a_name_are_refused_and_not_repeated(uri: str) -> None:
     with pytest.raises(TaskError, match="put them into the environment") as caught:
         find_sources(uri)
-    assert "topsecret" not in str(caught.value)
+    assert "secret" not in str(caught.value).replace("AWS_SECRET_ACCESS_KEY", "")
 
 
 @pytest.mark.parametrize("uri", ["ftp://host/x.tar", "s3://", "nonsense://bucket/x"])

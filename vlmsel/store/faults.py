@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from vlmsel.errors import StoreError
+from vlmsel.tasks.google import google_reason
 
 DISK_REASONS = {
     errno.ENOSPC: "the disk is full: free space and run again, nothing measured is lost",
@@ -51,6 +52,8 @@ def server_faults(action: str, address: str) -> Iterator[None]:
     except FileNotFoundError:
         raise MissingFileError(f"cannot {action} {address}: it is not there") from None
     except OSError as error:
+        if google := google_reason(error):
+            raise StoreError(f"cannot {action} {address}: {google}") from None
         code = re.search(r"AWS Error (\w+)", str(error))
         name = code.group(1) if code else type(error).__name__
         if name == "NO_SUCH_KEY":

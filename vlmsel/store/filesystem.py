@@ -8,8 +8,10 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 from pyarrow import fs
 
 from vlmsel.errors import StoreError
+from vlmsel.redaction import why_refused
 from vlmsel.store.local import LocalFolder
 from vlmsel.store.remote import RemoteFolder
+from vlmsel.tasks.google import with_retry_limit
 
 S3_OPTIONS = ("endpoint_override", "scheme", "region")
 
@@ -65,12 +67,15 @@ def open_folder(uri: str | Path) -> Folder:
     Args:
         uri: a local path, ``file:///path``, ``s3://bucket/prefix``, ``gs://bucket/prefix``. For S3,
             ``?endpoint_override=host:port&scheme=http&region=name`` choose the server; without
-            ``endpoint_override`` the variable AWS_ENDPOINT_URL does.
+            ``endpoint_override`` the variable AWS_ENDPOINT_URL does. Credentials come from the
+            environment.
 
     Raises:
-        StoreError: the address has an unknown scheme, no bucket or an unknown option.
+        StoreError: the address has an unknown scheme, no bucket, an unknown option or credentials.
     """
     text = os.fspath(uri)
+    if refused := why_refused(text):
+        raise StoreError(refused)
     scheme = urlsplit(text).scheme if "://" in text else ""
     if scheme == "":
         return LocalFolder(Path(text).expanduser().absolute())
@@ -87,7 +92,7 @@ def open_folder(uri: str | Path) -> Folder:
 
 def _bucket_and_prefix(text: str) -> tuple[str, str]:
     parts = urlsplit(text)
-    bucket, prefix = parts.netloc.rpartition("@")[2], parts.path.strip("/")
+    bucket, prefix = parts.netloc, parts.path.strip("/")
     if not bucket:
         raise StoreError(
             f"store address {parts.scheme}:// names no bucket: use {parts.scheme}://bucket/prefix"
@@ -110,8 +115,6 @@ def _open_s3(text: str) -> RemoteFolder:
     endpoint_scheme, _, host = endpoint.rpartition("://")
     try:
         system = fs.S3FileSystem(
-            access_key=unquote(parts.username) if parts.username else None,
-            secret_key=unquote(parts.password) if parts.password else None,
             endpoint_override=host.rstrip("/") or None,
             scheme=options.get("scheme") or endpoint_scheme or "https",
             region=options.get("region"),
@@ -130,7 +133,7 @@ def _open_gs(text: str) -> RemoteFolder:
     bucket, prefix = _bucket_and_prefix(text)
     address = f"gs://{bucket}/{prefix}"
     try:
-        system, root = fs.FileSystem.from_uri(text)
+        system, root = fs.FileSystem.from_uri(with_retry_limit(text))
     except (OSError, ValueError) as error:
         raise StoreError(
             f"cannot open {address}: check options and credentials ({type(error).__name__})"

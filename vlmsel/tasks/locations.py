@@ -13,6 +13,8 @@ import pyarrow as pa
 from pyarrow import fs
 
 from vlmsel.errors import TaskError
+from vlmsel.redaction import why_refused
+from vlmsel.tasks.google import google_reason, with_retry_limit
 
 REMOTE = re.compile(r"^(?!file:)([a-z][a-z0-9+.-]*)://([^/?]+)(/[^?]*)?(?:\?(.*))?$")
 READ_AHEAD_BYTES = 8 << 20
@@ -101,8 +103,8 @@ def filesystem_of(uri: str) -> tuple[fs.FileSystem, str]:
     if match is None:
         return fs.LocalFileSystem(), uri
     scheme, bucket, key, options = match[1], match[2], match[3] or "", match[4] or ""
-    if "@" in bucket or "secret" in options.casefold():
-        raise TaskError(f"no credentials in {scheme}:// names: put them into the environment")
+    if refused := why_refused(uri):
+        raise TaskError(refused)
     return _remote_filesystem(scheme, bucket, options), f"{bucket}{key}".rstrip("/")
 
 
@@ -110,13 +112,16 @@ def reason(error: BaseException) -> str:
     """The first line of an error, without the path that the message has already."""
     if isinstance(error, OSError) and error.strerror and error.filename:
         return error.strerror
+    if google := google_reason(error):
+        return google
     return (str(error).splitlines() or [type(error).__name__])[0]
 
 
 @lru_cache(maxsize=16)
 def _remote_filesystem(scheme: str, bucket: str, options: str) -> fs.FileSystem:
     try:
-        filesystem, _ = fs.FileSystem.from_uri(f"{scheme}://{bucket}" + (options and f"?{options}"))
+        uri = with_retry_limit(f"{scheme}://{bucket}" + (options and f"?{options}"))
+        filesystem, _ = fs.FileSystem.from_uri(uri)
     except (OSError, ValueError, pa.ArrowException) as error:
         raise TaskError(f"{scheme}://{bucket} cannot be opened: {reason(error)}") from None
     return filesystem
