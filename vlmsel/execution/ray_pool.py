@@ -18,7 +18,7 @@ from ray.exceptions import (
     RuntimeEnvSetupError,
 )
 
-from vlmsel.errors import ExecutionError
+from vlmsel.errors import ExecutionError, VlmselError
 from vlmsel.execution.cells import Cell, CellOutcome, Job, ModelWork
 from vlmsel.execution.dispatch import IN_FLIGHT, START_S
 from vlmsel.execution.loop import Lost, OnOutcome, work_loop
@@ -172,8 +172,9 @@ def _result(ref: Any) -> CellOutcome | Lost:
     """
     try:
         return ray.get(ref)
-    except RayTaskError:
-        raise
+    except RayTaskError as error:
+        # Ray's own wrapper says it with the traceback of the worker in the message.
+        raise error.cause if isinstance(error.cause, VlmselError) else error from None
     except (RuntimeEnvSetupError, ActorUnschedulableError) as error:
         raise ExecutionError(f"a worker cannot start: {_short(error)}") from error
     except RayActorError as error:

@@ -1,12 +1,11 @@
 """Faults of disks and object stores, told as a `StoreError` that says what to do."""
 
 import errno
-import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 from vlmsel.errors import StoreError
-from vlmsel.tasks.google import google_reason
+from vlmsel.tasks.clouds import AWS_REASONS, aws_code, cloud_reason
 
 DISK_REASONS = {
     errno.ENOSPC: "the disk is full: free space and run again, nothing measured is lost",
@@ -17,14 +16,6 @@ DISK_REASONS = {
     errno.ENOTDIR: "a part of that path is a file, not a folder: choose another store",
     errno.EEXIST: "a part of that path is a file, not a folder: choose another store",
     errno.ENAMETOOLONG: "a name is too long here: shorten the model's or task's name",
-}
-NO_SUCH_BUCKET = "the bucket does not exist: create it or correct the address"
-SERVER_REASONS = {
-    "NO_SUCH_BUCKET": NO_SUCH_BUCKET,
-    "ACCESS_DENIED": "access is denied: check the credentials and the bucket's policy",
-    "INVALID_ACCESS_KEY_ID": "the access key is unknown: check the credentials",
-    "SIGNATURE_DOES_NOT_MATCH": "the secret key is wrong: check the credentials",
-    "NETWORK_CONNECTION": "the server cannot be reached: check the endpoint and the network",
 }
 
 
@@ -52,16 +43,13 @@ def server_faults(action: str, address: str) -> Iterator[None]:
     except FileNotFoundError:
         raise MissingFileError(f"cannot {action} {address}: it is not there") from None
     except OSError as error:
-        if google := google_reason(error):
-            raise StoreError(f"cannot {action} {address}: {google}") from None
-        code = re.search(r"AWS Error (\w+)", str(error))
-        name = code.group(1) if code else type(error).__name__
-        if name == "NO_SUCH_KEY":
+        code = aws_code(error)
+        if code == "NO_SUCH_KEY":
             raise MissingFileError(f"cannot {action} {address}: it is not there") from None
-        # A HEAD request has no body, so the code of a refusal is unknown there.
-        if "HTTP response code 403" in str(error) or isinstance(error, PermissionError):
-            name = "ACCESS_DENIED"
-        reason = SERVER_REASONS.get(
-            name, f"the server answered {name}: check the address and the credentials"
+        if isinstance(error, PermissionError):
+            code = "ACCESS_DENIED"
+        reason = AWS_REASONS.get(code or "") or cloud_reason(error)
+        unknown = (
+            f"the server answered {type(error).__name__}: check the address and the credentials"
         )
-        raise StoreError(f"cannot {action} {address}: {reason}") from None
+        raise StoreError(f"cannot {action} {address}: {reason or unknown}") from None

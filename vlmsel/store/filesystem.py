@@ -11,7 +11,7 @@ from vlmsel.errors import StoreError
 from vlmsel.redaction import why_refused
 from vlmsel.store.local import LocalFolder
 from vlmsel.store.remote import RemoteFolder
-from vlmsel.tasks.google import with_retry_limit
+from vlmsel.tasks.clouds import with_retry_limit
 
 S3_OPTIONS = ("endpoint_override", "scheme", "region")
 

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from pyarrow import fs
 
 from vlmsel.errors import StoreError
-from vlmsel.store.faults import NO_SUCH_BUCKET, MissingFileError, server_faults
+from vlmsel.store.faults import MissingFileError, server_faults
+from vlmsel.tasks.clouds import NO_SUCH_BUCKET
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from pyarrow import fs
 
 from vlmsel.errors import TaskError
 from vlmsel.redaction import why_refused
-from vlmsel.tasks.google import google_reason, with_retry_limit
+from vlmsel.tasks.clouds import NO_SUCH_BUCKET, cloud_reason, with_retry_limit
 
 REMOTE = re.compile(r"^(?!file:)([a-z][a-z0-9+.-]*)://([^/?]+)(/[^?]*)?(?:\?(.*))?$")
 READ_AHEAD_BYTES = 8 << 20
@@ -68,6 +68,16 @@ def file_info(uri: str) -> fs.FileInfo:
         raise TaskError(f"{display(uri)} cannot be reached: {reason(error)}") from None
 
 
+def require_bucket(uri: str) -> None:
+    """Raise TaskError where the bucket of a remote source does not exist."""
+    match = REMOTE.match(uri)
+    if (
+        match
+        and file_info(f"{match[1]}://{match[2]}?{match[4] or ''}").type == fs.FileType.NotFound
+    ):
+        raise TaskError(f"{display(uri)} cannot be read: {NO_SUCH_BUCKET}")
+
+
 def list_files(uri: str, base: str, *, recursive: bool) -> list[fs.FileInfo]:
     """The files below a path of the store that `uri` lies in.
 
@@ -112,8 +122,8 @@ def reason(error: BaseException) -> str:
     """The first line of an error, without the path that the message has already."""
     if isinstance(error, OSError) and error.strerror and error.filename:
         return error.strerror
-    if google := google_reason(error):
-        return google
+    if answer := cloud_reason(error):
+        return answer
     return (str(error).splitlines() or [type(error).__name__])[0]
 
 

@@ -18,6 +18,7 @@ from vlmsel.tasks.locations import (
     is_remote,
     list_files,
     renamed,
+    require_bucket,
     without_file_scheme,
 )
 
@@ -96,12 +97,14 @@ def find_sources(images: str) -> Sources:
         return Sources(kind, files, pattern=True)
     if WILDCARDS.search(uri.partition("?")[0] if is_remote(uri) else uri):
         return Sources(kind, tuple(_glob(uri)), pattern=True)
+    require_bucket(uri)
     raise TaskError(f"file {display(uri)} does not exist")
 
 
 def _folder(uri: str) -> list[SourceFile]:
     kind = file_info(uri).type
     if kind == fs.FileType.NotFound:
+        require_bucket(uri)
         raise TaskError(f"folder {display(uri)} does not exist")
     if kind == fs.FileType.File:
         msg = f"{display(uri)} is a file: images are a folder, *.tar or *.parquet"

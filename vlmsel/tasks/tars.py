@@ -22,6 +22,8 @@ from vlmsel.tasks.locations import display, open_source, reason
 from vlmsel.tasks.sources import IMAGE_SUFFIXES
 
 TAR_ERRORS = (tarfile.TarError, OSError, EOFError, zlib.error, lzma.LZMAError)
+# What tarfile says of a file that none of its formats fits, before a list of them.
+NO_TAR = "could not be opened successfully"
 MAX_LABEL_BYTES = 64
 MAX_MEMBER_BYTES = 1 << 30
 CHUNK_BYTES = 1 << 20
@@ -121,7 +123,8 @@ def _as_task_errors(uri: str) -> Iterator[None]:
     try:
         yield
     except TAR_ERRORS as error:
-        raise TaskError(f"{display(uri)} is no readable tar: {reason(error)}") from None
+        why = "it is no tar, or damaged: replace it" if NO_TAR in str(error) else reason(error)
+        raise TaskError(f"{display(uri)} is no readable tar: {why}") from None
 
 
 def _refuse_unsafe(uri: str, info: tarfile.TarInfo) -> None:

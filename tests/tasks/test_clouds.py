@@ -5,7 +5,7 @@ import pytest
 
 from vlmsel.errors import StoreError, TaskError
 from vlmsel.store.filesystem import open_folder
-from vlmsel.tasks.google import google_reason, with_retry_limit
+from vlmsel.tasks.clouds import cloud_reason, with_retry_limit
 from vlmsel.tasks.sources import find_sources
 
 
@@ -17,17 +17,20 @@ from vlmsel.tasks.sources import find_sources
         ("x: google::cloud::Status(PERMISSION_DENIED: me@x has no", "access is denied"),
         ("google::cloud::Status(NOT_FOUND: ", "create the bucket"),
         ("google::cloud::Status(ABORTED: me@x", "Google answered ABORTED"),
+        ("AWS Error ACCESS_DENIED during HeadObject: me@x", "access is denied"),
+        ("AWS Error UNKNOWN (HTTP status 403): HTTP response code 403", "access is denied"),
+        ("AWS Error SLOW_DOWN: me@x", "the server answered SLOW_DOWN"),
     ],
 )
 def test_answers_in_plain_words(said: str, reason: str) -> None:
-    told = google_reason(OSError(said))
+    told = cloud_reason(OSError(said))
     assert told is not None
     assert reason in told
     assert "me@x" not in told
 
 
-def test_other_errors_are_not_googles() -> None:
-    assert google_reason(OSError("AWS Error ACCESS_DENIED")) is None
+def test_other_errors_are_none_of_theirs() -> None:
+    assert cloud_reason(OSError("no such file")) is None
 
 
 def test_tries_end_in_time_unless_told_otherwise() -> None:
