@@ -1,4 +1,4 @@
-"""Stores and images that are not there, refuse, are full, damaged or meant to harm: one line each."""
+"""Stores and images that are not there, refuse, are full, damaged or harmful: one line each."""
 
 import gzip
 import io

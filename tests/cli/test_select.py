@@ -121,6 +121,18 @@ def test_a_folder_without_any_readable_image_fails_also_the_second_time(own_lab,
         assert answer.out == ""
         assert "none of 2 image(s) could be measured" in answer.error
         assert "not an image of a known format" in answer.error
+        # Found before any model is loaded: nothing was begun.
+        assert answer.err.count("\n") == 1
+
+
+def test_a_folder_of_more_images_than_are_used_says_so(own_lab, vlmsel):
+    for number in range(6):
+        image = (own_lab.images / f"00{number}.png").read_bytes()
+        (own_lab.images / f"more-{number}.png").write_bytes(image + b"more")
+    answer = vlmsel("select", own_lab.images, "--store", own_lab.store)
+    assert answer.code == 0, answer.err
+    assert f"{own_lab.images} holds 12 images; 8 are used, as of each source task" in answer.err
+    assert "images: 8 images" in answer.out
 
 
 def test_missing_and_empty_folders_are_named(lab, vlmsel, tmp_path):

@@ -15,6 +15,7 @@ from vlmsel.execution.run import execute
 from vlmsel.selection.registry import make_selector
 from vlmsel.store.profiles import ProfileStore
 from vlmsel.tasks.catalog import TARGET_PREFIX, TaskCatalog, folder_task
+from vlmsel.tasks.readable import require_readable
 
 
 def select(
@@ -60,11 +61,13 @@ def plan_target(workspace: Workspace, images: str | Path, options: RunOptions | 
     """The work of profiling a folder of images with every model of the workspace.
 
     Raises:
-        TaskError: no such folder, or no image in it.
+        TaskError: no such folder, no image in it, or none that can be read.
     """
     name = TARGET_PREFIX + folder_task(images).name
     target = TaskCatalog(tasks=(folder_task(images, name=name),))
-    return workspace.plan_profiles(options, tasks=target)
+    plan = workspace.plan_profiles(options, tasks=target)
+    require_readable(dict.fromkeys(cell.shard for work in plan.work for cell in work.cells))
+    return plan
 
 
 def rank_target(

@@ -8,6 +8,7 @@ import typer
 
 from vlmsel.cli import options as o
 from vlmsel.cli.console import emit_json, say
+from vlmsel.redaction import redact
 
 
 def select(
@@ -76,6 +77,9 @@ def select(
     )
     workspace = open_workspace(store, zoo=zoo, tasks=tasks, settings=asked)
     plan = plan_target(workspace, images, options)
+    for used, held in plan.images.values():
+        if held > used:
+            say(f"{redact(images)} holds {held} images; {used} are used, as of each source task")
     knowledge = current_knowledge(workspace)
     summary = run_plan(plan, store, options, what=f"profiles of {images}")
     selection = rank_target(workspace, plan, knowledge, selector=selector)

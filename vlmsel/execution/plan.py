@@ -65,6 +65,7 @@ class Plan:
         wanted: every cell that was asked for, measured or not.
         faults: models and tasks that could not be planned, with the reason.
         earlier: cells and images that failed in an earlier run and are left alone.
+        images: by task, how many images are used and how many there are.
     """
 
     job: Job
@@ -73,6 +74,7 @@ class Plan:
     wanted: frozenset[CellId]
     faults: tuple[Failure, ...] = ()
     earlier: tuple[Failure, ...] = ()
+    images: Mapping[str, tuple[int, int]] = field(default_factory=lambda: MappingProxyType({}))
 
     @property
     def n_missing(self) -> int:

@@ -5,6 +5,7 @@ What cannot be used is named and left out; the rest goes on.
 
 import logging
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from typing import TypeVar
 
 from vlmsel.errors import ModelError, TaskError, VlmselError
@@ -57,7 +58,9 @@ def plan_profiles(
     named = {spec.name: spec for spec in tasks.tasks}
     prompts = {name: class_prompts(named[name]) for name in shards if has_classnames(named[name])}
     job = ProfileJob(settings, prompts if settings.objective == "alignment" else {})
-    return _plan(zoo, shards, job, store, options, faults)
+    used = {name: sum(len(shard.images) for shard in parts) for name, parts in shards.items()}
+    counts = {name: (used[name], len(index.images)) for name, index in indexes.items()}
+    return replace(_plan(zoo, shards, job, store, options, faults), images=counts)
 
 
 def plan_accuracies(
