@@ -1,13 +1,18 @@
 """Jobs on a real `ray start --head`: what a user types, and what the exit code says."""
 
+import json
 import os
 import shutil
 import socket
 import subprocess
 import sys
+import sysconfig
 import tempfile
 import time
+import venv
+import zipfile
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -40,9 +45,16 @@ def free_ports(count: int) -> list[int]:
 
 @pytest.fixture(scope="module")
 def head(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The dashboard's address of a head started for this module, on ports of its own."""
+    """The dashboard's address of a head started for this module."""
+    with running_head([RAY], tmp_path_factory.mktemp("head")) as address:
+        yield address
+
+
+@contextmanager
+def running_head(ray_command: list[str], folder: Path) -> Iterator[str]:
+    """A head on ports of its own; gives the dashboard's address."""
     gcs, dashboard, agent, grpc, metrics, client, runtime = free_ports(7)
-    command = [RAY, "start", "--head", "--block", "--num-cpus=2", f"--port={gcs}"]
+    command = [*ray_command, "start", "--head", "--block", "--num-cpus=2", f"--port={gcs}"]
     command += [f"--dashboard-port={dashboard}", f"--dashboard-agent-listen-port={agent}"]
     command += [f"--dashboard-agent-grpc-port={grpc}", f"--metrics-export-port={metrics}"]
     command += [f"--ray-client-server-port={client}", f"--runtime-env-agent-port={runtime}"]
@@ -50,17 +62,19 @@ def head(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     # short since the sockets in it may not have longer names than 107 characters.
     own = tempfile.mkdtemp(prefix="ray-", dir="/tmp")
     command += [f"--temp-dir={own}"]
-    log = (tmp_path_factory.mktemp("head") / "log").open("w")
+    log = (folder / "log").open("w")
     process = subprocess.Popen(
         command, env=clean_environment(), stdout=log, stderr=subprocess.STDOUT, cwd="/"
     )
     address = f"http://127.0.0.1:{dashboard}"
-    wait_for(address)
-    yield address
-    process.terminate()
-    process.wait(timeout=60)
-    log.close()
-    shutil.rmtree(own, ignore_errors=True)
+    try:
+        wait_for(address)
+        yield address
+    finally:
+        process.terminate()
+        process.wait(timeout=60)
+        log.close()
+        shutil.rmtree(own, ignore_errors=True)
 
 
 def clean_environment() -> dict[str, str]:
@@ -160,3 +174,53 @@ def test_a_cluster_that_is_not_there_is_one_line() -> None:
 def running(client: JobSubmissionClient, job: str) -> JobStatus | None:
     found = [details for details in client.list_jobs() if details.submission_id == job]
     return found[0].status if found else None
+
+
+@pytest.fixture
+def image(tmp_path: Path) -> Path:
+    """An environment as in the cluster's image: the built wheel, and no checkout anywhere."""
+    pytest.importorskip("hatchling", reason="without hatchling no wheel can be built offline")
+    build = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(tmp_path)]
+    subprocess.run(build, cwd=ROOT, check=True, capture_output=True)
+    (wheel,) = tmp_path.glob("*.whl")
+    venv.create(tmp_path / "venv", symlinks=True)
+    (packages,) = (tmp_path / "venv").glob("lib/python*/site-packages")
+    with zipfile.ZipFile(wheel) as archive:
+        archive.extractall(packages)
+    # The dependencies are this environment's; its own link to the checkout is not followed.
+    (packages / "dependencies.pth").write_text(sysconfig.get_path("purelib") + "\n")
+    return tmp_path / "venv" / "bin" / "python"
+
+
+SHOW = """
+import importlib.metadata, json, ray, vlmsel
+ray.init(address="auto", logging_level="ERROR")
+there = ray.get(ray.remote(lambda: __import__("vlmsel").__file__).remote())
+print("FOUND", json.dumps([vlmsel.__file__, there]))
+[entry] = importlib.metadata.entry_points(name="vlmsel", group="console_scripts")
+ray.shutdown()
+import sys
+sys.argv = ["vlmsel", *sys.argv[1:]]
+entry.load()()
+"""
+
+
+def test_without_a_working_directory_driver_and_workers_use_the_wheel_of_the_image(
+    image: Path, zoo: Zoo, tasks: TaskCatalog, settings: AttributionSettings, tmp_path: Path
+) -> None:
+    zoo_path, tasks_path = write_catalogs(tmp_path, zoo, TaskCatalog(tasks=tasks.tasks[:1]))
+    script = tmp_path / "show.py"
+    script.write_text(SHOW)
+    args = ["--zoo", zoo_path, "--tasks", tasks_path, "--store", str(tmp_path / "store")]
+    for name in sorted(settings.model_fields_set):
+        args += ["--set", f"{name}={getattr(settings, name)}"]
+    uri = f"sqlite:///{tmp_path}/mlflow.db"
+    entry = [str(image), str(script), "refresh", "--executor", "ray", "--tracking-uri", uri, *args]
+    # The raylet starts its workers with the Python that started it.
+    with running_head([str(image), "-m", "ray.scripts.scripts"], tmp_path) as address:
+        done = submit(address, "--", *entry)
+    assert done.returncode == 0, done.stdout + done.stderr
+    found = next(line for line in done.stdout.splitlines() if line.startswith("FOUND "))
+    files = json.loads(found.removeprefix("FOUND "))
+    assert all(Path(file).is_relative_to(image.parents[1]) for file in files), files
+    assert len(ProfileStore(tmp_path / "store").measured(settings.digest)) == 2

@@ -115,10 +115,10 @@ def _check_reachable(target: str) -> None:
 def _runtime_env() -> dict[str, Any]:
     """How the package reaches the workers.
 
-    With the job's working directory, else this very copy of it.
+    A job's driver runs in the cluster: its workers import what it imports, the image's wheel or the
+    job's working directory. A driver elsewhere sends its own copy.
     """
-    job = json.loads(os.environ.get(IN_JOB) or "{}")
-    if job.get("runtime_env", {}).get("working_dir"):
+    if IN_JOB in os.environ:
         return {}
     return {"py_modules": [str(Path(vlmsel.__file__).parent)]}
 
