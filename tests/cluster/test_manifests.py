@@ -5,8 +5,10 @@ from pathlib import Path
 import jsonschema
 import pytest
 import yaml
+from typer.main import get_command
 
 from tests.cluster.schemas import CRON_JOB, RAY_CLUSTER, RAY_JOB
+from vlmsel.cli.app import app
 
 KUBERAY = Path(__file__).parents[2] / "cluster" / "kuberay"
 SCHEMAS = {
@@ -94,3 +96,35 @@ def test_cronjob_cannot_overlap_and_tells_the_truth():
         e["valueFrom"]["secretKeyRef"] for e in pod["containers"][0]["env"] if "valueFrom" in e
     ]
     assert secrets == [{"name": load("raycluster.yaml")["metadata"]["name"], "key": "auth_token"}]
+
+
+def entrypoints():
+    cron = load("refresh-cronjob.yaml")["spec"]["jobTemplate"]["spec"]["template"]["spec"]
+    return [load("rayjob.yaml")["spec"]["entrypoint"], cron["containers"][0]["args"][0]]
+
+
+@pytest.mark.parametrize("entry", entrypoints(), ids=["rayjob", "cronjob"])
+def test_a_cluster_without_workers_is_asked_for_its_gpus(entry):
+    words = entry.split()
+    command = words[words.index("vlmsel") :]
+    # What the command line itself understands, and no more GPUs than the cluster may have.
+    asked = int(command[command.index("--n-gpus") + 1])
+    for spec in cluster_specs():
+        groups = spec["workerGroupSpecs"]
+        assert sum(group["replicas"] for group in groups) == 0
+        assert 0 < asked <= sum(group["maxReplicas"] for group in groups)
+    known = {
+        option
+        for parameter in get_command(app).commands["refresh"].params
+        for option in parameter.opts
+    }
+    assert {word for word in command if word.startswith("--")} <= known
+
+
+@pytest.mark.parametrize("spec", cluster_specs(), ids=["raycluster", "rayjob"])
+def test_the_head_which_plans_may_read_and_write_the_store(spec):
+    head = spec["headGroupSpec"]["template"]["spec"]
+    assert head["serviceAccountName"] == "vlmsel-head"
+    # The head's account may start pods; a worker, which reads foreign images, may not.
+    for group in spec["workerGroupSpecs"]:
+        assert group["template"]["spec"]["serviceAccountName"] == "vlmsel-worker"
