@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from mlflow.tracking import MlflowClient
 
+from vlmsel.execution.lease import hold_lease
 from vlmsel.store.profiles import ProfileStore
 
 DATA = Path(__file__).parents[3] / "shared" / "data"
@@ -73,6 +74,16 @@ def test_refresh_measures_what_was_lost(own_lab, vlmsel):
     assert answer.code == 0, answer.err
     assert json.loads(answer.out)["measured"] == 1
     assert vlmsel("status", "--store", own_lab.store).code == 0
+
+
+def test_two_refreshes_at_once_do_the_work_once(own_lab, vlmsel):
+    with hold_lease(str(own_lab.store), "refresh") as lease:
+        answer = vlmsel("refresh", "--store", own_lab.store, "--tracking-uri", own_lab.uri)
+    assert answer.code == 2
+    assert f"another refresh works on {own_lab.store} since" in answer.error
+    assert lease.owner in answer.error
+    again = vlmsel("refresh", "--store", own_lab.store, "--tracking-uri", own_lab.uri)
+    assert again.code == 0
 
 
 def test_status_counts_by_model_task_and_cell(lab, vlmsel):
