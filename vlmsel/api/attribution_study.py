@@ -175,6 +175,7 @@ def draw_errors(table: pl.DataFrame) -> Figure:
         handles, labels = axes[0, 0].get_legend_handles_labels()
         figure.legend(handles, labels, loc="outside lower center", ncols=4)
         figure.suptitle("L1 error of the normalised profile", fontsize=10)
+        figure.set_facecolor("white")  # the file stands alone, on pages of any colour
     return figure
 
 
