@@ -95,7 +95,7 @@ Address = Annotated[
     str | None,
     typer.Option(
         "--address",
-        help="Ray cluster, such as ray://HEAD:10001 or HEAD:6379. Default: RAY_ADDRESS, the "
+        help="Ray cluster, such as HEAD:6379. Default: RAY_ADDRESS, the "
         "surrounding job's, or one started on this machine for the time of the run.",
         rich_help_panel=_WHERE,
         show_default=False,
