@@ -256,3 +256,15 @@ def test_a_rerun_tells_the_same_truth_about_a_bad_image(lab, vlmsel, tmp_path):
     retried = vlmsel("profile", "--store", store, "--retry-failed", "--json")
     assert (retried.code, json.loads(retried.out)["failures"]) == (1, 4)
     assert sorted(path.name for path in store.glob("profiles/*/*/*.parquet")) == before
+
+
+def test_images_with_inexact_profiles_are_named_once_a_run(lab, vlmsel, tmp_path):
+    few_points = ["--set", "n_steps=2", "--set", "rule=trapezoid", "--set", "path=uniform"]
+    where = ["--zoo", lab.zoo, "--tasks", lab.tasks, "--store", tmp_path / "store"]
+    answer = vlmsel("profile", *where, "--n-images", 1, *few_points, "--json")
+    assert answer.code == 0
+    inexact = json.loads(answer.out)["inexact"]
+    first = inexact[0]
+    assert first["reason"].startswith("completeness error 0.")
+    assert f"inexact: {first['model']}/{first['pretrained']} on {first['task']}" in answer.err
+    assert f"{len(inexact)} image(s) may have inexact profiles" in answer.err

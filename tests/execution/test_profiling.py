@@ -6,6 +6,7 @@ import pytest
 import torch
 from PIL import Image
 
+from vlmsel.attribution.numerics import INEXACT
 from vlmsel.attribution.profile import attribute
 from vlmsel.errors import TaskError
 from vlmsel.execution.cells import ProfileJob
@@ -13,6 +14,7 @@ from vlmsel.execution.decoded import decode_shard
 from vlmsel.execution.options import RunOptions
 from vlmsel.execution.prepare import plan_profiles
 from vlmsel.execution.profiling import ProfileRecorder
+from vlmsel.execution.run import run_profile
 from vlmsel.settings import AttributionSettings
 from vlmsel.store.profiles import ProfileStore
 from vlmsel.tasks.catalog import TaskCatalog
@@ -96,3 +98,18 @@ def test_prompts_are_part_of_the_key_of_alignment_only(
             for task in (first, photo)
         ]
         assert (wanted[0] == wanted[1]) is same
+
+
+def test_images_whose_scores_do_not_add_up_are_named_and_no_failures(
+    zoo: Zoo, tasks: TaskCatalog, tmp_path: Path, settings: AttributionSettings
+) -> None:
+    summary = run_profile(zoo, tasks, str(tmp_path / "s"), settings)
+    rows = ProfileStore(tmp_path / "s").scan(settings.digest)
+    large = rows.filter(pl.col("completeness_error") > INEXACT)
+    names = ["model", "pretrained", "task", "image_id"]
+    expected = set(large.select(names).unique().iter_rows())
+    named = {(i.model, i.pretrained, i.task, i.image_id) for i in summary.inexact}
+    assert named == expected
+    assert expected
+    assert summary.exit_code() == 0
+    assert not run_profile(zoo, tasks, str(tmp_path / "s"), settings).inexact

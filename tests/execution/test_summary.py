@@ -20,6 +20,7 @@ outcomes = st.builds(
     reason=st.just("why"),
     n_images=st.integers(0, 9),
     failed_images=st.sampled_from([(), (("i", "bad"),)]),
+    inexact=st.sampled_from([(), (("j", 0.5),)]),
     seconds=st.integers(0, 100).map(float),
 )
 

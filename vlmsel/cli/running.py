@@ -47,11 +47,23 @@ def show_failures(summary: RunSummary) -> None:
         warn(f"{len(summary.earlier)} failures are of an earlier run: --retry-failed tries again")
 
 
+def show_inexact(summary: RunSummary) -> None:
+    """Name the images whose scores do not add up to what they should: the path has few points."""
+    for image in summary.inexact[:SHOWN_FAILURES]:
+        warn(f"inexact: {image}")
+    if summary.inexact:
+        warn(
+            f"{len(summary.inexact)} image(s) may have inexact profiles (docs/attribution.md); "
+            "the store keeps the error of each; more points: --set n_steps=N"
+        )
+
+
 def finish(summary: RunSummary, *, what: str, allow_failures: int, as_json: bool) -> None:
     """Say what was done and end the command with the true exit code."""
     if as_json:
         emit_json(summary_dict(summary))
     show_failures(summary)
+    show_inexact(summary)
     total = summary.total
     say(
         f"{what}: {total.measured} cells measured ({total.n_images} images), "
@@ -72,6 +84,7 @@ def summary_dict(summary: RunSummary) -> dict[str, object]:
         "failed": [asdict(failure) for failure in summary.failures],
         "left_out": [asdict(fault) for fault in summary.faults],
         "failed_before": [asdict(failure) for failure in summary.earlier],
+        "inexact": [asdict(image) for image in summary.inexact],
         "by_model_and_task": summary.frame(),
     }
 

@@ -124,6 +124,7 @@ class CellOutcome:
         n_decoded: images that had to be decoded, rather than taken from the node's cache.
         transient: the failure may pass (an input/output error) and was not recorded.
         place: process, node and GPU of a Ray worker.
+        inexact: (image_id, completeness error) of measured images where that error is large.
     """
 
     cell: CellId
@@ -135,6 +136,7 @@ class CellOutcome:
     n_decoded: int = 0
     transient: bool = False
     place: str = ""
+    inexact: tuple[tuple[str, float], ...] = ()
 
 
 @dataclass(frozen=True)

@@ -27,12 +27,14 @@ class Measured:
         failed: (image, reason) of the others.
         seconds: time on the accelerator.
         n_decoded: images that were decoded for it.
+        inexact: (image, completeness error) where that error is large.
     """
 
     n_images: int
     failed: tuple[tuple[ImageRef, str], ...]
     seconds: float
     n_decoded: int
+    inexact: tuple[tuple[ImageRef, float], ...] = ()
 
 
 class Recorder(Protocol):

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from vlmsel.attribution.conductance import LayerConductance
+from vlmsel.attribution.numerics import inexact_images
 from vlmsel.attribution.profile import attribute
 from vlmsel.errors import AttributionError, TaskError
 from vlmsel.execution.cells import Cell, ProfileJob
@@ -72,19 +73,24 @@ class ProfileRecorder:
             scored = self._score(model, cell, decoded.images)
             seconds = time.perf_counter() - start
         failed = list(decoded.failed)
+        inexact: list[tuple[ImageRef, float]] = []
         rows: list[Row] = []
         first = 0
         for result in scored:
             refs = decoded.refs[first : first + len(result.scores)]
             first += len(refs)
             failed += [(refs[number], reason) for number, reason in result.failures.items()]
+            inexact += [
+                (refs[number], float(result.completeness_error[number]))
+                for number in inexact_images(result)
+            ]
             rows += _measured_rows(cell, refs, result)
         n_images = len(decoded.refs) + len(decoded.failed) - len(failed)
         if n_images:
             rows += [_row(cell, ref, reason=reason) for ref, reason in failed]
             table = pa.Table.from_pylist(rows, schema=PROFILE_SCHEMA)
             self._store.write(cell.id, self._job.settings, table, replace=cell.again)
-        return Measured(n_images, tuple(failed), seconds, decoded.n_decoded)
+        return Measured(n_images, tuple(failed), seconds, decoded.n_decoded, tuple(inexact))
 
     def fail(self, cell: Cell, reason: str, kind: str) -> None:
         """Note in the store why a cell could not be measured."""

@@ -47,6 +47,7 @@ class RunSummary:
         faults: models and tasks of the catalogs that could not be used at all.
         already_measured: cells that were in the store before the run and were not touched.
         earlier: cells and images that failed in an earlier run and were left alone.
+        inexact: images measured by this run with a large completeness error; no failures.
     """
 
     tallies: Mapping[ModelTask, Tally] = field(default_factory=lambda: MappingProxyType({}))
@@ -54,17 +55,21 @@ class RunSummary:
     faults: tuple[Failure, ...] = ()
     already_measured: int = 0
     earlier: tuple[Failure, ...] = ()
+    inexact: tuple[Failure, ...] = ()
 
     @classmethod
     def of(cls, outcomes: Iterable[CellOutcome]) -> Self:
         """The summary of some cells."""
         tallies: dict[ModelTask, Tally] = {}
         failures: list[Failure] = []
+        inexact: list[Failure] = []
         for outcome in outcomes:
             where = _where(outcome.cell)
             tallies[where] = tallies.get(where, Tally()) + _tally(outcome)
             failures.extend(_failures(outcome))
-        return cls(MappingProxyType(tallies), tuple(failures))
+            for image_id, error in outcome.inexact:
+                inexact.append(Failure(*where, image_id, f"completeness error {error:.2f}"))
+        return cls(MappingProxyType(tallies), tuple(failures), inexact=tuple(inexact))
 
     def __add__(self, other: Self) -> "RunSummary":
         tallies = dict(self.tallies)
@@ -77,6 +82,7 @@ class RunSummary:
             tuple(dict.fromkeys(self.faults + other.faults)),
             self.already_measured + other.already_measured,
             self.earlier + other.earlier,
+            self.inexact + other.inexact,
         )
 
     @property

@@ -111,6 +111,7 @@ class ModelWorker:
             failed_images=tuple((ref.image_id, reason) for ref, reason in measured.failed),
             seconds=measured.seconds,
             n_decoded=measured.n_decoded,
+            inexact=tuple((ref.image_id, error) for ref, error in measured.inexact),
         )
 
     def _failed(self, cell: Cell, error: Exception, kind: str, *, record: bool) -> CellOutcome:
