@@ -2,7 +2,10 @@ import json
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
+from threading import Barrier
 
 import pytest
 
@@ -11,6 +14,8 @@ from vlmsel.execution.lease import Lease, hold_lease, read_lease
 from vlmsel.store.filesystem import open_folder
 
 PATH = "leases/refresh.json"
+# Alone there is nobody to wait for.
+hold = partial(hold_lease, settle_s=0.0)
 
 
 def write(store: Path, until: float) -> None:
@@ -20,29 +25,29 @@ def write(store: Path, until: float) -> None:
 
 def test_a_second_one_is_refused_and_told_who_holds_it(tmp_path: Path) -> None:
     with (
-        hold_lease(str(tmp_path), "refresh") as lease,
+        hold(str(tmp_path), "refresh") as lease,
         pytest.raises(ExecutionError, match=f"another refresh works on .*{lease.owner}"),
-        hold_lease(str(tmp_path), "refresh"),
+        hold(str(tmp_path), "refresh"),
     ):
         pass
 
 
 def test_it_is_free_again_afterwards_also_after_an_error(tmp_path: Path) -> None:
-    with pytest.raises(ZeroDivisionError), hold_lease(str(tmp_path), "refresh"):
+    with pytest.raises(ZeroDivisionError), hold(str(tmp_path), "refresh"):
         _ = 1 / 0
-    with hold_lease(str(tmp_path), "refresh"):
+    with hold(str(tmp_path), "refresh"):
         pass
     assert not (tmp_path / PATH).exists()
 
 
 def test_leases_of_different_names_do_not_meet(tmp_path: Path) -> None:
-    with hold_lease(str(tmp_path), "refresh"), hold_lease(str(tmp_path), "other"):
+    with hold(str(tmp_path), "refresh"), hold(str(tmp_path), "other"):
         assert (tmp_path / PATH).exists()
 
 
 def test_a_lease_that_ran_out_is_taken_over(tmp_path: Path) -> None:
     write(tmp_path, until=time.time() - 1)
-    with hold_lease(str(tmp_path), "refresh") as lease:
+    with hold(str(tmp_path), "refresh") as lease:
         assert read_lease(open_folder(tmp_path), PATH) == lease
     assert not (tmp_path / PATH).exists()
 
@@ -52,7 +57,7 @@ def test_a_live_lease_of_another_is_left_alone(tmp_path: Path) -> None:
     before = (tmp_path / PATH).read_text()
     with (
         pytest.raises(ExecutionError, match="night:1:abc"),
-        hold_lease(str(tmp_path), "refresh"),
+        hold(str(tmp_path), "refresh"),
     ):
         pass
     assert (tmp_path / PATH).read_text() == before
@@ -61,13 +66,13 @@ def test_a_live_lease_of_another_is_left_alone(tmp_path: Path) -> None:
 def test_a_damaged_lease_holds_nobody_up(tmp_path: Path) -> None:
     (tmp_path / "leases").mkdir()
     (tmp_path / PATH).write_text("{")
-    with hold_lease(str(tmp_path), "refresh"):
+    with hold(str(tmp_path), "refresh"):
         pass
 
 
 def test_it_is_renewed_while_it_is_held(tmp_path: Path) -> None:
     folder = open_folder(tmp_path)
-    with hold_lease(str(tmp_path), "refresh", lease_s=0.06) as first:
+    with hold(str(tmp_path), "refresh", lease_s=0.06) as first:
         now: Lease | None = first
         while now == first:
             time.sleep(0.01)
@@ -78,7 +83,7 @@ def test_it_is_renewed_while_it_is_held(tmp_path: Path) -> None:
 
 
 def test_a_lease_that_was_taken_over_is_not_removed_by_its_old_owner(tmp_path: Path) -> None:
-    with hold_lease(str(tmp_path), "refresh"):
+    with hold(str(tmp_path), "refresh"):
         (tmp_path / PATH).write_text(
             json.dumps({"owner": "other", "since": 5.0, "until": time.time() + 60})
         )
@@ -98,9 +103,35 @@ def test_the_lease_of_a_killed_owner_on_this_machine_is_taken_over_at_once(tmp_p
         owner.stdout.readline()
         with (
             pytest.raises(ExecutionError, match=f"another refresh works on .*:{owner.pid}:"),
-            hold_lease(str(tmp_path), "refresh"),
+            hold(str(tmp_path), "refresh"),
         ):
             pass
         owner.kill()
-    with hold_lease(str(tmp_path), "refresh") as lease:
+    with hold(str(tmp_path), "refresh") as lease:
         assert f":{owner.pid}:" not in lease.owner
+
+
+def test_of_several_that_begin_in_the_same_moment_one_gets_it(tmp_path: Path) -> None:
+    n = 4
+    start, end = Barrier(n), Barrier(n)
+
+    def contend(_: int) -> bool:
+        start.wait()
+        try:
+            with hold_lease(str(tmp_path), "refresh"):
+                end.wait()
+                return True
+        except ExecutionError:
+            end.wait()
+            return False
+
+    with ThreadPoolExecutor(n) as pool:
+        assert sum(pool.map(contend, range(n))) == 1
+
+
+def test_an_owner_that_lost_its_lease_does_not_write_over_the_new_one(tmp_path: Path) -> None:
+    other = {"owner": "other", "since": 5.0, "until": time.time() + 60}
+    with hold(str(tmp_path), "refresh", lease_s=0.9):
+        (tmp_path / PATH).write_text(json.dumps(other))
+        time.sleep(0.7)  # it is renewed twice
+        assert json.loads((tmp_path / PATH).read_text()) == other

@@ -1,8 +1,8 @@
 """A lease on a store: one nightly run at a time, and a dead one's lease runs out.
 
-The lease saves work, it does not guard data: cells are keyed by content and committed
-    atomically, so two
-runs at once end with the same store. That is why a lease file is enough, on object stores too.
+The lease saves work, it does not guard data: cells are keyed by content and committed atomically,
+so two runs at once end with the same store. That is why a lease file is enough, on object stores
+too.
 """
 
 import json
@@ -23,6 +23,8 @@ from vlmsel.store.owners import is_dead, this_process
 log = logging.getLogger(__name__)
 
 LEASE_S = 300.0
+# Longer than it takes to see that there is no lease and to write one's own.
+SETTLE_S = 1.0
 
 
 @dataclass(frozen=True)
@@ -41,15 +43,23 @@ class Lease:
 
 
 @contextmanager
-def hold_lease(store_uri: str, name: str, *, lease_s: float = LEASE_S) -> Iterator[Lease]:
+def hold_lease(
+    store_uri: str, name: str, *, lease_s: float = LEASE_S, settle_s: float = SETTLE_S
+) -> Iterator[Lease]:
     """Hold the lease `name` of a store for the time of the block; renewed every third of `lease_s`.
+
+    Args:
+        store_uri: the store.
+        name: of the lease.
+        lease_s: how long it lasts if its owner can no longer renew it.
+        settle_s: how long to wait before looking whether somebody else wrote at the same time.
 
     Raises:
         ExecutionError: somebody else holds it; says who and until when.
         StoreError: the store cannot be written.
     """
     folder, path = open_folder(store_uri), f"leases/{name}.json"
-    lease = _take(folder, path, name, lease_s)
+    lease = _take(folder, path, name, lease_s, settle_s)
     done = threading.Event()
     args = (folder, path, lease, lease_s, done)
     renewer = threading.Thread(target=_renew, args=args, name=f"lease-{name}", daemon=True)
@@ -75,7 +85,7 @@ def read_lease(folder: Folder, path: str) -> Lease | None:
         return None
 
 
-def _take(folder: Folder, path: str, name: str, lease_s: float) -> Lease:
+def _take(folder: Folder, path: str, name: str, lease_s: float, settle_s: float) -> Lease:
     now = time.time()
     held = read_lease(folder, path)
     dead = held is not None and is_dead(held.owner.rpartition(":")[2])
@@ -87,8 +97,9 @@ def _take(folder: Folder, path: str, name: str, lease_s: float) -> Lease:
     owner = f"{socket.gethostname()}:{os.getpid()}:{uuid.uuid4().hex[:8]}:{this_process()}"
     lease = Lease(owner, now, now + lease_s)
     _write(folder, path, lease)
-    # Two that begin in the same moment both write; the last one's file stays and the other steps
-    # back.
+    # Two that begin in the same moment both write; the last one's file stays, and the other, once
+    # both have surely written, steps back.
+    time.sleep(settle_s)
     written = read_lease(folder, path)
     if written is not None and written.owner != owner:
         raise ExecutionError(_held(name, folder, path, written, now))
@@ -107,6 +118,11 @@ def _renew(folder: Folder, path: str, lease: Lease, lease_s: float, done: thread
     while not done.wait(lease_s / 3):
         renewed = Lease(lease.owner, lease.since, time.time() + lease_s)
         try:
+            held = read_lease(folder, path)
+            if held is not None and held.owner != lease.owner:
+                # It ran out while this machine slept, and was taken over.
+                log.warning("the lease is now that of %s; cells cannot collide", held.owner)
+                return
             _write(folder, path, renewed)
         except StoreError as error:
             # The run itself will meet the same trouble and report it.
