@@ -59,6 +59,21 @@ def test_a_second_plan_adds_to_what_is_left():
     assert (pace.done, pace.cells, pace.share) == (8, 16, 0.5)
 
 
+def test_speed_and_busy_share_are_those_of_the_workers():
+    clock = Clock()
+    pace = Pace(clock)
+    pace.expect(plan())
+    assert (pace.images_per_s, pace.busy_share) == (None, None)
+    cell = next(c.id for c in work("slow", 1).cells)
+    for place, passed, seconds in [("a", 10.0, 4.0), ("b", 0.0, 2.0), ("a", 6.0, 3.0)]:
+        clock.now += passed
+        pace.settle(CellOutcome(cell, "measured", n_images=8, seconds=seconds, place=place))
+    pace.settle(CellOutcome(cell, "failed", "no such file"))
+    assert pace.images_per_s == pytest.approx(24 / 16)
+    # a computes for 7 of its 10 seconds since its first cell began, b for 2 of 2.
+    assert pace.busy_share == pytest.approx(9 / 12)
+
+
 @pytest.mark.parametrize(
     ("seconds", "said"),
     [(0.4, "0 s"), (89.0, "89 s"), (90.0, "2 min"), (3600.0, "60 min"), (9000.0, "2.5 h")],

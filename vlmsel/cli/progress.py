@@ -23,19 +23,31 @@ from vlmsel.execution.plan import Plan
 
 
 @dataclass
+class _Worker:
+    """What one worker did between the start of its first cell and the end of its last."""
+
+    start: float
+    end: float
+    busy_s: float
+
+
+@dataclass
 class Pace:
-    """How far a run is and how long it will go on.
+    """How far a run is, how fast, and how long it will go on.
 
     Models differ a hundredfold in cost, so what counts is the expected work, not the cells.
 
     Attributes:
         cells: to be settled in all.
         done: settled.
+        images: measured.
     """
 
     clock: Callable[[], float] = time.monotonic
     cells: int = 0
     done: int = 0
+    images: int = 0
+    _workers: dict[str, _Worker] = field(default_factory=dict)
     _work: dict[tuple[str, str], float] = field(default_factory=dict)
     _total: float = 0.0
     _settled: float = 0.0
@@ -53,9 +65,35 @@ class Pace:
     def settle(self, outcome: CellOutcome) -> None:
         """One more cell is settled."""
         self.done += 1
+        self.images += outcome.n_images
+        if outcome.status == "measured":
+            self._measured(outcome)
         self._settled += self._work.get((outcome.cell.model, outcome.cell.pretrained), 0.0)
         if self.share and self._start is not None:
             self._ends = self._start + (self.clock() - self._start) / self.share
+
+    def _measured(self, outcome: CellOutcome) -> None:
+        now = self.clock()
+        new = _Worker(now - outcome.seconds, now, 0.0)
+        worker = self._workers.setdefault(outcome.place, new)
+        worker.end = now
+        worker.busy_s += outcome.seconds
+
+    @property
+    def images_per_s(self) -> float | None:
+        """Images measured a second so far; None before anything is done."""
+        passed = 0.0 if self._start is None else self.clock() - self._start
+        return self.images / passed if passed and self.images else None
+
+    @property
+    def busy_share(self) -> float | None:
+        """Share of the workers' time in which their accelerators compute; None at first.
+
+        The rest is loading of models, and waiting for images that are still decoded.
+        """
+        passed = sum(worker.end - worker.start for worker in self._workers.values())
+        busy_s = sum(worker.busy_s for worker in self._workers.values())
+        return min(1.0, busy_s / passed) if passed else None
 
     @property
     def share(self) -> float:
@@ -88,8 +126,9 @@ class Ticker:
         name = f"{cell.model}/{cell.pretrained} on {cell.task}"
         self._bar.update(self._task, completed=self._pace.share, description=escape(name))
         if self._bar.disable and self._pace.done * 10 // max(1, self._pace.cells) != tenth:
-            left = f", {_left(self._pace)}" if self._pace.done < self._pace.cells else ""
-            say(f"{self._pace.done}/{self._pace.cells} {name}{left}")
+            left = _left(self._pace) if self._pace.done < self._pace.cells else ""
+            parts = (f"{self._pace.done}/{self._pace.cells} {name}", left, _speed(self._pace))
+            say(", ".join(part for part in parts if part))
 
 
 class _Count(ProgressColumn):
@@ -101,6 +140,17 @@ class _Count(ProgressColumn):
 class _Left(ProgressColumn):
     def render(self, task: Task) -> Text:
         return Text(_left(task.fields["pace"]))
+
+
+class _Speed(ProgressColumn):
+    def render(self, task: Task) -> Text:
+        return Text(_speed(task.fields["pace"]))
+
+
+def _speed(pace: Pace) -> str:
+    if pace.images_per_s is None or pace.busy_share is None:
+        return ""
+    return f"{pace.images_per_s:.3g} images/s, {pace.busy_share:.0%} busy"
 
 
 def _left(pace: Pace) -> str:
@@ -123,6 +173,7 @@ def progress_bar(what: str) -> Iterator[Ticker]:
         _Count(),
         TimeElapsedColumn(),
         _Left(),
+        _Speed(),
         # Last, since a long name is cut on a narrow terminal.
         TextColumn("{task.description}"),
         console=stderr,
