@@ -40,9 +40,13 @@ def test_addresses_without_credentials_pass(address):
         "gs://me@bucket",
         "https://a:b@host/x",
         "s3://b?session_token=s",
+        "S3://AKIA:secret@bucket/x?region=r",
+        "\t s3://AKIA:secret@bucket/x",
     ],
 )
 def test_addresses_with_credentials_are_refused_by_one_rule(address):
     said = why_refused(address)
     assert said is not None
-    assert said.startswith(f"no credentials in {address.partition(':')[0]}:// addresses")
+    scheme = address.partition(":")[0].strip().lower()
+    assert said.startswith(f"no credentials in {scheme}:// addresses")
+    assert "secret" not in said

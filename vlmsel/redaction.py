@@ -7,7 +7,8 @@ _SECRET = re.compile(
     r"([?&][^=&\s]*(?:token|secret|password|passwd|signature|credential|key)[^=&\s]*=)[^&\s]+",
     re.IGNORECASE,
 )
-_AUTHORITY = re.compile(r"([a-z][a-z0-9+.-]*)://([^/?#]*)")
+# As urllib reads it: blanks may lead, and a scheme is the same in any case.
+_AUTHORITY = re.compile(r"\s*([a-z][a-z0-9+.-]*)://([^/?#]*)", re.IGNORECASE)
 
 
 def redact(text: object) -> str:
@@ -25,7 +26,7 @@ def why_refused(address: str) -> str | None:
     found = _AUTHORITY.match(address)
     if found is None:
         return None
-    scheme, authority = found.groups()
+    scheme, authority = found[1].lower(), found[2]
     in_bucket = "@" in authority or (scheme in ("s3", "gs") and ":" in authority)
     if not in_bucket and not _SECRET.search(address):
         return None

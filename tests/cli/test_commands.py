@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import yaml
 from mlflow.tracking import MlflowClient
 
 from vlmsel.execution.lease import hold_lease
@@ -268,3 +269,22 @@ def test_images_with_inexact_profiles_are_named_once_a_run(lab, vlmsel, tmp_path
     assert first["reason"].startswith("completeness error 0.")
     assert f"inexact: {first['model']}/{first['pretrained']} on {first['task']}" in answer.err
     assert f"{len(inexact)} image(s) may have inexact profiles" in answer.err
+
+
+def test_a_dry_run_leaves_a_corrupt_file_where_it_is(own_lab, vlmsel):
+    victim = next((own_lab.store / "profiles").rglob("*@*/*.parquet"))
+    victim.write_bytes(b"rotten")
+    assert vlmsel("profile", "--store", own_lab.store, "--dry-run").code == 0
+    assert victim.read_bytes() == b"rotten"
+
+
+def test_tasks_without_class_names_have_no_accuracies_to_miss(own_lab, vlmsel, tmp_path):
+    specs = yaml.safe_load(own_lab.tasks.read_text())["tasks"]
+    for key in ("classnames", "templates", "prompts"):
+        specs[0].pop(key, None)
+    mixed = tmp_path / "mixed.yaml"
+    mixed.write_text(yaml.safe_dump({"tasks": specs}))
+    where = ["--store", own_lab.store, "--tasks", mixed]
+    assert vlmsel("status", "--accuracies", *where).code == 0
+    plans = json.loads(vlmsel("refresh", "--dry-run", "--json", *where).out)
+    assert [plans[what]["faults"] for what in ("profiles", "accuracies")] == [[], []]

@@ -195,7 +195,7 @@ def test_a_run_cleans_what_a_killed_one_left(
     zoo: Zoo, tasks: TaskCatalog, store: str, settings: AttributionSettings
 ) -> None:
     run_profile(zoo, tasks, store, settings, n_images=2)
-    left = files(store)[0].parent / ".0123456789ab-1-1.00.tmp"
+    left = files(store)[0].parent / ".0123456789ab-1-1.0123456789abcdef.tmp"
     left.write_bytes(b"half")
     os.utime(left, (0, 0))
     run_profile(zoo, tasks, store, settings, n_images=2)

@@ -1,3 +1,4 @@
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -89,6 +90,31 @@ def test_a_corrupt_image_is_named_and_the_others_are_measured(
     assert "changed since it was indexed" in reason
     failed = ProfileStore(store).failed_images(cell.id.settings)
     assert failed["image_id"].to_list() == [victim.image_id]
+
+
+def test_a_retry_that_does_no_better_leaves_what_is_stored_and_says_so(
+    worker: ModelWorker, cell: Cell, store: str
+) -> None:
+    first, second = (Path(ref.source.removeprefix("file://")) for ref in cell.shard.images[2:4])
+    first.write_bytes(b"no image at all")
+    stored = worker.run(cell).failed_images
+    again = replace(cell, again=True)
+    second.unlink()
+    worse = worker.run(again)
+    assert (worse.status, worse.failed_images) == ("measured", stored)
+    for ref in cell.shard.images:
+        Path(ref.source.removeprefix("file://")).unlink(missing_ok=True)
+    none = worker.run(again)
+    assert (none.status, none.failed_images) == ("skipped", stored)
+    assert ProfileStore(store).failed(cell.id.settings).is_empty()
+    assert ProfileStore(store).failed_in(cell.id) == stored
+
+
+def test_a_cell_that_was_mended_meanwhile_is_not_measured_again(
+    worker: ModelWorker, cell: Cell
+) -> None:
+    assert worker.run(cell).status == "measured"
+    assert worker.run(replace(cell, again=True)).status == "skipped"
 
 
 def test_a_cell_without_one_readable_image_is_failed_and_not_empty(

@@ -6,6 +6,7 @@ import polars as pl
 import pytest
 from polars.testing import assert_frame_equal
 
+import vlmsel
 from tests.execution.conftest import draw_task
 from vlmsel.errors import ExecutionError, StoreError
 from vlmsel.execution.cells import CellOutcome
@@ -13,7 +14,7 @@ from vlmsel.execution.options import RunOptions
 from vlmsel.execution.placement import Node, Resources
 from vlmsel.execution.prepare import plan_profiles
 from vlmsel.execution.ray_pool import run_ray
-from vlmsel.execution.ray_session import asked_gpus, cluster_resources
+from vlmsel.execution.ray_session import IN_JOB, _runtime_env, asked_gpus, cluster_resources
 from vlmsel.execution.run import run_accuracy, run_profile
 from vlmsel.settings import AttributionSettings
 from vlmsel.store.accuracies import AccuracyStore
@@ -128,6 +129,18 @@ def test_a_demand_that_the_cluster_cannot_meet_fails_fast_and_names_both(
         pass
 
 
+def test_the_package_is_sent_but_to_the_workers_of_ones_own_job(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    sent = {"py_modules": [str(Path(vlmsel.__file__).parent)]}
+    monkeypatch.delenv(IN_JOB, raising=False)
+    assert _runtime_env(None) == _runtime_env("10.0.0.1:6379") == sent
+    monkeypatch.setenv(IN_JOB, "{}")
+    monkeypatch.setenv("RAY_ADDRESS", "10.0.0.1:6379")
+    assert [_runtime_env(at) for at in (None, "auto", "10.0.0.1:6379")] == [{}] * 3
+    assert _runtime_env("10.0.0.2:6379") == sent
+
+
 def test_an_autoscaling_cluster_is_waited_for_and_what_came_is_used(
     ray_cluster: None, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -141,6 +154,8 @@ def test_an_autoscaling_cluster_is_waited_for_and_what_came_is_used(
     assert "asked for 5 GPUs, got" in caplog.text
     # The wish is taken back, or the nodes would never be given up.
     assert wishes[1:] == [[]]
+    with asked_gpus(5, timeout_s=0.0, n_useful=3):
+        assert wishes[-1] == [{"GPU": 1}] * 3
     bare = Resources((Node(2.0, 0),))
     monkeypatch.setattr("vlmsel.execution.ray_session.cluster_resources", lambda: bare)
     with (

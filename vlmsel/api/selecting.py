@@ -66,6 +66,8 @@ def plan_target(workspace: Workspace, images: str | Path, options: RunOptions | 
     name = TARGET_PREFIX + folder_task(images).name
     target = TaskCatalog(tasks=(folder_task(images, name=name),))
     plan = workspace.plan_profiles(options, tasks=target)
+    if plan.n_measured:
+        return plan
     require_readable(dict.fromkeys(cell.shard for work in plan.work for cell in work.cells))
     return plan
 

@@ -6,7 +6,7 @@ catalog, settings and a number of images. A run writes these four beside the cel
 """
 
 import os
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -16,6 +16,7 @@ from vlmsel.errors import CatalogError, StoreError
 from vlmsel.execution.options import RunOptions
 from vlmsel.execution.plan import Plan
 from vlmsel.execution.prepare import DEFAULT_IMAGES, plan_accuracies, plan_profiles
+from vlmsel.execution.refresh import labelled_tasks
 from vlmsel.settings import AttributionSettings
 from vlmsel.store.filesystem import open_folder
 from vlmsel.tasks.catalog import TaskCatalog, load_tasks
@@ -58,6 +59,12 @@ class Workspace:
     def address(self) -> str:
         """Where the store is, without credentials."""
         return open_folder(self.store).address
+
+    @property
+    def labelled(self) -> "Workspace | None":
+        """The same with the tasks that have class names, of which accuracies can be known."""
+        tasks = labelled_tasks(self.tasks)
+        return None if tasks is None else replace(self, tasks=tasks)
 
     def remember(self) -> None:
         """Write the four choices beside the cells; the next command need not repeat them."""

@@ -12,6 +12,9 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from vlmsel.execution.logs import logs_json_lines
+from vlmsel.redaction import redact
+
 # A pipe or a log file has no width; tables of a zoo need about this much.
 LOG_WIDTH = 140
 # What these say is in the summary that ends every run.
@@ -32,17 +35,17 @@ stderr = Screen(stderr=True, highlight=False)
 
 def say(text: str) -> None:
     """Write one line for people; it goes to stderr so that ``--json`` output stays clean."""
-    stderr.print(escape(text), soft_wrap=True)
+    stderr.print(escape(redact(text)), soft_wrap=True)
 
 
 def warn(text: str) -> None:
     """Write one line that a person should not miss."""
-    stderr.print(f"[yellow]warning:[/yellow] {escape(text)}", soft_wrap=True)
+    stderr.print(f"[yellow]warning:[/yellow] {escape(redact(text))}", soft_wrap=True)
 
 
 def fail(text: str) -> None:
     """Write the one line that says why a command stopped."""
-    stderr.print(f"[red]error:[/red] {escape(text)}", soft_wrap=True)
+    stderr.print(f"[red]error:[/red] {escape(redact(text))}", soft_wrap=True)
 
 
 def note(text: str) -> None:
@@ -59,7 +62,7 @@ def show_log_records() -> None:
 
 class _Warnings(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
-        if record.name not in SAID_IN_SUMMARY:
+        if record.name not in SAID_IN_SUMMARY and not logs_json_lines():
             warn(" ".join(record.getMessage().split()))
 
 

@@ -124,7 +124,8 @@ LogLevelOption = Annotated[
     typer.Option(
         "--log-level",
         envvar="VLMSEL_LOG_LEVEL",
-        help="JSON lines of the workers: warning is a line a failure, info a line a cell.",
+        help="Of the workers. On Ray each writes JSON lines: at warning one a failure, at info one "
+        "a cell; here JSON lines begin at info.",
         rich_help_panel=_WHERE,
     ),
 ]

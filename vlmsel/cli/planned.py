@@ -1,6 +1,6 @@
 """``--dry-run``: what would be measured, where, and what it would take."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, replace
 
 import polars as pl
@@ -15,12 +15,12 @@ from vlmsel.execution.run import cluster_supply
 
 
 def dry_run(
-    options: RunOptions, plans: dict[str, Callable[[RunOptions], Plan]], *, as_json: bool
+    options: RunOptions, plans: Mapping[str, Callable[[RunOptions], Plan]], *, as_json: bool
 ) -> None:
     """Show plans without doing them.
 
-    On Ray the cluster is asked what it has, so that a demand that it can never meet is an error
-    here already.
+    The store is left as it is: its files are not hashed, and corrupt ones not set aside. On Ray the
+    cluster is asked what it has, so that a demand that it can never meet is an error here already.
 
     Args:
         options: of the run.
@@ -30,7 +30,7 @@ def dry_run(
     Raises:
         ExecutionError: there is no cluster, or it cannot give what a model needs.
     """
-    supply, options = _supply(options)
+    supply, options = _supply(replace(options, verify=False))
     made = {what: make(options) for what, make in plans.items()}
     costs = {what: _forecast(plan, supply, options) for what, plan in made.items()}
     if as_json:

@@ -89,7 +89,8 @@ class Pace:
     def busy_share(self) -> float | None:
         """Share of the workers' time in which their accelerators compute; None at first.
 
-        The rest is loading of models, and waiting for images that are still decoded.
+        The rest is waiting for images that are still decoded, and for the next cell. A worker's
+        time begins with its first computation: its start and the first decoding are not in it.
         """
         passed = sum(worker.end - worker.start for worker in self._workers.values())
         busy_s = sum(worker.busy_s for worker in self._workers.values())

@@ -57,8 +57,9 @@ def refresh(
         retry_failed=retry_failed,
     )
     if dry_run:
-        plans = {"profiles": workspace.plan_profiles, "accuracies": workspace.plan_accuracies}
-        show_plans(options, plans, as_json=as_json)
+        labelled = workspace.labelled
+        accuracies = {"accuracies": labelled.plan_accuracies} if labelled else {}
+        show_plans(options, {"profiles": workspace.plan_profiles, **accuracies}, as_json=as_json)
         return
     uri = tracking_uri_for(store, tracking_uri)
     workspace.remember()

@@ -1,5 +1,6 @@
 """Running a plan so that a person sees it go, and saying truthfully what came of it."""
 
+import logging
 from dataclasses import asdict, fields
 
 import polars as pl
@@ -107,6 +108,8 @@ def run_options(
     """
     if executor is Executor.local and log_level in (LogLevelChoice.info, LogLevelChoice.debug):
         log_json_lines(log_level.value)
+    elif executor is Executor.local:
+        logging.getLogger("vlmsel").setLevel(log_level.value.upper())
     return RunOptions(
         executor=executor.value,
         device=device,

@@ -29,27 +29,35 @@ def status(
     """Say what is measured, failed or missing; exits with 1 unless all is measured.
 
     Measured, failed and missing count cells; failed_images are those that failed inside measured
-    cells. Needs no run and changes nothing, so it can be asked for while one goes on.
+    cells. Needs no run and, without --verify, changes nothing, so it can be asked for while one
+    goes on.
     """
     from vlmsel.api.workspace import open_workspace
-    from vlmsel.errors import SettingsError
-    from vlmsel.execution.known import corrupt_cells, failed_cells, measured_cells
+    from vlmsel.errors import SettingsError, TaskError
+    from vlmsel.execution.known import (
+        corrupt_cells,
+        failed_cells,
+        failed_images,
+        measured_cells,
+    )
     from vlmsel.execution.options import RunOptions
     from vlmsel.execution.status import status_frame
-    from vlmsel.store.failed_images import FailedImages
-    from vlmsel.store.filesystem import open_folder
 
     groups = {"model": ["model", "pretrained"], "task": ["task"], "cell": None}
     if by not in groups:
         raise SettingsError(f"--by {by}: there is {', '.join(groups)}")
     workspace = open_workspace(store, zoo=zoo, tasks=tasks)
-    make = workspace.plan_accuracies if accuracies else workspace.plan_profiles
-    plan = make(RunOptions(verify=False))
+    if accuracies and workspace.labelled is None:
+        raise TaskError(
+            f"no task of {workspace.tasks_source} has class names, so none can be known"
+        )
+    asked = (workspace.labelled or workspace) if accuracies else workspace
+    plan = (asked.plan_accuracies if accuracies else asked.plan_profiles)(RunOptions(verify=False))
     if verify:
         for cell in corrupt_cells(store, plan.job):
             warn(f"corrupt, set aside: {cell}")
-    images = FailedImages(open_folder(store)).all(plan.job.digest)
     measured = measured_cells(store, plan.job)
+    images = failed_images(store, plan.job, measured)
     frame = status_frame(plan.wanted, measured, failed_cells(store, plan.job), images)
     counts = frame.select(pl.col(COUNTS).sum()).row(0, named=True)
     keys = groups[by]

@@ -70,8 +70,7 @@ def next_model(
 
     Every model gets its first worker before any gets a second, in the order of the plan (longest
     first): a checkpoint is loaded as seldom as possible. Room that is left goes where most work
-    waits per worker, if that
-    is worth a start.
+    waits per worker, if that is worth a start.
 
     Args:
         queues: in the order of the plan.

@@ -1,17 +1,17 @@
 """What a store holds of a job: the cells that need not be measured again."""
 
 import logging
+from collections.abc import Mapping
 
 import polars as pl
 
 from vlmsel.execution.cells import Job, ProfileJob
 from vlmsel.execution.plan import Known
-from vlmsel.store.accuracies import ACCURACIES, AccuracyStore
-from vlmsel.store.failed_images import FailedImages
+from vlmsel.store.accuracies import AccuracyStore
+from vlmsel.store.failed_images import FailedImages, ImageReasons
 from vlmsel.store.failures import FailureLog
-from vlmsel.store.files import list_folders
 from vlmsel.store.filesystem import open_folder
-from vlmsel.store.keys import CellId, decode_model_folder, decode_stem, parse_file_name
+from vlmsel.store.keys import CellId
 from vlmsel.store.profiles import ProfileStore
 
 log = logging.getLogger(__name__)
@@ -33,6 +33,7 @@ def known_cells(store_uri: str, job: Job, *, verify: bool, retry_failed: bool) -
         for corrupt in corrupt_cells(store_uri, job):
             log.warning("set aside a corrupt file, measured again: %s", corrupt)
     measured = measured_cells(store_uri, job)
+    images = failed_images(store_uri, job, measured)
     columns = ("model", "pretrained", "task", "key", "reason")
     failed = {
         CellId(model, pretrained, task, key, job.digest): reason
@@ -40,34 +41,29 @@ def known_cells(store_uri: str, job: Job, *, verify: bool, retry_failed: bool) -
         .select(columns)
         .iter_rows()
     }
-    images = FailedImages(open_folder(store_uri)).all(job.digest)
-    return Known(measured, failed, images, retry_failed)
+    return Known(measured.keys(), failed, images, retry_failed)
 
 
-def measured_cells(store_uri: str, job: Job) -> set[CellId]:
-    """Every measured cell of a job, from one listing."""
+def measured_cells(store_uri: str, job: Job) -> dict[CellId, str]:
+    """Every measured cell of a job and the file that counts, from one listing."""
     if isinstance(job, ProfileJob):
-        return ProfileStore(store_uri).measured(job.digest)
-    found: set[CellId] = set()
-    for path, names in list_folders(open_folder(store_uri), ACCURACIES, None).items():
-        model = decode_model_folder(path.rpartition("/")[2])
-        parsed = [parse_file_name(name) for name in names]
-        stems = [decode_stem(stem) for stem, _ in filter(None, parsed)]
-        if model:
-            found |= {CellId(*model, *stem, job.digest) for stem in stems if stem}
-    return found
+        return ProfileStore(store_uri).files(job.digest)
+    return AccuracyStore(store_uri).files()
+
+
+def failed_images(
+    store_uri: str, job: Job, measured: Mapping[CellId, str]
+) -> dict[CellId, ImageReasons]:
+    """(image_id, reason) of the images that failed in `measured_cells`, where there are any."""
+    return FailedImages(open_folder(store_uri)).all(job.digest, measured)
 
 
 def failed_cells(store_uri: str, job: Job) -> pl.DataFrame:
     """Failed cells of a job: model, pretrained, task, key, kind, reason, attempts."""
     if isinstance(job, ProfileJob):
         return ProfileStore(store_uri).failed(job.digest)
-    store = AccuracyStore(store_uri)
-
-    def is_measured(cell: CellId) -> bool:
-        return store.has(cell.model, cell.pretrained, cell.task, cell.key)
-
-    return FailureLog(open_folder(store_uri)).frame(job.digest, is_measured)
+    failures = FailureLog(open_folder(store_uri))
+    return failures.frame(job.digest, AccuracyStore(store_uri).files)
 
 
 def corrupt_cells(store_uri: str, job: Job) -> list[str]:

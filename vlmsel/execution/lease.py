@@ -22,8 +22,10 @@ from vlmsel.store.owners import is_dead, this_process
 
 log = logging.getLogger(__name__)
 
+LEASES = "leases"
 LEASE_S = 300.0
-# Longer than it takes to see that there is no lease and to write one's own.
+# Longer than it takes to see that there is no lease and to write one's own on a healthy disk;
+# where it takes longer, two may work, and only work is lost.
 SETTLE_S = 1.0
 
 
@@ -58,7 +60,7 @@ def hold_lease(
         ExecutionError: somebody else holds it; says who and until when.
         StoreError: the store cannot be written.
     """
-    folder, path = open_folder(store_uri), f"leases/{name}.json"
+    folder, path = open_folder(store_uri), f"{LEASES}/{name}.json"
     lease = _take(folder, path, name, lease_s, settle_s)
     done = threading.Event()
     args = (folder, path, lease, lease_s, done)
@@ -102,7 +104,7 @@ def _take(folder: Folder, path: str, name: str, lease_s: float, settle_s: float)
     time.sleep(settle_s)
     written = read_lease(folder, path)
     if written is not None and written.owner != owner:
-        raise ExecutionError(_held(name, folder, path, written, now))
+        raise ExecutionError(_held(name, folder, path, written, time.time()))
     return lease
 
 

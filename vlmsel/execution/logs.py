@@ -35,9 +35,15 @@ def log_json_lines(level: LogLevel = "warning") -> None:
     At `warning` there is a line for each failure, at `info` one for each cell.
     """
     logger = logging.getLogger("vlmsel")
-    if not any(isinstance(handler.formatter, JsonLines) for handler in logger.handlers):
+    if not logs_json_lines():
         handler = logging.StreamHandler()
         handler.setFormatter(JsonLines())
         logger.addHandler(handler)
     logger.setLevel(level.upper())
     logger.propagate = False
+
+
+def logs_json_lines() -> bool:
+    """Whether this package's records are written as JSON lines already."""
+    handlers = logging.getLogger("vlmsel").handlers
+    return any(isinstance(handler.formatter, JsonLines) for handler in handlers)

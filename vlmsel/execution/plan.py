@@ -109,9 +109,8 @@ def plan_cells(
     """Sort every (model, shard) into measured, failed before, and to do.
 
     A checkpoint is loaded once: its cells stay together. Models with the longest expected work
-        come first, since the last
-    one to finish decides when the run ends; ties go by name, so that two drivers make the same
-    plan.
+    come first, since the last one to finish decides when the run ends; ties go by name, so that two
+    drivers make the same plan.
 
     Args:
         models: specs with their identities, in zoo order.

@@ -15,8 +15,7 @@ from vlmsel.errors import AttributionError, TaskError
 from vlmsel.execution.cells import Cell, ProfileJob
 from vlmsel.execution.classes import class_embeddings
 from vlmsel.execution.measure import Decode, Measured
-from vlmsel.store.failed_images import FailedImages, ImageReasons
-from vlmsel.store.filesystem import open_folder
+from vlmsel.store.failed_images import ImageReasons
 from vlmsel.store.profiles import ProfileStore
 from vlmsel.store.schema import PROFILE_SCHEMA
 from vlmsel.tasks.index import ImageRef
@@ -41,7 +40,6 @@ class ProfileRecorder:
     def __init__(self, job: ProfileJob, store_uri: str, max_memory_gb: float | None) -> None:
         self._job = job
         self._store = ProfileStore(store_uri)
-        self._failed_images = FailedImages(open_folder(store_uri))
         self._max_memory_gb = max_memory_gb
 
     def has(self, cell: Cell) -> bool:
@@ -50,7 +48,7 @@ class ProfileRecorder:
 
     def failed_images(self, cell: Cell) -> ImageReasons:
         """(image_id, reason) of the images that failed in a measured cell."""
-        return self._failed_images.of(cell.id)
+        return self._store.failed_in(cell.id)
 
     def measure(
         self,

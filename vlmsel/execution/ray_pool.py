@@ -59,7 +59,11 @@ def run_ray(
         ExecutionError: the cluster is not there, or cannot give what a model needs.
         StoreError: results cannot be written.
     """
-    with ray_session(options.address), asked_gpus(options.n_gpus, timeout_s=GPU_TIMEOUT_S):
+    n_useful = min(plan.n_missing, options.n_workers or plan.n_missing)
+    with (
+        ray_session(options.address),
+        asked_gpus(options.n_gpus, n_useful=n_useful, timeout_s=GPU_TIMEOUT_S),
+    ):
         resources = cluster_resources()
         demands = place(plan.work, resources, threads=options.threads)
         how = WorkerOptions(

@@ -56,8 +56,7 @@ def ray_session(address: str | None = None) -> Iterator[None]:
     Args:
         address: of a running cluster; None takes RAY_ADDRESS or the surrounding job, else
             starts a cluster of this machine, without dashboard, authentication and usage
-            statistics, and stops it
-            afterwards.
+            statistics, and stops it afterwards.
 
     Raises:
         ExecutionError: there is no cluster at that address.
@@ -89,7 +88,9 @@ def _connect(address: str | None) -> None:
         _check_reachable(target)
     try:
         ray.init(
-            address=target or "auto", runtime_env=_runtime_env(), logging_level=logging.WARNING
+            address=target or "auto",
+            runtime_env=_runtime_env(target),
+            logging_level=logging.WARNING,
         )
     except (ConnectionError, ValueError, RuntimeError) as error:
         raise ExecutionError(
@@ -112,13 +113,14 @@ def _check_reachable(target: str) -> None:
         ) from None
 
 
-def _runtime_env() -> dict[str, Any]:
-    """How the package reaches the workers.
+def _runtime_env(target: str | None) -> dict[str, Any]:
+    """How the package reaches the workers of the cluster at `target`.
 
-    A job's driver runs in the cluster: its workers import what it imports, the image's wheel or the
+    A job's driver runs in its cluster: the workers import what it imports, the image's wheel or the
     job's working directory. A driver elsewhere sends its own copy.
     """
-    if IN_JOB in os.environ:
+    # Ray gives a job the address of its own cluster.
+    if IN_JOB in os.environ and target in (None, "auto", os.environ.get("RAY_ADDRESS")):
         return {}
     return {"py_modules": [str(Path(vlmsel.__file__).parent)]}
 
@@ -129,7 +131,7 @@ def cluster_resources() -> Resources:
 
 
 @contextmanager
-def asked_gpus(n_gpus: int, *, timeout_s: float) -> Iterator[None]:
+def asked_gpus(n_gpus: int, *, timeout_s: float, n_useful: int | None = None) -> Iterator[None]:
     """Have GPUs for the time of the block: ask the autoscaler, wait, and take the wish back.
 
     A wish stays with the cluster until it is taken back: its GPUs would never be given up. Where
@@ -138,11 +140,13 @@ def asked_gpus(n_gpus: int, *, timeout_s: float) -> Iterator[None]:
     Args:
         n_gpus: how many; 0 asks for nothing and takes what is there.
         timeout_s: how long to wait.
+        n_useful: no more than these are waited for; None means all.
 
     Raises:
         ExecutionError: the cluster cannot grow, or none came in time; names demand and supply.
     """
     check_gpus(n_gpus)
+    n_gpus = n_gpus if n_useful is None else min(n_gpus, n_useful)
     if not n_gpus:
         yield
         return

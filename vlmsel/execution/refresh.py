@@ -69,13 +69,19 @@ def refresh(
         _announce(plan, on_plan)
         changes = describe_changes(plan, measured_cells(store, plan.job))
         profiles = execute(plan, store, options=options, on_outcome=on_outcome)
-        labelled = tuple(spec for spec in tasks.tasks if has_classnames(spec))
+        labelled = labelled_tasks(tasks)
         accuracies = RunSummary()
-        if labelled:
-            todo = plan_accuracies(zoo, TaskCatalog(tasks=labelled), store, options=options)
+        if labelled is not None:
+            todo = plan_accuracies(zoo, labelled, store, options=options)
             _announce(todo, on_plan)
             accuracies = execute(todo, store, options=options, on_outcome=on_outcome)
     return Refreshed(changes, profiles, accuracies)
+
+
+def labelled_tasks(tasks: TaskCatalog) -> TaskCatalog | None:
+    """The tasks with class names; None if there is none."""
+    labelled = tuple(spec for spec in tasks.tasks if has_classnames(spec))
+    return TaskCatalog(tasks=labelled) if labelled else None
 
 
 def _announce(plan: Plan, on_plan: Callable[[Plan], None] | None) -> None:

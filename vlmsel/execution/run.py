@@ -7,18 +7,27 @@ import logging
 from collections.abc import Callable
 
 from vlmsel.execution.cells import CellOutcome
+from vlmsel.execution.lease import LEASES
 from vlmsel.execution.options import RunOptions
 from vlmsel.execution.placement import Resources
 from vlmsel.execution.plan import Plan
 from vlmsel.execution.prepare import DEFAULT_IMAGES, plan_accuracies, plan_profiles
 from vlmsel.execution.summary import RunSummary
-from vlmsel.execution.timings import write_timings
+from vlmsel.execution.timings import TIMINGS, write_timings
 from vlmsel.settings import AttributionSettings
+from vlmsel.store.accuracies import ACCURACIES
+from vlmsel.store.cells import PROFILES
+from vlmsel.store.failed_images import FAILED_IMAGES
+from vlmsel.store.failures import FAILURES
 from vlmsel.store.filesystem import open_folder
+from vlmsel.store.imported import IMPORTED
 from vlmsel.tasks.catalog import TaskCatalog
 from vlmsel.zoo.catalog import Zoo
 
 log = logging.getLogger(__name__)
+
+# Where runs write; a store may lie in a folder with other things.
+WRITTEN = (PROFILES, ACCURACIES, FAILURES, FAILED_IMAGES, IMPORTED, TIMINGS, LEASES)
 
 OnOutcome = Callable[[CellOutcome], None]
 
@@ -38,7 +47,7 @@ def execute(
     """
     options = options or RunOptions()
     if plan.work:
-        n_left = open_folder(store).clean()
+        n_left = open_folder(store).clean(WRITTEN)
         if n_left:
             log.info("deleted %d temporary file(s) of killed runs", n_left)
     done = _execute(plan, store, options, on_outcome) if plan.work else RunSummary()

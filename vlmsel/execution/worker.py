@@ -80,10 +80,11 @@ class ModelWorker:
             StoreError: the result cannot be written.
         """
         try:
-            if not cell.again and self._recorder.has(cell):
-                # Measured by somebody else, or by this call before its worker died.
+            if self._recorder.has(cell):
+                # Measured or mended by somebody else, or by this call before its worker died.
                 failed = self._recorder.failed_images(cell)
-                return CellOutcome(cell.id, "skipped", failed_images=failed)
+                if not (cell.again and failed):
+                    return CellOutcome(cell.id, "skipped", failed_images=failed)
             model = self._model()
             measured = self._recorder.measure(model, cell, self._decode, self._accelerator)
             return self._outcome(cell, measured)
@@ -101,14 +102,15 @@ class ModelWorker:
             reason = (
                 f"none of {count} image(s) could be measured; the first, {ref.image_id}: {first}"
             )
-            self._recorder.fail(cell, reason, "images")
-            return CellOutcome(cell.id, "failed", reason)
+            return self._recorded(cell, reason, "images")
         log.info("measured", extra={"cell": str(cell.id), "seconds": measured.seconds})
+        failed = tuple((ref.image_id, reason) for ref, reason in measured.failed)
         return CellOutcome(
             cell.id,
             "measured",
             n_images=measured.n_images,
-            failed_images=tuple((ref.image_id, reason) for ref, reason in measured.failed),
+            # A retry that did no better has changed nothing.
+            failed_images=self._recorder.failed_images(cell) if cell.again else failed,
             seconds=measured.seconds,
             n_decoded=measured.n_decoded,
             inexact=tuple((ref.image_id, error) for ref, error in measured.inexact),
@@ -118,8 +120,17 @@ class ModelWorker:
         reason = one_line(error)
         log.warning("failed: %s", reason, extra={"cell": str(cell.id)})
         if record:
-            self._recorder.fail(cell, reason, kind)
-        return CellOutcome(cell.id, "failed", reason, transient=not record)
+            return self._recorded(cell, reason, kind)
+        return CellOutcome(cell.id, "failed", reason, transient=True)
+
+    def _recorded(self, cell: Cell, reason: str, kind: str) -> CellOutcome:
+        if cell.again and self._recorder.has(cell):
+            # What the store holds of it still counts.
+            log.warning("the retry failed: %s", reason, extra={"cell": str(cell.id)})
+            failed = self._recorder.failed_images(cell)
+            return CellOutcome(cell.id, "skipped", failed_images=failed)
+        self._recorder.fail(cell, reason, kind)
+        return CellOutcome(cell.id, "failed", reason)
 
     def _decode(self, shard: Shard) -> DecodedShard:
         model = self._model()

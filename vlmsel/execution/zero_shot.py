@@ -15,7 +15,7 @@ from vlmsel.execution.cells import AccuracyJob, Cell
 from vlmsel.execution.classes import class_embeddings
 from vlmsel.execution.measure import Decode, Measured
 from vlmsel.store.accuracies import AccuracyStore
-from vlmsel.store.failed_images import FailedImages, ImageReasons
+from vlmsel.store.failed_images import ImageReasons
 from vlmsel.store.failures import FailureLog
 from vlmsel.store.filesystem import open_folder
 from vlmsel.tasks.index import ImageRef
@@ -69,7 +69,6 @@ class AccuracyRecorder:
         self._job = job
         self._store = AccuracyStore(store_uri)
         self._failures = FailureLog(open_folder(store_uri))
-        self._failed_images = FailedImages(open_folder(store_uri))
 
     def has(self, cell: Cell) -> bool:
         """Whether the store holds this accuracy."""
@@ -77,7 +76,7 @@ class AccuracyRecorder:
 
     def failed_images(self, cell: Cell) -> ImageReasons:
         """(image_id, reason) of the images that a measured accuracy is without."""
-        return self._failed_images.of(cell.id)
+        return self._store.failed_in(cell.id)
 
     def measure(
         self,

@@ -8,8 +8,8 @@ import pyarrow as pa
 
 from vlmsel.errors import StoreError
 from vlmsel.store import imported
-from vlmsel.store.failed_images import commit_cell
-from vlmsel.store.files import first_by_stem, list_folders, quarantine_corrupt, read_rows
+from vlmsel.store.failed_images import ImageReasons, commit_cell, failed_in_cell
+from vlmsel.store.files import first_by_stem, list_folders, quarantine_corrupt, read_listed
 from vlmsel.store.filesystem import open_folder
 from vlmsel.store.keys import (
     ACCURACY_SETTINGS,
@@ -87,6 +87,21 @@ class AccuracyStore:
         """Whether this accuracy is measured."""
         return stem(task, key) in first_by_stem(self._folder.names(_folder(model, pretrained)))
 
+    def failed_in(self, cell: CellId) -> ImageReasons:
+        """(image_id, reason) of the images that a measured accuracy is without, from its note."""
+        return failed_in_cell(self._folder, cell, _folder(cell.model, cell.pretrained))
+
+    def files(self) -> dict[CellId, str]:
+        """The file that counts of every measured accuracy, from one listing."""
+        found: dict[CellId, str] = {}
+        for path, names in list_folders(self._folder, ACCURACIES, None).items():
+            model = decode_model_folder(path.rpartition("/")[2])
+            for start, name in first_by_stem(names).items():
+                place = decode_stem(start)
+                if model and place:
+                    found[CellId(*model, *place, ACCURACY_SETTINGS)] = f"{path}/{name}"
+        return found
+
     def scan(
         self, *, keys: Collection[str] | None = None, sources: Sequence[str] | None = None
     ) -> pl.DataFrame:
@@ -146,13 +161,12 @@ class AccuracyStore:
         imported.write_accuracies(self._folder, frame, name)
 
     def _measured(self, keys: Collection[str] | None) -> pl.DataFrame:
-        paths = [
-            f"{path}/{name}"
-            for path, names in list_folders(self._folder, ACCURACIES, None).items()
-            for found, name in first_by_stem(names).items()
-            if keys is None or (decode_stem(found) or ("", ""))[1] in keys
-        ]
-        frame = read_rows(self._folder, sorted(paths), ACCURACY_SCHEMA)
+
+        def listed() -> list[str]:
+            files = self.files().items()
+            return sorted(path for cell, path in files if keys is None or cell.key in keys)
+
+        frame = read_listed(self._folder, listed, ACCURACY_SCHEMA)
         frame = frame.with_columns(source=pl.lit(MEASURED))
         self._refuse_conflicts(
             frame, "weights, images or prompts changed over time: pass zoo and tasks to choose"

@@ -1,71 +1,81 @@
-"""Images that failed inside measured cells: one JSON note a cell, so that a listing finds them.
+"""Images that failed inside measured cells: one JSON note a file, so that a listing finds them.
 
 The rows of a profile hold these reasons too, but an accuracy has one row, and to read half a
 million files for a handful of failed images would cost minutes.
 """
 
 import json
-from collections.abc import Sequence
+import logging
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
-from vlmsel.errors import StoreError
+from vlmsel.store.faults import MissingFileError
+from vlmsel.store.files import READERS
 from vlmsel.store.filesystem import Folder
-from vlmsel.store.keys import (
-    CellId,
-    decode_model_folder,
-    decode_stem,
-    file_name,
-    model_folder,
-    parse_file_name,
-    stem,
-)
+from vlmsel.store.keys import CellId, file_name, model_folder, parse_file_name, stem
+
+log = logging.getLogger(__name__)
 
 FAILED_IMAGES = "failed-images"
-SUFFIX = ".json"
 
 ImageReasons = tuple[tuple[str, str], ...]
 
 
 @dataclass(frozen=True)
 class FailedImages:
-    """The ``failed-images/`` part of a store; a note without its measured cell means nothing."""
+    """The ``failed-images/`` part of a store.
+
+    A note is named after the file that it speaks of, digest included: whichever of two files of a
+    cell counts, its own note does, whoever wrote which of them in whatever order.
+    """
 
     folder: Folder
 
-    def keep(self, cell: CellId, images: Sequence[tuple[str, str]]) -> None:
-        """Note (image_id, reason) of a cell's failed images; without any, forget an older note."""
-        folder, name = _place(cell)
-        if images:
-            data = json.dumps({"images": [list(pair) for pair in images]}, sort_keys=True)
-            self.folder.write_atomic(f"{folder}/{name}", data.encode())
-        elif name in self.folder.names(folder):
-            self.folder.delete(f"{folder}/{name}")
+    def keep(self, cell: CellId, file: str, images: Sequence[tuple[str, str]]) -> None:
+        """Note (image_id, reason) of the failed images of a cell's file, by its name."""
+        data = json.dumps({"images": [list(pair) for pair in images]}, sort_keys=True)
+        self.folder.write_atomic(f"{_notes(cell)}/{_note(file)}", data.encode())
 
-    def of(self, cell: CellId) -> ImageReasons:
-        """(image_id, reason) of a cell's failed images."""
-        folder, name = _place(cell)
-        return self._read(f"{folder}/{name}") if name in self.folder.names(folder) else ()
+    def forget(self, cell: CellId, file: str) -> None:
+        """The file has gone."""
+        if _note(file) in self.folder.names(_notes(cell)):
+            self.folder.delete(f"{_notes(cell)}/{_note(file)}")
 
-    def all(self, settings_digest: str) -> dict[CellId, ImageReasons]:
-        """Every note of the settings."""
-        found: dict[CellId, ImageReasons] = {}
-        for path in self.folder.files(f"{FAILED_IMAGES}/{settings_digest}"):
-            parent, _, name = path.rpartition("/")
-            model = decode_model_folder(parent.rpartition("/")[2])
-            place = decode_stem(name.removesuffix(SUFFIX)) if name.endswith(SUFFIX) else None
-            if model is not None and place is not None:
-                found[CellId(*model, *place, settings_digest)] = self._read(path)
-        return found
+    def of(self, cell: CellId, file: str) -> ImageReasons:
+        """(image_id, reason) of the failed images of a cell's file, by its name."""
+        there = _note(file) in self.folder.names(_notes(cell))
+        return self._read(f"{_notes(cell)}/{_note(file)}") if there else ()
+
+    def all(self, settings_digest: str, files: Mapping[CellId, str]) -> dict[CellId, ImageReasons]:
+        """The notes of measured cells.
+
+        Args:
+            settings_digest: which settings.
+            files: path or name of the file that counts for each cell.
+        """
+        there = set(self.folder.files(f"{FAILED_IMAGES}/{settings_digest}"))
+        if not there:
+            return {}
+        paths = {
+            cell: f"{_notes(cell)}/{_note(file.rpartition('/')[2])}" for cell, file in files.items()
+        }
+        found = {cell: path for cell, path in paths.items() if path in there}
+        with ThreadPoolExecutor(READERS) as pool:
+            notes = dict(zip(found, pool.map(self._read, found.values()), strict=True))
+        return {cell: images for cell, images in notes.items() if images}
 
     def _read(self, path: str) -> ImageReasons:
         try:
             images = json.loads(self.folder.read(path))["images"]
             return tuple((str(image_id), str(reason)) for image_id, reason in images)
-        except (ValueError, KeyError, TypeError) as error:
-            raise StoreError(
-                f"{self.folder.address}/{path} is damaged: delete it; `--retry-failed` or "
-                "`vlmsel status` then no longer know which images failed there"
-            ) from error
+        except MissingFileError:
+            # A retry did better since the listing.
+            return ()
+        except (ValueError, KeyError, TypeError):
+            reason = f"the note {path} is damaged: `--retry-failed` measures its cell anew"
+            log.warning("%s/%s", self.folder.address, reason)
+            return (("unknown", reason),)
 
 
 def commit_cell(
@@ -79,9 +89,8 @@ def commit_cell(
 ) -> None:
     """Write a cell's file and its note, in an order that no kill can turn into a lie.
 
-    A new cell: note, then file, for a note without a file means nothing. A cell that is there is
-    left alone, unless `replace` and fewer images fail now: file, then the old file goes, then the
-    note; killed in between, the note says too much, never too little.
+    The note comes first, for a note without its file means nothing. A cell that is there is left
+    alone, unless `replace` and fewer images fail now: its older files then go, their notes last.
 
     Args:
         folder: the store.
@@ -91,22 +100,38 @@ def commit_cell(
         failed: (image_id, reason) of the images that failed.
         replace: take the place of a file that is there, if that is an improvement.
     """
-    notes, start = FailedImages(folder), stem(cell.task, cell.key)
-    parsed = {name: parse_file_name(name) for name in folder.names(parent)}
-    there = [name for name, found in parsed.items() if found and found[0] == start]
-    if there and not (replace and len(failed) < len(notes.of(cell))):
+    notes, there = FailedImages(folder), _files(folder, cell, parent)
+    if there and not (replace and len(failed) < len(notes.of(cell, there[0]))):
         return
-    name = file_name(start, data)
-    if not there:
-        notes.keep(cell, failed)
+    name = file_name(stem(cell.task, cell.key), data)
+    if failed:
+        notes.keep(cell, name, failed)
+    elif name in there:
+        # These very bytes under a damaged note.
+        notes.forget(cell, name)
     folder.write_atomic(f"{parent}/{name}", data)
     for old in there:
         if old != name:
             folder.delete(f"{parent}/{old}")
-    if there:
-        notes.keep(cell, failed)
+            notes.forget(cell, old)
 
 
-def _place(cell: CellId) -> tuple[str, str]:
-    folder = f"{FAILED_IMAGES}/{cell.settings}/{model_folder(cell.model, cell.pretrained)}"
-    return folder, f"{stem(cell.task, cell.key)}{SUFFIX}"
+def failed_in_cell(folder: Folder, cell: CellId, parent: str) -> ImageReasons:
+    """(image_id, reason) of the images that failed in a cell; none where it is not measured."""
+    there = _files(folder, cell, parent)
+    return FailedImages(folder).of(cell, there[0]) if there else ()
+
+
+def _files(folder: Folder, cell: CellId, parent: str) -> list[str]:
+    """Names of a cell's files, the one that counts first."""
+    parsed = {name: parse_file_name(name) for name in folder.names(parent)}
+    start = stem(cell.task, cell.key)
+    return sorted(name for name, found in parsed.items() if found and found[0] == start)
+
+
+def _notes(cell: CellId) -> str:
+    return f"{FAILED_IMAGES}/{cell.settings}/{model_folder(cell.model, cell.pretrained)}"
+
+
+def _note(file: str) -> str:
+    return file.removesuffix(".parquet") + ".json"

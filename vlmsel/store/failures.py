@@ -1,12 +1,16 @@
 """Failed cells: one JSON file a cell, with the reason and how often it was tried."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Container, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 
 import polars as pl
 
 from vlmsel.errors import StoreError
+from vlmsel.store.faults import MissingFileError
+from vlmsel.store.files import READERS
 from vlmsel.store.filesystem import Folder
 from vlmsel.store.keys import CellId, decode_model_folder, decode_stem, model_folder, stem
 
@@ -45,22 +49,43 @@ class FailureLog:
         if name in self.folder.names(folder):
             self.folder.delete(f"{folder}/{name}")
 
-    def frame(self, settings_digest: str, is_measured: Callable[[CellId], bool]) -> pl.DataFrame:
-        """All failures of the settings that were not measured since, sorted."""
-        rows: list[tuple[object, ...]] = []
+    def frame(
+        self, settings_digest: str, measured: Callable[[], Container[CellId]]
+    ) -> pl.DataFrame:
+        """All failures of the settings that were not measured since, sorted.
+
+        Args:
+            settings_digest: which settings.
+            measured: lists the measured cells; asked only if there are failures.
+        """
+        paths = dict(self._walk(settings_digest))
+        if paths:
+            # Another driver may have measured it between its check and its note.
+            done = measured()
+            paths = {cell: path for cell, path in paths.items() if cell not in done}
+        with ThreadPoolExecutor(READERS) as pool:
+            records = list(pool.map(self._read_if_there, paths.values()))
+        rows = [
+            (cell.model, cell.pretrained, cell.task, cell.key, *record)
+            for cell, record in zip(paths, records, strict=True)
+            if record is not None
+        ]
+        return pl.DataFrame(rows, schema=COLUMNS, orient="row").sort(
+            "model", "pretrained", "task", "key"
+        )
+
+    def _walk(self, settings_digest: str) -> Iterator[tuple[CellId, str]]:
         for path in self.folder.files(f"{FAILURES}/{settings_digest}"):
             parent, _, name = path.rpartition("/")
             model = decode_model_folder(parent.rpartition("/")[2])
             found = decode_stem(name.removesuffix(SUFFIX)) if name.endswith(SUFFIX) else None
-            if model is None or found is None:
-                continue
-            cell = CellId(*model, *found, settings_digest)
-            # Another driver may have measured it between our check and our note.
-            if not is_measured(cell):
-                rows.append((cell.model, cell.pretrained, cell.task, cell.key, *self._read(path)))
-        return pl.DataFrame(rows, schema=COLUMNS, orient="row").sort(
-            "model", "pretrained", "task", "key"
-        )
+            if model is not None and found is not None:
+                yield CellId(*model, *found, settings_digest), path
+
+    def _read_if_there(self, path: str) -> tuple[str, str, int] | None:
+        with suppress(MissingFileError):
+            return self._read(path)
+        return None
 
     def _read(self, path: str) -> tuple[str, str, int]:
         try:

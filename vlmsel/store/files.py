@@ -65,6 +65,16 @@ def read_rows(folder: Folder, paths: Sequence[str], schema: pa.Schema) -> pl.Dat
     return from_bytes(files, schema, f"one of {len(paths)} files in {folder.address}")
 
 
+def read_listed(
+    folder: Folder, listed: Callable[[], Sequence[str]], schema: pa.Schema
+) -> pl.DataFrame:
+    """`read_rows` of what `listed` gives; once more if a retry replaced a file meanwhile."""
+    try:
+        return read_rows(folder, listed(), schema)
+    except MissingFileError:
+        return read_rows(folder, listed(), schema)
+
+
 def is_corrupt(path: str, data: bytes) -> bool:
     """Whether `data` does not hash to the digest in the file's name."""
     parsed = parse_file_name(path.rpartition("/")[2])

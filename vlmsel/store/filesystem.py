@@ -1,6 +1,7 @@
 """One way to local folders and object stores: a path or an address becomes a `Folder`."""
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Protocol
 from urllib.parse import parse_qsl, unquote, urlsplit
@@ -56,8 +57,8 @@ class Folder(Protocol):
         """Delete one file; a file that has gone meanwhile is no failure."""
         ...
 
-    def clean(self) -> int:
-        """Delete what killed writes left, as far as that is sure; returns how many files."""
+    def clean(self, folders: Sequence[str]) -> int:
+        """Delete what killed writes left below `folders`, if that is sure; returns how many."""
         ...
 
 

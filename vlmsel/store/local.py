@@ -1,16 +1,18 @@
 """A folder on a local or mounted disk: files appear whole, by rename, or not at all."""
 
 import os
+import re
 import secrets
 import time
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from vlmsel.store.faults import disk_faults
-from vlmsel.store.owners import is_dead, this_process
+from vlmsel.store.owners import OWNER, is_dead, this_process
 
-TEMPORARY_SUFFIX = ".tmp"
+TEMPORARY = re.compile(rf"\.(?P<owner>{OWNER.pattern})\.[0-9a-f]{{16}}\.tmp")
 # No write lasts so long: what is older was left by a process that was killed, wherever it ran.
 DEAD_AFTER_S = 24 * 3600.0
 
@@ -32,7 +34,7 @@ class LocalFolder:
         with disk_faults("write", str(target)):
             target.parent.mkdir(parents=True, exist_ok=True)
             # A name of its own: two writers of one file never share a temporary.
-            name = f".{this_process()}.{secrets.token_hex(8)}{TEMPORARY_SUFFIX}"
+            name = f".{this_process()}.{secrets.token_hex(8)}.tmp"
             temporary = target.parent / name
             try:
                 with temporary.open("xb") as stream:
@@ -86,13 +88,14 @@ class LocalFolder:
         with disk_faults("delete", str(self.root / path)):
             (self.root / path).unlink(missing_ok=True)
 
-    def clean(self) -> int:
+    def clean(self, folders: Sequence[str]) -> int:
         """Delete the temporaries of killed writes; those of living processes stay."""
         n_deleted = 0
-        for folder, _, names in os.walk(self.root):
-            for name in names:
-                if name.startswith(".") and name.endswith(TEMPORARY_SUFFIX):
-                    n_deleted += _delete_dead(f"{folder}/{name}")
+        for top in folders:
+            for folder, _, names in os.walk(self.root / top):
+                for name in names:
+                    if found := TEMPORARY.fullmatch(name):
+                        n_deleted += _delete_dead(f"{folder}/{name}", found["owner"])
         return n_deleted
 
     def _entries(self, path: str) -> list[tuple[str, bool]]:
@@ -107,9 +110,9 @@ class LocalFolder:
         return []
 
 
-def _delete_dead(path: str) -> bool:
-    owner = path.rpartition("/")[2].removeprefix(".").partition(".")[0]
-    with disk_faults("delete", path), suppress(FileNotFoundError):
+def _delete_dead(path: str, owner: str) -> bool:
+    # What is somebody else's, or has gone meanwhile, is no reason to stop a run.
+    with suppress(OSError):
         if is_dead(owner) or time.time() - os.stat(path).st_mtime > DEAD_AFTER_S:
             os.unlink(path)
             return True

@@ -7,6 +7,7 @@ elsewhere nothing is known, and it is taken for alive.
 import hashlib
 import os
 import re
+import secrets
 import socket
 from functools import cache
 from pathlib import Path
@@ -39,11 +40,12 @@ def is_dead(owner: str) -> bool:
 
 @cache
 def _place() -> str:
-    parts = [socket.gethostname()]
-    for path in ("/proc/sys/kernel/random/boot_id", "/etc/machine-id"):
-        parts.append(Path(path).read_text().strip() if os.access(path, os.R_OK) else "")
-    space = Path("/proc/self/ns/pid")
-    parts.append(os.readlink(space) if space.is_symlink() else "")
+    boot, space = Path("/proc/sys/kernel/random/boot_id"), Path("/proc/self/ns/pid")
+    try:
+        parts = [socket.gethostname(), boot.read_text().strip(), os.readlink(space)]
+    except OSError:
+        # Hosts' names are not unique: of a process on such a system nothing is ever sure.
+        parts = [secrets.token_hex(16)]
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:12]
 
 

@@ -10,9 +10,9 @@ from vlmsel.errors import StoreError
 from vlmsel.settings import AttributionSettings
 from vlmsel.store import imported, known_settings
 from vlmsel.store.cells import cell_files, cell_folder, cell_stem, walk_cells
-from vlmsel.store.failed_images import commit_cell
+from vlmsel.store.failed_images import ImageReasons, commit_cell, failed_in_cell
 from vlmsel.store.failures import FailureLog
-from vlmsel.store.files import first_by_stem, quarantine_corrupt, read_rows
+from vlmsel.store.files import first_by_stem, quarantine_corrupt, read_listed
 from vlmsel.store.filesystem import open_folder
 from vlmsel.store.keys import CellId
 from vlmsel.store.merge import one_row_per_image
@@ -92,7 +92,15 @@ class ProfileStore:
 
     def measured(self, settings_digest: str) -> set[CellId]:
         """Every measured cell of these settings, from one listing."""
-        return set(cell_files(self._folder, settings_digest))
+        return set(self.files(settings_digest))
+
+    def files(self, settings_digest: str) -> dict[CellId, str]:
+        """The file that counts of every measured cell, relative to the store."""
+        return cell_files(self._folder, settings_digest)
+
+    def failed_in(self, cell: CellId) -> ImageReasons:
+        """(image_id, reason) of the images that failed in one measured cell, from its note."""
+        return failed_in_cell(self._folder, cell, cell_folder(cell))
 
     def failed(self, settings_digest: str) -> pl.DataFrame:
         """Cells that failed and were not measured since.
@@ -100,7 +108,7 @@ class ProfileStore:
         Returns:
             model, pretrained, task, key, kind, reason (of the last attempt), attempts.
         """
-        return self._failures.frame(settings_digest, self.has)
+        return self._failures.frame(settings_digest, lambda: self.measured(settings_digest))
 
     def settings(self) -> dict[str, AttributionSettings]:
         """Settings by digest, of everything that was measured or failed here."""
@@ -200,11 +208,15 @@ class ProfileStore:
 
     def _read(self, settings_digest: str, cells: Iterable[CellId] | None) -> pl.DataFrame:
         wanted = None if cells is None else set(cells)
-        files = cell_files(self._folder, settings_digest, wanted)
-        if wanted is not None:
+
+        def listed() -> list[str]:
+            files = cell_files(self._folder, settings_digest, wanted)
+            if wanted is None:
+                return sorted(files.values())
             self._check_complete(wanted, files)
-            files = {cell: path for cell, path in files.items() if cell in wanted}
-        return read_rows(self._folder, sorted(files.values()), PROFILE_SCHEMA)
+            return sorted(files[cell] for cell in wanted)
+
+        return read_listed(self._folder, listed, PROFILE_SCHEMA)
 
     def _digest(self, settings_digest: str | None) -> str:
         present = self.settings()

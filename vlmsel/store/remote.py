@@ -1,5 +1,6 @@
 """A prefix of an object store bucket: an object appears whole, by one PUT, or not at all."""
 
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 
@@ -65,7 +66,7 @@ class RemoteFolder:
         with suppress(MissingFileError), server_faults("delete", self._shown(path)):
             self.system.delete_file(self._full(path))
 
-    def clean(self) -> int:
+    def clean(self, folders: Sequence[str]) -> int:
         """Nothing: an object that was not written whole is not there."""
         return 0
 

@@ -11,6 +11,7 @@ from braceexpand import braceexpand
 from pyarrow import fs
 
 from vlmsel.errors import TaskError
+from vlmsel.redaction import why_refused
 from vlmsel.tasks.locations import (
     display,
     file_info,
@@ -84,6 +85,8 @@ def find_sources(images: str) -> Sources:
     Raises:
         TaskError: missing, empty, without an image, or out of reach; each with its own message.
     """
+    if refused := why_refused(images):
+        raise TaskError(refused)
     uri = without_file_scheme(images)
     if not is_remote(uri) and "://" in uri:
         raise TaskError(f"images '{display(uri)}' are neither a path nor scheme://bucket/key")
