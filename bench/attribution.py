@@ -2,10 +2,9 @@
 
     python bench/attribution.py                  # CPU time per image
     python bench/attribution.py --quick          # fewer repeats, captum at few steps only
-    python bench/attribution.py --device cuda    # images per second, share of the bare passes
     python bench/attribution.py --memory RN50x64 # peak memory of one image, fp32, on a CPU
 
-On a CPU, time is the process's CPU time on one thread, so other work on the machine hardly shows.
+Time is the process's CPU time on one thread, so other work on the machine hardly shows.
 Weights are random: the cost does not depend on them.
 """
 
@@ -36,11 +35,9 @@ from vlmsel.zoo.blocks import functional_blocks
 from vlmsel.zoo.loader import LoadedModel, load_untrained
 
 CPU_MODELS = ("ViT-B-32", "RN50", "convnext_tiny", "ViT-B-16-SigLIP")
-GPU_MODELS = ("ViT-B-32", "ViT-L-14", "RN50x16", "convnext_large", "ViT-H-14")
 TWELVE_BLOCKS = "ViT-B-32"
 STEPS = 5
 CAPTUM_STEPS = 50
-GPU_BATCH = 32
 TARGET_FLOOR, TARGET_SPEEDUP, TARGET_ERROR = 1.05, 20.0, 0.01
 
 
@@ -159,51 +156,6 @@ def default_against_captum(console: Console) -> None:
     )
 
 
-def gpu_seconds(run: Callable[[], object], repeats: int) -> float:
-    """Median wall time, the device's queue empty before and after; the first call not counted."""
-    run()
-    taken = []
-    for _ in range(repeats):
-        torch.cuda.synchronize()
-        start = time.perf_counter()
-        run()
-        torch.cuda.synchronize()
-        taken.append(time.perf_counter() - start)
-    return statistics.median(taken)
-
-
-def gpu_row(one: Subject, name: str, precision: str, repeats: int) -> tuple[str, ...]:
-    fixed = AttributionSettings(
-        n_steps=STEPS, rule="trapezoid", path="uniform", precision=precision
-    )
-    default = AttributionSettings(precision=precision)
-    bare = gpu_seconds(partial(floor, one, STEPS, precision=precision), repeats)
-    mine, whole = (
-        gpu_seconds(partial(attribute, one.model, one.images, settings), repeats)
-        for settings in (fixed, default)
-    )
-    return (
-        name,
-        precision,
-        f"{GPU_BATCH / mine:.1f}",
-        f"{bare / mine:.0%}",
-        f"{GPU_BATCH / whole:.1f}",
-    )
-
-
-def gpu_table(repeats: int, console: Console) -> None:
-    table = Table(title=f"{torch.cuda.get_device_name()}, batch {GPU_BATCH}, {STEPS} gradients")
-    for column in ("model", "precision", "images/s", "of the bare passes", "default images/s"):
-        table.add_column(column, justify="left" if column in ("model", "precision") else "right")
-    for name in GPU_MODELS:
-        one = subject(name, GPU_BATCH, "cuda")
-        for precision in ("fp32", "bf16"):
-            table.add_row(*gpu_row(one, name, precision, repeats))
-        del one
-        torch.cuda.empty_cache()
-    console.print(table)
-
-
 def memory_row(name: str, bound_gb: float, steps: int | None) -> None:
     """Peak memory of this process, imports and weights included, for one image."""
     settings = AttributionSettings()
@@ -225,7 +177,6 @@ def memory_row(name: str, bound_gb: float, steps: int | None) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
     parser.add_argument("--quick", action="store_true", help="one repeat, no long captum run")
     parser.add_argument("--memory", metavar="MODEL", help="peak memory of one image, in fp32")
     parser.add_argument(
@@ -235,9 +186,6 @@ def main() -> None:
     options = parser.parse_args()
     console = Console()
     repeats = 1 if options.quick else 5
-    if options.device == "cuda":
-        gpu_table(repeats, console)
-        return
     torch.set_num_threads(1)
     if options.memory:
         memory_row(options.memory, options.max_memory, options.steps)
