@@ -207,14 +207,14 @@ entry.load()()
 def test_without_a_working_directory_driver_and_workers_use_the_wheel_of_the_image(
     image: Path, zoo: Zoo, tasks: TaskCatalog, settings: AttributionSettings, tmp_path: Path
 ) -> None:
-    zoo_path, tasks_path = write_catalogs(tmp_path, zoo, TaskCatalog(tasks=tasks.tasks[:1]))
+    one = Zoo(models=zoo.models[:1]), TaskCatalog(tasks=tasks.tasks[:1])
+    zoo_path, tasks_path = write_catalogs(tmp_path, *one)
     script = tmp_path / "show.py"
     script.write_text(SHOW)
     args = ["--zoo", zoo_path, "--tasks", tasks_path, "--store", str(tmp_path / "store")]
     for name in sorted(settings.model_fields_set):
         args += ["--set", f"{name}={getattr(settings, name)}"]
-    uri = f"sqlite:///{tmp_path}/mlflow.db"
-    entry = [str(image), str(script), "refresh", "--executor", "ray", "--tracking-uri", uri, *args]
+    entry = [str(image), str(script), "profile", "--executor", "ray", *args]
     # The raylet starts its workers with the Python that started it.
     with running_head([str(image), "-m", "ray.scripts.scripts"], tmp_path) as address:
         done = submit(address, "--", *entry)
@@ -222,4 +222,4 @@ def test_without_a_working_directory_driver_and_workers_use_the_wheel_of_the_ima
     found = next(line for line in done.stdout.splitlines() if line.startswith("FOUND "))
     files = json.loads(found.removeprefix("FOUND "))
     assert all(Path(file).is_relative_to(image.parents[1]) for file in files), files
-    assert len(ProfileStore(tmp_path / "store").measured(settings.digest)) == 2
+    assert len(ProfileStore(tmp_path / "store").measured(settings.digest)) == 1

@@ -80,14 +80,13 @@ def test_one_model_spreads_over_both_gpus(
 ) -> None:
     monkeypatch.setattr("vlmsel.execution.ray_pool.START_S", 0.0)
     tasks = TaskCatalog(
-        tasks=tuple(draw_task(tmp_path / "images" / f"t{i}", i, n_images=12) for i in range(24))
+        tasks=tuple(draw_task(tmp_path / "images" / f"t{i}", i, n_images=4) for i in range(8))
     )
     seen: list[CellOutcome] = []
     one = Zoo(models=zoo.models[:1])
-    steps = settings.model_copy(update={"n_steps": 64})
     store = str(tmp_path / "store")
-    summary = run_profile(one, tasks, store, steps, options=ON_RAY, on_outcome=seen.append)
-    assert summary.measured == 24
+    summary = run_profile(one, tasks, store, settings, options=ON_RAY, on_outcome=seen.append)
+    assert summary.measured == 8
     assert {outcome.place.rpartition("gpu ")[2] for outcome in seen} == {"0", "1"}
 
 
