@@ -8,6 +8,7 @@ A submission id is used once in a cluster's life, so an id with the date stops a
 
 import asyncio
 import os
+import re
 import shlex
 import sys
 import time
@@ -19,6 +20,8 @@ from ray.job_submission import JobStatus, JobSubmissionClient
 
 EXIT_FAILED, EXIT_REFUSED, EXIT_STOPPED = 1, 2, 3
 DEFAULT_ADDRESS = "http://127.0.0.1:8265"
+# It becomes a part of the address that the dashboard is asked by.
+JOB_ID = re.compile(r"[A-Za-z0-9_.-]+")
 POLL_S = 1.0
 # The log may close before the last status is known.
 SETTLE_S = 60.0
@@ -69,11 +72,14 @@ def _submit(
     client: JobSubmissionClient, command: list[str], job: str | None, working_dir: str | None
 ) -> str:
     environment = {"working_dir": working_dir} if working_dir else {}
+    if job is not None and not JOB_ID.fullmatch(job):
+        typer.echo(f"refused: --submission-id {job!r}: use letters, digits, . _ and -", err=True)
+        raise typer.Exit(EXIT_REFUSED)
     try:
         return client.submit_job(
             entrypoint=shlex.join(command), submission_id=job, runtime_env=environment
         )
-    except RuntimeError as error:
+    except (OSError, ValueError, RuntimeError) as error:
         if job is None or not _exists(client, job):
             typer.echo(f"refused: {_first_line(error)}", err=True)
         else:

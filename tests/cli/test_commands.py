@@ -78,9 +78,13 @@ def test_refresh_measures_what_was_lost(own_lab, vlmsel):
 
 
 def test_two_refreshes_at_once_do_the_work_once(own_lab, vlmsel):
+    chosen = (own_lab.store / "workspace.json").read_text()
+    other = ["--tasks", "demo", "--n-images", "7"]
     with hold_lease(str(own_lab.store), "refresh") as lease:
-        answer = vlmsel("refresh", "--store", own_lab.store, "--tracking-uri", own_lab.uri)
+        answer = vlmsel("refresh", "--store", own_lab.store, "--tracking-uri", own_lab.uri, *other)
     assert answer.code == 2
+    # Nor does the refused one choose what the next one works on.
+    assert (own_lab.store / "workspace.json").read_text() == chosen
     assert f"another refresh works on {own_lab.store} since" in answer.error
     assert lease.owner in answer.error
     again = vlmsel("refresh", "--store", own_lab.store, "--tracking-uri", own_lab.uri)

@@ -167,8 +167,12 @@ def test_a_damaged_entry_is_decoded_anew(shard: Shard, tmp_path: Path) -> None:
     cache = DecodedCache(ROOM, folder)
     cache.get("p", shard, to_tensor)
     [entry] = folder.glob("*.safetensors")
-    entry.write_bytes(entry.read_bytes()[:100])
-    assert cache.get("p", shard, to_tensor).n_decoded == len(shard.images)
+    whole = entry.read_bytes()
+    flipped = whole[:-9] + bytes([whole[-9] ^ 1]) + whole[-8:]
+    for damaged in (whole[:100], flipped):
+        entry.write_bytes(damaged)
+        assert cache.get("p", shard, to_tensor).n_decoded == len(shard.images)
+    assert cache.get("p", shard, to_tensor).n_decoded == 0
 
 
 def test_a_folder_of_somebody_else_is_refused(

@@ -110,6 +110,37 @@ def test_a_retry_that_does_no_better_leaves_what_is_stored_and_says_so(
     assert ProfileStore(store).failed_in(cell.id) == stored
 
 
+def test_whatever_a_model_raises_is_its_own_failure(
+    work: ModelWork, worker: ModelWorker, store: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    loads: list[str] = []
+
+    def load(spec: object, device: str) -> None:
+        loads.append(device)
+        raise KeyError("no such key")
+
+    monkeypatch.setattr(module, "load_model", load)
+    outcomes = [worker.run(cell) for cell in work.cells]
+    assert {outcome.status for outcome in outcomes} == {"failed"}
+    assert "cannot be loaded: KeyError: 'no such key'" in (outcomes[0].reason or "")
+    assert len(loads) == 1, "a model that does not load is not tried again for every cell"
+    assert ProfileStore(store).failed(work.cells[0].id.settings).height == len(outcomes)
+
+
+def test_whatever_a_transform_raises_fails_its_cell_alone(
+    work: ModelWork, worker: ModelWorker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = worker._model()
+
+    def transform(image: object) -> None:
+        raise IndexError("beyond")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(worker, "_loaded", replace(model, transform=transform))
+        assert worker.run(work.cells[0]).reason == "IndexError: beyond"
+    assert worker.run(work.cells[1]).status == "measured"
+
+
 def test_a_cell_that_was_mended_meanwhile_is_not_measured_again(
     worker: ModelWorker, cell: Cell
 ) -> None:

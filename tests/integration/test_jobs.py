@@ -163,6 +163,23 @@ def test_a_second_job_of_one_id_is_refused_with_a_clear_message(head: str) -> No
     assert "first" not in second.stdout
 
 
+@pytest.mark.parametrize(
+    ("args", "said"),
+    [
+        (["--submission-id", "bad id/x"], "use letters, digits"),
+        (["--working-dir", "/no/such/folder"], "/no/such/folder"),
+    ],
+)
+def test_what_cannot_be_submitted_is_refused_in_one_line(
+    head: str, args: list[str], said: str
+) -> None:
+    done = submit(head, *args, "--", "true")
+    assert done.returncode == 2
+    [line] = done.stderr.splitlines()
+    assert line.startswith("refused: ")
+    assert said in line
+
+
 def test_a_cluster_that_is_not_there_is_one_line() -> None:
     [port] = free_ports(1)
     done = submit(f"http://127.0.0.1:{port}", "--", "true")

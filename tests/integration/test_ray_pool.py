@@ -4,6 +4,7 @@ from pathlib import Path
 
 import polars as pl
 import pytest
+import ray
 from polars.testing import assert_frame_equal
 
 import vlmsel
@@ -88,6 +89,25 @@ def test_one_model_spreads_over_both_gpus(
     summary = run_profile(one, tasks, store, settings, options=ON_RAY, on_outcome=seen.append)
     assert summary.measured == 8
     assert {outcome.place.rpartition("gpu ")[2] for outcome in seen} == {"0", "1"}
+
+
+def test_an_actor_without_work_gives_its_gpu_to_one_that_waits_for_it(
+    zoo: Zoo, tasks: TaskCatalog, tmp_path: Path, settings: AttributionSettings
+) -> None:
+    """Somebody else holds a GPU, which no list of the cluster's resources tells."""
+
+    class Tenant:
+        def ready(self) -> bool:
+            return True
+
+    tenant = ray.remote(Tenant).options(num_gpus=1, num_cpus=0).remote()
+    assert ray.get(tenant.ready.remote())
+    try:
+        two = TaskCatalog(tasks=tasks.tasks[:2])
+        summary = run_profile(zoo, two, str(tmp_path / "store"), settings, options=ON_RAY)
+    finally:
+        ray.kill(tenant)
+    assert (summary.measured, summary.n_failures) == (4, 0)
 
 
 def test_small_models_share_one_gpu_by_declared_memory(

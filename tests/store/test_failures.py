@@ -5,7 +5,6 @@ import json
 import pytest
 
 from tests.store.cases import SETTINGS, make_cell
-from vlmsel.errors import StoreError
 from vlmsel.store.failures import FailureLog
 from vlmsel.store.filesystem import open_folder
 
@@ -33,11 +32,14 @@ def test_cells_measured_since_are_not_failures(store_uri: str) -> None:
 
 
 @pytest.mark.parametrize("text", ["", "[]", '{"kind": "x"}'])
-def test_a_damaged_note_is_named(store_uri: str, text: str) -> None:
+def test_a_damaged_note_is_a_failure_that_can_be_tried_again(store_uri: str, text: str) -> None:
     folder = open_folder(store_uri)
     log = FailureLog(folder)
     log.add(make_cell(), "no", "error")
     (path,) = folder.files("failures")
     folder.write_atomic(path, text.encode())
-    with pytest.raises(StoreError, match="is damaged: delete it"):
-        log.frame(SETTINGS.digest, set)
+    [(*_, kind, reason, attempts)] = log.frame(SETTINGS.digest, set).rows()
+    assert (kind, attempts) == ("unknown", 0)
+    assert f"its note {path} is damaged: `--retry-failed`" in reason
+    log.add(make_cell(), "no", "error")
+    assert log.frame(SETTINGS.digest, set)["attempts"].to_list() == [1]

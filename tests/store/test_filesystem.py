@@ -57,6 +57,8 @@ def test_file_address_is_a_local_path(tmp_path: Path) -> None:
     ("uri", "message"),
     [
         ("ftp://host/x", "ftp:// is unknown"),
+        ("s3:/bucket/x", "write s3:// with two slashes"),
+        ("gs:bucket/x", "write gs:// with two slashes"),
         ("s3:///x", "no bucket"),
         ("s3://bucket/x?endpiont_override=h", "unknown option endpiont_override"),
     ],

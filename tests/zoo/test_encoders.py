@@ -88,6 +88,14 @@ def test_its_code_weights_and_configuration_are_its_identity(tmp_path: Path, mod
     assert len(seen) == 5
 
 
+def test_another_transform_is_another_preprocessing(module: Path) -> None:
+    spec = spec_of("my_encoders:from_timm")
+    before = identify(spec).preprocessing
+    assert identify(spec).preprocessing == before
+    module.write_text(module.read_text().replace("transform", "transform ", 1) + "\nMEAN = 0.4\n")
+    assert identify(spec).preprocessing != before
+
+
 def test_without_weights_the_label_is_the_version(module: Path) -> None:
     one = spec_of("my_encoders:from_timm")
     two = one.model_copy(update={"pretrained": "v2"})
@@ -104,6 +112,8 @@ def test_without_weights_the_label_is_the_version(module: Path) -> None:
         ("no.such.module:build", "no encoder module 'no.such.module'"),
         ("broken:nothing", "'broken' has no function 'nothing'"),
         ("broken:number", "gave a int, not a module"),
+        ("broken:cruel", r"broken:cruel raised KeyError: 'no such'$"),
+        ("worse:build", "'worse' cannot be imported: KeyError"),
         ("broken:bare", "gave a bare Linear; only timm models say their preprocessing"),
     ],
 )
@@ -112,7 +122,9 @@ def test_mistakes_are_named(
 ) -> None:
     (tmp_path / "broken.py").write_text(
         "from torch import nn\ndef number(spec): return 3\ndef bare(spec): return nn.Linear(1, 1)\n"
+        "def cruel(spec): return {}['no such']\n"
     )
+    (tmp_path / "worse.py").write_text("raise KeyError\n")
     monkeypatch.syspath_prepend(tmp_path)
     monkeypatch.delitem(sys.modules, "broken", raising=False)
     with pytest.raises(ModelError, match=said):

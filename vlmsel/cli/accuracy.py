@@ -16,6 +16,7 @@ def accuracy(
     n_gpus: o.Gpus = 0,
     threads: o.Threads = 1,
     log_level: o.LogLevelOption = o.LogLevelChoice.warning,
+    verify: o.Verify = True,
     dry_run: o.DryRun = False,
     retry_failed: o.RetryFailed = False,
     allow_failures: o.AllowFailures = 0,
@@ -42,6 +43,7 @@ def accuracy(
         threads=threads,
         log_level=log_level,
         retry_failed=retry_failed,
+        verify=verify,
     )
     if dry_run:
         show_plans(options, {"accuracies": workspace.plan_accuracies}, as_json=as_json)

@@ -119,6 +119,15 @@ Threads = Annotated[
         rich_help_panel=_WHERE,
     ),
 ]
+Verify = Annotated[
+    bool,
+    typer.Option(
+        "--verify/--no-verify",
+        help="Hash what is stored first; corrupt files are set aside and measured again. Without, "
+        "a large store far away is planned in a listing.",
+        rich_help_panel=_WHERE,
+    ),
+]
 LogLevelOption = Annotated[
     LogLevelChoice,
     typer.Option(

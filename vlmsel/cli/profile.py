@@ -19,6 +19,7 @@ def profile(
     n_gpus: o.Gpus = 0,
     threads: o.Threads = 1,
     log_level: o.LogLevelOption = o.LogLevelChoice.warning,
+    verify: o.Verify = True,
     dry_run: o.DryRun = False,
     retry_failed: o.RetryFailed = False,
     allow_failures: o.AllowFailures = 0,
@@ -45,6 +46,7 @@ def profile(
         threads=threads,
         log_level=log_level,
         retry_failed=retry_failed,
+        verify=verify,
     )
     if dry_run:
         show_plans(options, {"profiles": workspace.plan_profiles}, as_json=as_json)

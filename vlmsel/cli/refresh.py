@@ -24,6 +24,7 @@ def refresh(
     n_gpus: o.Gpus = 0,
     threads: o.Threads = 1,
     log_level: o.LogLevelOption = o.LogLevelChoice.warning,
+    verify: o.Verify = True,
     dry_run: o.DryRun = False,
     retry_failed: o.RetryFailed = False,
     allow_failures: o.AllowFailures = 0,
@@ -40,6 +41,7 @@ def refresh(
     from vlmsel.cli.planned import dry_run as show_plans
     from vlmsel.cli.running import finish, run_options, summary_dict
     from vlmsel.cli.tracked import tracking_uri_for
+    from vlmsel.execution.plan import Plan
     from vlmsel.execution.refresh import refresh as run_refresh
     from vlmsel.tracking import log_run_summary
 
@@ -55,6 +57,7 @@ def refresh(
         threads=threads,
         log_level=log_level,
         retry_failed=retry_failed,
+        verify=verify,
     )
     if dry_run:
         labelled = workspace.labelled
@@ -62,8 +65,13 @@ def refresh(
         show_plans(options, {"profiles": workspace.plan_profiles, **accuracies}, as_json=as_json)
         return
     uri = tracking_uri_for(store, tracking_uri)
-    workspace.remember()
     with progress_bar("refresh") as bar:
+
+        def begin(plan: Plan) -> None:
+            # Not before the lease is ours: a refused refresh must not choose for the next one.
+            workspace.remember()
+            bar.expect(plan)
+
         done = run_refresh(
             workspace.zoo,
             workspace.tasks,
@@ -71,7 +79,7 @@ def refresh(
             workspace.settings,
             n_images=workspace.n_images,
             options=options,
-            on_plan=bar.expect,
+            on_plan=begin,
             on_outcome=bar.tick,
         )
     summary = done.profiles + done.accuracies

@@ -101,6 +101,7 @@ def run_options(
     threads: int = 1,
     log_level: LogLevelChoice = LogLevelChoice.warning,
     retry_failed: bool = False,
+    verify: bool = True,
 ) -> RunOptions:
     """Options of a run from the command line; an option of the other executor is refused.
 
@@ -120,6 +121,7 @@ def run_options(
         threads=threads,
         log_level=log_level.value,
         retry_failed=retry_failed,
+        verify=verify,
     )
 
 

@@ -2,10 +2,8 @@
 
 An image costs about as much to decode and resize as a small model takes to read it, and every model
 with the same preprocessing wants the same tensor. So a decoded shard is a file in a folder of the
-node's
-temporary disk: the page cache makes it memory, every process of the node sees it, a killed worker
-leaves nothing locked, and the
-size is bounded.
+node's temporary disk: the page cache makes it memory, every process of the node sees it, a killed
+worker leaves nothing locked, and the size is bounded.
 """
 
 import fcntl
@@ -16,6 +14,7 @@ import os
 import shutil
 import tempfile
 import time
+import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -140,7 +139,8 @@ class DecodedCache:
             return
         part = path.with_suffix(f".{os.getpid()}.part")
         try:
-            save_file({"images": decoded.images.contiguous()}, part)
+            images = decoded.images.contiguous()
+            save_file({"images": images}, part, metadata={"crc32": _checksum(images)})
             part.replace(path)
         except (OSError, SafetensorError) as error:
             part.unlink(missing_ok=True)
@@ -176,10 +176,16 @@ def _load(path: Path, shard: Shard) -> DecodedShard | None:
     try:
         with safe_open(path, framework="pt") as file:
             images = file.get_tensor("images")
+            if (file.metadata() or {}).get("crc32") != _checksum(images):
+                return None
         os.utime(path)
     except (OSError, SafetensorError):
         return None
     return DecodedShard(images, shard.images, (), n_decoded=0)
+
+
+def _checksum(images: Tensor) -> str:
+    return f"{zlib.crc32(images.view(torch.uint8).numpy().data):08x}"
 
 
 @contextmanager

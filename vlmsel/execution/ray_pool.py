@@ -138,6 +138,8 @@ class RayCrew:
 
     def wait(self, tickets: Sequence[object]) -> list[tuple[object, CellOutcome | Lost]]:
         """Block until at least one cell is done."""
+        # Whom nobody took over goes now: an actor that waits for its place needs what it holds.
+        self._idle.clear()
         refs = list(tickets)
         while not ray.wait(refs, num_returns=1, timeout=SILENCE_S)[0]:
             log.warning("no cell came back for %g s; %d are out", SILENCE_S, len(refs))
@@ -145,7 +147,7 @@ class RayCrew:
         return [(ref, _result(ref)) for ref in done]
 
     def release(self, worker: Post, *, at_once: bool) -> None:
-        """Keep the actor for another model, or end it."""
+        """Keep the actor for a model that is hired at once, or end it."""
         self._room.give_back(worker.seat)
         if at_once:
             ray.kill(worker.actor)

@@ -8,14 +8,7 @@ import threading
 
 import torch
 
-from vlmsel.errors import (
-    AttributionError,
-    ImageError,
-    ModelError,
-    StoreError,
-    TaskError,
-    VlmselError,
-)
+from vlmsel.errors import ExecutionError, ModelError, StoreError, VlmselError
 from vlmsel.execution.cells import AccuracyJob, Cell, CellOutcome, Job
 from vlmsel.execution.decoded import DecodedCache, DecodedShard
 from vlmsel.execution.measure import Measured, Recorder
@@ -29,18 +22,8 @@ from vlmsel.zoo.loader import LoadedModel, load_model
 
 log = logging.getLogger(__name__)
 
-# What one cell can do wrong without being anyone else's trouble. A store that cannot be written is
-# everyone's.
-CELL_FAULTS = (
-    AttributionError,
-    ImageError,
-    ModelError,
-    TaskError,
-    RuntimeError,
-    ValueError,
-    TypeError,
-    MemoryError,
-)
+# Everyone's trouble: a store that cannot be written, a machine that cannot work.
+RUN_FAULTS = (StoreError, ExecutionError)
 
 
 class ModelWorker:
@@ -78,6 +61,7 @@ class ModelWorker:
 
         Raises:
             StoreError: the result cannot be written.
+            ExecutionError: nothing can be measured here.
         """
         try:
             if self._recorder.has(cell):
@@ -88,11 +72,11 @@ class ModelWorker:
             model = self._model()
             measured = self._recorder.measure(model, cell, self._decode, self._accelerator)
             return self._outcome(cell, measured)
-        except StoreError:
+        except RUN_FAULTS:
             raise
         except OSError as error:
             return self._failed(cell, error, "transient", record=last_try)
-        except CELL_FAULTS as error:
+        except Exception as error:  # noqa: BLE001 - encoders and transforms are users' code
             return self._failed(cell, error, _kind_of(error), record=True)
 
     def _outcome(self, cell: Cell, measured: Measured) -> CellOutcome:
@@ -119,6 +103,7 @@ class ModelWorker:
     def _failed(self, cell: Cell, error: Exception, kind: str, *, record: bool) -> CellOutcome:
         reason = one_line(error)
         log.warning("failed: %s", reason, extra={"cell": str(cell.id)})
+        log.debug("where it failed", exc_info=error, extra={"cell": str(cell.id)})
         if record:
             return self._recorded(cell, reason, kind)
         return CellOutcome(cell.id, "failed", reason, transient=True)
@@ -144,6 +129,11 @@ class ModelWorker:
                     self._loaded = self._load()
                 except ModelError as error:
                     self._loaded = error
+                except (OSError, MemoryError, torch.OutOfMemoryError):
+                    raise
+                except Exception as error:  # noqa: BLE001 - libraries and users' code build models
+                    name = self._spec.name
+                    self._loaded = ModelError(f"{name}: cannot be loaded: {one_line(error)}")
         if isinstance(self._loaded, ModelError):
             raise self._loaded
         return self._loaded

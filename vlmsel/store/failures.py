@@ -1,6 +1,7 @@
 """Failed cells: one JSON file a cell, with the reason and how often it was tried."""
 
 import json
+import logging
 from collections.abc import Callable, Container, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -8,11 +9,12 @@ from dataclasses import dataclass
 
 import polars as pl
 
-from vlmsel.errors import StoreError
 from vlmsel.store.faults import MissingFileError
 from vlmsel.store.files import READERS
 from vlmsel.store.filesystem import Folder
 from vlmsel.store.keys import CellId, decode_model_folder, decode_stem, model_folder, stem
+
+log = logging.getLogger(__name__)
 
 FAILURES = "failures"
 SUFFIX = ".json"
@@ -91,10 +93,10 @@ class FailureLog:
         try:
             record = json.loads(self.folder.read(path))
             return str(record["kind"]), str(record["reason"]), int(record["attempts"])
-        except (ValueError, KeyError, TypeError) as error:
-            raise StoreError(
-                f"{self.folder.address}/{path} is damaged: delete it, the cell is then missing"
-            ) from error
+        except (ValueError, KeyError, TypeError):
+            reason = f"failed before; its note {path} is damaged: `--retry-failed` tries it again"
+            log.warning("%s/%s", self.folder.address, reason)
+            return "unknown", reason, 0
 
 
 def _place(cell: CellId) -> tuple[str, str]:

@@ -1,6 +1,7 @@
 """One way to local folders and object stores: a path or an address becomes a `Folder`."""
 
 import os
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Protocol
@@ -77,6 +78,8 @@ def open_folder(uri: str | Path) -> Folder:
     text = os.fspath(uri)
     if refused := why_refused(text):
         raise StoreError(refused)
+    if slip := re.match(r"(file|s3|gs):/?(?!/)", text):
+        raise StoreError(f"store address {text}: write {slip[1]}:// with two slashes")
     scheme = urlsplit(text).scheme if "://" in text else ""
     if scheme == "":
         return LocalFolder(Path(text).expanduser().absolute())

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import cast
 
+import torch
 from PIL import Image
 from torch import Tensor, nn
 
@@ -38,7 +39,14 @@ def build_encoder(spec: ModelSpec) -> Encoder:
     Raises:
         ModelError: it cannot be imported or called, or gives neither an Encoder nor a timm module.
     """
-    built = _function(spec)(spec)
+    function = _function(spec)
+    try:
+        built = function(spec)
+    except (ModelError, MemoryError, torch.OutOfMemoryError):
+        raise
+    except Exception as error:
+        said = " ".join(f"{type(error).__name__}: {error}".split())
+        raise ModelError(f"{spec.name}: encoder {spec.encoder} raised {said}") from error
     if isinstance(built, nn.Module):
         built = _from_timm(spec, built)
     if not isinstance(built, Encoder):
@@ -56,8 +64,9 @@ def _function(spec: ModelSpec) -> Callable[[ModelSpec], object]:
     module_name, _, function_name = (spec.encoder or "").partition(":")
     try:
         module = importlib.import_module(module_name)
-    except ImportError as error:
-        msg = f"{spec.name}: encoder module '{module_name}' cannot be imported: {error}"
+    except Exception as error:
+        said = " ".join((str(error) or type(error).__name__).split())
+        msg = f"{spec.name}: encoder module '{module_name}' cannot be imported: {said}"
         raise ModelError(msg) from error
     function = getattr(module, function_name, None)
     if not callable(function):

@@ -130,7 +130,8 @@ def _identify_encoder(spec: ModelSpec) -> ModelIdentity:
     return ModelIdentity(
         architecture=_digest(described),
         activation="encoder",
-        preprocessing=_digest({"encoder": reference, "model": spec.name}),
+        # The transform is code: other code, other tensors.
+        preprocessing=_digest({"model": spec.name, **described}),
         weights_sha256=checksum,
     )
 
