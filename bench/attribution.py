@@ -66,8 +66,8 @@ def floor(one: Subject, steps: int, *, precision: str = "fp32") -> None:
     """Bare forward and backward passes, the gradient taken to the images."""
     objective = make_objective("l2", one.model.encode_image, precision=precision)
     for k in range(steps):
-        images = (one.images * (k / max(1, steps - 1))).requires_grad_()
-        torch.autograd.grad(objective(images).sum(), images)
+        images = one.images.clone().requires_grad_()
+        torch.autograd.grad(objective(images * (k / max(1, steps - 1))).sum(), images)
 
 
 def ours(one: Subject, steps: int) -> None:

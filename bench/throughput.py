@@ -36,7 +36,7 @@ from vlmsel.zoo.catalog import ModelSpec, Zoo
 
 MODELS = ("ViT-B-32", "ViT-L-14", "RN50x16", "convnext_large", "ViT-H-14")
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16}
-REPEATS = 5
+REPEATS = 3
 PIXELS = (480, 640, 3)
 COLUMNS = (
     "model",
@@ -101,7 +101,7 @@ def busy(name: str, folder: Path, n_images: int, precision: str, device: str) ->
     plan = plan_profiles(zoo, tasks, store, settings, n_images=n_images, options=options)
     ends: list[tuple[float, CellOutcome]] = []
     done = run_local(
-        plan, store, options, on_outcome=lambda o: ends.append((time.perf_counter(), o))
+        plan, store, device=device, on_outcome=lambda o: ends.append((time.perf_counter(), o))
     )
     assert not done.n_failures, done.failures
     first, outcome = ends[0]

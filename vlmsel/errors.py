@@ -29,6 +29,10 @@ class AttributionError(VlmselError):
     """An attribution cannot be computed or would not mean anything."""
 
 
+class MemoryLimitError(AttributionError):
+    """Not even one image fits into the memory that there is."""
+
+
 class StoreError(VlmselError):
     """The store cannot be read or written, or holds something else than asked for."""
 

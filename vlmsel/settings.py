@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from difflib import get_close_matches
 from typing import Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from vlmsel.errors import SettingsError
 
@@ -48,6 +48,12 @@ class AttributionSettings(BaseModel):
     granularity: Granularity = "block"
     precision: Precision = "fp32"
 
+    @model_validator(mode="after")
+    def _enough_steps(self) -> Self:
+        if self.rule == "trapezoid" and self.n_steps < 2:
+            raise ValueError("n_steps must be at least 2 with rule trapezoid")
+        return self
+
     @classmethod
     def preset(cls, name: Literal["default", "paper"]) -> Self:
         """The default settings, or the published ones (zeros, 50 captum steps, mean |a|)."""
@@ -75,6 +81,8 @@ def make_settings(fields: Mapping[str, object]) -> AttributionSettings:
         return AttributionSettings.model_validate(dict(fields))
     except ValidationError as error:
         first = error.errors()[0]
+        if not first["loc"]:
+            raise SettingsError(first["msg"].removeprefix("Value error, ")) from None
         key = str(first["loc"][0])
         if first["type"] == "extra_forbidden":
             near = get_close_matches(key, AttributionSettings.model_fields, n=1)

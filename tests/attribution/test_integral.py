@@ -1,8 +1,11 @@
+import weakref
+
 import numpy as np
 import pytest
 import torch
 
 from tests.attribution.conftest import named_blocks
+from vlmsel.attribution import integral
 from vlmsel.attribution.integral import integrate
 from vlmsel.attribution.objective import make_objective
 from vlmsel.attribution.path import Quadrature, quadrature
@@ -47,6 +50,29 @@ def test_the_objective_is_taken_at_both_ends(tiny, images):
     found = integrate(objective, lambda k: rule.points[k] * images, blocks, rule)
     torch.testing.assert_close(found.objective, objective(images))
     torch.testing.assert_close(found.objective_at_baseline, objective(0 * images))
+
+
+def test_only_the_blocks_of_one_group_are_held(tiny, images, monkeypatch):
+    alive, most = weakref.WeakSet(), []
+
+    class Sum(integral._Sum):
+        def __init__(self, weights):
+            super().__init__(weights)
+            alive.add(self)
+
+    def objective(x):
+        most.append(sum(1 for one in alive if one._units))
+        return make_objective("l2", tiny)(x)
+
+    rule, blocks = quadrature("refined", 5), named_blocks(tiny)
+    whole = integrate(objective, lambda k: rule.points[k] * images, blocks, rule)
+    monkeypatch.setattr(integral, "_Sum", Sum)
+    most.clear()
+    groups = [[0], [1], [2]]
+    found = integrate(objective, lambda k: rule.points[k] * images, blocks, rule, groups=groups)
+    torch.testing.assert_close(found.scores, whole.scores)
+    torch.testing.assert_close(found.step_error, whole.step_error)
+    assert max(most) == 2, "the fine and the coarse sum of one group"
 
 
 @pytest.mark.parametrize("where", [0, 1, 2])

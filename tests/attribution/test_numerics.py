@@ -1,10 +1,17 @@
 from dataclasses import replace
+from functools import partial
 
 import pytest
 import torch
 
 from tests.attribution.test_scores import some
-from vlmsel.attribution.numerics import check_depends_on_image, find_failures, inexact_images
+from vlmsel.attribution.numerics import (
+    check_depends_on_image,
+    find_failures,
+    inexact_images,
+    name_equal_to_baseline,
+)
+from vlmsel.attribution.objective import make_objective
 from vlmsel.errors import AttributionError
 
 
@@ -44,34 +51,69 @@ def test_a_zero_block_is_named(precision, advice):
     assert advice in found[0]
 
 
-def test_an_image_equal_to_its_baseline_is_not_measured():
-    found = find_failures(scores([[0.0, 0.0]]), precision="fp32")
+def test_all_zero_says_so():
+    assert "all blocks score zero" in find_failures(scores([[0.0, 0.0]]), precision="fp32")[0]
+
+
+def test_an_image_equal_to_its_baseline_up_to_rounding_is_named():
+    images = torch.rand(4, 3, 4, 4)
+    images[2] = 0
+    baseline = images + 1e-6
+    baseline[1] = 0
+    baseline[3, 0, 0, 0] += 0.01  # one pixel by less than a step of 8 bits
+    baseline[2] = 0
+    found = name_equal_to_baseline(images, baseline)
+    assert sorted(found) == [0, 2]
     assert "equals its baseline" in found[0]
 
 
-def test_a_constant_objective_is_refused():
+def make(embed):
+    """Objectives over an embedding, as `check_depends_on_image` wants them."""
+    return partial(make_objective, encode_image=embed)
+
+
+def flat(images):
+    return images.flatten(1)
+
+
+def check(embed, images, *, name="l2", precision="fp32", values=None):
+    values = make(embed)(name)(images).double() if values is None else values
+    check_depends_on_image(name, make(embed), images, values, precision)
+
+
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+def test_a_constant_objective_is_refused_in_any_precision(precision):
     def normalised(images):
-        return torch.nn.functional.normalize(images.flatten(1), dim=1).norm(dim=1)
+        return torch.nn.functional.normalize(images.flatten(1), dim=1)
 
     images = torch.randn(3, 3, 4, 4)
+    values = torch.ones(3) + (0.004 * torch.randn(3) if precision == "bf16" else 0)
     with pytest.raises(AttributionError, match="does not depend on the image"):
-        check_depends_on_image(normalised, images[:1], normalised(images).double())
+        check(normalised, images, precision=precision, values=values)
 
 
-def test_equal_images_are_not_taken_for_a_constant_objective():
-    def mean(images):
-        return images.flatten(1).mean(1)
-
+def test_equal_or_blank_images_are_not_taken_for_a_constant_objective():
     image = torch.full((1, 3, 4, 4), 0.7)
-    check_depends_on_image(mean, image, mean(image).double().repeat(5))
+    check(flat, image.repeat(5, 1, 1, 1))
+    # Blind to brightness and contrast: only noise tells.
+    check(lambda images: images.diff(dim=3).flatten(1) + 0.3, image)
+
+
+def test_a_weak_dependence_is_none_the_less_one():
+    def weak(images):
+        return 1 + 1e-5 * images.flatten(1).mean(1, keepdim=True)
+
+    check(weak, torch.randn(2, 3, 4, 4))
+    # Its entropy is log D for float32, and yet it depends.
+    check(lambda images: 1e-4 * images.flatten(1), torch.randn(2, 3, 4, 4), name="entropy")
 
 
 def test_values_that_are_not_finite_say_nothing_about_the_objective():
-    def mean(images):
-        return images.flatten(1).mean(1)
-
-    image = torch.randn(1, 3, 4, 4)
-    check_depends_on_image(mean, image, torch.full((3,), torch.nan))
+    images = torch.randn(2, 3, 4, 4)
+    check(flat, images, values=torch.full((3,), torch.nan))
+    images[0] = torch.nan
+    check(flat, images)
+    check(flat, images[:1])
 
 
 def test_inexact_images_are_listed():

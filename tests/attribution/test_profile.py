@@ -125,6 +125,26 @@ def test_the_reason_of_each_failed_image(model, pictures):
     assert (found.scores[[0, 3]] > 0).all()
 
 
+@pytest.mark.parametrize("attribution", ["gradient", "gradient_x_activation", "conductance"])
+def test_an_unreadable_first_image_takes_no_other_with_it(model, pictures, attribution):
+    pictures[0] = torch.nan
+    found = attribute(model, pictures[:2], settings(attribution=attribution))
+    assert set(found.failures) == {0}
+
+
+def test_float32_means_float32_on_cuda(model, pictures, monkeypatch):
+    monkeypatch.setattr(torch.backends.cudnn, "allow_tf32", True)
+    seen = []
+    model.visual.register_forward_hook(
+        lambda *_: seen.append(
+            torch.backends.cudnn.allow_tf32 or torch.backends.cuda.matmul.allow_tf32
+        )
+    )
+    attribute(model, pictures, settings())
+    assert set(seen) == {False}
+    assert torch.backends.cudnn.allow_tf32
+
+
 def test_overflow_names_the_block(model, pictures):
     model.visual.blocks[1].register_forward_hook(
         lambda _m, _i, out: out * torch.where(out.amax() > 0, 1e38, 1.0) * 1e38

@@ -1,8 +1,11 @@
+import weakref
+
 import pytest
 import torch
 from torch import nn
 
 from tests.attribution.conftest import named_blocks
+from vlmsel.attribution.objective import make_objective
 from vlmsel.attribution.recorder import BlockRecorder
 from vlmsel.errors import AttributionError
 
@@ -144,3 +147,27 @@ def test_an_objective_beside_the_blocks_is_refused(tiny, images):
 
     with pytest.raises(AttributionError, match="does not depend on the blocks"):
         BlockRecorder(beside, named_blocks(tiny)).gradients(images)
+
+
+def test_glimpses_hold_no_two_outputs_at_once(tiny, images):
+    blocks = named_blocks(tiny)
+    seen, dead = [], []
+
+    def see(output):
+        dead.extend(ref() is None for ref in seen[:-1])
+        seen.append(weakref.ref(output))
+        return output.sum(dim=1)
+
+    found = BlockRecorder(make_objective("l2", tiny), blocks).glimpses(images, see)
+    expected = BlockRecorder(make_objective("l2", tiny), blocks).values(images).activations
+    for glimpse, output in zip(found, expected, strict=True):
+        torch.testing.assert_close(glimpse, output.sum(dim=1))
+    assert dead
+    assert all(dead)
+
+
+def test_blocks_in_another_order_than_they_run_are_refused(tiny, images):
+    first, second, *rest = named_blocks(tiny)
+    recorder = BlockRecorder(make_objective("l2", tiny), [second, first, *rest])
+    with pytest.raises(AttributionError, match=f"block {first[0]} runs before block {second[0]}"):
+        recorder.values(images)

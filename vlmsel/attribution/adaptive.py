@@ -63,7 +63,7 @@ def scan(objective: Objective, line: Line, n_images: int, blocks: Blocks) -> Mov
     recorder = BlockRecorder(objective, blocks)
 
     def look(u: Tensor) -> list[Tensor]:
-        return [_sketch(h) for h in recorder.values(line(u**SCAN_POWER)).activations]
+        return recorder.glimpses(line(u**SCAN_POWER), _sketch)
 
     u = torch.tensor([[0.0], [1.0]], dtype=torch.float64).repeat(1, n_images)
     seen = [look(row) for row in u]
@@ -77,7 +77,7 @@ def scan(objective: Objective, line: Line, n_images: int, blocks: Blocks) -> Mov
 
 
 def _sketch(output: Tensor) -> Tensor:
-    """(B, ...) -> (B, about SKETCH_UNITS); an odd stride meets all channels.
+    """(B, ...) -> (B, about SKETCH_UNITS); an odd stride meets most channels.
 
     A copy: a view would keep the whole output in memory.
     """
@@ -91,7 +91,7 @@ def _movement(u: Tensor, seen: list[list[Tensor]]) -> Movement:
     rows = torch.arange(u.shape[1])
     for block in zip(*seen, strict=True):
         outputs = torch.stack(block)[order.to(block[0].device), rows.to(block[0].device)]
-        moved = outputs.diff(dim=0).abs().sum(dim=2).double().cpu()
+        moved = outputs.diff(dim=0).abs().sum(dim=2).cpu().double()
         # A block that does not move, or overflows, says nothing about where to look.
         shares += torch.nan_to_num(moved / moved.sum(dim=0), nan=0.0, posinf=0.0)
     return Movement(positions, torch.where(shares.sum(dim=0) > 0, shares, positions.diff(dim=0)))

@@ -139,10 +139,10 @@ def _at_images(
         recorder = BlockRecorder(objective, [blocks[b] for b in group])
         found = recorder.gradients(images, find_cuts=True)
         pairs = zip(found.gradients, found.activations, strict=True)
-        values = [units(g.to(wide(g)), h) for g, h in pairs]
+        values = (units(g.to(wide(g)), h) for g, h in pairs)
         parts.append(per_block(values, lambda a: a.abs().mean(dim=1)))
         cuts.append(found.cuts)
-        value = found.objective.double().cpu()
+        value = found.objective.cpu().double()
     scores = torch.cat(parts, dim=1)
     nowhere = torch.full_like(value, torch.nan)
     broken = broken_images(scores, value[None])

@@ -1,6 +1,7 @@
 """Adds up the points of a path into the conductance of every unit of every block."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 from itertools import chain
 
 import numpy as np
@@ -38,20 +39,19 @@ def integrate(
         rule: points and weights.
         groups: block numbers of each pass over the path; all in one pass if None.
     """
-    passes = [
-        _Pass(objective, point, [blocks[b] for b in group], rule)
+    # Each pass is added up before the next begins: only one holds its blocks.
+    parts = [
+        _Pass(objective, point, [blocks[b] for b in group], rule).run()
         for group in groups or [range(len(blocks))]
     ]
-    for one in passes:
-        one.run()
-    scores = torch.cat([one.fine.scores() for one in passes], dim=1)
-    values = torch.stack(passes[0].values).double().cpu()
-    cuts = tuple(chain.from_iterable(one.cuts for one in passes))
+    scores = torch.cat([part.scores for part in parts], dim=1)
+    values = parts[0].values
+    cuts = tuple(chain.from_iterable(part.cuts for part in parts))
     step_error = torch.full_like(values[-1], torch.nan)
     if rule.coarse is not None:
-        coarse = torch.cat([one.coarse.scores() for one in passes], dim=1)
+        coarse = torch.cat([part.coarse for part in parts], dim=1)
         step_error = ERROR_OF_DIFFERENCE * profile_distance(scores, coarse)
-    signed = torch.cat([one.fine.signed() for one in passes], dim=1)
+    signed = torch.cat([part.signed for part in parts], dim=1)
     return LayerConductance(
         scores=scores,
         names=tuple(name for name, _ in blocks),
@@ -86,12 +86,30 @@ def find_spoilt(
     recorder = BlockRecorder(objective, blocks)
     found: dict[int, str] = {}
     for k in range(n_points if images else 0):
-        activations = recorder.values(point(k)[list(images)]).activations
-        for name, output in zip(recorder.names, activations, strict=True):
-            bad = ~torch.isfinite(output.flatten(1)).all(dim=1)
-            for row in bad.nonzero().flatten().tolist():
+        all_finite = recorder.glimpses(
+            point(k)[list(images)], lambda h: torch.isfinite(h.flatten(1)).all(dim=1)
+        )
+        for name, fine in zip(recorder.names, all_finite, strict=True):
+            for row in (~fine).nonzero().flatten().tolist():
                 found.setdefault(images[row], name)
     return found
+
+
+@dataclass(frozen=True)
+class _Part:
+    """What a pass gave for its b blocks, of B images at p points.
+
+    Attributes:
+        scores, coarse, signed: (B, b); of `_Sum`, the coarse ones by the coarse rule.
+        values: (p, B), the objective.
+        cuts: per block, see `Point`.
+    """
+
+    scores: Tensor
+    coarse: Tensor
+    signed: Tensor
+    values: Tensor
+    cuts: tuple[bool, ...]
 
 
 class _Pass:
@@ -107,23 +125,26 @@ class _Pass:
         self._recorder = BlockRecorder(objective, blocks)
         self._point = point
         self._n_points = len(rule.points)
-        self.fine = _Sum(rule.weights)
-        self.coarse = _Sum(np.zeros_like(rule.weights) if rule.coarse is None else rule.coarse)
-        self.values: list[Tensor] = []
-        self.cuts: tuple[bool, ...] = ()
+        self._fine = _Sum(rule.weights)
+        self._coarse = _Sum(np.zeros_like(rule.weights) if rule.coarse is None else rule.coarse)
 
-    def run(self) -> None:
+    def run(self) -> _Part:
         """Visit all points in order."""
+        values: list[Tensor] = []
+        cuts: tuple[bool, ...] = ()
         for k in range(self._n_points):
-            if self.fine.needs_gradient[k]:
-                found = self._recorder.gradients(self._point(k), find_cuts=not self.cuts)
-                self.cuts = self.cuts or found.cuts
+            if self._fine.needs_gradient[k]:
+                found = self._recorder.gradients(self._point(k), find_cuts=not cuts)
+                cuts = cuts or found.cuts
             else:
                 found = self._recorder.values(self._point(k))
-            self.values.append(found.objective)
-            self.fine.add(k, found.activations, found.gradients)
-            self.coarse.add(k, found.activations, found.gradients)
+            values.append(found.objective)
+            self._fine.add(k, found.activations, found.gradients)
+            self._coarse.add(k, found.activations, found.gradients)
             del found
+        scores = self._fine.scores()
+        coarse = self._coarse.scores() if self._coarse.needs_gradient.any() else scores
+        return _Part(scores, coarse, self._fine.signed(), torch.stack(values).cpu().double(), cuts)
 
 
 class _Sum:
@@ -174,6 +195,6 @@ def wide(values: Tensor) -> torch.dtype:
     return torch.promote_types(values.dtype, torch.float32)
 
 
-def per_block(units: Sequence[Tensor], reduce: Callable[[Tensor], Tensor]) -> Tensor:
+def per_block(units: Iterable[Tensor], reduce: Callable[[Tensor], Tensor]) -> Tensor:
     """One number per image and block: (B, units) -> (B,) for every block, as (B, d)."""
-    return torch.stack([reduce(a.flatten(1)).double().cpu() for a in units], dim=1)
+    return torch.stack([reduce(a.flatten(1)).cpu().double() for a in units], dim=1)

@@ -13,9 +13,11 @@ from vlmsel.attribution.integral import Groups, Weights
 from vlmsel.attribution.path import Quadrature
 from vlmsel.attribution.recorder import BlockRecorder, Blocks, Objective
 from vlmsel.attribution.scores import LayerConductance, join_images
-from vlmsel.errors import AttributionError
+from vlmsel.errors import MemoryLimitError
 
 GB = 1024**3
+# How torch says it where it has no class for it: the CPU, cuBLAS, and calls outside its allocator.
+NO_MEMORY = ("can't allocate memory", "CUBLAS_STATUS_ALLOC_FAILED", "CUDA error: out of memory")
 SLACK = 1.15  # allocator rounding and the workspaces of convolutions
 
 
@@ -74,7 +76,7 @@ def measure(
 
     with saved_tensors_hooks(count, lambda tensor: tensor):
         BlockRecorder(objective, blocks[:1]).gradients(image, find_cuts=True)
-    outputs = BlockRecorder(objective, blocks).values(image).activations
+    outputs = BlockRecorder(objective, blocks).glimpses(image, lambda h: h.to("meta"))
     return Footprint(
         weights=sum(weights.values()),
         graph=sum(size for pointer, size in saved.items() if pointer not in weights),
@@ -106,7 +108,7 @@ def plan_split(footprint: Footprint, n_images: int, copies: int, max_memory_gb: 
     """The largest batch that fits; where one image does not, as few passes over it as fit.
 
     Raises:
-        AttributionError: not even one block of one image fits.
+        MemoryLimitError: not even one block of one image fits.
     """
     room = max_memory_gb * GB / SLACK - footprint.weights
     per_image = footprint.graph + copies * sum(footprint.blocks)
@@ -117,8 +119,8 @@ def plan_split(footprint: Footprint, n_images: int, copies: int, max_memory_gb: 
     least = copies * max(footprint.blocks)
     if least > room_for_blocks:
         needed = (footprint.weights + footprint.graph + least) * SLACK / GB
-        raise AttributionError(
-            f"one image needs {needed:.2f} GB and max_memory is {max_memory_gb:g} GB: "
+        raise MemoryLimitError(
+            f"one image needs {needed:.3g} GB and max_memory is {max_memory_gb:g} GB: "
             "raise max_memory or use a smaller model"
         )
     return Split(1, _groups(footprint.blocks, room_for_blocks / copies))
@@ -140,31 +142,40 @@ def run_split(score: Scorer, images: Tensor, split: Split) -> LayerConductance:
     Out of memory halves the batch and goes on from there.
 
     Raises:
-        AttributionError: out of memory with one image.
+        MemoryLimitError: out of memory with one image.
     """
     parts: list[LayerConductance] = []
     batch, start = split.batch, 0
     while start < len(images):
         some = images[start : start + batch]
-        try:
-            parts.append(score(some, groups=split.groups))
-        except RuntimeError as error:
-            if not _is_out_of_memory(error):
-                raise
-            if len(some) == 1:
-                raise AttributionError(
-                    f"out of memory on {images.device.type} with one image of shape "
-                    f"{tuple(some.shape[1:])}: set max_memory, or use a larger device"
-                ) from None
-            batch = len(some) // 2
-            _release(images.device.type)
+        found = _try(score, some, split.groups)
+        if found is not None:
+            parts.append(found)
+            start += len(some)
             continue
-        start += len(some)
+        if len(some) == 1:
+            raise MemoryLimitError(
+                f"out of memory on {images.device.type} with one image of shape "
+                f"{tuple(some.shape[1:])}: set max_memory, or use a larger device"
+            )
+        batch = len(some) // 2
+        # Not before the error is gone, whose traceback holds what the passes held.
+        _release(images.device.type)
     return join_images(parts)
 
 
+def _try(score: Scorer, images: Tensor, groups: Groups) -> LayerConductance | None:
+    try:
+        return score(images, groups=groups)
+    except RuntimeError as error:
+        if not _is_out_of_memory(error):
+            raise
+    return None
+
+
 def _is_out_of_memory(error: RuntimeError) -> bool:
-    return isinstance(error, torch.OutOfMemoryError) or "can't allocate memory" in str(error)
+    said = str(error)
+    return isinstance(error, torch.OutOfMemoryError) or any(sign in said for sign in NO_MEMORY)
 
 
 def _release(device: str) -> None:

@@ -1,5 +1,7 @@
 """Values that would lie are found here: not finite, all zero, or without any dependence on x."""
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor
 
@@ -7,7 +9,12 @@ from vlmsel.attribution.recorder import Objective
 from vlmsel.attribution.scores import LayerConductance
 from vlmsel.errors import AttributionError
 
-CONSTANT = 1e-5  # relative change of F below which float32 cannot tell it from rounding
+# Relative change of F that rounding alone can make.
+ROUNDING = {"fp32": 1e-6, "bf16": 2e-2}
+# The entropy of small entries is log D but for rounding; what it depends on is their variance.
+DEPENDS_LIKE = {"entropy": "variance"}
+# Preprocessed pixels that differ at all differ by about 1e-2.
+SAME_IMAGE = 1e-4
 # Completeness error above which a profile is likely to be off by more than 1 % (attribution.md).
 INEXACT = 0.2
 
@@ -41,40 +48,62 @@ def _not_finite(scores: LayerConductance, image: int, finite: Tensor) -> str:
 
 def _zero(scores: LayerConductance, row: Tensor, precision: str) -> str:
     if not bool((row > 0).any()):
-        return "all blocks score zero: the image equals its baseline, or gradients underflow"
+        return "all blocks score zero: gradients underflow, or nothing leads from the blocks to F"
     name = scores.names[int((row == 0).nonzero().min())]
     advice = "try precision fp32" if precision != "fp32" else "no gradient passes through it"
     return f"block {name} scores zero on all its units: {advice}"
 
 
-def check_depends_on_image(objective: Objective, image: Tensor, values: Tensor) -> None:
+def check_depends_on_image(
+    name: str, make: Callable[[str], Objective], images: Tensor, values: Tensor, precision: str
+) -> None:
     """Refuse an objective that gives one and the same number for different inputs.
 
+    Where the values at hand agree to rounding, which equal images or little precision can bring
+    about, F is taken in float32 of an image, of the image in another contrast, and of noise.
+
     Args:
-        objective: F.
-        image: one image (1, ...), tried once more in another contrast and brightness where all
-            known values agree (they may come from one image, or from equal ones).
-        values: F at the inputs seen, (n,); those that are not finite are left out.
+        name: of the objective.
+        make: an objective by name, in float32.
+        images: (N, ...); the first that is finite is looked at, and without one there is nothing
+            to say.
+        values: F at the inputs seen; those that are not finite are left out.
+        precision: that `values` were computed in.
 
     Raises:
-        AttributionError: all values agree to a relative 1e-5.
+        AttributionError: all values agree to a relative 1e-6.
     """
-    if not _is_constant(values):
+    finite = torch.isfinite(images.flatten(1)).all(dim=1).nonzero().flatten()
+    if not len(finite) or not _agree(values, ROUNDING[precision]):
         return
+    image = images[finite[:1]]
+    noise = torch.randn(image.shape[1:], generator=torch.Generator().manual_seed(0)).to(image)
+    objective = make(DEPENDS_LIKE.get(name, name))
     with torch.no_grad():
-        other = objective(0.5 * image + 0.25).double().cpu()
-    if _is_constant(torch.cat([values, other])):
+        tried = [objective(x).cpu() for x in (image, 0.5 * image + 0.25, noise[None])]
+    value = torch.cat(tried)
+    if len(value[torch.isfinite(value)]) > 1 and _agree(value, ROUNDING["fp32"]):
         raise AttributionError(
-            f"the objective is {float(other[0]):.6g} for every input: it does not depend on the "
+            f"objective {name} gives the same number for every input: it does not depend on the "
             "image; use an embedding before normalisation (open_clip: normalize=False)"
         )
 
 
-def _is_constant(values: Tensor) -> bool:
-    finite = values[torch.isfinite(values)]
-    if len(finite) < 2:
-        return len(finite) == 1
-    return float(finite.max() - finite.min()) <= CONSTANT * float(finite.abs().max())
+def _agree(values: Tensor, tolerance: float) -> bool:
+    finite = values[torch.isfinite(values)].double()
+    return not len(finite) or bool(finite.max() - finite.min() <= tolerance * finite.abs().max())
+
+
+def name_equal_to_baseline(images: Tensor, baseline: Tensor) -> dict[int, str]:
+    """Image number -> why it has no conductance, of (N, ...) images that are their baseline.
+
+    Two ways to one input differ by rounding, and the scores are then made of that.
+    """
+    far = (images - baseline).flatten(1).abs().amax(dim=1)
+    size = images.flatten(1).abs().amax(dim=1)
+    equal = far <= SAME_IMAGE * size
+    reason = "the image equals its baseline, so nothing is attributed: choose another baseline"
+    return dict.fromkeys(equal.nonzero().flatten().tolist(), reason)
 
 
 def inexact_images(scores: LayerConductance, *, limit: float = INEXACT) -> list[int]:

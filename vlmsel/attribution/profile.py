@@ -1,7 +1,9 @@
 """The way in: block scores of a loaded model, under settings, within a memory bound."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 from itertools import chain
 from typing import Protocol
 
@@ -11,7 +13,11 @@ from torch import Tensor, nn
 from vlmsel.attribution.conductance import gradient, gradient_x_activation, layer_conductance
 from vlmsel.attribution.integral import Groups
 from vlmsel.attribution.memory import Scorer, Split, copies_held, measure, plan_split, run_split
-from vlmsel.attribution.numerics import check_depends_on_image, find_failures
+from vlmsel.attribution.numerics import (
+    check_depends_on_image,
+    find_failures,
+    name_equal_to_baseline,
+)
 from vlmsel.attribution.objective import make_objective
 from vlmsel.attribution.path import baseline_images, quadrature
 from vlmsel.attribution.recorder import Blocks, Objective
@@ -66,9 +72,8 @@ def attribute(
             f"images have shape {tuple(images.shape)}: give at least one as (N, 3, H, W)"
         )
     blocks = functional_blocks(model.visual, settings.granularity)
-    objective = make_objective(
-        settings.objective, model.encode_image, text=text, precision=settings.precision
-    )
+    make = partial(make_objective, encode_image=model.encode_image, text=text)
+    objective = make(settings.objective, precision=settings.precision)
     resident = list(chain(model.visual.parameters(), model.visual.buffers()))
     if resident:
         images = images.to(resident[0].device)
@@ -76,10 +81,13 @@ def attribute(
     if max_memory_gb is not None:
         footprint = measure(objective, images[:1], blocks, resident)
         split = plan_split(footprint, len(images), _copies(settings), max_memory_gb)
-    found = run_split(_scorer(objective, blocks, settings), images, split)
-    seen = torch.cat([found.objective, found.objective_at_baseline])
-    check_depends_on_image(objective, images[:1], seen)
+    with ieee_float32():
+        found = run_split(_scorer(objective, blocks, settings), images, split)
+        seen = torch.cat([found.objective, found.objective_at_baseline])
+        check_depends_on_image(settings.objective, make, images, seen, settings.precision)
     failures = find_failures(found, precision=settings.precision)
+    if settings.attribution not in AT_IMAGES:
+        failures |= name_equal_to_baseline(images, baseline_images(settings.baseline, images))
     unreadable = ~torch.isfinite(images.flatten(1)).all(dim=1)
     for image in unreadable.nonzero().flatten().tolist():
         failures[image] = "the preprocessed image has values that are not finite"
@@ -103,6 +111,20 @@ def _scorer(objective: Objective, blocks: Blocks, settings: AttributionSettings)
         return AT_IMAGES[settings.attribution](objective, images, blocks, groups=groups)
 
     return at_images if settings.attribution in AT_IMAGES else conductance
+
+
+@contextmanager
+def ieee_float32() -> Iterator[None]:
+    """No TF32 on CUDA, where convolutions use it unless told otherwise: fp32 means fp32."""
+    kinds = (torch.backends.cudnn, torch.backends.cuda.matmul)
+    before = [kind.allow_tf32 for kind in kinds]
+    try:
+        for kind in kinds:
+            kind.allow_tf32 = False  # pyright: ignore[reportAttributeAccessIssue]
+        yield
+    finally:
+        for kind, allowed in zip(kinds, before, strict=True):
+            kind.allow_tf32 = allowed  # pyright: ignore[reportAttributeAccessIssue]
 
 
 MANY_STEPS = 9

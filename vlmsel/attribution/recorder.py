@@ -73,6 +73,19 @@ class BlockRecorder:
             return self.values(images)
         return Point(value, self._take(images), [])
 
+    def glimpses(self, images: Tensor, see: Callable[[Tensor], Tensor]) -> list[Tensor]:
+        """Per block `see` of its output, without any gradient; no two outputs are held at once.
+
+        Args:
+            images: input of the objective, (B, ...).
+            see: (B, ...) to a tensor of its own memory, no view.
+        """
+        with torch.no_grad(), self._hooks(start_at_first=False, see=see):
+            self._evaluate(images)
+        seen = [self._outputs[name] for name, _ in self.blocks]
+        self._outputs.clear()
+        return seen
+
     def gradients(self, images: Tensor, *, find_cuts: bool = False) -> Point:
         """Objective, block outputs and dF/dh of `images` (B, ...).
 
@@ -104,11 +117,13 @@ class BlockRecorder:
         return bool(written)
 
     @contextmanager
-    def _hooks(self, *, start_at_first: bool) -> Iterator[None]:
+    def _hooks(
+        self, *, start_at_first: bool, see: Callable[[Tensor], Tensor] | None = None
+    ) -> Iterator[None]:
         self._outputs.clear()
         self._versions.clear()
         handles = [
-            module.register_forward_hook(self._hook(name, start_at_first=start_at_first))
+            module.register_forward_hook(self._hook(name, start_at_first, see))
             for name, module in self.blocks
         ]
         try:
@@ -117,7 +132,9 @@ class BlockRecorder:
             for handle in handles:
                 handle.remove()
 
-    def _hook(self, name: str, *, start_at_first: bool) -> Callable[..., Tensor]:
+    def _hook(
+        self, name: str, start_at_first: bool, see: Callable[[Tensor], Tensor] | None
+    ) -> Callable[..., Tensor]:
         def keep(_module: nn.Module, _inputs: object, output: object) -> Tensor:
             if not isinstance(output, Tensor):
                 raise AttributionError(
@@ -126,6 +143,9 @@ class BlockRecorder:
                 )
             if name in self._outputs:
                 raise AttributionError(f"block {name} runs twice in one forward pass")
+            if see is not None:
+                self._outputs[name] = see(output)
+                return output
             if start_at_first and not self._outputs:
                 output = output.detach().requires_grad_()
             elif torch.is_grad_enabled() and not output.requires_grad:
@@ -146,6 +166,11 @@ class BlockRecorder:
         missing = [name for name, _ in self.blocks if name not in self._outputs]
         if missing:
             raise AttributionError(f"block {missing[0]} did not run in the forward pass")
+        for name, ran in zip(self.names, self._outputs, strict=True):
+            if name != ran:
+                raise AttributionError(
+                    f"block {ran} runs before block {name}: list the blocks in forward order"
+                )
         return value
 
     def _take(self, images: Tensor) -> list[Tensor]:

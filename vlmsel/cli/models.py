@@ -8,12 +8,16 @@ import typer
 from vlmsel.cli.console import emit_json, show_table
 from vlmsel.cli.counting import counted
 from vlmsel.cli.options import AsJson
+from vlmsel.errors import SettingsError
 
 
 def models(
     zoo: Annotated[
-        str, typer.Option(help="Model catalog (YAML), or a shipped one: demo, paper.")
-    ] = "demo",
+        str | None,
+        typer.Option(
+            help="Model catalog (YAML), or a shipped one: demo, paper.", show_default="demo"
+        ),
+    ] = None,
     blocks: Annotated[
         bool,
         typer.Option(
@@ -29,7 +33,12 @@ def models(
 
     A zoo is a YAML file with a list `models` of `model` and `pretrained`, open_clip's names.
     """
+    if blocks and zoo is not None:
+        raise SettingsError("--blocks lists all of open_clip: leave out --zoo, or use --match")
+    zoo = zoo or "demo"
     frame = _architectures(match) if blocks else _zoo(zoo, match)
+    if frame.is_empty():
+        raise SettingsError(f"no name holds {match!r}: run it without --match to see them all")
     if as_json:
         emit_json(frame)
     else:

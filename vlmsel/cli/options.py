@@ -1,5 +1,6 @@
 """Options that several commands share, declared once."""
 
+import math
 from enum import StrEnum
 from typing import Annotated
 
@@ -79,11 +80,20 @@ Device = Annotated[
     str | None,
     typer.Option(help="cpu, cuda, cuda:1 ... Default: a GPU if any.", rich_help_panel=_WHERE),
 ]
+
+
+def _positive(value: float | None) -> float | None:
+    if value is not None and not 0 < value < math.inf:
+        raise typer.BadParameter(f"{value:g} is not a number of gigabytes above 0")
+    return value
+
+
 MaxMemory = Annotated[
     float | None,
     typer.Option(
         "--max-memory",
         help="Gigabytes the attribution may take; work is split, results do not change.",
+        callback=_positive,
         rich_help_panel=_WHERE,
     ),
 ]

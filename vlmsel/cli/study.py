@@ -61,6 +61,7 @@ def study(
     from vlmsel.cli.tracked import tracking_uri_for
 
     uri = tracking_uri_for(store, tracking_uri)
+    _make_folder(out)
     if name == exactness.NAME:
         of_selection = {
             "--zoo": zoo, "--tasks": tasks, "--selector": selector, "--option": option,
@@ -153,9 +154,16 @@ def _shown(table: pl.DataFrame) -> pl.DataFrame:
     return table.filter(pl.col("metric").is_in(SHOWN_METRICS))
 
 
-def _write(out: Path, name: str, table: pl.DataFrame, figure: Figure) -> tuple[Path, Path]:
+def _make_folder(out: Path) -> None:
+    """Before the work: what took minutes must not be lost for want of a place."""
     try:
         out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise StoreError(f"--out {out} cannot be written: {error.strerror}") from None
+
+
+def _write(out: Path, name: str, table: pl.DataFrame, figure: Figure) -> tuple[Path, Path]:
+    try:
         table.write_csv(out / f"{name}.csv")
         with rc_context():
             # Text stays text and ids do not change from run to run: small files that compare well.

@@ -3,6 +3,7 @@
 import math
 import time
 from contextlib import AbstractContextManager
+from itertools import chain
 
 import pyarrow as pa
 import torch
@@ -95,7 +96,8 @@ class ProfileRecorder:
         self._store.write_failure(cell.id, self._job.settings, reason, kind=kind)
 
     def _score(self, model: LoadedModel, cell: Cell, images: Tensor) -> list[LayerConductance]:
-        device = next(model.visual.parameters()).device
+        resident = chain(model.visual.parameters(), model.visual.buffers())
+        device = next((tensor.device for tensor in resident), torch.device("cpu"))
         text = self._text(model, cell)
         pixels = images.shape[-2] * images.shape[-1]
         size = max(1, BATCH.get(device.type, BATCH["cpu"]) * PIXELS // pixels)

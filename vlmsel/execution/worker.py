@@ -8,7 +8,7 @@ import threading
 
 import torch
 
-from vlmsel.errors import ExecutionError, ModelError, StoreError, VlmselError
+from vlmsel.errors import ExecutionError, MemoryLimitError, ModelError, StoreError, VlmselError
 from vlmsel.execution.cells import AccuracyJob, Cell, CellOutcome, Job
 from vlmsel.execution.decoded import DecodedCache, DecodedShard
 from vlmsel.execution.measure import Measured, Recorder
@@ -162,5 +162,5 @@ def one_line(error: Exception) -> str:
 
 
 def _kind_of(error: Exception) -> str:
-    memory = isinstance(error, MemoryError | torch.OutOfMemoryError)
+    memory = isinstance(error, MemoryError | torch.OutOfMemoryError | MemoryLimitError)
     return "out-of-memory" if memory else "error"

@@ -1,6 +1,7 @@
 """Registered encoders: any `nn.Module` from images to an embedding, in a few lines of the user."""
 
 import importlib
+import re
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -56,6 +57,11 @@ def build_encoder(spec: ModelSpec) -> Encoder:
         )
         raise ModelError(msg)
     if built.block_pattern is not None:
+        try:
+            re.compile(built.block_pattern)
+        except re.error as error:
+            pattern = built.block_pattern
+            raise ModelError(f"{spec.name}: block_pattern {pattern!r}: {error}") from None
         built.module.block_pattern = built.block_pattern  # pyright: ignore[reportArgumentType]
     return built
 
