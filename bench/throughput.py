@@ -1,7 +1,7 @@
 """How well an accelerator is used: speed, share of its ceiling, and busy time while shards stream.
 
     python bench/throughput.py                                        # on a GPU, five models
-    python bench/throughput.py --device cpu --models ViT-B-32 --batch 2 --images 8
+    python bench/throughput.py --device cpu --models ViT-S-32-alt --batch 2 --images 40
 
 The ceiling is the speed of a large matrix product in the same precision, measured in the same run.
 Weights are random: the cost does not depend on them.
@@ -128,6 +128,7 @@ def main() -> None:
     options = parser.parse_args()
     if options.device == "cuda" and not torch.cuda.is_available():
         parser.error("no GPU here: --device cpu tries the table on a small model")
+    torch.backends.cudnn.allow_tf32 = False  # as in attribution: fp32 means fp32
     console, device = Console(), options.device
     what = torch.cuda.get_device_name() if device == "cuda" else "CPU"
     table = Table(

@@ -25,7 +25,7 @@ LIGHT = {
     "vlmsel.execution.plan": HEAVY,
     "vlmsel.attribution": ("open_clip", "ray", "mlflow", "polars", "pyarrow"),
     "vlmsel.execution.local": ("ray", "mlflow"),
-    "vlmsel.tracking": ("torch", "ray"),
+    "vlmsel.tracking": ("torch", "ray", "sklearn"),
 }
 
 

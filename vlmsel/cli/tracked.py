@@ -2,13 +2,16 @@
 
 import os
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import polars as pl
 
-from vlmsel.api.evaluating import Knowledge, mean_dcd
-from vlmsel.evaluation.leave_one_out import LeaveOneOut
 from vlmsel.redaction import redact
 from vlmsel.settings import AttributionSettings
+
+if TYPE_CHECKING:
+    from vlmsel.api.evaluating import Knowledge
+    from vlmsel.evaluation.leave_one_out import LeaveOneOut
 
 
 def tracking_uri_for(store: str, said: str | None) -> str:
@@ -24,8 +27,8 @@ def tracking_uri_for(store: str, said: str | None) -> str:
 
 
 def track_evaluation(
-    loo: LeaveOneOut,
-    knowledge: Knowledge,
+    loo: "LeaveOneOut",
+    knowledge: "Knowledge",
     store: str,
     tracking_uri: str | None,
     *,
@@ -33,6 +36,7 @@ def track_evaluation(
     settings: AttributionSettings | None,
 ) -> tuple[list[str], str]:
     """Log every selector's leave-one-out; returns the run ids and the URI without credentials."""
+    from vlmsel.api.evaluating import mean_dcd
     from vlmsel.tracking import log_leave_one_out
 
     uri = tracking_uri_for(store, tracking_uri)
@@ -50,7 +54,7 @@ def track_evaluation(
 
 def track_sweep(
     points: pl.DataFrame,
-    knowledge: Knowledge,
+    knowledge: "Knowledge",
     store: str,
     tracking_uri: str | None,
     *,
@@ -73,6 +77,6 @@ def track_sweep(
     return run, redact(uri)
 
 
-def _params(knowledge: Knowledge, settings: AttributionSettings | None) -> dict[str, object]:
+def _params(knowledge: "Knowledge", settings: AttributionSettings | None) -> dict[str, object]:
     chosen = settings.model_dump() | {"settings": settings.digest} if settings else {}
     return {"knowledge": knowledge.about, **chosen}

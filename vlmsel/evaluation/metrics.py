@@ -15,8 +15,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.stats import kendalltau
-from sklearn.metrics import ndcg_score
 
 from vlmsel.errors import SelectionError
 from vlmsel.selection.ranking import TIE_DECIMALS
@@ -42,7 +40,7 @@ def ndcg5_paper(truth: Values, scores: Values) -> float:
     relevance = np.empty(k)
     relevance[np.argsort(-accuracy[common], kind="stable")] = np.arange(k, 0, -1)
     # `common` is in predicted order already, so any falling sequence stands for the prediction.
-    return float(ndcg_score([relevance], [np.arange(k, 0, -1)]))
+    return _ndcg(relevance, np.arange(k, 0, -1), k)
 
 
 def ndcg5(truth: Values, scores: Values) -> float:
@@ -58,7 +56,7 @@ def ndcg5(truth: Values, scores: Values) -> float:
     spread = accuracy.max() - accuracy.min()
     if spread == 0:
         return 1.0
-    return float(ndcg_score([(accuracy - accuracy.min()) / spread], [-score], k=TOP))
+    return _ndcg((accuracy - accuracy.min()) / spread, -score, TOP)
 
 
 def recall5(truth: Values, scores: Values) -> float:
@@ -162,7 +160,16 @@ def _common(accuracy: np.ndarray, score: np.ndarray) -> np.ndarray:
     return predicted[:TOP][np.isin(predicted[:TOP], best)]
 
 
+# Imported at first use: it takes a second, and what logs a run need not rank anything.
+def _ndcg(relevance: np.ndarray, predicted: np.ndarray, k: int) -> float:
+    from sklearn.metrics import ndcg_score
+
+    return float(ndcg_score([relevance], [predicted], k=k))
+
+
 def _tau_b(accuracy: np.ndarray, score: np.ndarray) -> float:
+    from scipy.stats import kendalltau
+
     if np.ptp(accuracy) == 0 or np.ptp(score) == 0:
         return 0.0
     # scipy's result is a tuple (statistic, p value) that the type checker cannot see into.

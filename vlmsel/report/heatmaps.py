@@ -5,8 +5,6 @@ import polars as pl
 from matplotlib.axes import Axes
 from matplotlib.colors import LogNorm, Normalize
 from matplotlib.figure import Figure
-from scipy.cluster.hierarchy import leaves_list, linkage
-from scipy.spatial.distance import squareform
 
 from vlmsel.report.canvas import PAGE_WIDTH, SEQUENTIAL, canvas
 
@@ -86,6 +84,10 @@ def _by_likeness(mean: pl.DataFrame) -> list[str]:
     np.fill_diagonal(square, 0.0)
     if len(names) < 3 or not np.isfinite(square).all():
         return names
+    # Imported here: it takes a second, and few figures need it.
+    from scipy.cluster.hierarchy import leaves_list, linkage
+    from scipy.spatial.distance import squareform
+
     tree = linkage(squareform((square + square.T) / 2), "average", optimal_ordering=True)
     return [names[i] for i in leaves_list(tree)]
 

@@ -4,7 +4,6 @@ Leading axes stand for zoos; the last two are models and sources. NaN means unkn
 """
 
 import numpy as np
-from scipy.stats import rankdata
 
 
 def zoo_ranks(accuracy: np.ndarray) -> np.ndarray:
@@ -20,6 +19,9 @@ def zoo_ranks(accuracy: np.ndarray) -> np.ndarray:
     Returns:
         Ranks of the same shape, NaN where the accuracy is unknown.
     """
+    # Imported here: it takes a second, and a refresh ranks nothing.
+    from scipy.stats import rankdata
+
     known = np.isfinite(accuracy)
     # Unknown models rank behind all known ones and so do not move them.
     ranks = rankdata(np.where(known, -accuracy, np.inf), axis=-2)
