@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from tests.execution.conftest import draw_task
-from vlmsel.errors import ModelError, StoreError
+from vlmsel.errors import MemoryLimitError, ModelError, StoreError
 from vlmsel.execution import worker as module
 from vlmsel.execution.cells import Cell, ModelWork
 from vlmsel.execution.options import RunOptions, WorkerOptions
@@ -210,7 +210,11 @@ def test_an_input_output_error_may_pass_and_is_recorded_by_the_last_try_only(
 
 @pytest.mark.parametrize(
     ("error", "kind"),
-    [(MemoryError("no memory"), "out-of-memory"), (RuntimeError("mat1 and mat2"), "error")],
+    [
+        (MemoryError("no memory"), "out-of-memory"),
+        (MemoryLimitError("one image needs 2 GB"), "out-of-memory"),
+        (RuntimeError("mat1 and mat2"), "error"),
+    ],
 )
 def test_out_of_memory_is_failed_with_its_kind_and_never_zero(
     worker: ModelWorker,
