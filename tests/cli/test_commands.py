@@ -48,11 +48,17 @@ def test_evaluate_logs_a_run_a_selector(lab, vlmsel):
     assert len(said["mlflow"]["runs"]) == len(selectors)
 
 
+def test_of_a_sweep_too_wide_to_read_the_best_points_are_shown(own_lab, vlmsel, tmp_path):
+    where = ["--store", own_lab.store, "--tracking-uri", f"sqlite:///{tmp_path}/own.db"]
+    answer = vlmsel("sweep", *where, "--gamma", "0:20:20")
+    assert "the best 10 of 120 points by ndcg5" in answer.out
+
+
 def test_sweep_logs_a_run_and_prints_the_grid(lab, vlmsel):
     grid = ["--eta", "0,2", "--gamma", "0:10:3"]
     answer = vlmsel("sweep", "--store", lab.store, "--tracking-uri", lab.uri, *grid)
     assert answer.code == 0, answer.err
-    assert "gamma 5.0" in answer.out
+    assert "gamma 5" in answer.out
     (run,) = runs(lab.uri, "sweep")
     assert run.data.params["n_points"] == "6"
 

@@ -1,6 +1,7 @@
 """``vlmsel select``: the table, what is said beside it, and the exit code."""
 
 import json
+import re
 import shutil
 import struct
 import zlib
@@ -183,6 +184,19 @@ def test_a_model_that_fails_is_left_out_of_the_ranking_and_counted(own_lab, vlms
     assert "left out: ViT-B-32/gone" in answer.err
     assert "the first 4 of 4 models" in answer.out
     assert vlmsel(*command, "--allow-failures", "1").code == 0
+
+
+def test_the_report_tells_the_target_as_the_command_does(own_lab, vlmsel, tmp_path):
+    page, folder = tmp_path / "page.html", tmp_path / "digits-a"
+    shutil.copytree(own_lab.images, folder)
+    (folder / "bad.png").write_bytes(b"no image")
+    args = ["--report", page, "--json", "--allow-failures", "9"]
+    answer = vlmsel("select", folder, "--store", own_lab.store, *args)
+    said, text = json.loads(answer.out), page.read_text()
+    facts = dict(re.findall(r"<dt>([^<]+)</dt>\s*<dd>([^<]+)</dd>", text))
+    assert "target:" not in text
+    assert str(facts["images of the target"]) == str(said["n_images"])
+    assert facts["failed"] == "1", "one image, whatever the number of models"
 
 
 def test_a_report_is_written_beside_the_ranking(own_lab, vlmsel, tmp_path):

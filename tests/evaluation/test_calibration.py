@@ -53,6 +53,14 @@ def test_zoos_of_another_size_are_scaled():
     assert table["true_low"].to_list() == table["true_high"].to_list() == [1, 2, 3, 4, 5]
 
 
+def test_a_small_zoo_speaks_for_every_place_of_a_much_larger_one():
+    table = calibrated_ranks(result_of([[1, 2, 3], [2, 1, 3]]), "s", 40)
+    assert table.height == 40
+    assert table["n_errors"].min() > 0
+    assert (table["true_low"] <= table["true_high"]).all()
+    assert table.row(20)[1] < 21 < table.row(20)[2], "a swap of the small zoo is wide in the large"
+
+
 def test_an_unknown_selector_is_named():
     with pytest.raises(SelectionError, match="no ranking by 'other'"):
         calibrated_ranks(result_of([[1, 2]]), "other", 2)

@@ -35,10 +35,11 @@ def test_neighbouring_epochs_count_once_and_the_reason_names_the_other() -> None
     )
 
 
-def test_a_chain_of_neighbours_is_one_group() -> None:
+def test_of_a_chain_only_what_is_near_to_one_that_stays_goes() -> None:
     once = count_once(zoo({"a": 0.0, "c": 0.018, "b": 0.036}))
-    assert set(once.accuracies["model"]) == {"a"}
-    assert sorted(once.left_out["name"]) == ["b/tag", "c/tag"]
+    assert set(once.accuracies["model"]) == {"a", "b"}
+    assert once.left_out["name"].to_list() == ["c/tag"]
+    assert "of those of a/tag" in once.left_out["reason"][0]
 
 
 @pytest.mark.parametrize(

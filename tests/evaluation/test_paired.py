@@ -69,6 +69,15 @@ def test_seed_and_missing_baseline() -> None:
     assert [alone[name] for name in ("delta", "delta_low", "delta_high")] == [None] * 3
 
 
+def test_an_interval_that_ends_at_zero_contains_it() -> None:
+    # 0.1 + 0.2 - 0.3 is not 0 in floating point.
+    values = {"a": [0.3, 0.0, 0.6], "b": [0.1 + 0.2, 0.5, 0.6]}
+    table = paired_bootstrap(long(values), n_bootstrap=2000, baseline="a")
+    row = table.row(by_predicate=pl.col("selector") == "b", named=True)
+    assert row["delta_low"] == 0.0
+    assert row["delta_high"] > 0
+
+
 def test_nothing_to_resample() -> None:
     with pytest.raises(SelectionError, match="nothing to resample"):
         paired_bootstrap(long({}), baseline="a")

@@ -81,6 +81,13 @@ def test_the_words_name_what_was_compared_and_nothing_else() -> None:
     assert won.startswith("Use dcd: it beats average rank on ndcg5")
 
 
+def test_where_imagenet_accuracy_is_the_better_rival_it_says_so() -> None:
+    strong = {**RIVALS, "imagenet": (0.9, 0.5, 0.03)}
+    said = "ImageNet accuracy is clearly better than average rank in ndcg5"
+    assert said in judge_evidence({"a": evidence(**strong)}).paragraph
+    assert said not in judge_evidence({"a": evidence(**RIVALS)}).paragraph
+
+
 def test_a_win_over_one_rival_only_is_no_win() -> None:
     strong = {**RIVALS, "imagenet": (0.9, 0.5, 0.03)}
     assert judge_evidence({"a": evidence(dcd=(0.85, 0.6, 0.02), **strong)}).selector != "dcd"

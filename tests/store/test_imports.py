@@ -10,6 +10,7 @@ from vlmsel.errors import StoreError
 from vlmsel.store import AccuracyStore, ProfileStore
 from vlmsel.store.duplicates import duplicate_groups
 from vlmsel.store.imports import read_lovm_table, read_openclip_results, read_published_profiles
+from vlmsel.store.names import with_own_names
 
 DATA = Path(os.environ.get("VLMSEL_SHARED_DATA", Path(__file__).parents[3] / "shared" / "data"))
 needs_data = pytest.mark.skipif(
@@ -248,3 +249,22 @@ def test_imports_go_through_the_store(tmp_path: Path) -> None:
     accuracies = read_lovm_table(DATA / "lovm_eval_table.csv").frame
     AccuracyStore(tmp_path).import_accuracies(accuracies, "lovm")
     assert AccuracyStore(tmp_path).scan().select(accuracies.columns).equals(accuracies)
+
+
+def test_a_profile_of_zeros_is_left_out_and_absurd_values_are_refused(table) -> None:
+    zeros = PROFILES.replace("0.1", "0").replace("0.2", "0.0")
+    found = read_published_profiles(table(zeros))
+    assert found.frame["conductance"].to_list() == [0.3, 0.4]
+    assert found.left_out["reason"].to_list() == ["all zero, so there is nothing to compare"]
+    with pytest.raises(StoreError, match="conductance of 0 to 1e"):
+        read_published_profiles(table(PROFILES.replace("0.2", "1e300")))
+
+
+def test_own_task_names_go_on_top_of_the_shipped_ones(table, tmp_path: Path) -> None:
+    own = tmp_path / "names.yaml"
+    own.write_text("tasks: {birds: {also: [My Birds]}}")
+    text = PROFILES.replace(",dr,", ",my birds,")
+    assert set(read_published_profiles(table(text)).frame["task"]) != {"birds", "cars"}
+    found = read_published_profiles(table(text), names=with_own_names(own))
+    assert "birds" in set(found.frame["task"])
+    assert found.left_out.is_empty()

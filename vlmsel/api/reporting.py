@@ -116,6 +116,7 @@ def selection_report(path: str | Path, selection: Selection, settings: Attributi
         title=f"Which model for {selection.target}?",
         profiles=selection.profiles,
         failures=None if selection.failed_images.is_empty() else selection.failed_images,
+        left_out=_left_out(selection),
         **_common(settings),
         **_ranking_fields(selection, selection.table),
     )
@@ -137,11 +138,21 @@ def _ranking_fields(selection: Selection | None, ranking: pl.DataFrame | None) -
     }
 
 
+def _left_out(selection: Selection) -> pl.DataFrame | None:
+    """Models without a place, as the report lists what was left out."""
+    gone = selection.ranking.left_out
+    if gone.is_empty():
+        return None
+    name = pl.concat_str("model", "pretrained", separator="/")
+    return gone.select(kind=pl.lit("model"), name=name, reason=pl.col("reason"))
+
+
 def _notes(selection: Selection) -> tuple[str, ...]:
     """What must be said beside a ranking."""
     unlike = selection.novelty.notice if selection.novelty else None
     worth = f"For {selection.target}, by what the other tasks tell: {selection.trust.sentence}"
-    return tuple(text for text in (unlike, worth) if text)
+    why = f"Selector {selection.selector}: {selection.why}."
+    return tuple(text for text in (why, unlike, worth) if text)
 
 
 def _common(settings: AttributionSettings | None) -> dict:

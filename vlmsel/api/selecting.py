@@ -91,14 +91,30 @@ def rank_target(
     cells = plan.wanted & store.measured(digest)
     if not cells:
         raise SelectionError(f"no model could be profiled on the images: {_reason(plan, store)}")
+    task = next(iter(cells)).task
     ranked = rank_profiles(
-        next(iter(cells)).task,
+        task,
         store.scan(digest, cells=cells),
         knowledge,
         selector=selector,
         failed_images=store.failed_images(digest, cells=cells),
     )
-    return replace(ranked, target=ranked.target.removeprefix(TARGET_PREFIX))
+    return _renamed(ranked, task, task.removeprefix(TARGET_PREFIX))
+
+
+def _renamed(selection: Selection, task: str, name: str) -> Selection:
+    """The selection with the target under the name that people know it by, everywhere."""
+    names = {task: name, name: f"{name} (source)"}
+
+    def rename(frame: pl.DataFrame) -> pl.DataFrame:
+        return frame.with_columns(pl.col("task").replace(names))
+
+    return replace(
+        selection,
+        target=name,
+        profiles=rename(selection.profiles),
+        failed_images=rename(selection.failed_images),
+    )
 
 
 def _reason(plan: Plan, store: ProfileStore) -> str:

@@ -19,6 +19,13 @@ app = typer.Typer(
 )
 
 File = Annotated[Path, typer.Argument(help="The CSV file.", show_default=False)]
+Names = Annotated[
+    Path | None,
+    typer.Option(
+        help="YAML with further task names, such as `tasks: {birds: {also: [My Birds]}}`.",
+        show_default=False,
+    ),
+]
 Name = Annotated[
     str | None, typer.Option(help="Name of this table in the store. Default: the file's name.")
 ]
@@ -50,16 +57,19 @@ def accuracies(
         bool, typer.Option("--percent", help="The accuracies are in percent.")
     ] = False,
     quickgelu: QuickGelu = False,
+    names: Names = None,
     name: Name = None,
     as_json: o.AsJson = False,
 ) -> None:
     """Import open_clip's results table (wide) or LOVM's evaluation table (long)."""
     from vlmsel.store.accuracies import AccuracyStore
     from vlmsel.store.imports import read_lovm_table, read_openclip_results
+    from vlmsel.store.names import with_own_names
 
     readers = {Layout.openclip: read_openclip_results, Layout.lovm: read_lovm_table}
     chosen = _guess(file) if layout is Layout.auto else layout
-    found = readers[chosen](file, percent=percent, quickgelu=quickgelu)
+    table = with_own_names(names)
+    found = readers[chosen](file, percent=percent, quickgelu=quickgelu, names=table)
     AccuracyStore(store).import_accuracies(found.frame, name or file.stem)
     _tell(file, found, store, "accuracies", as_json=as_json)
 
@@ -69,14 +79,16 @@ def profiles(
     file: File,
     store: o.Store = o.DEFAULT_STORE,
     quickgelu: QuickGelu = False,
+    names: Names = None,
     name: Name = None,
     as_json: o.AsJson = False,
 ) -> None:
     """Import published profiles: model, pretrained, task, block, block_name, conductance."""
     from vlmsel.store.imports import read_published_profiles
+    from vlmsel.store.names import with_own_names
     from vlmsel.store.profiles import ProfileStore
 
-    found = read_published_profiles(file, quickgelu=quickgelu)
+    found = read_published_profiles(file, quickgelu=quickgelu, names=with_own_names(names))
     ProfileStore(store).import_profiles(found.frame, name or file.stem)
     _tell(file, found, store, "profile values", as_json=as_json)
 

@@ -21,6 +21,8 @@ from vlmsel.cli.options import DEFAULT_STORE as DEFAULT
 from vlmsel.errors import SettingsError
 
 GRID, MAX_STEPS = "The grid", 1000
+# A wider grid is no table to read: its heatmap and its points are in MLflow.
+MAX_COLUMNS, N_BEST = 10, 10
 ETAS, GAMMAS = "0,0.5,1,2,4,8", "0,0.5,1,2,5,10,20"
 
 
@@ -103,13 +105,16 @@ def sweep(
     if as_json:
         emit_json({"points": means, "mlflow": {"uri": uri, "run": run}})
         return
-    grid = means.filter(pl.col("metric") == metric).pivot(
-        "gamma", index="eta", values="value", maintain_order=True
-    )
-    show_table(
-        grid.rename({c: f"gamma {c}" for c in grid.columns[1:]}),
-        title=f"{metric}, mean over targets: {knowledge.about}",
-    )
+    points = means.filter(pl.col("metric") == metric)
+    title = f"{metric}, mean over targets: {knowledge.about}"
+    grid = points.pivot("gamma", index="eta", values="value", maintain_order=True)
+    if grid.width <= MAX_COLUMNS:
+        names = {column: f"gamma {float(column):.3g}" for column in grid.columns[1:]}
+        show_table(grid.rename(names), title=title)
+    else:
+        falls = METRICS[metric].higher_is_better
+        best = points.sort("value", descending=falls).select("eta", "gamma", "value").head(N_BEST)
+        show_table(best, title=f"the best {N_BEST} of {points.height} points by {title}")
     say(f"sweep {run} in MLflow: {uri}")
 
 

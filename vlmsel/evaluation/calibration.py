@@ -44,7 +44,11 @@ def calibrated_ranks(
         place=_scaled(pl.col("rank"), n_models),
         truth=_scaled(pl.col("accuracy").rank("average", descending=True), n_models),
     ).to_numpy()
-    rows = [_place(rank, errors, n_models, top) for rank in range(1, n_models + 1)]
+    # Places of a small zoo lie far apart when it is stretched to a large one.
+    sizes = own.group_by("target").len()["len"].to_numpy()
+    stretch = max(1.0, (n_models - 1) / max(1.0, float(np.median(sizes)) - 1))
+    width = (NEIGHBOURS + 0.5) * stretch
+    rows = [_place(rank, errors, n_models, top, width) for rank in range(1, n_models + 1)]
     names = ["rank", "true_low", "true_high", "p_top", "n_errors"]
     return pl.DataFrame(rows, schema=names, orient="row").cast({"rank": pl.UInt32})
 
@@ -56,9 +60,10 @@ def _scaled(rank: pl.Expr, n_models: int) -> pl.Expr:
 
 
 def _place(
-    rank: int, errors: np.ndarray, n_models: int, top: int
+    rank: int, errors: np.ndarray, n_models: int, top: int, width: float
 ) -> tuple[int, int, int, float, int]:
-    near = np.abs(errors[:, 0] - rank) <= NEIGHBOURS + 0.5
+    distance = np.abs(errors[:, 0] - rank)
+    near = distance <= max(width, distance.min())
     truth = np.clip(rank + (errors[near, 1] - errors[near, 0]), 1, n_models)
     tail = (1 - LEVEL) / 2
     low = np.quantile(truth, tail, method="lower")

@@ -11,8 +11,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import polars as pl
-from scipy.sparse import coo_array
-from scipy.sparse.csgraph import connected_components
 
 from vlmsel.selection.profiles import MODEL
 from vlmsel.store.duplicates import duplicate_groups
@@ -40,7 +38,7 @@ class CountedOnce:
 
 
 def count_once(accuracies: pl.DataFrame, profiles: pl.DataFrame | None = None) -> CountedOnce:
-    """Keep the first model, by name, of every group of near-duplicates.
+    """Keep, by name, every model that is no near-duplicate of one kept before.
 
     Args:
         accuracies: model, pretrained, task, acc1.
@@ -81,19 +79,20 @@ def _agreeing(known: pl.DataFrame) -> Iterator[Pair]:
 
 
 def _all_but_first(pairs: list[Pair]) -> dict[Key, str]:
-    """Models that go, each with the reason, by name."""
-    keys = sorted({key for one, other, _ in pairs for key in (one, other)})
-    place = {key: i for i, key in enumerate(keys)}
-    ends = [place[one] for one, _, _ in pairs], [place[other] for _, other, _ in pairs]
-    links = coo_array((np.ones(len(pairs)), ends), shape=(len(keys), len(keys)))
-    _, group = connected_components(links, directed=False)
-    first = {group[i]: key for key, i in reversed(place.items())}
-    why: dict[Key, str] = {}
+    """Models that go, each with the reason, by name: those like one that stays.
+
+    Not a chain: the first and the last of a row of similar models may be far apart.
+    """
+    alike: dict[Key, dict[Key, str]] = {}
     for one, other, reason in pairs:
         for key, like in ((other, one), (one, other)):
-            why.setdefault(key, reason.format("/".join(like)))
-    kept = set(first.values())
-    return {key: why[key] for key in keys if key not in kept}
+            alike.setdefault(key, {}).setdefault(like, reason.format("/".join(like)))
+    gone: dict[Key, str] = {}
+    for key in sorted(alike):
+        like = next((one for one in alike[key] if one < key and one not in gone), None)
+        if like is not None:
+            gone[key] = alike[key][like]
+    return gone
 
 
 def _without(frame: pl.DataFrame, keys: list[Key]) -> pl.DataFrame:

@@ -74,7 +74,12 @@ def _interval(values: np.ndarray, counts: np.ndarray) -> tuple[np.ndarray, np.nd
     bounds = np.full((2, len(values)), np.nan)
     usable = there.any(1)
     bounds[:, usable] = np.nanquantile(draws[:, usable], [tail, 1 - tail], axis=0)
-    return mean, bounds[0], bounds[1]
+    # Sums in another order differ in the last digits; an interval that ends at zero contains it.
+    return _rounded(mean), _rounded(bounds[0]), _rounded(bounds[1])
+
+
+def _rounded(values: np.ndarray) -> np.ndarray:
+    return np.round(values, 12) + 0.0  # and no -0.0
 
 
 def _against(names: pl.DataFrame, values: np.ndarray, baseline: str) -> np.ndarray:

@@ -72,7 +72,7 @@ class Verdict:
                 f"excludes zero, and is clearly worse in none of {', '.join(GUARDS)}{nowhere}."
             )
         if not candidates:
-            return f"Use {BASELINE}: nothing was compared that could replace it."
+            return f"Use {BASELINE}: nothing was compared that could replace it.{self._imagenet()}"
         who = (
             f"{candidates[0]} does not beat"
             if len(candidates) == 1
@@ -86,8 +86,18 @@ class Verdict:
         )
         return (
             f"Use {BASELINE}: {who} {rivals} on {DECISIVE} with an interval that excludes zero "
-            f"and without a clear loss in {', '.join(GUARDS)}{without_loss}.{images}"
+            f"and without a clear loss in {', '.join(GUARDS)}{without_loss}."
+            f"{images}{self._imagenet()}"
         )
+
+    def _imagenet(self) -> str:
+        """Where the other rival is the better one; it takes no part as a candidate."""
+        better = self.comparisons.filter(
+            selector="imagenet", rival=BASELINE, metric=DECISIVE, outcome="better"
+        )
+        if better.is_empty():
+            return ""
+        return f" ImageNet accuracy is clearly better than average rank in {DECISIVE} here."
 
 
 def judge_evidence(evidence: Mapping[str, LeaveOneOut], *, seed: int = 0) -> Verdict:

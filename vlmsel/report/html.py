@@ -5,6 +5,7 @@ from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
+import polars as pl
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from vlmsel.errors import StoreError
@@ -78,5 +79,11 @@ def _facts(inputs: ReportInputs) -> list[tuple[str, str]]:
     if inputs.selector is not None:
         facts.append(("selector", inputs.selector))
     if inputs.failures is not None:
-        facts.append(("failed", str(inputs.failures.height)))
+        facts.append(("failed", str(_n_failed(inputs.failures))))
     return facts
+
+
+def _n_failed(failures: pl.DataFrame) -> int:
+    """Images, each once whatever the number of models, and whole cells."""
+    images = failures.filter(pl.col("image_id").is_not_null())
+    return images.n_unique(["task", "image_id"]) + failures.height - images.height

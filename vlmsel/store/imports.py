@@ -26,6 +26,8 @@ DESCRIPTION = re.compile(r"name|pretrained|params.*|flops.*|average.*")
 LOVM_TASK = "zeroshot_classification"
 LOVM_MEASURES = ("acc1", "acc5", "mean_per_class_recall")
 LOVM_KNOWN = {"", "task", "dataset", "model_fullname", "model", "pretrained", *LOVM_MEASURES}
+# Beyond it sums of squares overflow.
+ABSURD = 1e30
 PROFILE_COLUMNS = ("model", "pretrained", "task", "block", "block_name", "conductance")
 TRIPLE = ("model", "pretrained", "task")
 
@@ -140,18 +142,22 @@ def read_published_profiles(
     long = canonical_tasks(raw.select(PROFILE_COLUMNS), table, left_out)
     long = to_numbers(long, ["block", "conductance"], path)
     wrong = long.filter(
-        (pl.col("conductance") < 0) | (pl.col("block") % 1 != 0) | (pl.col("block") < 0)
+        (pl.col("conductance") < 0)
+        | (pl.col("conductance") > ABSURD)
+        | (pl.col("block") % 1 != 0)
+        | (pl.col("block") < 0)
     )
     if wrong.height:
         raise StoreError(
-            f"table {path}: a conductance and a whole block number, both >= 0, are expected, "
-            f"not {wrong.row(0)}"
+            f"table {path}: a conductance of 0 to {ABSURD:g} and a whole block number >= 0 are "
+            f"expected, not {wrong.row(0)}"
         )
     long = long.with_columns(pl.col("block").cast(pl.Int32))
     long = canonical_models(long, table, left_out, quickgelu=quickgelu)
     long = _whole_profiles(long, left_out)
     long = drop_duplicates(long, [*TRIPLE, "block"], path, left_out)
     long = _usual_blocks(long, left_out)
+    long = _without_zeros(long, left_out)
     return _something(long.sort(*TRIPLE, "block"), path, left_out)
 
 
@@ -204,6 +210,12 @@ def _whole_profiles(long: pl.DataFrame, left_out: LeftOut) -> pl.DataFrame:
         "value", long.filter(gap), TRIPLE, "missing value, so the whole profile is left out"
     )
     return long.join(broken, on=TRIPLE, how="anti", maintain_order="left")
+
+
+def _without_zeros(long: pl.DataFrame, left_out: LeftOut) -> pl.DataFrame:
+    zero = long.group_by(TRIPLE).agg(pl.col("conductance").sum()).filter(pl.col("conductance") == 0)
+    left_out.add_groups("value", zero, TRIPLE, "all zero, so there is nothing to compare")
+    return long.join(zero, on=TRIPLE, how="anti", maintain_order="left")
 
 
 def _usual_blocks(long: pl.DataFrame, left_out: LeftOut) -> pl.DataFrame:

@@ -79,3 +79,16 @@ def load_names(path: Path = SHIPPED) -> NameTable:
         raise StoreError(f"name table {path}: {place}: {first['msg']}") from error
     table.spellings()
     return table
+
+
+def with_own_names(path: Path | None) -> NameTable:
+    """The shipped name table and, on top of it, the tasks and checkpoints of a file like it."""
+    shipped = load_names()
+    if path is None:
+        return shipped
+    own = load_names(path)
+    table = NameTable(
+        tasks={**shipped.tasks, **own.tasks}, quickgelu={**shipped.quickgelu, **own.quickgelu}
+    )
+    table.spellings()
+    return table

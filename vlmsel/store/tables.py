@@ -126,7 +126,7 @@ def canonical_tasks(frame: pl.DataFrame, names: NameTable, left_out: LeftOut) ->
         "task",
         frame.filter(~pl.col("task").is_in(list(known))),
         ["task"],
-        "unknown name: add it to the name table (names.yaml) to use it",
+        "unknown name: give it a line in a file for --names (docs/store.md)",
     )
     other = [n for n, task in known.items() if names.tasks[task].kind != "classification"]
     for name in sorted(other):
