@@ -1,6 +1,9 @@
 """Settings that must be in place before torch and Ray are imported."""
 
 import os
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
@@ -8,8 +11,21 @@ os.environ.setdefault("MPLBACKEND", "Agg")
 # Nothing here may reach a model hub: a test that tries must fail at once, not hang.
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 
+import pytest
 from hypothesis import settings
 
 # A loaded machine is no failure: nothing here is judged by the clock.
 settings.register_profile("vlmsel", deadline=None)
 settings.load_profile("vlmsel")
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A file system of 64 kB, which a few cells fill."""
+    folder = tmp_path / "small"
+    folder.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", str(folder)]
+    if os.geteuid() != 0 or subprocess.run(mount, capture_output=True, check=False).returncode:
+        pytest.skip("only root can mount a small disk, and not in every container")
+    yield folder
+    subprocess.run(["umount", str(folder)], check=True)

@@ -2,7 +2,6 @@
 
 import gzip
 import io
-import os
 import struct
 import subprocess
 import sys
@@ -38,24 +37,17 @@ def profile(
     model = yaml.safe_load(lab.zoo.read_text())["models"][0]
     (tmp_path / "zoo.yaml").write_text(yaml.safe_dump({"models": [model]}))
 
-    def call(
-        *more: object, store: object = tmp_path / "store", alone: bool = False, **tasks: object
-    ) -> Answer:
+    def call(*more: object, store: object = tmp_path / "store", **tasks: object) -> Answer:
         specs = [{"name": name, "images": str(images)} for name, images in tasks.items()]
         (tmp_path / "tasks.yaml").write_text(yaml.safe_dump({"tasks": specs}))
         catalogs = ["--zoo", tmp_path / "zoo.yaml", "--tasks", tmp_path / "tasks.yaml"]
         args = ["profile", *map(str, [*catalogs, "--store", store, *QUICK, *more])]
-        answer = in_a_process(args) if alone else vlmsel(*args)
+        answer = vlmsel(*args)
         assert "Traceback" not in answer.err
         assert not [secret for secret in KEYS.values() if secret in answer.err + answer.out]
         return answer
 
     return call
-
-
-def in_a_process(args: list[str]) -> Answer:
-    done = subprocess.run([str(COMMAND), *args], capture_output=True, text=True, check=False)
-    return Answer(done.returncode, done.stdout, done.stderr)
 
 
 def options(port: int) -> str:
@@ -211,25 +203,10 @@ def test_two_models_of_one_name(lab: Lab, profile: Profile, tmp_path: Path) -> N
     assert not (tmp_path / "store").exists()
 
 
-@pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A file system of 64 kB, which a few cells fill."""
-    folder = tmp_path / "small"
-    folder.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", str(folder)]
-    if os.geteuid() != 0 or subprocess.run(mount, capture_output=True, check=False).returncode:
-        pytest.skip("only root can mount a small disk, and not in every container")
-    yield folder
-    subprocess.run(["umount", str(folder)], check=True)
-
-
-@pytest.mark.parametrize("executor", ["local", "ray"])
-def test_a_full_disk_loses_nothing(
-    profile: Profile, lab: Lab, small_disk: Path, executor: str
-) -> None:
+def test_a_full_disk_loses_nothing(profile: Profile, lab: Lab, small_disk: Path) -> None:
     store = small_disk / "store"
     tasks = {f"t{number}": lab.images for number in range(12)}
-    answer = profile("--executor", executor, store=store, alone=executor == "ray", **tasks)
+    answer = profile(store=store, **tasks)
     assert answer.code == 2
     assert answer.error.startswith(f"cannot write {store}/")
     assert answer.error.endswith(

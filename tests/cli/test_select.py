@@ -166,6 +166,20 @@ def test_a_misspelt_selector_is_found_before_the_work(lab, vlmsel):
     assert answer.err.count("\n") == 1
 
 
+@pytest.mark.parametrize(
+    ("selector", "lack"),
+    [("imagenet", "no accuracy on ImageNet is known"), ("oracle-similarity", "true accuracies")],
+)
+def test_a_selector_that_lacks_what_it_needs_is_found_before_the_work(
+    own_lab, vlmsel, selector, lack
+):
+    answer = vlmsel("select", own_lab.images, "--store", own_lab.store, "--selector", selector)
+    assert answer.code == 2
+    assert lack in answer.error
+    assert "usable are average-accuracy, average-rank" in answer.error
+    assert "to measure" not in answer.err
+
+
 def test_a_store_without_accuracies_is_refused_before_the_work(own_lab, vlmsel):
     shutil.rmtree(own_lab.store / "accuracies")
     answer = vlmsel("select", own_lab.images, "--store", own_lab.store)

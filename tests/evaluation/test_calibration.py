@@ -3,7 +3,7 @@ import polars as pl
 import pytest
 
 from vlmsel.errors import SelectionError
-from vlmsel.evaluation.calibration import calibrated_ranks
+from vlmsel.evaluation.calibration import calibrated_ranks, held_out_coverage
 from vlmsel.evaluation.leave_one_out import LeaveOneOut
 
 EMPTY = pl.DataFrame()
@@ -64,3 +64,30 @@ def test_a_small_zoo_speaks_for_every_place_of_a_much_larger_one():
 def test_an_unknown_selector_is_named():
     with pytest.raises(SelectionError, match="no ranking by 'other'"):
         calibrated_ranks(result_of([[1, 2]]), "other", 2)
+
+
+def test_held_out_coverage_by_hand():
+    # Held out in turn: three tasks in order leave the swapped one outside, both models of it.
+    truths = [[1, 2, 3]] * 3 + [[2, 1, 3]]
+    found = held_out_coverage(result_of(truths), "s")
+    # The intervals of the tasks in order see the swap: places 1 .. 3 of all neighbours' errors.
+    # Made of three tasks in order they are one place wide, and hold the third model alone.
+    assert found.share == pytest.approx((1 + 1 + 1 + 1 / 3) / 4)
+    assert found.first == pytest.approx((3 * 2 / 3 + 1 / 3) / 4)
+
+
+def test_held_out_coverage_is_what_new_tasks_see():
+    rng = np.random.default_rng(1)
+
+    def draw(n):
+        noise = rng.normal(0, 2.0, (n, 12)) + np.arange(12)
+        return (noise.argsort(1).argsort(1) + 1).tolist()
+
+    many = held_out_coverage(result_of(draw(40)), "s")
+    few = held_out_coverage(result_of(draw(3)), "s")
+    assert 0.93 <= many.share < 0.99
+    assert few.share < many.share, "intervals made of two tasks promise too much, and it shows"
+
+
+def test_one_task_has_no_coverage():
+    assert held_out_coverage(result_of([[2, 1]]), "s") is None

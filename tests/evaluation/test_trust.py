@@ -53,3 +53,17 @@ def test_a_ranking_like_chance_is_not_to_be_trusted(result: LeaveOneOut) -> None
 def test_unknown_selector(result: LeaveOneOut) -> None:
     with pytest.raises(SelectionError, match="only by s"):
         trust(result, "dcd")
+
+
+def test_intervals_that_do_not_hold_are_said(result: LeaveOneOut) -> None:
+    worth = trust(result, "s")
+    assert worth.coverage is not None
+    # Made of one task each, and the two tasks contradict each other.
+    assert worth.coverage.share < 0.9
+    assert f"held {100 * worth.coverage.share:.0f} % of these ranks" in worth.sentence
+    assert "Take them for wider" in worth.sentence
+
+
+def test_a_zoo_of_five_has_no_smaller_top_five(result: LeaveOneOut) -> None:
+    small = replace(result, metrics=result.metrics.with_columns(n_models=5))
+    assert "true best" not in trust(small, "s").sentence

@@ -25,9 +25,10 @@ def evidence(**means: tuple[float, float, float]) -> LeaveOneOut:
         schema=["selector", "target", "n_models", "n_sources", "metric", "value"],
         orient="row",
     )
-    rankings = metrics.filter(metric="tau").select(
-        "selector", "target", rank=1, model=pl.lit("m"), pretrained=pl.lit("x"), accuracy=0.5
+    models = pl.DataFrame(
+        {"rank": [1, 2], "model": ["m", "n"], "pretrained": "x", "accuracy": [0.5, 0.4]}
     )
+    rankings = metrics.filter(metric="tau").select("selector", "target").join(models, how="cross")
     return LeaveOneOut(metrics, rankings, pl.DataFrame(), pl.DataFrame())
 
 

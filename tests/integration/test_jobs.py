@@ -27,7 +27,7 @@ from vlmsel.store.profiles import ProfileStore
 from vlmsel.tasks.catalog import TaskCatalog
 from vlmsel.zoo.catalog import Zoo
 
-pytestmark = pytest.mark.xdist_group("ray")
+pytestmark = pytest.mark.xdist_group("jobs")
 
 RAY = str(Path(sys.executable).with_name("ray"))
 START_S = 150.0

@@ -1,5 +1,6 @@
 """Real Ray, real models: the same cells as here, placed where they belong, whoever is killed."""
 
+import subprocess
 from pathlib import Path
 
 import polars as pl
@@ -199,11 +200,19 @@ def test_a_corrupt_image_and_a_broken_model_are_failures_on_ray_as_here(
     assert found["ray"] == found["local"]
 
 
-def test_a_store_that_cannot_be_written_ends_the_run_with_the_store_s_own_error(
-    zoo: Zoo, tasks: TaskCatalog, tmp_path: Path, settings: AttributionSettings
+def test_a_full_disk_ends_the_run_with_the_store_s_own_error_and_loses_nothing(
+    zoo: Zoo,
+    tasks: TaskCatalog,
+    small_disk: Path,
+    settings: AttributionSettings,
+    reference: pl.DataFrame,
 ) -> None:
-    store = tmp_path / "store"
-    plan = plan_profiles(zoo, tasks, str(store), settings)
-    store.write_text("a file where the folder should be")
-    with pytest.raises(StoreError):
-        run_ray(plan, str(store), RunOptions(executor="ray", n_workers=1))
+    store = str(small_disk / "store")
+    with pytest.raises(StoreError, match="the disk is full: free space and run again"):
+        run_profile(zoo, tasks, store, settings, options=ONE_ACTOR)
+    measured = ProfileStore(store).measured(settings.digest)
+    assert 0 < len(measured) < 12
+    subprocess.run(["mount", "-o", "remount,size=4m", str(small_disk)], check=True)
+    rest = run_profile(zoo, tasks, store, settings)
+    assert (rest.measured, rest.exit_code()) == (12 - len(measured), 0)
+    assert_frame_equal(ProfileStore(store).scan(settings.digest), reference, check_exact=True)

@@ -268,3 +268,28 @@ def test_own_task_names_go_on_top_of_the_shipped_ones(table, tmp_path: Path) -> 
     found = read_published_profiles(table(text), names=with_own_names(own))
     assert "birds" in set(found.frame["task"])
     assert found.left_out.is_empty()
+
+
+def test_mixed_scales_are_refused_under_percent(table) -> None:
+    header = "name,pretrained,cars,pets,sun397\n"
+    one_task = "a,x,84,0.9,50\nb,x,60,0.8,40\nc,x,70,0.7,30\n"
+    with pytest.raises(StoreError, match=r"mixes percent and fractions: all 3 values .* of pets"):
+        read_openclip_results(table(header + one_task), percent=True)
+    one_model = "a,x,84,90,50\nb,x,0.6,0.87,0.4\n"
+    with pytest.raises(StoreError, match=r"mixes percent and fractions: .* of b/x"):
+        read_openclip_results(table(header + one_model), percent=True)
+    weak = "a,x,84,0.9,50\nb,x,60,0.8,40\n"  # two weak accuracies may be weak
+    assert read_openclip_results(table(header + weak), percent=True).frame.height == 6
+
+
+def test_columns_that_come_twice_are_named(table) -> None:
+    with pytest.raises(StoreError, match=r"several columns cars; keep one"):
+        read_openclip_results(table("name,pretrained,cars,cars\na,x,0.1,0.2\n"))
+
+
+@pytest.mark.parametrize("encoding", ["latin-1", "utf-16"])
+def test_other_encodings_are_named(tmp_path: Path, encoding: str) -> None:
+    path = tmp_path / "table.csv"
+    path.write_bytes("name,pretrained,Größe,cars\na,x,0.1,0.2\n".encode(encoding))
+    with pytest.raises(StoreError, match="not UTF-8 text; save it again"):
+        read_openclip_results(path)

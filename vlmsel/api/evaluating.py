@@ -187,6 +187,26 @@ def usable_selectors(knowledge: Knowledge) -> list[str]:
     return [name for name in selector_names() if name not in starved]
 
 
+def require_fed(selector: str | None, knowledge: Knowledge) -> None:
+    """Find before long work that the selector cannot rank a new target with this knowledge.
+
+    Raises:
+        SelectionError: there is no such selector, or the knowledge lacks what it needs.
+    """
+    if selector is None:
+        return
+    lacks = starved_selectors(knowledge)
+    for name in selector_names():
+        if make_selector(name).oracle:
+            lacks[name] = "it is a bound that needs the target's true accuracies"
+    make_selector(selector)
+    if selector in lacks:
+        usable = ", ".join(name for name in selector_names() if name not in lacks)
+        raise SelectionError(
+            f"selector {selector} cannot rank new images: {lacks[selector]}; usable are {usable}"
+        )
+
+
 def starved_selectors(knowledge: Knowledge) -> dict[str, str]:
     """The other selectors, each with what they lack."""
     starved = {}

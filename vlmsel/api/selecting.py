@@ -5,7 +5,7 @@ from pathlib import Path
 
 import polars as pl
 
-from vlmsel.api.evaluating import Knowledge, current_knowledge
+from vlmsel.api.evaluating import Knowledge, current_knowledge, require_fed
 from vlmsel.api.ranking import Selection, rank_profiles
 from vlmsel.api.workspace import Workspace, open_workspace
 from vlmsel.errors import SelectionError
@@ -52,6 +52,7 @@ def select(
         make_selector(selector)
     workspace = open_workspace(store, zoo=zoo, tasks=tasks)
     knowledge = current_knowledge(workspace)
+    require_fed(selector, knowledge)
     plan = plan_target(workspace, images, options)
     execute(plan, workspace.store, options=options)
     return rank_target(workspace, plan, knowledge, selector=selector).table.head(top)

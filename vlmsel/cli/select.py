@@ -54,7 +54,7 @@ def select(
     Needs a store that knows models and source tasks: `vlmsel demo` makes a small one, `vlmsel
     profile` and `vlmsel accuracy` make one of your own. Run again, it measures nothing anew.
     """
-    from vlmsel.api.evaluating import current_knowledge
+    from vlmsel.api.evaluating import current_knowledge, require_fed
     from vlmsel.api.selecting import plan_target, rank_target
     from vlmsel.api.workspace import open_workspace
     from vlmsel.cli.ranked import name_failures, selection_dict, show_selection
@@ -81,6 +81,7 @@ def select(
         if held > used:
             say(f"{redact(images)} holds {held} images; {used} are used, as of each source task")
     knowledge = current_knowledge(workspace)
+    require_fed(selector, knowledge)
     summary = run_plan(plan, store, options, what=f"profiles of {images}")
     selection = rank_target(workspace, plan, knowledge, selector=selector)
     if as_json:

@@ -6,6 +6,8 @@ known tasks are laid around each place (split conformal prediction with tasks as
 units). The errors of the neighbouring places count too: one place of a few dozen tasks has few.
 """
 
+from typing import NamedTuple
+
 import numpy as np
 import polars as pl
 
@@ -36,21 +38,80 @@ def calibrated_ranks(
     Raises:
         SelectionError: the selector has ranked no task.
     """
+    own = _rankings(result, selector)
+    names = ["rank", "true_low", "true_high", "p_top", "n_errors"]
+    rows = _places(own, n_models, top)
+    return pl.DataFrame(rows, schema=names, orient="row").cast({"rank": pl.UInt32})
+
+
+class Coverage(NamedTuple):
+    """What intervals of true ranks were worth on tasks that they were not made of.
+
+    Attributes:
+        share: of the models whose true rank lay in its interval; mean over tasks.
+        first: width of the first choice's interval, as a share of the zoo's places, 0..1; mean over
+            tasks.
+    """
+
+    share: float
+    first: float
+
+
+def held_out_coverage(result: LeaveOneOut, selector: str) -> Coverage | None:
+    """How often the intervals hold: each task's are made of the other tasks' errors alone.
+
+    The promise of `calibrated_ranks`, checked on the tasks at hand. A new target has one task more
+    to learn from, so it is no worse off.
+
+    Args:
+        result: leave-one-out over the known tasks.
+        selector: whose intervals are checked.
+
+    Returns:
+        The coverage; None where there is one task only.
+
+    Raises:
+        SelectionError: the selector has ranked no task.
+    """
+    own = _rankings(result, selector)
+    tasks = own.partition_by("target")
+    if len(tasks) < 2:
+        return None
+    shares, widths = [], []
+    for task in tasks:
+        others = own.filter(pl.col("target") != task["target"][0])
+        places = np.array(_places(others, task.height, TOP))[task["rank"].to_numpy() - 1]
+        low, high = places[:, 1], places[:, 2]
+        truth = task["accuracy"].rank("average", descending=True).to_numpy()
+        shares.append(((low <= truth) & (truth <= high)).mean())
+        first = int(task["rank"].arg_min() or 0)
+        widths.append((high - low + 1)[first] / task.height)
+    return Coverage(float(np.mean(shares)), float(np.mean(widths)))
+
+
+def _rankings(result: LeaveOneOut, selector: str) -> pl.DataFrame:
     own = result.rankings.filter(selector=selector)
     if own.is_empty():
         msg = f"leave-one-out has no ranking by {selector!r} to calibrate with"
         raise SelectionError(msg)
+    return own
+
+
+Place = tuple[int, int, int, float, int]
+
+
+def _places(own: pl.DataFrame, n_models: int, top: int) -> list[Place]:
+    """Rank, interval, share in the top and number of errors of every place."""
     errors = own.select(
         place=_scaled(pl.col("rank"), n_models),
         truth=_scaled(pl.col("accuracy").rank("average", descending=True), n_models),
-    ).to_numpy()
+    ).sort("place")
+    place, truth = errors["place"].to_numpy(), errors["truth"].to_numpy()
     # Places of a small zoo lie far apart when it is stretched to a large one.
     sizes = own.group_by("target").len()["len"].to_numpy()
     stretch = max(1.0, (n_models - 1) / max(1.0, float(np.median(sizes)) - 1))
     width = (NEIGHBOURS + 0.5) * stretch
-    rows = [_place(rank, errors, n_models, top, width) for rank in range(1, n_models + 1)]
-    names = ["rank", "true_low", "true_high", "p_top", "n_errors"]
-    return pl.DataFrame(rows, schema=names, orient="row").cast({"rank": pl.UInt32})
+    return [_place(rank, place, truth, n_models, top, width) for rank in range(1, n_models + 1)]
 
 
 def _scaled(rank: pl.Expr, n_models: int) -> pl.Expr:
@@ -60,13 +121,16 @@ def _scaled(rank: pl.Expr, n_models: int) -> pl.Expr:
 
 
 def _place(
-    rank: int, errors: np.ndarray, n_models: int, top: int, width: float
-) -> tuple[int, int, int, float, int]:
-    distance = np.abs(errors[:, 0] - rank)
-    near = distance <= max(width, distance.min())
-    truth = np.clip(rank + (errors[near, 1] - errors[near, 0]), 1, n_models)
+    rank: int, place: np.ndarray, truth: np.ndarray, n_models: int, top: int, width: float
+) -> Place:
+    """One place, from the errors (sorted by `place`) that were made near it."""
+    after = int(np.searchsorted(place, rank))
+    nearest = np.abs(place[max(after - 1, 0) : after + 1] - rank).min()
+    width = max(width, nearest)
+    low, high = np.searchsorted(place, (rank - width, np.nextafter(rank + width, np.inf)))
+    found = np.clip(rank + (truth[low:high] - place[low:high]), 1, n_models)
     tail = (1 - LEVEL) / 2
-    low = np.quantile(truth, tail, method="lower")
-    high = np.quantile(truth, 1 - tail, method="higher")
-    share = float((truth < top + 1).mean())
-    return rank, int(np.floor(low)), int(np.ceil(high)), share, int(near.sum())
+    lowest = np.quantile(found, tail, method="lower")
+    highest = np.quantile(found, 1 - tail, method="higher")
+    share = float((found < top + 1).mean())
+    return rank, int(np.floor(lowest)), int(np.ceil(highest)), share, int(high - low)

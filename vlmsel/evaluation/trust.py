@@ -6,9 +6,13 @@ import numpy as np
 import polars as pl
 
 from vlmsel.errors import SelectionError
+from vlmsel.evaluation.calibration import Coverage, held_out_coverage
 from vlmsel.evaluation.leave_one_out import LeaveOneOut
 from vlmsel.evaluation.metrics import TOP
 from vlmsel.evaluation.paired import paired_bootstrap
+
+# Intervals that promise 95 % and hold less than this deserve a warning.
+NARROW = 0.9
 
 
 @dataclass(frozen=True)
@@ -25,6 +29,8 @@ class Trust:
         n_models: median size of the zoo.
         beats_chance: its mean tau over tasks is above 0, the tau of chance, with an interval that
             excludes 0.
+        coverage: of the 95 % intervals of the true ranks, those of each task made of the others;
+            None with one task.
     """
 
     selector: str
@@ -35,6 +41,7 @@ class Trust:
     n_in_top: int
     n_models: int
     beats_chance: bool = True
+    coverage: Coverage | None = None
 
     @property
     def sentence(self) -> str:
@@ -48,13 +55,33 @@ class Trust:
 
     @property
     def worth(self) -> str:
-        """What its first choice cost, and how often it was good."""
+        """What its first choice cost, how often it was good, and whether the intervals hold."""
         return (
             f"In leave-one-out over {self.n_tasks} tasks the first choice of {self.selector} lost "
             f"{100 * self.regret:.1f} points of accuracy to the best model (95 % interval "
-            f"{100 * self.regret_low:.1f} to {100 * self.regret_high:.1f}) and was among the true "
-            f"best {min(TOP, self.n_models)} of {self.n_models} models on {self.n_in_top} of "
-            f"{self.n_tasks} tasks."
+            f"{100 * self.regret_low:.1f} to {100 * self.regret_high:.1f}){self._in_top}."
+            f"{self._held}"
+        )
+
+    @property
+    def _in_top(self) -> str:
+        if self.n_models <= TOP:
+            return ""  # every model of so small a zoo is among the best 5
+        return (
+            f" and was among the true best {TOP} of {self.n_models} models on {self.n_in_top} of "
+            f"{self.n_tasks} tasks"
+        )
+
+    @property
+    def _held(self) -> str:
+        if self.coverage is None:
+            return ""
+        wide = max(1, round(self.coverage.first * self.n_models))
+        narrow = "" if self.coverage.share >= NARROW else " Take them for wider than they are."
+        return (
+            " The 95 % intervals of the true ranks, made for each task from the others, held "
+            f"{100 * self.coverage.share:.0f} % of these ranks; that of the first choice spans "
+            f"{wide} of {self.n_models} places in the mean.{narrow}"
         )
 
 
@@ -87,4 +114,5 @@ def trust(result: LeaveOneOut, selector: str, *, seed: int = 0) -> Trust:
         n_in_top=int((first["better"] < TOP).sum()),
         n_models=int(np.median(own["n_models"])),
         beats_chance=agreement["low"] > 0,
+        coverage=held_out_coverage(result, selector),
     )

@@ -1,7 +1,9 @@
 """Reading and cleaning of published tables: what is taken, left out (and why) or refused."""
 
+import csv
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from io import StringIO
 from pathlib import Path
 
 import polars as pl
@@ -10,6 +12,8 @@ from vlmsel.errors import StoreError
 from vlmsel.store.names import NameTable, fold
 
 MISSING = ("", "-", "na", "n/a", "nan", "null", "none")
+# So many values at or below 1 % in a row are fractions, no bad luck.
+ENOUGH = 3
 LEFT_OUT = {"what": pl.String, "name": pl.String, "count": pl.Int64, "reason": pl.String}
 
 
@@ -53,13 +57,20 @@ def read_csv(path: str | Path, expected: Sequence[str]) -> pl.DataFrame:
         StoreError: the file is absent, empty, no table, or lacks one of the `expected` columns.
     """
     try:
-        frame = pl.read_csv(Path(path).read_bytes(), infer_schema=False)
+        content = Path(path).read_bytes()
+        header = _header(content)
+        frame = pl.read_csv(content, infer_schema=False)
     except FileNotFoundError as error:
         raise StoreError(f"table {path} is not there") from error
+    except UnicodeDecodeError as error:
+        raise StoreError(f"table {path} is not UTF-8 text; save it again as CSV UTF-8") from error
     except pl.exceptions.NoDataError as error:
         raise StoreError(f"table {path} is empty") from error
     except (pl.exceptions.PolarsError, OSError) as error:
         raise StoreError(f"table {path} cannot be read as CSV: {_first_line(error)}") from error
+    twice = sorted({name for name in header if name.strip() and header.count(name) > 1})
+    if twice:
+        raise StoreError(f"table {path} has several columns {', '.join(twice)}; keep one of each")
     absent = [name for name in expected if name not in frame.columns]
     if absent:
         raise StoreError(
@@ -97,7 +108,7 @@ def to_fractions(
     """Accuracies as fractions in 0..1.
 
     Raises:
-        StoreError: they are negative, or their size contradicts `percent`.
+        StoreError: they are negative, their size contradicts `percent`, or both scales are mixed.
     """
     limit = 100.0 if percent else 1.0
     for name in columns:
@@ -111,7 +122,26 @@ def to_fractions(
         raise StoreError(
             f"table {path}: no value is above 1, so these are fractions: leave percent out"
         )
+    if percent:
+        _require_one_scale(frame, columns, path)
     return frame.with_columns(pl.col(columns) / limit)
+
+
+def _require_one_scale(frame: pl.DataFrame, columns: Sequence[str], path: str | Path) -> None:
+    """Among percentages, a model or a task that never exceeds 1 % was written as fractions."""
+    for by in (["task"], ["model", "pretrained"]):
+        for name in columns:
+            groups = frame.drop_nulls(name).group_by(by, maintain_order=True)
+            small = groups.agg(n=pl.len(), most=pl.col(name).max()).filter(
+                pl.col("most") <= 1.0, pl.col("n") >= ENOUGH
+            )
+            if small.height:
+                who = "/".join(str(part) for part in small.select(by).row(0))
+                raise StoreError(
+                    f"table {path} mixes percent and fractions: all {small['n'][0]} values of "
+                    f"{name} of {who} are at most 1, others reach {frame[name].max():g}; "
+                    "write all on one scale"
+                )
 
 
 _PERCENT = "if these are percent, say so with percent=True (--percent)"
@@ -190,6 +220,11 @@ def drop_duplicates(
             f"{'; ...' if twice.height > 3 else ''}; keep one row of each"
         )
     return unique
+
+
+def _header(content: bytes) -> list[str]:
+    """Names of the columns as the file spells them; polars would rename those that come twice."""
+    return next(csv.reader(StringIO(content.decode("utf-8-sig"))), [])
 
 
 def _first_line(error: Exception) -> str:
