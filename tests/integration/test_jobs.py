@@ -111,7 +111,7 @@ def write_catalogs(folder: Path, zoo: Zoo, tasks: TaskCatalog) -> tuple[str, str
     return str(paths[0]), str(paths[1])
 
 
-def test_a_submitted_profile_gives_the_same_values_as_here(
+def test_a_submitted_profile_gives_the_same_values_as_here_and_its_id_is_used_once(
     head: str, zoo: Zoo, tasks: TaskCatalog, settings: AttributionSettings, tmp_path: Path
 ) -> None:
     zoo_path, tasks_path = write_catalogs(tmp_path, zoo, tasks)
@@ -125,6 +125,10 @@ def test_a_submitted_profile_gives_the_same_values_as_here(
     run_profile(zoo, tasks, str(tmp_path / "local"), settings)
     here, there = (ProfileStore(tmp_path / n).scan(settings.digest) for n in ("local", "ray"))
     assert_frame_equal(there, here, check_exact=True)
+    second = submit(head, "--submission-id", "night-1", "--", "echo", "twice")
+    assert second.returncode == 2
+    assert "a job 'night-1' was submitted before and is succeeded" in second.stderr
+    assert "twice" not in second.stdout
 
 
 def test_the_exit_code_of_a_failed_job_is_not_zero_and_its_log_is_seen(head: str) -> None:
@@ -152,15 +156,6 @@ def test_the_exit_code_of_a_stopped_job_is_not_zero(head: str) -> None:
     _, errors = waiting.communicate(timeout=START_S)
     assert waiting.returncode == 3
     assert "stopped: stopped" in errors
-
-
-def test_a_second_job_of_one_id_is_refused_with_a_clear_message(head: str) -> None:
-    entry = [sys.executable, "-c", "print('first')"]
-    assert submit(head, "--submission-id", "refresh-2026-11-21", "--", *entry).returncode == 0
-    second = submit(head, "--submission-id", "refresh-2026-11-21", "--", *entry)
-    assert second.returncode == 2
-    assert "a job 'refresh-2026-11-21' was submitted before and is succeeded" in second.stderr
-    assert "first" not in second.stdout
 
 
 @pytest.mark.parametrize(
