@@ -22,9 +22,9 @@ from vlmsel.store.profiles import ProfileStore
 from vlmsel.tasks.catalog import TaskCatalog
 from vlmsel.zoo.catalog import Zoo
 
-pytestmark = pytest.mark.xdist_group("ray")
-
 N_CELLS = 12
+# What needs no cluster of the session runs beside what does.
+ALONE = pytest.mark.xdist_group("chaos")
 
 
 @pytest.fixture(scope="module")
@@ -72,6 +72,7 @@ def end(driver: subprocess.Popen[str]) -> None:
 
 
 @pytest.mark.usefixtures("ray_cluster")
+@pytest.mark.xdist_group("ray")
 def test_actors_killed_at_random_moments(
     problem: Problem, undisturbed: pl.DataFrame, tmp_path: Path
 ) -> None:
@@ -96,6 +97,7 @@ def test_actors_killed_at_random_moments(
     assert_frame_equal(stored(store, problem), undisturbed, check_exact=True)
 
 
+@ALONE
 def test_a_driver_killed_twice_is_finished_by_the_third(
     problem: Problem, undisturbed: pl.DataFrame, tmp_path: Path
 ) -> None:
@@ -115,6 +117,7 @@ def test_a_driver_killed_twice_is_finished_by_the_third(
     assert_frame_equal(stored(str(tmp_path / "store"), problem), undisturbed, check_exact=True)
 
 
+@ALONE
 def test_a_ray_driver_and_its_whole_cluster_killed_at_once(
     problem: Problem, undisturbed: pl.DataFrame, tmp_path: Path
 ) -> None:
@@ -126,6 +129,7 @@ def test_a_ray_driver_and_its_whole_cluster_killed_at_once(
     assert_frame_equal(stored(str(tmp_path / "store"), problem), undisturbed, check_exact=True)
 
 
+@ALONE
 def test_two_drivers_at_once_end_with_the_same_store(
     problem: Problem, undisturbed: pl.DataFrame, tmp_path: Path
 ) -> None:

@@ -12,7 +12,7 @@ from polars.testing import assert_frame_equal
 
 from tests.integration.conftest import S3_KEYS
 from tests.integration.problem import Problem
-from tests.integration.test_ray_chaos import end, read_outcomes, start
+from tests.integration.test_ray_chaos import ALONE, end, read_outcomes, start
 from vlmsel.errors import StoreError
 from vlmsel.execution.lease import read_lease
 from vlmsel.execution.options import RunOptions
@@ -23,8 +23,6 @@ from vlmsel.store.filesystem import open_folder
 from vlmsel.store.profiles import ProfileStore
 from vlmsel.tasks.catalog import TaskCatalog
 from vlmsel.zoo.catalog import Zoo
-
-pytestmark = pytest.mark.xdist_group("ray")
 
 
 @pytest.fixture(autouse=True)
@@ -89,6 +87,7 @@ def expected(
     return ProfileStore(store).scan(settings.digest)
 
 
+@ALONE
 def test_a_driver_killed_on_s3_is_finished_by_the_next(
     endpoint: str, bucket: str, remote: Problem, expected: pl.DataFrame, tmp_path: Path
 ) -> None:
@@ -105,6 +104,7 @@ def test_a_driver_killed_on_s3_is_finished_by_the_next(
 
 
 @pytest.mark.usefixtures("ray_cluster")
+@pytest.mark.xdist_group("ray")
 def test_ray_on_s3_gives_the_same_cells(
     endpoint: str, bucket: str, remote: Problem, expected: pl.DataFrame
 ) -> None:
@@ -115,6 +115,7 @@ def test_ray_on_s3_gives_the_same_cells(
     assert_frame_equal(ProfileStore(store).scan(settings.digest), expected, check_exact=True)
 
 
+@ALONE
 def test_a_refresh_on_s3_holds_and_releases_its_lease(
     endpoint: str, bucket: str, remote: Problem
 ) -> None:
@@ -126,6 +127,7 @@ def test_a_refresh_on_s3_holds_and_releases_its_lease(
     assert read_lease(open_folder(store), "leases/refresh.json") is None
 
 
+@ALONE
 def test_a_bucket_that_does_not_exist_is_a_clear_error(endpoint: str, remote: Problem) -> None:
     zoo, tasks, settings = remote
     with pytest.raises(StoreError, match="no-such-bucket"):
