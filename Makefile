@@ -29,7 +29,7 @@ demo: $(STAMP) ## rank the embedded zoo for a task and write a report to open
 	$(VENV)/bin/vlmsel demo
 
 test: $(STAMP) ## run the whole test suite
-	$(PY) -m pytest -n 3 --dist loadgroup
+	$(PY) -m pytest -n 2 --dist loadgroup --no-loadscope-reorder
 
 check: $(STAMP) ## lint, types, import rules
 	$(VENV)/bin/ruff check .

@@ -14,9 +14,24 @@ os.environ.setdefault("HF_HUB_OFFLINE", "1")
 import pytest
 from hypothesis import settings
 
+ROOT = Path(__file__).parent
+# What takes longest; it begins first, so that no worker waits for another at the end.
+LONG = ("integration", "test_blocks.py")
+
 # A loaded machine is no failure: nothing here is judged by the clock.
 settings.register_profile("vlmsel", deadline=None)
 settings.load_profile("vlmsel")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Tests that share fixtures stay on one worker; the longest begin first."""
+    for item in items:
+        if item.get_closest_marker("xdist_group") is None:
+            # One laboratory serves the whole folder `cli`; elsewhere fixtures are a file's own.
+            shared = item.path.parent if item.path.parent.name == "cli" else item.path
+            item.add_marker(pytest.mark.xdist_group(shared.relative_to(ROOT).as_posix()))
+    items.sort(key=lambda item: (item.path.parent.name not in LONG, item.path.name not in LONG))
 
 
 @pytest.fixture

@@ -21,14 +21,6 @@ TASKS = ("letters-a", "letters-b", "digits-a", "digits-b", "shapes-a", "textures
 N_IMAGES = 8
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """One worker takes all that needs the laboratory, so that it is measured once."""
-    here = Path(__file__).parent
-    for item in items:
-        if item.path.is_relative_to(here):
-            item.add_marker(pytest.mark.xdist_group("cli"))
-
-
 @dataclass(frozen=True)
 class Lab:
     """Catalogs, and a store with profiles and accuracies of 4 models on 6 tasks of 8 images."""
