@@ -15,8 +15,9 @@ import pytest
 from hypothesis import settings
 
 ROOT = Path(__file__).parent
-# What takes longest; it begins first, so that no worker waits for another at the end.
-LONG = ("integration", "test_blocks.py")
+# What takes longest begins first, so that no worker waits for another at the end; the command line
+# before Ray, whose cluster stays to the end of its worker.
+FIRST = ("cli", "integration", "zoo/test_blocks.py")
 
 # A loaded machine is no failure: nothing here is judged by the clock.
 settings.register_profile("vlmsel", deadline=None)
@@ -31,7 +32,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             # One laboratory serves the whole folder `cli`; elsewhere fixtures are a file's own.
             shared = item.path.parent if item.path.parent.name == "cli" else item.path
             item.add_marker(pytest.mark.xdist_group(shared.relative_to(ROOT).as_posix()))
-    items.sort(key=lambda item: (item.path.parent.name not in LONG, item.path.name not in LONG))
+    items.sort(key=_turn)
+
+
+def _turn(item: pytest.Item) -> int:
+    place = item.path.relative_to(ROOT).as_posix()
+    return next((i for i, start in enumerate(FIRST) if place.startswith(start)), len(FIRST))
 
 
 @pytest.fixture
