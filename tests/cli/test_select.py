@@ -8,6 +8,7 @@ import zlib
 from pathlib import Path
 
 import pytest
+import yaml
 from PIL import Image
 
 from vlmsel import select as select_from_python
@@ -177,6 +178,19 @@ def test_a_selector_that_lacks_what_it_needs_is_found_before_the_work(
     assert answer.code == 2
     assert lack in answer.error
     assert "usable are average-accuracy, average-rank" in answer.error
+    assert "to measure" not in answer.err
+
+
+@pytest.mark.parametrize("selector", [[], ["--selector", "dcd"]])
+def test_one_source_is_too_little_and_is_said_before_the_work(own_lab, vlmsel, tmp_path, selector):
+    tasks = yaml.safe_load(Path(own_lab.tasks).read_text())
+    tasks["tasks"] = tasks["tasks"][:1]
+    alone = tmp_path / "one.yaml"
+    alone.write_text(yaml.safe_dump(tasks))
+    images = ["select", own_lab.images, "--store", own_lab.store, "--zoo", own_lab.zoo]
+    answer = vlmsel(*images, "--tasks", alone, *selector)
+    assert answer.code == 2
+    assert "a ranking needs 2 source tasks with both accuracies and profiles" in answer.error
     assert "to measure" not in answer.err
 
 

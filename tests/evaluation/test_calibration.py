@@ -73,6 +73,7 @@ def test_held_out_coverage_by_hand():
     # The intervals of the tasks in order see the swap: places 1 .. 3 of all neighbours' errors.
     # Made of three tasks in order they are one place wide, and hold the third model alone.
     assert found.share == pytest.approx((1 + 1 + 1 + 1 / 3) / 4)
+    assert found.low < found.share < found.high == 1.0
     assert found.first == pytest.approx((3 * 2 / 3 + 1 / 3) / 4)
 
 

@@ -114,6 +114,29 @@ def test_percent_must_be_said(lab: Laboratory) -> None:
     assert means[0] == pytest.approx(means[1])
 
 
+def test_doubtful_percentages_are_said_and_kept(lab: Laboratory) -> None:
+    percent = long(value=lambda i, j: accuracy(i, j) * (1 if (i, j) == (1, 2) else 100))
+    said = lab.load("accuracies", percent, "--percent")
+    assert said.code == 0
+    assert f"doubtful: acc1 = {accuracy(1, 2)} (m1/x on {TASKS[2]}) is at most 1 %" in said.err
+
+
+def test_headers_in_quotes_and_other_encodings(lab: Laboratory) -> None:
+    quoted = ",".join(f'"{name}"' for name in HEADER.strip().split(","))
+    assert lab.load("accuracies", long().replace(HEADER.strip(), quoted)).code == 0
+    said = lab.load("accuracies", long().encode("utf-16"))
+    assert said.code == 2
+    assert "not UTF-8 text; save it again as CSV UTF-8" in said.err
+
+
+def test_of_many_unknown_tasks_some_are_named_and_the_rest_counted(lab: Laboratory) -> None:
+    more = "".join(f"moon{i},m0,x,0.3\n" for i in range(50))
+    said = lab.load("accuracies", long() + more)
+    assert (said.code, said.err.count("unknown name")) == (0, 30)
+    assert "... and 20 more; --json lists all" in said.err
+    assert len(json.loads(lab.load("accuracies", long() + more, "--json").out)["left_out"]) == 50
+
+
 def test_unknown_tasks_are_named(lab: Laboratory) -> None:
     said = lab.load("accuracies", f"{long()}moon,m0,x,0.3\n")
     assert said.code == 0

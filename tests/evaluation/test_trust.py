@@ -34,7 +34,7 @@ def result() -> LeaveOneOut:
 
 def test_counts_and_means(result: LeaveOneOut) -> None:
     worth = trust(result, "s")
-    assert (worth.n_tasks, worth.n_in_top, worth.n_models) == (2, 1, 7)
+    assert (worth.n_tasks, worth.n_in_top, worth.n_models) == (2, 1, (7, 7))
     assert worth.regret == pytest.approx(0.25)
     assert (worth.regret_low, worth.regret_high) == (0.0, 0.5)
     assert "lost 25.0 points" in worth.sentence
@@ -60,8 +60,17 @@ def test_intervals_that_do_not_hold_are_said(result: LeaveOneOut) -> None:
     assert worth.coverage is not None
     # Made of one task each, and the two tasks contradict each other.
     assert worth.coverage.share < 0.9
-    assert f"held {100 * worth.coverage.share:.0f} % of these ranks" in worth.sentence
-    assert "Take them for wider" in worth.sentence
+    assert f"held {100 * worth.coverage.share:.0f} % of a task's ranks" in worth.sentence
+    assert "promise too much" in worth.sentence
+    assert "scaled to the 40 models" in replace(worth, n_ranked=40).sentence
+    assert "scaled" not in replace(worth, n_ranked=7).sentence
+
+
+def test_zoos_of_several_sizes_are_said(result: LeaveOneOut) -> None:
+    sizes = pl.when(target="a").then(5).otherwise(7)
+    mixed = trust(replace(result, metrics=result.metrics.with_columns(n_models=sizes)), "s")
+    assert "best 5 of 5 to 7 models" in mixed.sentence
+    assert "% of the places" in mixed.sentence
 
 
 def test_a_zoo_of_five_has_no_smaller_top_five(result: LeaveOneOut) -> None:

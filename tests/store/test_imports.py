@@ -122,7 +122,7 @@ def test_a_profile_with_other_blocks_is_left_out(table) -> None:
     more += "".join(f"RN50,openai,svhn,{block},x,0.1\n" for block in (0, 1))
     result = read_published_profiles(table(PROFILES + more))
     assert set(result.frame["task"]) == {"cars", "diabetic_retinopathy", "svhn"}
-    assert left_out(result) == [("value", "RN50/openai/mnist", 1)]
+    assert left_out(result) == [("profile", "RN50/openai/mnist", 1)]
 
 
 def test_identical_rows_count_once(table) -> None:
@@ -270,21 +270,67 @@ def test_own_task_names_go_on_top_of_the_shipped_ones(table, tmp_path: Path) -> 
     assert found.left_out.is_empty()
 
 
-def test_mixed_scales_are_refused_under_percent(table) -> None:
+def test_what_may_be_fractions_among_percentages_is_doubted(table) -> None:
     header = "name,pretrained,cars,pets,sun397\n"
-    one_task = "a,x,84,0.9,50\nb,x,60,0.8,40\nc,x,70,0.7,30\n"
-    with pytest.raises(StoreError, match=r"mixes percent and fractions: all 3 values .* of pets"):
-        read_openclip_results(table(header + one_task), percent=True)
-    one_model = "a,x,84,90,50\nb,x,0.6,0.87,0.4\n"
-    with pytest.raises(StoreError, match=r"mixes percent and fractions: .* of b/x"):
-        read_openclip_results(table(header + one_model), percent=True)
-    weak = "a,x,84,0.9,50\nb,x,60,0.8,40\n"  # two weak accuracies may be weak
-    assert read_openclip_results(table(header + weak), percent=True).frame.height == 6
+
+    def doubts(rows: str) -> tuple[str, ...]:
+        found = read_openclip_results(table(header + rows), percent=True)
+        assert found.frame.height == 3 * rows.count("\n"), "doubtful values are kept"
+        return found.doubts
+
+    assert doubts("a,x,84,90,50\nb,x,60,80,40\nc,x,70,70,30\n") == ()
+    assert doubts("a,x,84,0.9,50\nb,x,60,0.8,40\nc,x,70,0.7,30\n") == (
+        "all 3 values of pets are at most 1 %: right, or fractions?",
+    )
+    (one,) = doubts("a,x,84,90,50\nb,x,0.6,0.87,0.4\nc,x,70,70,30\n")
+    assert "all 3 values of b/x" in one
+    (cell,) = doubts("a,x,84,90,50\nb,x,60,0.8,40\nc,x,70,70,30\n")
+    assert cell.startswith("acc1 = 0.8 (b/x on pets) is at most 1 %")
+
+
+def test_a_column_on_another_scale_is_refused(table) -> None:
+    header = "dataset,model,pretrained,acc1,acc5,mean_per_class_recall\n"
+    rows = "".join(f"{task},a,x,60,0.9,0.5\n" for task in ("cars", "pets", "sun397"))
+    with pytest.raises(StoreError, match="no value in column acc5, mean_per_class_recall is above"):
+        read_lovm_table(table(header + rows), percent=True)
 
 
 def test_columns_that_come_twice_are_named(table) -> None:
-    with pytest.raises(StoreError, match=r"several columns cars; keep one"):
-        read_openclip_results(table("name,pretrained,cars,cars\na,x,0.1,0.2\n"))
+    for start in ("", "\n", "\r\n\n"):
+        with pytest.raises(StoreError, match=r"several columns cars; keep one"):
+            read_openclip_results(table(start + "name,pretrained,cars,cars\na,x,0.1,0.2\n"))
+
+
+def test_columns_without_a_name_are_no_tasks(table) -> None:
+    found = read_openclip_results(table(",name,pretrained,cars,,\n0,a,x,0.1,,\n"))
+    assert found.frame["task"].to_list() == ["cars"]
+    assert [row[:2] for row in left_out(found)] == [("column", "(without a name)")] * 3
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (b"name;pretrained;cars\na;x;0.1\n", "separated by semicolons; save it again"),
+        (b"name\tpretrained\tcars\na\tx\t0.1\n", "separated by tabs"),
+        (b"\x1f\x8b\x08\x00", "is compressed; unpack it"),
+        ("name,pretrained,cars\na,x,0.1\n".encode("utf-16-le"), "not UTF-8 text"),
+        (b'"name,pretrained,cars\n' + b"a,x,0.1\n" * 20_000, "table .*table.csv"),
+        (b"name,pretrained,cars\na,x,0.1,0.2\n", "more fields than the header names"),
+        (b"\n \n", "is empty"),
+        (b"name,pretrained,cars\ra,x,0.1\r", "as old Macs did"),
+    ],
+    ids=["semicolons", "tabs", "gzip", "utf-16", "open quote", "ragged", "blank", "CR"],
+)
+def test_other_files_say_what_they_are(tmp_path: Path, content: bytes, said: str) -> None:
+    path = tmp_path / "table.csv"
+    path.write_bytes(content)
+    with pytest.raises(StoreError, match=said):
+        read_openclip_results(path)
+
+
+def test_a_block_number_beyond_reason_is_refused(table) -> None:
+    with pytest.raises(StoreError, match="whole block number"):
+        read_published_profiles(table(PROFILES.replace("openai,car,1", "openai,car,3000000000")))
 
 
 @pytest.mark.parametrize("encoding", ["latin-1", "utf-16"])

@@ -188,11 +188,24 @@ def usable_selectors(knowledge: Knowledge) -> list[str]:
 
 
 def require_fed(selector: str | None, knowledge: Knowledge) -> None:
-    """Find before long work that the selector cannot rank a new target with this knowledge.
+    """Find before long work that a new target cannot be ranked with this knowledge.
+
+    Args:
+        selector: by name; None for the default, which needs sources to be chosen on.
+        knowledge: accuracies and profiles of the sources.
 
     Raises:
-        SelectionError: there is no such selector, or the knowledge lacks what it needs.
+        SelectionError: there is no such selector, the knowledge lacks what it needs, or there are
+            fewer than two sources.
     """
+    sources = set(knowledge.accuracies["task"]) & set(knowledge.profiles["task"])
+    sources -= set(IMAGENET_NAMES)
+    if len(sources) < 2:
+        raise SelectionError(
+            f"a ranking needs 2 source tasks with both accuracies and profiles, there is "
+            f"{len(sources) or 'none'}{''.join(f' ({name})' for name in sources)}: run `vlmsel "
+            "profile` and `vlmsel accuracy` with more tasks, or import accuracies"
+        )
     if selector is None:
         return
     lacks = starved_selectors(knowledge)
@@ -213,8 +226,11 @@ def starved_selectors(knowledge: Knowledge) -> dict[str, str]:
     if not knowledge.has_profiles:
         needy = [name for name in selector_names() if make_selector(name).needs_profiles]
         starved = dict.fromkeys(needy, "it needs profiles, and there are none")
-    if knowledge.accuracies.filter(pl.col("task").is_in(IMAGENET_NAMES)).is_empty():
+    on_imagenet = knowledge.accuracies.filter(pl.col("task").is_in(IMAGENET_NAMES))
+    if on_imagenet.is_empty():
         starved["imagenet"] = "no accuracy on ImageNet is known"
+    elif on_imagenet.select(MODEL).n_unique() < 2:
+        starved["imagenet"] = "the accuracy on ImageNet is known of one model only"
     return starved
 
 

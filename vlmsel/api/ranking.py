@@ -1,6 +1,6 @@
 """Rank a zoo for a target whose profiles are known, with all that must be said beside the table."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import polars as pl
 
@@ -101,7 +101,7 @@ def rank_profiles(
         table=_table(ranking, rival, _calibrated(loo, ranking, name), images),
         ranking=ranking,
         rival=rival,
-        trust=trust(loo, name),
+        trust=replace(trust(loo, name), n_ranked=ranking.table.height),
         profiles=profiles,
         failed_images=none if failed_images is None else failed_images,
         n_images=own["image_id"].n_unique(),

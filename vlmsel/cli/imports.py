@@ -8,11 +8,13 @@ import typer
 
 from vlmsel.cli import options as o
 from vlmsel.cli.console import emit_json, say, warn
-from vlmsel.errors import StoreError
 from vlmsel.store.filesystem import open_folder
 
 if TYPE_CHECKING:
     from vlmsel.store.tables import Imported
+
+# Lines of one kind; the rest is counted.
+SHOWN = 30
 
 app = typer.Typer(
     help="Read published tables into a store, to evaluate selectors on them.", no_args_is_help=True
@@ -94,13 +96,10 @@ def profiles(
 
 
 def _guess(file: Path) -> Layout:
-    try:
-        with file.open(encoding="utf-8-sig") as lines:
-            header = lines.readline().strip().lower().split(",")
-    except (OSError, UnicodeDecodeError) as error:
-        reason = getattr(error, "strerror", None) or "not a text file"
-        raise StoreError(f"table {file} cannot be read: {reason}") from None
-    return Layout.lovm if {"dataset", "acc1"} <= set(header) else Layout.openclip
+    from vlmsel.store.tables import read_header
+
+    header = {name.lower() for name in read_header(file)}
+    return Layout.lovm if {"dataset", "acc1"} <= header else Layout.openclip
 
 
 def _tell(file: Path, found: "Imported", store: str, what: str, *, as_json: bool) -> None:
@@ -113,11 +112,20 @@ def _tell(file: Path, found: "Imported", store: str, what: str, *, as_json: bool
                 "models": models,
                 "tasks": sorted(frame["task"].unique()),
                 "left_out": found.left_out,
+                "doubts": found.doubts,
             }
         )
         return
-    for row in found.left_out.iter_rows(named=True):
-        warn(f"left out {row['what']} {row['name']} ({row['count']} values): {row['reason']}")
+    for _, rows in found.left_out.group_by("what", "reason", maintain_order=True):
+        for row in rows.head(SHOWN).iter_rows(named=True):
+            number = "" if row["what"] == "profile" else f" ({row['count']} values)"
+            warn(f"left out {row['what']} {row['name']}{number}: {row['reason']}")
+        if rows.height > SHOWN:
+            warn(f"... and {rows.height - SHOWN} more; --json lists all")
+    for doubt in found.doubts[:SHOWN]:
+        warn(f"doubtful: {doubt}")
+    if len(found.doubts) > SHOWN:
+        warn(f"... and {len(found.doubts) - SHOWN} more; --json lists all")
     say(
         f"{frame.height} {what} of {models} models on {frame['task'].n_unique()} tasks "
         f"from {file} are in {open_folder(store).address}; `vlmsel evaluate --imported` uses them"

@@ -17,6 +17,7 @@ from vlmsel.evaluation.metrics import TOP
 from vlmsel.evaluation.paired import LEVEL
 
 NEIGHBOURS = 1
+ROUNDING = 1e-9
 
 
 def calibrated_ranks(
@@ -48,24 +49,32 @@ class Coverage(NamedTuple):
     """What intervals of true ranks were worth on tasks that they were not made of.
 
     Attributes:
-        share: of the models whose true rank lay in its interval; mean over tasks.
+        share: of a task's models whose true rank lay in its interval; mean over tasks.
+        low: lower end of the 95 % interval of `share` (bootstrap over tasks).
+        high: upper end.
         first: width of the first choice's interval, as a share of the zoo's places, 0..1; mean over
             tasks.
     """
 
     share: float
+    low: float
+    high: float
     first: float
 
 
-def held_out_coverage(result: LeaveOneOut, selector: str) -> Coverage | None:
+def held_out_coverage(
+    result: LeaveOneOut, selector: str, *, n_bootstrap: int = 10_000, seed: int = 0
+) -> Coverage | None:
     """How often the intervals hold: each task's are made of the other tasks' errors alone.
 
-    The promise of `calibrated_ranks`, checked on the tasks at hand. A new target has one task more
-    to learn from, so it is no worse off.
+    The promise of `calibrated_ranks`, checked on the tasks at hand. The held-out task is still a
+    source of the rankings in which those errors were made.
 
     Args:
         result: leave-one-out over the known tasks.
         selector: whose intervals are checked.
+        n_bootstrap: resamples of the tasks.
+        seed: equal seeds give equal intervals.
 
     Returns:
         The coverage; None where there is one task only.
@@ -74,19 +83,22 @@ def held_out_coverage(result: LeaveOneOut, selector: str) -> Coverage | None:
         SelectionError: the selector has ranked no task.
     """
     own = _rankings(result, selector)
-    tasks = own.partition_by("target")
+    tasks = own.partition_by("target", maintain_order=True)
     if len(tasks) < 2:
         return None
-    shares, widths = [], []
-    for task in tasks:
+    shares, widths = np.empty(len(tasks)), np.empty(len(tasks))
+    for i, task in enumerate(tasks):
         others = own.filter(pl.col("target") != task["target"][0])
         places = np.array(_places(others, task.height, TOP))[task["rank"].to_numpy() - 1]
         low, high = places[:, 1], places[:, 2]
         truth = task["accuracy"].rank("average", descending=True).to_numpy()
-        shares.append(((low <= truth) & (truth <= high)).mean())
+        shares[i] = ((low <= truth) & (truth <= high)).mean()
         first = int(task["rank"].arg_min() or 0)
-        widths.append((high - low + 1)[first] / task.height)
-    return Coverage(float(np.mean(shares)), float(np.mean(widths)))
+        widths[i] = (high - low + 1)[first] / task.height
+    drawn = np.random.default_rng(seed).integers(0, len(tasks), (n_bootstrap, len(tasks)))
+    tail = (1 - LEVEL) / 2
+    ends = np.quantile(shares[drawn].mean(axis=1), (tail, 1 - tail))
+    return Coverage(float(shares.mean()), float(ends[0]), float(ends[1]), float(widths.mean()))
 
 
 def _rankings(result: LeaveOneOut, selector: str) -> pl.DataFrame:
@@ -127,7 +139,8 @@ def _place(
     after = int(np.searchsorted(place, rank))
     nearest = np.abs(place[max(after - 1, 0) : after + 1] - rank).min()
     width = max(width, nearest)
-    low, high = np.searchsorted(place, (rank - width, np.nextafter(rank + width, np.inf)))
+    # Scaled places are fractions: what lies on the edge but for rounding is inside, on both sides.
+    low, high = np.searchsorted(place, (rank - width - ROUNDING, rank + width + ROUNDING))
     found = np.clip(rank + (truth[low:high] - place[low:high]), 1, n_models)
     tail = (1 - LEVEL) / 2
     lowest = np.quantile(found, tail, method="lower")

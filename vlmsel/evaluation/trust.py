@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass
 
-import numpy as np
 import polars as pl
 
 from vlmsel.errors import SelectionError
@@ -26,9 +25,10 @@ class Trust:
         regret_low: lower end of its 95 % interval over tasks.
         regret_high: upper end.
         n_in_top: tasks on which the first choice was among the true best `TOP`.
-        n_models: median size of the zoo.
+        n_models: smallest and largest zoo of a task.
         beats_chance: its mean tau over tasks is above 0, the tau of chance, with an interval that
             excludes 0.
+        n_ranked: models of the ranking that this stands under; None where there is none.
         coverage: of the 95 % intervals of the true ranks, those of each task made of the others;
             None with one task.
     """
@@ -39,9 +39,10 @@ class Trust:
     regret_low: float
     regret_high: float
     n_in_top: int
-    n_models: int
+    n_models: tuple[int, int]
     beats_chance: bool = True
     coverage: Coverage | None = None
+    n_ranked: int | None = None
 
     @property
     def sentence(self) -> str:
@@ -64,11 +65,16 @@ class Trust:
         )
 
     @property
+    def _zoo(self) -> str:
+        smallest, largest = self.n_models
+        return f"{largest}" if smallest == largest else f"{smallest} to {largest}"
+
+    @property
     def _in_top(self) -> str:
-        if self.n_models <= TOP:
+        if self.n_models[1] <= TOP:
             return ""  # every model of so small a zoo is among the best 5
         return (
-            f" and was among the true best {TOP} of {self.n_models} models on {self.n_in_top} of "
+            f" and was among the true best {TOP} of {self._zoo} models on {self.n_in_top} of "
             f"{self.n_tasks} tasks"
         )
 
@@ -76,12 +82,19 @@ class Trust:
     def _held(self) -> str:
         if self.coverage is None:
             return ""
-        wide = max(1, round(self.coverage.first * self.n_models))
-        narrow = "" if self.coverage.share >= NARROW else " Take them for wider than they are."
+        share, low, high = (f"{100 * part:.0f}" for part in self.coverage[:3])
+        smallest, largest = self.n_models
+        wide = f"{100 * self.coverage.first:.0f} % of the places"
+        if smallest == largest:
+            wide = f"{max(1, round(self.coverage.first * largest))} of {largest} places"
+        scaled = ""
+        if self.n_ranked is not None and self.n_ranked > largest:
+            scaled = f" The errors of these zoos are scaled to the {self.n_ranked} models here."
+        weak = " These intervals promise too much." if self.coverage.share < NARROW else ""
         return (
-            " The 95 % intervals of the true ranks, made for each task from the others, held "
-            f"{100 * self.coverage.share:.0f} % of these ranks; that of the first choice spans "
-            f"{wide} of {self.n_models} places in the mean.{narrow}"
+            " The 95 % intervals of true ranks, made for each task from the errors on the others, "
+            f"held {share} % of a task's ranks in the mean (95 % interval {low} to {high}); that "
+            f"of the first choice spans {wide}.{weak}{scaled}"
         )
 
 
@@ -105,6 +118,7 @@ def trust(result: LeaveOneOut, selector: str, *, seed: int = 0) -> Trust:
         better=pl.col("accuracy").rank("min", descending=True).over("target") - 1
     )
     first = ranked.filter(rank=1)
+    sizes = own["n_models"].to_numpy()
     return Trust(
         selector=selector,
         n_tasks=len(own),
@@ -112,7 +126,7 @@ def trust(result: LeaveOneOut, selector: str, *, seed: int = 0) -> Trust:
         regret_low=row["low"],
         regret_high=row["high"],
         n_in_top=int((first["better"] < TOP).sum()),
-        n_models=int(np.median(own["n_models"])),
+        n_models=(int(sizes.min()), int(sizes.max())),
         beats_chance=agreement["low"] > 0,
         coverage=held_out_coverage(result, selector),
     )

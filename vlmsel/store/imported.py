@@ -68,7 +68,9 @@ def _write(
     folder: Folder, kind: str, frame: pl.DataFrame, name: str, schema: pa.Schema, key: list[str]
 ) -> None:
     if not IMPORT_NAME.fullmatch(name):
-        raise StoreError(f"import name {name!r} is impossible: use letters, digits, - and _")
+        raise StoreError(
+            f"import name {name!r} is impossible: give one of letters, digits, - and _ with --name"
+        )
     table = conform(frame.to_arrow(), schema, f"import {name}").sort_by(
         [(column, "ascending") for column in key]
     )

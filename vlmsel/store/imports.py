@@ -28,6 +28,7 @@ LOVM_MEASURES = ("acc1", "acc5", "mean_per_class_recall")
 LOVM_KNOWN = {"", "task", "dataset", "model_fullname", "model", "pretrained", *LOVM_MEASURES}
 # Beyond it sums of squares overflow.
 ABSURD = 1e30
+MOST_BLOCKS = 100_000
 PROFILE_COLUMNS = ("model", "pretrained", "task", "block", "block_name", "conductance")
 TRIPLE = ("model", "pretrained", "task")
 
@@ -59,7 +60,10 @@ def read_openclip_results(
     """
     table, left_out = names or load_names(), LeftOut()
     wide = read_csv(path, ["name", "pretrained"])
-    tasks = [name for name in wide.columns if not _describes(name)]
+    for name in wide.columns:
+        if _nameless(name):
+            left_out.add("column", "(without a name)", wide.height, "it may be anything")
+    tasks = [name for name in wide.columns if not _describes(name) and not _nameless(name)]
     if not tasks:
         raise StoreError(f"table {path} has no data set columns, found {', '.join(wide.columns)}")
     long = wide.rename({"name": "model"}).unpivot(
@@ -67,7 +71,7 @@ def read_openclip_results(
     )
     long = canonical_tasks(long, table, left_out)
     long = _present(to_numbers(long, ["acc1"], path), left_out)
-    long = to_fractions(long, ["acc1"], path, percent=percent)
+    long = to_fractions(long, ["acc1"], path, left_out, percent=percent)
     recall = [n for n, task in table.tasks.items() if task.headline == "mean_per_class_recall"]
     long = long.with_columns(
         acc5=pl.lit(None, pl.Float64),
@@ -111,7 +115,7 @@ def read_lovm_table(
             raw = raw.with_columns(pl.lit(None, pl.String).alias(name))
     long = canonical_tasks(raw.rename({"dataset": "task"}), table, left_out)
     long = _present(to_numbers(long, LOVM_MEASURES, path), left_out)
-    long = to_fractions(long, LOVM_MEASURES, path, percent=percent)
+    long = to_fractions(long, LOVM_MEASURES, path, left_out, percent=percent)
     return _finish(long, path, table, left_out, quickgelu=quickgelu)
 
 
@@ -146,10 +150,12 @@ def read_published_profiles(
         | (pl.col("conductance") > ABSURD)
         | (pl.col("block") % 1 != 0)
         | (pl.col("block") < 0)
+        | (pl.col("block") >= MOST_BLOCKS)
     )
     if wrong.height:
         raise StoreError(
-            f"table {path}: a conductance of 0 to {ABSURD:g} and a whole block number >= 0 are "
+            f"table {path}: a conductance of 0 to {ABSURD:g} and a whole block number >= 0 (below "
+            f"{MOST_BLOCKS}) are "
             f"expected, not {wrong.row(0)}"
         )
     long = long.with_columns(pl.col("block").cast(pl.Int32))
@@ -168,11 +174,16 @@ def _something(long: pl.DataFrame, path: str | Path, left_out: LeftOut) -> Impor
             f"table {path}: nothing in it can be used ({shown}"
             f"{'; ...' if len(left_out.rows) > 3 else ''})"
         )
-    return Imported(long, left_out.frame())
+    return Imported(long, left_out.frame(), tuple(left_out.doubts))
 
 
 def _describes(column: str) -> bool:
     return DESCRIPTION.fullmatch(column.lower()) is not None
+
+
+def _nameless(column: str) -> bool:
+    """An empty header, or what polars makes of several."""
+    return not column.removeprefix("_duplicated_").strip("0123456789 ")
 
 
 def _lovm_models(raw: pl.DataFrame, path: str | Path) -> pl.DataFrame:
@@ -214,7 +225,7 @@ def _whole_profiles(long: pl.DataFrame, left_out: LeftOut) -> pl.DataFrame:
 
 def _without_zeros(long: pl.DataFrame, left_out: LeftOut) -> pl.DataFrame:
     zero = long.group_by(TRIPLE).agg(pl.col("conductance").sum()).filter(pl.col("conductance") == 0)
-    left_out.add_groups("value", zero, TRIPLE, "all zero, so there is nothing to compare")
+    left_out.add_groups("profile", zero, TRIPLE, "all zero, so there is nothing to compare")
     return long.join(zero, on=TRIPLE, how="anti", maintain_order="left")
 
 
@@ -224,5 +235,5 @@ def _usual_blocks(long: pl.DataFrame, left_out: LeftOut) -> pl.DataFrame:
     )
     usual = profiles.group_by("model", "pretrained").agg(pl.col("blocks").mode().sort().last())
     odd = profiles.join(usual, on=["model", "pretrained", "blocks"], how="anti")
-    left_out.add_groups("value", odd, TRIPLE, "other blocks than the model's other profiles")
+    left_out.add_groups("profile", odd, TRIPLE, "other blocks than the model's other profiles")
     return long.join(odd, on=TRIPLE, how="anti")

@@ -3,7 +3,6 @@
 import csv
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from io import StringIO
 from pathlib import Path
 
 import polars as pl
@@ -11,9 +10,12 @@ import polars as pl
 from vlmsel.errors import StoreError
 from vlmsel.store.names import NameTable, fold
 
-MISSING = ("", "-", "na", "n/a", "nan", "null", "none")
-# So many values at or below 1 % in a row are fractions, no bad luck.
+MISSING = ("", "-", "na", "n/a", "#n/a", "nan", "null", "none")
+NO_TEXT = "is not UTF-8 text; save it again as CSV UTF-8"
+SEPARATORS = {";": "semicolons", "\t": "tabs", "|": "bars"}
+# So many values at or below 1 % look like fractions; a good model far below its task's others, too.
 ENOUGH = 3
+GOOD = 20.0
 LEFT_OUT = {"what": pl.String, "name": pl.String, "count": pl.Int64, "reason": pl.String}
 
 
@@ -23,18 +25,21 @@ class Imported:
 
     Attributes:
         frame: long table, ready for the store.
-        left_out: what (task, model, row, value, column), name, count, reason.
+        left_out: what (task, model, profile, row, value, column), name, count, reason.
+        doubts: what was taken as it stands and looks wrong, one line each.
     """
 
     frame: pl.DataFrame
     left_out: pl.DataFrame
+    doubts: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
 class LeftOut:
-    """Collects what a reader leaves out."""
+    """Collects what a reader leaves out, and what it doubts."""
 
     rows: list[tuple[str, str, int, str]] = field(default_factory=list)
+    doubts: list[str] = field(default_factory=list)
 
     def add(self, what: str, name: str, count: int, reason: str) -> None:
         """Note `count` things of one kind."""
@@ -56,21 +61,14 @@ def read_csv(path: str | Path, expected: Sequence[str]) -> pl.DataFrame:
     Raises:
         StoreError: the file is absent, empty, no table, or lacks one of the `expected` columns.
     """
-    try:
-        content = Path(path).read_bytes()
-        header = _header(content)
-        frame = pl.read_csv(content, infer_schema=False)
-    except FileNotFoundError as error:
-        raise StoreError(f"table {path} is not there") from error
-    except UnicodeDecodeError as error:
-        raise StoreError(f"table {path} is not UTF-8 text; save it again as CSV UTF-8") from error
-    except pl.exceptions.NoDataError as error:
-        raise StoreError(f"table {path} is empty") from error
-    except (pl.exceptions.PolarsError, OSError) as error:
-        raise StoreError(f"table {path} cannot be read as CSV: {_first_line(error)}") from error
-    twice = sorted({name for name in header if name.strip() and header.count(name) > 1})
+    header = read_header(path)
+    twice = sorted({name for name in header if name and header.count(name) > 1})
     if twice:
         raise StoreError(f"table {path} has several columns {', '.join(twice)}; keep one of each")
+    try:
+        frame = pl.read_csv(Path(path).read_bytes(), infer_schema=False)
+    except (pl.exceptions.PolarsError, OSError) as error:
+        raise StoreError(f"table {path} cannot be read as CSV: {_csv_fault(error)}") from error
     absent = [name for name in expected if name not in frame.columns]
     if absent:
         raise StoreError(
@@ -103,45 +101,70 @@ def to_numbers(frame: pl.DataFrame, columns: Iterable[str], path: str | Path) ->
 
 
 def to_fractions(
-    frame: pl.DataFrame, columns: Sequence[str], path: str | Path, *, percent: bool
+    frame: pl.DataFrame,
+    columns: Sequence[str],
+    path: str | Path,
+    left_out: LeftOut,
+    *,
+    percent: bool,
 ) -> pl.DataFrame:
-    """Accuracies as fractions in 0..1.
+    """Accuracies as fractions in 0..1; under `percent`, what looks like a fraction is doubted.
 
     Raises:
-        StoreError: they are negative, their size contradicts `percent`, or both scales are mixed.
+        StoreError: they are negative, their size contradicts `percent`, or a whole column is on
+            another scale than the others.
     """
     limit = 100.0 if percent else 1.0
     for name in columns:
-        low, high = frame[name].min(), frame[name].max()
-        if isinstance(low, float) and low < 0.0:
-            raise StoreError(f"table {path}: {name} = {low} is negative, no accuracy")
-        if isinstance(high, float) and high > limit:
-            advice = "no accuracy" if percent or high > 100.0 else _PERCENT
-            raise StoreError(f"table {path}: {name} = {high} is above {limit:g}: {advice}")
-    if percent and frame.height and (frame.select(columns).fill_null(0.0) <= 1.0).to_numpy().all():
-        raise StoreError(
-            f"table {path}: no value is above 1, so these are fractions: leave percent out"
-        )
-    if percent:
-        _require_one_scale(frame, columns, path)
+        for row in frame.filter(pl.col(name) < 0.0).head(1).iter_rows(named=True):
+            raise StoreError(f"table {path}: {_cell(row, name)} is negative, no accuracy")
+        for row in frame.filter(pl.col(name) > limit).head(1).iter_rows(named=True):
+            advice = "no accuracy" if percent or row[name] > 100.0 else _PERCENT
+            raise StoreError(f"table {path}: {_cell(row, name)} is above {limit:g}: {advice}")
+    if percent and frame.height:
+        filled = [name for name in columns if frame[name].count() >= min(ENOUGH, frame.height)]
+        small = [name for name in filled if (frame[name] <= 1.0).all()]
+        if small and len(small) == len(filled):
+            raise StoreError(
+                f"table {path}: no value is above 1, so these are fractions: leave percent out"
+            )
+        if small:
+            raise StoreError(
+                f"table {path}: no value in column {', '.join(small)} is above 1, so they are "
+                "fractions, and others are percent: write all columns on one scale"
+            )
+        left_out.doubts.extend(_doubtful(frame, columns[0]))
     return frame.with_columns(pl.col(columns) / limit)
 
 
-def _require_one_scale(frame: pl.DataFrame, columns: Sequence[str], path: str | Path) -> None:
-    """Among percentages, a model or a task that never exceeds 1 % was written as fractions."""
+def _cell(row: dict[str, object], name: str) -> str:
+    """A value and where it stands."""
+    return f"{name} = {row[name]} ({row['model']}/{row['pretrained']} on {row['task']})"
+
+
+def _doubtful(frame: pl.DataFrame, name: str) -> list[str]:
+    """Percentages that may be fractions: below 1 throughout, or far below model and task."""
+    known = frame.drop_nulls(name)
+    doubts = []
     for by in (["task"], ["model", "pretrained"]):
-        for name in columns:
-            groups = frame.drop_nulls(name).group_by(by, maintain_order=True)
-            small = groups.agg(n=pl.len(), most=pl.col(name).max()).filter(
-                pl.col("most") <= 1.0, pl.col("n") >= ENOUGH
-            )
-            if small.height:
-                who = "/".join(str(part) for part in small.select(by).row(0))
-                raise StoreError(
-                    f"table {path} mixes percent and fractions: all {small['n'][0]} values of "
-                    f"{name} of {who} are at most 1, others reach {frame[name].max():g}; "
-                    "write all on one scale"
-                )
+        small = (
+            known.group_by(by, maintain_order=True)
+            .agg(n=pl.len(), most=pl.col(name).max())
+            .filter(pl.col("most") <= 1.0, pl.col("n") >= ENOUGH)
+        )
+        doubts += [
+            f"all {n} values of {'/'.join(map(str, who))} are at most 1 %: right, or fractions?"
+            for *who, n in small.drop("most").iter_rows()
+        ]
+    median = pl.col(name).median().over("task")
+    best = pl.col(name).max().over("model", "pretrained")
+    odd = known.filter(pl.col(name) <= 1.0, median >= GOOD, best >= GOOD)
+    doubts += [
+        f"{_cell(row, name)} is at most 1 %, though model and task reach {GOOD:g} %: right, or a "
+        "fraction?"
+        for row in odd.iter_rows(named=True)
+    ]
+    return doubts
 
 
 _PERCENT = "if these are percent, say so with percent=True (--percent)"
@@ -222,10 +245,45 @@ def drop_duplicates(
     return unique
 
 
-def _header(content: bytes) -> list[str]:
-    """Names of the columns as the file spells them; polars would rename those that come twice."""
-    return next(csv.reader(StringIO(content.decode("utf-8-sig"))), [])
+def read_header(path: str | Path) -> list[str]:
+    """Names of the columns as the file spells them; polars would rename those that come twice.
+
+    Raises:
+        StoreError: the file is absent, empty, no UTF-8 text, or separated by other than commas.
+    """
+    try:
+        content = Path(path).read_bytes()
+    except FileNotFoundError as error:
+        raise StoreError(f"table {path} is not there") from error
+    except OSError as error:
+        raise StoreError(f"table {path} cannot be read: {error.strerror}") from error
+    if content.startswith(b"\x1f\x8b"):
+        raise StoreError(f"table {path} is compressed; unpack it with gunzip")
+    try:
+        text = content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise StoreError(f"table {path} {NO_TEXT}") from error
+    if "\0" in text:
+        raise StoreError(f"table {path} {NO_TEXT}")
+    if "\r" in text and "\n" not in text:
+        raise StoreError(f"table {path} ends its lines as old Macs did (CR); save it as CSV UTF-8")
+    line = next((line for line in text.splitlines() if line.strip()), None)
+    if line is None:
+        raise StoreError(f"table {path} is empty")
+    try:
+        names = [name.strip() for name in next(csv.reader([line]))]
+    except csv.Error:
+        return []
+    other = next((c for c in SEPARATORS if len(names) == 1 and c in line), None)
+    if other:
+        raise StoreError(
+            f"table {path} is separated by {SEPARATORS[other]}; save it again separated by commas"
+        )
+    return names
 
 
-def _first_line(error: Exception) -> str:
-    return (str(error).splitlines() or [type(error).__name__])[0]
+def _csv_fault(error: Exception) -> str:
+    fault = (str(error).splitlines() or [type(error).__name__])[0]
+    if "more fields" in fault:
+        return "a row has more fields than the header names; put names with commas in quotes"
+    return fault
