@@ -28,17 +28,20 @@ settings.load_profile("vlmsel")
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Tests that share fixtures stay on one worker; the longest begin first."""
     for item in items:
-        if item.get_closest_marker("xdist_group") is None and ROOT in item.path.parents:
+        if item.get_closest_marker("xdist_group") is None:
             # One laboratory serves the whole folder `cli`; elsewhere fixtures are a file's own.
-            shared = item.path.parent if item.path.parent.name == "cli" else item.path
-            item.add_marker(pytest.mark.xdist_group(shared.relative_to(ROOT).as_posix()))
+            place = _place(item)
+            shared = place.parent if place.parent.name == "cli" else place
+            item.add_marker(pytest.mark.xdist_group(shared.as_posix()))
     items.sort(key=_turn)
 
 
+def _place(item: pytest.Item) -> Path:
+    return item.path.relative_to(ROOT) if ROOT in item.path.parents else item.path
+
+
 def _turn(item: pytest.Item) -> int:
-    if ROOT not in item.path.parents:
-        return len(FIRST)
-    place = item.path.relative_to(ROOT).as_posix()
+    place = _place(item).as_posix()
     return next((i for i, start in enumerate(FIRST) if place.startswith(start)), len(FIRST))
 
 

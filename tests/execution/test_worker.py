@@ -110,23 +110,6 @@ def test_a_retry_that_does_no_better_leaves_what_is_stored_and_says_so(
     assert ProfileStore(store).failed_in(cell.id) == stored
 
 
-def test_whatever_a_model_raises_is_its_own_failure(
-    work: ModelWork, worker: ModelWorker, store: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    loads: list[str] = []
-
-    def load(spec: object, device: str) -> None:
-        loads.append(device)
-        raise KeyError("no such key")
-
-    monkeypatch.setattr(module, "load_model", load)
-    outcomes = [worker.run(cell) for cell in work.cells]
-    assert {outcome.status for outcome in outcomes} == {"failed"}
-    assert "cannot be loaded: KeyError: 'no such key'" in (outcomes[0].reason or "")
-    assert len(loads) == 1, "a model that does not load is not tried again for every cell"
-    assert ProfileStore(store).failed(work.cells[0].id.settings).height == len(outcomes)
-
-
 def test_whatever_a_transform_raises_fails_its_cell_alone(
     work: ModelWork, worker: ModelWorker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -161,18 +144,30 @@ def test_a_cell_without_one_readable_image_is_failed_and_not_empty(
     assert only_failure(store, cell)["kind"] == "images"
 
 
+@pytest.mark.parametrize(
+    ("error", "reason"),
+    [
+        (ModelError("weights\nare cut off"), "weights are cut off"),
+        (KeyError("no such key"), "{}: cannot be loaded: KeyError: 'no such key'"),
+    ],
+)
 def test_a_model_that_does_not_load_fails_its_cells_without_trying_each_time(
-    worker: ModelWorker, work: ModelWork, store: str, monkeypatch: pytest.MonkeyPatch
+    worker: ModelWorker,
+    work: ModelWork,
+    store: str,
+    monkeypatch: pytest.MonkeyPatch,
+    error: Exception,
+    reason: str,
 ) -> None:
     tries: list[object] = []
 
     def broken(spec: object, device: str) -> None:
         tries.append(spec)
-        raise ModelError("weights\nare cut off")
+        raise error
 
     monkeypatch.setattr(module, "load_model", broken)
     outcomes = [worker.run(one) for one in work.cells]
-    assert {(o.status, o.reason) for o in outcomes} == {("failed", "weights are cut off")}
+    assert {(o.status, o.reason) for o in outcomes} == {("failed", reason.format(work.spec.name))}
     assert len(tries) == 1
     assert ProfileStore(store).failed(work.cells[0].id.settings).height == len(work.cells)
 

@@ -208,15 +208,15 @@ def require_fed(selector: str | None, knowledge: Knowledge) -> None:
         )
     if selector is None:
         return
-    lacks = starved_selectors(knowledge)
-    for name in selector_names():
-        if make_selector(name).oracle:
-            lacks[name] = "it is a bound that needs the target's true accuracies"
-    make_selector(selector)
-    if selector in lacks:
-        usable = ", ".join(name for name in selector_names() if name not in lacks)
+    if make_selector(selector).oracle:
+        lack = "it is a bound that needs the target's true accuracies"
+    else:
+        lack = starved_selectors(knowledge).get(selector)
+    if lack:
+        fed = usable_selectors(knowledge)
+        usable = ", ".join(name for name in fed if not make_selector(name).oracle)
         raise SelectionError(
-            f"selector {selector} cannot rank new images: {lacks[selector]}; usable are {usable}"
+            f"selector {selector} cannot rank new images: {lack}; usable are {usable}"
         )
 
 

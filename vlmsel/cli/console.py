@@ -4,6 +4,7 @@ import json
 import logging
 import math
 import sys
+from collections.abc import Sequence
 from typing import Any
 
 import polars as pl
@@ -41,6 +42,14 @@ def say(text: str) -> None:
 def warn(text: str) -> None:
     """Write one line that a person should not miss."""
     stderr.print(f"[yellow]warning:[/yellow] {escape(redact(text))}", soft_wrap=True)
+
+
+def warn_of_some(lines: Sequence[str], most: int, what: str = "") -> None:
+    """Warn of the first `most`, and count the rest, which --json lists."""
+    for line in lines[:most]:
+        warn(line)
+    if len(lines) > most:
+        warn(f"... and {len(lines) - most} more{what}; --json lists all")
 
 
 def fail(text: str) -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from vlmsel.cli import options as o
-from vlmsel.cli.console import emit_json, say, warn
+from vlmsel.cli.console import emit_json, say, warn_of_some
 from vlmsel.store.filesystem import open_folder
 
 if TYPE_CHECKING:
@@ -117,16 +117,14 @@ def _tell(file: Path, found: "Imported", store: str, what: str, *, as_json: bool
         )
         return
     for _, rows in found.left_out.group_by("what", "reason", maintain_order=True):
-        for row in rows.head(SHOWN).iter_rows(named=True):
-            number = "" if row["what"] == "profile" else f" ({row['count']} values)"
-            warn(f"left out {row['what']} {row['name']}{number}: {row['reason']}")
-        if rows.height > SHOWN:
-            warn(f"... and {rows.height - SHOWN} more; --json lists all")
-    for doubt in found.doubts[:SHOWN]:
-        warn(f"doubtful: {doubt}")
-    if len(found.doubts) > SHOWN:
-        warn(f"... and {len(found.doubts) - SHOWN} more; --json lists all")
+        warn_of_some([_left_out(row) for row in rows.iter_rows(named=True)], SHOWN)
+    warn_of_some([f"doubtful: {doubt}" for doubt in found.doubts], SHOWN)
     say(
         f"{frame.height} {what} of {models} models on {frame['task'].n_unique()} tasks "
         f"from {file} are in {open_folder(store).address}; `vlmsel evaluate --imported` uses them"
     )
+
+
+def _left_out(row: dict[str, object]) -> str:
+    number = "" if row["what"] == "profile" else f" ({row['count']} values)"
+    return f"left out {row['what']} {row['name']}{number}: {row['reason']}"

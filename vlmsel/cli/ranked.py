@@ -3,7 +3,7 @@
 import polars as pl
 
 from vlmsel.api.ranking import BASELINE, MODEL, Selection
-from vlmsel.cli.console import note, show_table, stdout, warn
+from vlmsel.cli.console import note, show_table, stdout, warn, warn_of_some
 
 SHOWN_IMAGES = 10
 
@@ -81,10 +81,8 @@ def name_failures(failed: pl.DataFrame) -> int:
     if failed.is_empty():
         return 0
     images = failed.unique("image_id", keep="first", maintain_order=True)
-    for row in images.head(SHOWN_IMAGES).iter_rows(named=True):
-        warn(f"skipped image {row['image_id']}: {row['reason']}")
-    if images.height > SHOWN_IMAGES:
-        warn(f"... and {images.height - SHOWN_IMAGES} more images; --json lists all")
+    lines = [f"skipped image {row['image_id']}: {row['reason']}" for row in images.to_dicts()]
+    warn_of_some(lines, SHOWN_IMAGES, " images")
     return images.height
 
 

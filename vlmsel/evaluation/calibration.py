@@ -14,7 +14,7 @@ import polars as pl
 from vlmsel.errors import SelectionError
 from vlmsel.evaluation.leave_one_out import LeaveOneOut
 from vlmsel.evaluation.metrics import TOP
-from vlmsel.evaluation.paired import LEVEL
+from vlmsel.evaluation.paired import LEVEL, paired_bootstrap
 
 NEIGHBOURS = 1
 ROUNDING = 1e-9
@@ -86,19 +86,23 @@ def held_out_coverage(
     tasks = own.partition_by("target", maintain_order=True)
     if len(tasks) < 2:
         return None
-    shares, widths = np.empty(len(tasks)), np.empty(len(tasks))
-    for i, task in enumerate(tasks):
-        others = own.filter(pl.col("target") != task["target"][0])
+    rows: list[tuple[str, str, str, float]] = []
+    for task in tasks:
+        target = task["target"][0]
+        others = own.filter(pl.col("target") != target)
         places = np.array(_places(others, task.height, TOP))[task["rank"].to_numpy() - 1]
         low, high = places[:, 1], places[:, 2]
         truth = task["accuracy"].rank("average", descending=True).to_numpy()
-        shares[i] = ((low <= truth) & (truth <= high)).mean()
         first = int(task["rank"].arg_min() or 0)
-        widths[i] = (high - low + 1)[first] / task.height
-    drawn = np.random.default_rng(seed).integers(0, len(tasks), (n_bootstrap, len(tasks)))
-    tail = (1 - LEVEL) / 2
-    ends = np.quantile(shares[drawn].mean(axis=1), (tail, 1 - tail))
-    return Coverage(float(shares.mean()), float(ends[0]), float(ends[1]), float(widths.mean()))
+        rows += [
+            (selector, target, "share", ((low <= truth) & (truth <= high)).mean()),
+            (selector, target, "first", (high - low + 1)[first] / task.height),
+        ]
+    values = pl.DataFrame(rows, schema=["selector", "target", "metric", "value"], orient="row")
+    share, first = paired_bootstrap(
+        values, n_bootstrap=n_bootstrap, seed=seed, baseline=selector
+    ).iter_rows(named=True)
+    return Coverage(share["mean"], share["low"], share["high"], first["mean"])
 
 
 def _rankings(result: LeaveOneOut, selector: str) -> pl.DataFrame:

@@ -155,8 +155,7 @@ def read_published_profiles(
     if wrong.height:
         raise StoreError(
             f"table {path}: a conductance of 0 to {ABSURD:g} and a whole block number >= 0 (below "
-            f"{MOST_BLOCKS}) are "
-            f"expected, not {wrong.row(0)}"
+            f"{MOST_BLOCKS}) are expected, not {wrong.row(0)}"
         )
     long = long.with_columns(pl.col("block").cast(pl.Int32))
     long = canonical_models(long, table, left_out, quickgelu=quickgelu)

@@ -4,6 +4,7 @@ import csv
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 
@@ -61,13 +62,14 @@ def read_csv(path: str | Path, expected: Sequence[str]) -> pl.DataFrame:
     Raises:
         StoreError: the file is absent, empty, no table, or lacks one of the `expected` columns.
     """
-    header = read_header(path)
+    text = _read_text(path)
+    header = _header(text, path)
     twice = sorted({name for name in header if name and header.count(name) > 1})
     if twice:
         raise StoreError(f"table {path} has several columns {', '.join(twice)}; keep one of each")
     try:
-        frame = pl.read_csv(Path(path).read_bytes(), infer_schema=False)
-    except (pl.exceptions.PolarsError, OSError) as error:
+        frame = pl.read_csv(text.encode(), infer_schema=False)
+    except pl.exceptions.PolarsError as error:
         raise StoreError(f"table {path} cannot be read as CSV: {_csv_fault(error)}") from error
     absent = [name for name in expected if name not in frame.columns]
     if absent:
@@ -77,8 +79,8 @@ def read_csv(path: str | Path, expected: Sequence[str]) -> pl.DataFrame:
         )
     if frame.height == 0:
         raise StoreError(f"table {path} has a header and no rows")
-    text = pl.all().str.strip_chars()
-    return frame.select(pl.when(~text.str.to_lowercase().is_in(MISSING)).then(text).name.keep())
+    cell = pl.all().str.strip_chars()
+    return frame.select(pl.when(~cell.str.to_lowercase().is_in(MISSING)).then(cell).name.keep())
 
 
 def to_numbers(frame: pl.DataFrame, columns: Iterable[str], path: str | Path) -> pl.DataFrame:
@@ -116,9 +118,9 @@ def to_fractions(
     """
     limit = 100.0 if percent else 1.0
     for name in columns:
-        for row in frame.filter(pl.col(name) < 0.0).head(1).iter_rows(named=True):
+        if row := _first(frame.filter(pl.col(name) < 0.0)):
             raise StoreError(f"table {path}: {_cell(row, name)} is negative, no accuracy")
-        for row in frame.filter(pl.col(name) > limit).head(1).iter_rows(named=True):
+        if row := _first(frame.filter(pl.col(name) > limit)):
             advice = "no accuracy" if percent or row[name] > 100.0 else _PERCENT
             raise StoreError(f"table {path}: {_cell(row, name)} is above {limit:g}: {advice}")
     if percent and frame.height:
@@ -137,7 +139,12 @@ def to_fractions(
     return frame.with_columns(pl.col(columns) / limit)
 
 
-def _cell(row: dict[str, object], name: str) -> str:
+def _first(rows: pl.DataFrame) -> dict[str, Any]:
+    """The first row by name; empty where there is none."""
+    return {} if rows.is_empty() else rows.row(0, named=True)
+
+
+def _cell(row: dict[str, Any], name: str) -> str:
     """A value and where it stands."""
     return f"{name} = {row[name]} ({row['model']}/{row['pretrained']} on {row['task']})"
 
@@ -251,6 +258,10 @@ def read_header(path: str | Path) -> list[str]:
     Raises:
         StoreError: the file is absent, empty, no UTF-8 text, or separated by other than commas.
     """
+    return _header(_read_text(path), path)
+
+
+def _read_text(path: str | Path) -> str:
     try:
         content = Path(path).read_bytes()
     except FileNotFoundError as error:
@@ -267,6 +278,10 @@ def read_header(path: str | Path) -> list[str]:
         raise StoreError(f"table {path} {NO_TEXT}")
     if "\r" in text and "\n" not in text:
         raise StoreError(f"table {path} ends its lines as old Macs did (CR); save it as CSV UTF-8")
+    return text
+
+
+def _header(text: str, path: str | Path) -> list[str]:
     line = next((line for line in text.splitlines() if line.strip()), None)
     if line is None:
         raise StoreError(f"table {path} is empty")
