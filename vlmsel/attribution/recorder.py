@@ -79,6 +79,9 @@ class BlockRecorder:
         Args:
             images: input of the objective, (B, ...).
             see: (B, ...) to a tensor of its own memory, no view.
+
+        Raises:
+            AttributionError: the blocks do not run once each, in order, giving one tensor.
         """
         with torch.no_grad(), self._hooks(start_at_first=False, see=see):
             self._evaluate(images)

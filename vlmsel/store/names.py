@@ -82,7 +82,11 @@ def load_names(path: Path = SHIPPED) -> NameTable:
 
 
 def with_own_names(path: Path | None) -> NameTable:
-    """The shipped name table and, on top of it, the tasks and checkpoints of a file like it."""
+    """The shipped name table and, on top of it, the tasks and checkpoints of a file like it.
+
+    Raises:
+        StoreError: the file cannot be read, has an unknown key, or a spelling stands for two tasks.
+    """
     shipped = load_names()
     if path is None:
         return shipped
