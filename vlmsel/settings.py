@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from vlmsel.errors import SettingsError
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 
 Attribution = Literal["conductance", "gradient", "gradient_x_activation"]
 Objective = Literal["l2", "entropy", "variance", "alignment"]

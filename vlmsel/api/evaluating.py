@@ -13,13 +13,12 @@ from vlmsel.evaluation.duplicates import CountedOnce, count_once
 from vlmsel.evaluation.held_out import IMAGENET_NAMES
 from vlmsel.evaluation.leave_one_out import LeaveOneOut, leave_one_out
 from vlmsel.evaluation.sweep import sweep
+from vlmsel.evidence.accuracies import beside_imported
 from vlmsel.selection.divergence import dcd_matrix
 from vlmsel.selection.registry import make_selector, selector_names
 from vlmsel.selection.selector import BaseSelector
 from vlmsel.selection.similarity import Scale
-from vlmsel.store.accuracies import AccuracyStore
-from vlmsel.store.profiles import ProfileStore
-from vlmsel.tasks.prompts import has_classnames
+from vlmsel.store.store import Store
 
 MODEL = ["model", "pretrained"]
 
@@ -55,42 +54,40 @@ def current_knowledge(workspace: Workspace) -> Knowledge:
         StoreError: no profile, or no accuracy, of this zoo on these tasks is measured.
         ModelError, TaskError: nothing of the zoo, or of the tasks, can be used.
     """
-    store = ProfileStore(workspace.store)
-    store.require_settings(workspace.settings)
-    plan = workspace.plan_profiles()
-    cells = plan.wanted & store.measured(workspace.settings.digest)
-    if not cells:
-        raise _nothing(store, "profile")
+    store, evidence = workspace.store, workspace.evidence
+    if "profile" in workspace.wants:
+        store.require_settings(workspace.wants["profile"].measurement)
+    if not evidence.files("profile"):
+        raise _nothing(store, "profile", "profile")
     accuracies = _current_accuracies(workspace)
     if accuracies.is_empty():
-        raise _nothing(store, "accuracy")
+        raise _nothing(store, "accuracy", "accuracy")
     about = (
         f"{len(workspace.zoo.models)} models, {len(workspace.tasks.tasks)} tasks, "
         f"store {store.address}"
     )
-    return Knowledge(accuracies, store.scan(workspace.settings.digest, cells=cells), about)
+    return Knowledge(accuracies, evidence.profiles, about)
 
 
-def _nothing(store: ProfileStore, kind: str) -> StoreError:
+def _nothing(store: Store, what: str, command: str) -> StoreError:
     return StoreError(
-        f"store {store.address} holds no {kind} of this zoo on these tasks: "
-        f"run `vlmsel {kind}` with the same --store, --zoo and --tasks first"
+        f"store {store.address} holds no {what} of this zoo on these tasks: "
+        f"run `vlmsel {command}` with the same --store, --zoo and --tasks first"
     )
 
 
 def _current_accuracies(workspace: Workspace) -> pl.DataFrame:
-    # Without class names nothing was measured here, but published tables may have been imported.
-    labelled = any(has_classnames(task) for task in workspace.tasks.tasks)
-    keys = {cell.key for cell in workspace.plan_accuracies().wanted} if labelled else set()
     names = pl.DataFrame(
         [(m.model, m.pretrained) for m in workspace.zoo.models], schema=MODEL, orient="row"
     )
     tasks = [task.name for task in workspace.tasks.tasks]
-    return (
-        AccuracyStore(workspace.store)
-        .scan(keys=keys)
-        .join(names, on=MODEL, how="semi")
-        .filter(pl.col("task").is_in(tasks))
+    found = beside_imported(
+        workspace.evidence.accuracies,
+        workspace.store.imported_accuracies(),
+        address=workspace.store.address,
+    )
+    return found.join(names, on=MODEL, how="semi", maintain_order="left").filter(
+        pl.col("task").is_in(tasks)
     )
 
 
@@ -116,7 +113,7 @@ def imported_knowledge(
             "models, or choose with --accuracies NAME and --profiles NAME"
         )
     sources = ", ".join(sorted({*known["source"], *shapes["source"]}))
-    about = f"imported tables {sources}, store {ProfileStore(store).address}"
+    about = f"imported tables {sources}, store {Store(store).address}"
     return Knowledge(known, shapes, about, tuple(renamed))
 
 

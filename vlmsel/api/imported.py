@@ -6,7 +6,7 @@ from pathlib import Path
 import polars as pl
 
 from vlmsel.errors import StoreError
-from vlmsel.store.accuracies import AccuracyStore
+from vlmsel.evidence.accuracies import SCHEMA, beside_imported
 from vlmsel.store.filesystem import open_folder
 from vlmsel.store.imported import read_accuracies, read_profiles
 from vlmsel.store.names import load_names
@@ -39,7 +39,9 @@ def chosen_accuracies(store: str | Path, names: Sequence[str]) -> pl.DataFrame:
     _check_names(folder.address, "accuracies", names, known)
     if not names:
         _refuse_contradictions(folder.address, known)
-    return AccuracyStore(store).scan(sources=names or sorted(set(known["source"])))
+    sources = names or sorted(set(known["source"]))
+    none = pl.DataFrame(schema=SCHEMA)
+    return beside_imported(none, known, sources=sources, address=folder.address)
 
 
 def chosen_profiles(store: str | Path, names: Sequence[str]) -> pl.DataFrame:

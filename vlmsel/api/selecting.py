@@ -9,11 +9,11 @@ from vlmsel.api.evaluating import Knowledge, current_knowledge, require_fed
 from vlmsel.api.ranking import Selection, rank_profiles
 from vlmsel.api.workspace import Workspace, open_workspace
 from vlmsel.errors import SelectionError
+from vlmsel.evidence.evidence import Evidence
 from vlmsel.execution.options import RunOptions
 from vlmsel.execution.plan import Plan
 from vlmsel.execution.run import execute
 from vlmsel.selection.registry import make_selector
-from vlmsel.store.profiles import ProfileStore
 from vlmsel.tasks.catalog import TARGET_PREFIX, TaskCatalog, folder_task
 from vlmsel.tasks.readable import require_readable
 
@@ -53,34 +53,43 @@ def select(
     workspace = open_workspace(store, zoo=zoo, tasks=tasks)
     knowledge = current_knowledge(workspace)
     require_fed(selector, knowledge)
-    plan = plan_target(workspace, images, options)
+    target = target_workspace(workspace, images)
+    plan = plan_target(target, options)
     execute(plan, workspace.store, options=options)
-    return rank_target(workspace, plan, knowledge, selector=selector).table.head(top)
+    return rank_target(target, knowledge, selector=selector).table.head(top)
 
 
-def plan_target(workspace: Workspace, images: str | Path, options: RunOptions | None) -> Plan:
-    """The work of profiling a folder of images with every model of the workspace.
+def target_workspace(workspace: Workspace, images: str | Path) -> Workspace:
+    """The zoo of a workspace on a folder of images, which is no task of its catalog.
 
     Raises:
-        TaskError: no such folder, no image in it, or none that can be read.
+        TaskError: no such folder, or no image in it.
     """
     name = TARGET_PREFIX + folder_task(images).name
     target = TaskCatalog(tasks=(folder_task(images, name=name),))
-    plan = workspace.plan_profiles(options, tasks=target)
+    return workspace.with_defaults().of_target(target, ["profile"])
+
+
+def plan_target(target: Workspace, options: RunOptions | None) -> Plan:
+    """The work of profiling a target with every model.
+
+    Raises:
+        TaskError: no image of it can be read.
+    """
+    plan = target.plan(["profile"], options)
     if plan.n_measured:
         return plan
-    require_readable(dict.fromkeys(cell.shard for work in plan.work for cell in work.cells))
+    require_readable(dict.fromkeys(unit.shard for work in plan.work for unit in work.units))
     return plan
 
 
 def rank_target(
-    workspace: Workspace, plan: Plan, knowledge: Knowledge, *, selector: str | None = None
+    target: Workspace, knowledge: Knowledge, *, selector: str | None = None
 ) -> Selection:
-    """Rank the zoo for a target whose profiles were just measured by ``plan``.
+    """Rank the zoo for a target whose profiles were just measured.
 
     Args:
-        workspace: the store and what is current in it.
-        plan: from `plan_target`, done.
+        target: of `target_workspace`, measured.
         knowledge: of the sources.
         selector: by name; None takes the one that leave-one-out over the sources supports.
 
@@ -88,17 +97,17 @@ def rank_target(
         SelectionError: no image of the target could be scored, or too little is known of the
             sources.
     """
-    store, digest = ProfileStore(workspace.store), workspace.settings.digest
-    cells = plan.wanted & store.measured(digest)
-    if not cells:
-        raise SelectionError(f"no model could be profiled on the images: {_reason(plan, store)}")
-    task = next(iter(cells)).task
+    # Opened anew: its files were listed before they were measured.
+    evidence = Evidence(target.store, target.catalogued, target.wants)
+    if not evidence.files("profile"):
+        raise SelectionError(f"no model could be profiled on the images: {_reason(evidence)}")
+    task = target.tasks.tasks[0].name
     ranked = rank_profiles(
         task,
-        store.scan(digest, cells=cells),
+        evidence.profiles,
         knowledge,
         selector=selector,
-        failed_images=store.failed_images(digest, cells=cells),
+        failed_images=evidence.failed_images,
     )
     return _renamed(ranked, task, task.removeprefix(TARGET_PREFIX))
 
@@ -118,10 +127,11 @@ def _renamed(selection: Selection, task: str, name: str) -> Selection:
     )
 
 
-def _reason(plan: Plan, store: ProfileStore) -> str:
+def _reason(evidence: Evidence) -> str:
     """Why the first of the cells failed, in this run or an earlier one."""
-    keys = [cell.key for cell in plan.wanted]
-    failed = store.failed(plan.job.digest).filter(pl.col("key").is_in(keys))
+    keys = [cell.key for cell in evidence.wanted("profile")]
+    digest = next((cell.settings for cell in evidence.wanted("profile")), "")
+    failed = evidence.store.failed("profile", digest).filter(pl.col("key").is_in(keys))
     if failed.is_empty():
         return "nothing was measured"
     return failed.sort("model", "pretrained")["reason"][0]

@@ -1,7 +1,7 @@
 """Studies on what a store knows: one experiment, its table, its figure."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import polars as pl
 from matplotlib.figure import Figure
@@ -10,9 +10,9 @@ from vlmsel.api.evaluating import Knowledge, judged_tables, make_selectors, usab
 from vlmsel.api.workspace import Workspace
 from vlmsel.errors import StoreError
 from vlmsel.evaluation.studies import STUDIES, StudyData
-from vlmsel.execution.run import plan_profiles
+from vlmsel.evidence.evidence import Evidence
+from vlmsel.measurements.profile import Profile
 from vlmsel.settings import PATH_FIELDS, AttributionSettings
-from vlmsel.store.profiles import ProfileStore
 
 SELECTORS = ("average-rank", "dcd", "dcd-pooled", "combined")
 
@@ -77,7 +77,9 @@ def run_study(
     return StudyResult(name, study.description, table, study.figure(table), once.left_out)
 
 
-def stored_variants(workspace: Workspace, field: str) -> dict[str, pl.DataFrame]:
+def stored_variants(
+    workspace: Workspace, field: str, knowledge: Knowledge
+) -> dict[str, pl.DataFrame]:
     """Profiles of the current zoo and tasks by the values of one setting that the store has.
 
     All other settings are those of the workspace; those of the path from the baseline may differ
@@ -86,27 +88,30 @@ def stored_variants(workspace: Workspace, field: str) -> dict[str, pl.DataFrame]
     Args:
         workspace: the zoo, the tasks and the settings to start from.
         field: `attribution` or `granularity`.
+        knowledge: of the workspace: its own profiles are not read again.
 
     Raises:
         StoreError: no settings of the store have been measured on these tasks.
     """
-    store = ProfileStore(workspace.store)
+    store = workspace.store
     free = {field, *(PATH_FIELDS if field == "attribution" else ())}
     own = workspace.settings
     found: dict[str, pl.DataFrame] = {}
+    stored = [one for one in store.settings("profile").values() if isinstance(one, Profile)]
     # Those nearest to the workspace's own first: they stand for their value of the field.
-    near = sorted(store.settings().items(), key=lambda one: _apart(one[1], own))
-    for digest, settings in near:
+    for measurement in sorted(stored, key=lambda one: _apart(one.settings, own)):
+        settings = measurement.settings
         if settings.model_dump(exclude=free) != own.model_dump(exclude=free):
             continue
         if getattr(settings, field) in found:
             continue
-        plan = plan_profiles(
-            workspace.zoo, workspace.tasks, workspace.store, settings, n_images=workspace.n_images
-        )
-        cells = plan.wanted & store.measured(digest)
-        if cells:
-            found[getattr(settings, field)] = store.scan(digest, cells=cells)
+        if settings == own:
+            found[getattr(settings, field)] = knowledge.profiles
+            continue
+        want = replace(workspace.wants["profile"], measurement=measurement)
+        evidence = Evidence(store, workspace.catalogued, {"profile": want})
+        if evidence.files("profile"):
+            found[getattr(settings, field)] = evidence.profiles
     if not found:
         raise StoreError(f"store {store.address} holds no profiles of these tasks")
     return found

@@ -1,28 +1,47 @@
-"""What is current in a store: catalogs, settings and number of images of its last run.
+"""What is current in a store: catalogs, and which measurements of how many images.
 
 A store keeps every cell that was ever measured. Which of them count is said by a zoo, a task
-catalog, settings and a number of images. A run writes these four beside the cells, so that
+catalog, and the measurements that are wanted. A run writes these beside the cells, so that
 `select`, `evaluate` and `report` need only the store.
 """
 
-import os
+import logging
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from vlmsel.cache import cache_dir
 from vlmsel.errors import CatalogError, StoreError
+from vlmsel.evidence.catalogued import Catalogued, look_up, look_up_models, look_up_tasks
+from vlmsel.evidence.evidence import Evidence
 from vlmsel.execution.options import RunOptions
 from vlmsel.execution.plan import Plan
-from vlmsel.execution.prepare import DEFAULT_IMAGES, plan_accuracies, plan_profiles
-from vlmsel.execution.refresh import labelled_tasks
+from vlmsel.execution.prepare import plan_catalogued
+from vlmsel.measurements.measurement import Measurement, Want
+from vlmsel.measurements.registry import measurement_class
 from vlmsel.settings import AttributionSettings
-from vlmsel.store.filesystem import open_folder
+from vlmsel.store.store import Store
 from vlmsel.tasks.catalog import TaskCatalog, load_tasks
 from vlmsel.zoo.catalog import Zoo, load_zoo
 
+log = logging.getLogger(__name__)
+
 REMEMBERED = "workspace.json"
+# What a store is for where nothing else was said.
+DEFAULT_KINDS = ("profile", "prediction")
+
+
+class RememberedWant(BaseModel):
+    """One measurement as `workspace.json` names it."""
+
+    model_config = ConfigDict(frozen=True)
+
+    settings: dict[str, Any]
+    n_images: int | None = Field(ge=1)
 
 
 class Choices(BaseModel):
@@ -30,10 +49,10 @@ class Choices(BaseModel):
 
     model_config = ConfigDict(frozen=True)
 
+    version: Literal[2] = 2
     zoo: str
     tasks: str
-    settings: AttributionSettings
-    n_images: int = Field(ge=1)
+    wants: dict[str, RememberedWant]
 
 
 @dataclass(frozen=True)
@@ -41,72 +60,116 @@ class Workspace:
     """A store with what is current in it.
 
     Attributes:
-        store: folder or address of the store.
+        store: the store.
         zoo_source: what ``zoo`` was loaded from, a path or a shipped name.
         tasks_source: what ``tasks`` was loaded from.
-        n_images: images per task that are profiled.
+        wants: measurements by kind, each with its number of images.
     """
 
-    store: str
+    store: Store
     zoo_source: str
     tasks_source: str
-    settings: AttributionSettings
-    n_images: int
+    wants: Mapping[str, Want]
     zoo: Zoo = field(repr=False)
     tasks: TaskCatalog = field(repr=False)
 
     @property
     def address(self) -> str:
         """Where the store is, without credentials."""
-        return open_folder(self.store).address
+        return self.store.address
 
     @property
-    def labelled(self) -> "Workspace | None":
-        """The same with the tasks that have class names, of which accuracies can be known."""
-        tasks = labelled_tasks(self.tasks)
-        return None if tasks is None else replace(self, tasks=tasks)
+    def settings(self) -> AttributionSettings:
+        """Of the profiles; the defaults where none are wanted."""
+        want = self.wants.get("profile")
+        settings = getattr(want.measurement, "settings", None) if want else None
+        return settings or AttributionSettings()
+
+    @cached_property
+    def catalogued(self) -> Catalogued:
+        """The catalogs, looked at once.
+
+        Raises:
+            ModelError, TaskError: nothing of the zoo, or of the tasks, can be used.
+        """
+        return look_up(self.zoo, self.tasks)
+
+    @cached_property
+    def evidence(self) -> Evidence:
+        """What the store holds of them; raises as `catalogued`."""
+        return Evidence(self.store, self.catalogued, self.wants)
+
+    def with_defaults(self) -> "Workspace":
+        """The same with the measurements that every store is meant to hold."""
+        wants = {kind: self.wants.get(kind) or default_want(kind) for kind in DEFAULT_KINDS}
+        return replace(self, wants={**wants, **self.wants})
 
     def remember(self) -> None:
-        """Write the four choices beside the cells; the next command need not repeat them."""
+        """Write the choices beside the cells; the next command need not repeat them."""
         choices = Choices(
             zoo=self.zoo_source,
             tasks=self.tasks_source,
-            settings=self.settings,
-            n_images=self.n_images,
+            wants={
+                kind: RememberedWant(
+                    settings=want.measurement.model_dump(mode="json"), n_images=want.n_images
+                )
+                for kind, want in self.wants.items()
+            },
         )
         text = choices.model_dump_json(indent=2)
-        open_folder(self.store).write_atomic(REMEMBERED, text.encode())
+        self.store.folder.write_atomic(REMEMBERED, text.encode())
 
-    def plan_profiles(
-        self, options: RunOptions | None = None, *, tasks: TaskCatalog | None = None
+    def plan(
+        self,
+        kinds: Iterable[str],
+        options: RunOptions | None = None,
+        *,
+        name_unprompted: bool = True,
     ) -> Plan:
-        """The missing profiles of the zoo on its tasks, or on other ``tasks``.
+        """What is missing of some kinds, see `plan_measurements`.
 
         Raises:
             ModelError, TaskError: nothing of the zoo, or of the tasks, can be used.
             StoreError: the store cannot be read.
         """
-        return plan_profiles(
-            self.zoo,
-            tasks or self.tasks,
+        return plan_catalogued(
+            self.catalogued,
             self.store,
-            self.settings,
-            n_images=self.n_images,
-            options=options,
+            [self.wants[kind] for kind in kinds],
+            options=options or RunOptions(),
+            name_unprompted=name_unprompted,
         )
 
-    def plan_accuracies(self, options: RunOptions | None = None) -> Plan:
-        """The missing zero-shot accuracies of the zoo on its labelled tasks; raises likewise."""
-        return plan_accuracies(self.zoo, self.tasks, self.store, options=options)
+    def of_target(self, tasks: TaskCatalog, kinds: Iterable[str]) -> "Workspace":
+        """The same zoo and store on other tasks, for some kinds."""
+        found = replace(self, tasks=tasks, wants={kind: self.wants[kind] for kind in kinds})
+        models, faults = (
+            (self.catalogued.models, ())
+            if "catalogued" in self.__dict__
+            else look_up_models(self.zoo)
+        )
+        looked = look_up_tasks(tasks)
+        # What was found of the zoo is found once; frozen, so the cache is filled by hand.
+        found.__dict__["catalogued"] = replace(
+            looked, models=models, faults=looked.faults + tuple(faults)
+        )
+        return found
+
+
+def default_want(kind: str) -> Want:
+    """A kind under its default settings, of its default number of images."""
+    measurement = measurement_class(kind)
+    return Want(measurement(), measurement.default_images)
 
 
 def open_workspace(
-    store: str | Path,
+    store: str | Path | Store,
     *,
     zoo: str | Path | None = None,
     tasks: str | Path | None = None,
-    settings: AttributionSettings | None = None,
-    n_images: int | None = None,
+    kinds: Iterable[str] = (),
+    measurements: Mapping[str, Measurement] | None = None,
+    n_images: Mapping[str, int | None] | None = None,
 ) -> Workspace:
     """A workspace from what is said, and for the rest from what the store remembers.
 
@@ -114,30 +177,33 @@ def open_workspace(
         store: folder or address of the store; need not exist when ``zoo`` and ``tasks`` are given.
         zoo: model catalog (YAML) or a shipped name.
         tasks: task catalog (YAML) or ``demo``.
-        settings: how blocks are scored; default settings for a new store.
-        n_images: images per task; 25 for a new store.
+        kinds: measurements that are wanted beside those remembered; by default, where nothing is
+            remembered, profiles and predictions.
+        measurements: by kind, where not the remembered or default settings.
+        n_images: images per task by kind, None for all.
 
     Raises:
         StoreError: the store remembers nothing and ``zoo`` or ``tasks`` is not given.
         CatalogError: a catalog cannot be read.
+        SettingsError: there is no such kind.
     """
+    opened = store if isinstance(store, Store) else Store(store)
     # What is said in full needs no memory, so that it also mends a broken one.
-    whole = zoo is not None and tasks is not None and settings is not None and n_images is not None
-    last = None if whole else _recall(store)
+    whole = zoo is not None and tasks is not None and measurements and n_images
+    last = None if whole else _recall(opened)
     missing = [name for name, said in (("--zoo", zoo), ("--tasks", tasks)) if said is None]
     if missing and last is None:
         raise StoreError(
-            f"store {open_folder(store).address} holds no run yet: give {' and '.join(missing)}, "
-            "or run `vlmsel profile --zoo ... --tasks ... --store ...` first"
+            f"store {opened.address} holds no run yet: give {' and '.join(missing)}, "
+            "or run `vlmsel measure profile prediction --zoo ... --tasks ... --store ...` first"
         )
     zoo_source = _source("zoo", zoo, last)
     tasks_source = _source("tasks", tasks, last)
     return Workspace(
-        store=os.fspath(store),
+        store=opened,
         zoo_source=zoo_source,
         tasks_source=tasks_source,
-        settings=settings or (last.settings if last else AttributionSettings()),
-        n_images=n_images or (last.n_images if last else DEFAULT_IMAGES),
+        wants=_wants(last, kinds, measurements or {}, n_images or {}),
         zoo=load_zoo(zoo_source),
         tasks=load_task_catalog(tasks_source),
     )
@@ -145,7 +211,7 @@ def open_workspace(
 
 def remembers(store: str | Path) -> bool:
     """Whether the store holds a run of its own, and not only imported tables."""
-    return _recall(store) is not None
+    return _recall(Store(store)) is not None
 
 
 def load_task_catalog(source: str | Path) -> TaskCatalog:
@@ -161,18 +227,49 @@ def load_task_catalog(source: str | Path) -> TaskCatalog:
     return load_tasks(write_demo_tasks(cache_dir() / "demo-tasks"))
 
 
-def _recall(store: str | Path) -> Choices | None:
-    folder = open_folder(store)
+def _wants(
+    last: Choices | None,
+    kinds: Iterable[str],
+    measurements: Mapping[str, Measurement],
+    n_images: Mapping[str, int | None],
+) -> dict[str, Want]:
+    wants: dict[str, Want] = {}
+    for kind, one in (last.wants if last else {}).items():
+        wants[kind] = Want(measurement_class(kind)(**one.settings), one.n_images)
+    asked = [*kinds, *measurements, *n_images]
+    for kind in asked or ([] if wants else DEFAULT_KINDS):
+        wants.setdefault(kind, default_want(kind))
+    for kind, measurement in measurements.items():
+        wants[kind] = replace(wants[kind], measurement=measurement)
+    for kind, number in n_images.items():
+        wants[kind] = replace(wants[kind], n_images=number)
+    return wants
+
+
+def _recall(store: Store) -> Choices | None:
+    folder = store.folder
     if REMEMBERED not in folder.names(""):
         return None
+    if store.is_old():
+        log.warning(
+            "store %s was written by an earlier version of vlmsel, which this one does not read: "
+            "everything is measured anew (delete its folders profiles and accuracies, or choose "
+            "another store)",
+            store.address,
+        )
     try:
-        return Choices.model_validate_json(folder.read(REMEMBERED))
+        found = Choices.model_validate_json(folder.read(REMEMBERED))
+        # Kinds and settings that this version does not know are found here, not in the middle.
+        _wants(found, (), {}, {})
     except ValidationError:
+        if store.is_old():
+            return None
         raise StoreError(
             f"{folder.address}/{REMEMBERED}, which names the store's zoo and tasks, is damaged: "
-            "delete this one file and run `vlmsel profile --zoo ... --tasks ... --store ...` "
+            "delete this one file and run `vlmsel measure ... --zoo ... --tasks ... --store ...` "
             "again; what is measured stays"
         ) from None
+    return found
 
 
 def _source(kind: str, said: str | Path | None, last: Choices | None) -> str:

@@ -1,65 +1,71 @@
 """``vlmsel accuracy``: zero-shot accuracy of every model on every labelled task."""
 
-import polars as pl
+from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from vlmsel.cli import options as o
+from vlmsel.cli.measure import measure_kinds
+from vlmsel.cli.run_flags import RunFlags, takes_run_flags
 
-
-def accuracy(
-    store: o.Store = o.DEFAULT_STORE,
-    zoo: o.ZooSource = None,
-    tasks: o.TaskSource = None,
-    executor: o.ExecutorOption = o.Executor.local,
-    device: o.Device = None,
-    workers: o.Workers = None,
-    address: o.Address = None,
-    n_gpus: o.Gpus = 0,
-    threads: o.Threads = 1,
-    log_level: o.LogLevelOption = o.LogLevelChoice.warning,
-    verify: o.Verify = True,
-    dry_run: o.DryRun = False,
-    retry_failed: o.RetryFailed = False,
-    allow_failures: o.AllowFailures = 0,
-    as_json: o.AsJson = False,
-) -> None:
-    """Measure the zero-shot accuracy of every model on every labelled task; nothing twice.
-
-    A task needs class names and labelled images; every image of the task counts. These accuracies
-    are what is known of the source tasks when a zoo is ranked for a new one.
-    """
-    from vlmsel.api.workspace import open_workspace
-    from vlmsel.cli.console import show_table
-    from vlmsel.cli.planned import dry_run as show_plans
-    from vlmsel.cli.running import finish, run_options, run_plan
-    from vlmsel.store.accuracies import AccuracyStore
-
-    workspace = open_workspace(store, zoo=zoo, tasks=tasks)
-    options = run_options(
-        executor,
-        device=device,
-        workers=workers,
-        address=address,
-        n_gpus=n_gpus,
-        threads=threads,
-        log_level=log_level,
-        retry_failed=retry_failed,
-        verify=verify,
-    )
-    if dry_run:
-        show_plans(options, {"accuracies": workspace.plan_accuracies}, as_json=as_json)
-        return
-    plan = workspace.plan_accuracies(options)
-    summary = run_plan(plan, store, options, what="accuracies")
-    if not as_json:
-        keys = {cell.key for cell in plan.wanted}
-        table = AccuracyStore(store).scan(keys=keys).filter(pl.col("source") == "measured")
-        wide = table.sort("task", "model").pivot(
-            "task", index=["model", "pretrained"], values="acc1", maintain_order=True
-        )
-        if wide.width <= MAX_COLUMNS:
-            show_table(wide, title="zero-shot accuracy", decimals=2)
-    finish(summary, what="accuracies", allow_failures=allow_failures, as_json=as_json)
-
+if TYPE_CHECKING:
+    from vlmsel.evidence.evidence import Evidence
 
 # More tasks than this do not fit beside each other on a terminal.
 MAX_COLUMNS = 14
+
+
+@takes_run_flags
+def accuracy(
+    flags: RunFlags,
+    store: o.Store = o.DEFAULT_STORE,
+    zoo: o.ZooSource = None,
+    tasks: o.TaskSource = None,
+    n_images: o.Images = None,
+    setting: o.SettingOption = None,
+    labels: o.LabelFiles = None,
+    dry_run: o.DryRun = False,
+    allow_failures: o.AllowFailures = 0,
+    as_json: o.AsJson = False,
+) -> None:
+    """Zero-shot accuracy of every model on every labelled task; no image is answered twice.
+
+    Measures the predictions that are missing (`vlmsel measure prediction`) and joins them with the
+    labels: class folders, .cls members, a column, or --labels. To mend a label measures nothing.
+    These accuracies are what is known of the source tasks when a zoo is ranked for a new one.
+    """
+    from vlmsel.cli.running import finish
+    from vlmsel.cli.wants import read_wants
+    from vlmsel.evidence.evidence import Evidence
+
+    said = read_wants(["prediction"], setting=setting, n_images=n_images)
+    found = measure_kinds(
+        ["prediction"],
+        said,
+        flags,
+        store=store,
+        zoo=zoo,
+        tasks=tasks,
+        labels=labels,
+        what="predictions",
+        dry_run=dry_run,
+        as_json=as_json,
+    )
+    if found is None:
+        return
+    workspace, summary = found
+    evidence = Evidence(workspace.store, workspace.catalogued, workspace.wants)
+    summary = replace(summary, faults=summary.faults + evidence.label_faults)
+    if not as_json:
+        _show(evidence)
+    more = {"accuracies": evidence.accuracies} if as_json else {}
+    finish(summary, what="accuracies", allow_failures=allow_failures, as_json=as_json, more=more)
+
+
+def _show(evidence: "Evidence") -> None:
+    from vlmsel.cli.console import show_table
+
+    wide = evidence.accuracies.sort("task", "model").pivot(
+        "task", index=["model", "pretrained"], values="acc1", maintain_order=True
+    )
+    if wide.height and wide.width <= MAX_COLUMNS:
+        show_table(wide, title="zero-shot accuracy", decimals=2)

@@ -14,6 +14,7 @@ from vlmsel.cli import (
     demo,
     evaluate,
     imports,
+    measure,
     models,
     profile,
     refresh,
@@ -96,6 +97,7 @@ app.command("demo", rich_help_panel=START)(demo.demo)
 app.command("select", rich_help_panel=START)(select.select)
 app.command("models", rich_help_panel=START)(models.models)
 app.command("tasks", rich_help_panel=START)(tasks.tasks)
+app.command("measure", rich_help_panel=MEASURE)(measure.measure)
 app.command("profile", rich_help_panel=MEASURE)(profile.profile)
 app.command("accuracy", rich_help_panel=MEASURE)(accuracy.accuracy)
 app.command("refresh", rich_help_panel=MEASURE)(refresh.refresh)

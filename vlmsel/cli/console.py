@@ -19,7 +19,7 @@ from vlmsel.redaction import redact
 # A pipe or a log file has no width; tables of a zoo need about this much.
 LOG_WIDTH = 140
 # What these say is in the summary that ends every run.
-SAID_IN_SUMMARY = ("vlmsel.execution.prepare", "vlmsel.execution.worker")
+SAID_IN_SUMMARY = ("vlmsel.evidence.catalogued", "vlmsel.execution.worker")
 
 
 class Screen(Console):

@@ -9,8 +9,10 @@ import typer
 
 from vlmsel.cli import options as o
 from vlmsel.cli.console import emit_json, say, show_table, stdout
+from vlmsel.cli.run_flags import RunFlags
 
 DEFAULT_OUT = Path("vlmsel-demo")
+KINDS = ("profile", "prediction", "embedding")
 DEFAULT_TARGET = "letters-a"
 SHOWN = ["rank", "model", "score", "average_rank", "accuracy", "true_rank", "sources"]
 
@@ -48,13 +50,13 @@ def demo(
     store = str(out / "store")
     catalog = write_demo_tasks(out / "tasks")
     sample = write_sample_folder(out / "sample-images", task)
-    workspace = open_workspace(store, zoo="demo", tasks=str(catalog))
-    options = run_options(executor)
+    workspace = open_workspace(store, zoo="demo", tasks=str(catalog), kinds=KINDS)
+    options = run_options(RunFlags(executor=executor))
     say(f"{len(workspace.zoo.models)} models, {len(workspace.tasks.tasks)} tasks, folder {out}")
     uri = tracking_uri_for(store, None)
     workspace.remember()
-    summary = run_plan(workspace.plan_profiles(options), store, options, what="profiles")
-    summary += run_plan(workspace.plan_accuracies(options), store, options, what="accuracies")
+    plan = workspace.plan(workspace.wants, options)
+    summary = run_plan(plan, workspace.store, options, what=" and ".join(f"{k}s" for k in KINDS))
 
     knowledge = current_knowledge(workspace)
     laboratory = run_laboratory(knowledge)

@@ -64,15 +64,15 @@ def accuracies(
     as_json: o.AsJson = False,
 ) -> None:
     """Import open_clip's results table (wide) or LOVM's evaluation table (long)."""
-    from vlmsel.store.accuracies import AccuracyStore
     from vlmsel.store.imports import read_lovm_table, read_openclip_results
     from vlmsel.store.names import with_own_names
+    from vlmsel.store.store import Store
 
     readers = {Layout.openclip: read_openclip_results, Layout.lovm: read_lovm_table}
     chosen = _guess(file) if layout is Layout.auto else layout
     table = with_own_names(names)
     found = readers[chosen](file, percent=percent, quickgelu=quickgelu, names=table)
-    AccuracyStore(store).import_accuracies(found.frame, name or file.stem)
+    Store(store).import_accuracies(found.frame, name or file.stem)
     _tell(file, found, store, "accuracies", as_json=as_json)
 
 
@@ -88,10 +88,10 @@ def profiles(
     """Import published profiles: model, pretrained, task, block, block_name, conductance."""
     from vlmsel.store.imports import read_published_profiles
     from vlmsel.store.names import with_own_names
-    from vlmsel.store.profiles import ProfileStore
+    from vlmsel.store.store import Store
 
     found = read_published_profiles(file, quickgelu=quickgelu, names=with_own_names(names))
-    ProfileStore(store).import_profiles(found.frame, name or file.stem)
+    Store(store).import_profiles(found.frame, name or file.stem)
     _tell(file, found, store, "profile values", as_json=as_json)
 
 

@@ -7,7 +7,6 @@ from typing import Annotated
 import typer
 
 from vlmsel import settings as s
-from vlmsel.errors import SettingsError
 
 DEFAULT_STORE = ".vlmsel/store"
 
@@ -43,6 +42,9 @@ class AttributionChoice(StrEnum):
     gradient_x_activation = "gradient_x_activation"
 
 
+# Settings of the measurements beside profiles; `vlmsel.measurements` has them, this stays light.
+OTHER_SETTINGS = ("logits", "layer")
+
 _HOW = "How to measure"
 _WHERE = "Where to run"
 _FAILURES = "When something fails"
@@ -53,7 +55,7 @@ Store = Annotated[
     typer.Option(
         "--store",
         envvar="VLMSEL_STORE",
-        help="Folder or s3:// or gs:// address that holds profiles and accuracies.",
+        help="Folder or s3:// or gs:// address of what is measured.",
     ),
 ]
 ZooSource = Annotated[
@@ -152,11 +154,22 @@ DryRun = Annotated[
     bool, typer.Option("--dry-run", help="Only show what would be measured, and its cost.")
 ]
 Images = Annotated[
-    int | None,
+    list[str] | None,
     typer.Option(
         "--n-images",
-        min=1,
-        help="Images per task that are profiled. Default: 25, or that of the store's last run.",
+        metavar="N|all|KIND=N",
+        help="Images per task. 25, 50, 100, 200 ... share their shards: more measures the new "
+        "ones only. Default: 25 for profiles, else all, or those of the store's last run.",
+        rich_help_panel=_HOW,
+    ),
+]
+LabelFiles = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--labels",
+        metavar="[TASK=]FILE",
+        help="CSV with the columns image (its id) and label (a class name); wins over labels of "
+        "folders, members or a column. TASK= where the catalog has several.",
         rich_help_panel=_HOW,
     ),
 ]
@@ -182,8 +195,8 @@ SettingOption = Annotated[
     typer.Option(
         "--set",
         metavar="KEY=VALUE",
-        help="Any other attribution setting, e.g. --set n_steps=32; keys: "
-        + ", ".join(s.AttributionSettings.model_fields)
+        help="Any other setting of a measurement, e.g. --set n_steps=32; keys: "
+        + ", ".join((*s.AttributionSettings.model_fields, *OTHER_SETTINGS))
         + ".",
         rich_help_panel=_HOW,
     ),
@@ -229,25 +242,3 @@ SelectorNames = Annotated[
     list[str] | None,
     typer.Option("--selector", help="Selector name; may be given more than once."),
 ]
-
-
-def settings_from(
-    preset: Preset | None, attribution: AttributionChoice | None, said: list[str] | None
-) -> s.AttributionSettings | None:
-    """Settings from what was said on the command line; None when nothing was said.
-
-    Raises:
-        SettingsError: a key or value that no setting has, with what it may be.
-    """
-    if preset is None and attribution is None and not said:
-        return None
-    base = s.AttributionSettings.preset("paper" if preset is Preset.paper else "default")
-    fields: dict[str, object] = base.model_dump()
-    if attribution is not None:
-        fields["attribution"] = attribution.value
-    for item in said or []:
-        key, equals, value = item.partition("=")
-        if not equals:
-            raise SettingsError(f"--set {item}: write it as KEY=VALUE, e.g. --set n_steps=32")
-        fields[key.strip().replace("-", "_")] = value.strip()
-    return s.make_settings(fields)

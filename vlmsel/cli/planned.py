@@ -1,6 +1,6 @@
 """``--dry-run``: what would be measured, where, and what it would take."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import asdict, replace
 
 import polars as pl
@@ -14,31 +14,27 @@ from vlmsel.execution.plan import Plan, describe_plan
 from vlmsel.execution.run import cluster_supply
 
 
-def dry_run(
-    options: RunOptions, plans: Mapping[str, Callable[[RunOptions], Plan]], *, as_json: bool
-) -> None:
-    """Show plans without doing them.
+def dry_run(options: RunOptions, make_plan: Callable[[RunOptions], Plan], *, as_json: bool) -> None:
+    """Show a plan without doing it.
 
     The store is left as it is: its files are not hashed, and corrupt ones not set aside. On Ray the
     cluster is asked what it has, so that a demand that it can never meet is an error here already.
 
     Args:
         options: of the run.
-        plans: how to make each plan, by what it measures.
+        make_plan: how to make the plan.
         as_json: write JSON.
 
     Raises:
         ExecutionError: there is no cluster, or it cannot give what a model needs.
     """
     supply, options = _supply(replace(options, verify=False))
-    made = {what: make(options) for what, make in plans.items()}
-    costs = {what: _forecast(plan, supply, options) for what, plan in made.items()}
+    plan = make_plan(options)
+    cost = _forecast(plan, supply, options)
     if as_json:
-        documents = {what: _document(plan, costs[what], supply) for what, plan in made.items()}
-        emit_json(documents if len(documents) > 1 else next(iter(documents.values())))
-        return
-    for what, plan in made.items():
-        _show(what, plan, costs[what], supply)
+        emit_json(_document(plan, cost, supply))
+    else:
+        _show(plan, cost, supply)
 
 
 def _supply(options: RunOptions) -> tuple[Resources, RunOptions]:
@@ -80,6 +76,7 @@ def _document(plan: Plan, cost: Forecast, supply: Resources) -> dict[str, object
         "estimated_gpu_s": cost.gpu_s,
         "estimated_cpu_s": cost.cpu_s,
         "estimated_wall_s": cost.wall_s,
+        "guessed": sorted(plan.guessed & cost.demands.keys()),
         "workers": cost.workers,
         "supply": str(supply),
         "faults": [asdict(fault) for fault in plan.faults],
@@ -87,11 +84,11 @@ def _document(plan: Plan, cost: Forecast, supply: Resources) -> dict[str, object
     }
 
 
-def _show(what: str, plan: Plan, cost: Forecast, supply: Resources) -> None:
+def _show(plan: Plan, cost: Forecast, supply: Resources) -> None:
     table = _table(plan, cost)
     if not supply.gpus:
         table = table.drop("gpus")
-    show_table(table, title=f"plan of {what}, longest work first", decimals=1)
+    show_table(table, title=f"plan of {plan.job.name}, longest work first", decimals=1)
     for fault in plan.faults:
         warn(f"left out: {fault}")
     say(
@@ -103,3 +100,9 @@ def _show(what: str, plan: Plan, cost: Forecast, supply: Resources) -> None:
         f"about {duration(seconds)} of {kind} time; at best {duration(cost.wall_s)} "
         f"with {cost.workers} worker(s) on {supply}"
     )
+    guessed = plan.guessed & cost.demands.keys()
+    if guessed:
+        warn(
+            f"the time of {len(guessed)} of {len(cost.demands)} model(s) is a guess from their "
+            "size, often wrong several times over: nothing like it was timed in this store yet"
+        )

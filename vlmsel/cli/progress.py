@@ -1,6 +1,7 @@
 """Progress of a run: a bar on a terminal, a plain line every tenth elsewhere."""
 
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -18,7 +19,7 @@ from rich.progress import (
 from rich.text import Text
 
 from vlmsel.cli.console import say, stderr
-from vlmsel.execution.cells import CellOutcome
+from vlmsel.execution.cells import CellOutcome, ModelWork
 from vlmsel.execution.plan import Plan
 
 
@@ -48,7 +49,7 @@ class Pace:
     done: int = 0
     images: int = 0
     _workers: dict[str, _Worker] = field(default_factory=dict)
-    _work: dict[tuple[str, str], float] = field(default_factory=dict)
+    _work: dict[tuple[str, str, str], float] = field(default_factory=dict)
     _total: float = 0.0
     _settled: float = 0.0
     _start: float | None = None
@@ -60,7 +61,8 @@ class Pace:
         self.cells += plan.n_missing
         self._total += plan.seconds
         for work in plan.work:
-            self._work[work.spec.model, work.spec.pretrained] = work.seconds / len(work.cells)
+            for kind, seconds in seconds_per_cell(work).items():
+                self._work[kind, work.spec.model, work.spec.pretrained] = seconds
 
     def settle(self, outcome: CellOutcome) -> None:
         """One more cell is settled."""
@@ -68,7 +70,8 @@ class Pace:
         self.images += outcome.n_images
         if outcome.status == "measured":
             self._measured(outcome)
-        self._settled += self._work.get((outcome.cell.model, outcome.cell.pretrained), 0.0)
+        cell = outcome.cell
+        self._settled += self._work.get((cell.kind, cell.model, cell.pretrained), 0.0)
         if self.share and self._start is not None:
             self._ends = self._start + (self.clock() - self._start) / self.share
 
@@ -124,7 +127,7 @@ class Ticker:
         tenth = self._pace.done * 10 // max(1, self._pace.cells)
         self._pace.settle(outcome)
         cell = outcome.cell
-        name = f"{cell.model}/{cell.pretrained} on {cell.task}"
+        name = f"{cell.kind} of {cell.model}/{cell.pretrained} on {cell.task}"
         self._bar.update(self._task, completed=self._pace.share, description=escape(name))
         if self._bar.disable and self._pace.done * 10 // max(1, self._pace.cells) != tenth:
             left = _left(self._pace) if self._pace.done < self._pace.cells else ""
@@ -146,6 +149,19 @@ class _Left(ProgressColumn):
 class _Speed(ProgressColumn):
     def render(self, task: Task) -> Text:
         return Text(_speed(task.fields["pace"]))
+
+
+def seconds_per_cell(work: ModelWork) -> dict[str, float]:
+    """Expected seconds of a model's cells, in the mean, by kind."""
+    seconds: dict[str, float] = {}
+    counts: Counter[str] = Counter()
+    for unit in work.units:
+        for cell in unit.cells:
+            kind = cell.id.kind
+            counts[kind] += 1
+            share = work.seconds_per_image[kind] * len(unit.shard.images)
+            seconds[kind] = seconds.get(kind, 0.0) + share
+    return {kind: total / counts[kind] for kind, total in seconds.items()}
 
 
 def _speed(pace: Pace) -> str:

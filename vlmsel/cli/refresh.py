@@ -5,10 +5,13 @@ import polars as pl
 from vlmsel.cli import options as o
 from vlmsel.cli.console import emit_json, say, show_table
 from vlmsel.cli.progress import progress_bar
+from vlmsel.cli.run_flags import RunFlags, takes_run_flags
 from vlmsel.redaction import redact
 
 
+@takes_run_flags
 def refresh(
+    flags: RunFlags,
     store: o.Store = o.DEFAULT_STORE,
     zoo: o.ZooSource = None,
     tasks: o.TaskSource = None,
@@ -16,53 +19,47 @@ def refresh(
     preset: o.PresetOption = None,
     attribution: o.AttributionOption = None,
     setting: o.SettingOption = None,
-    executor: o.ExecutorOption = o.Executor.local,
-    device: o.Device = None,
-    max_memory: o.MaxMemory = None,
-    workers: o.Workers = None,
-    address: o.Address = None,
-    n_gpus: o.Gpus = 0,
-    threads: o.Threads = 1,
-    log_level: o.LogLevelOption = o.LogLevelChoice.warning,
-    verify: o.Verify = True,
     dry_run: o.DryRun = False,
-    retry_failed: o.RetryFailed = False,
     allow_failures: o.AllowFailures = 0,
     tracking_uri: o.TrackingUri = None,
     as_json: o.AsJson = False,
 ) -> None:
-    """Measure only what changed since the last run: profiles, and accuracies of labelled tasks.
+    """Measure only what changed since the last run, of every kind that the store is for.
 
-    New models and tasks, new weights under an old tag, new images, other settings. What left the
-    catalogs is kept and not used. A lease in the store keeps two refreshes from doing the same
-    work. Made to be run every night; each run is logged to MLflow.
+    New models and tasks, new weights under an old tag, new images, other settings. Profiles and
+    predictions always, embeddings where they were measured before. What left the catalogs is kept
+    and not used. A lease in the store keeps two refreshes from doing the same work. Made to be run
+    every night; each run is logged to MLflow.
     """
-    from vlmsel.api.workspace import open_workspace
-    from vlmsel.cli.planned import dry_run as show_plans
-    from vlmsel.cli.running import finish, run_options, summary_dict
+    from vlmsel.api.workspace import DEFAULT_KINDS, open_workspace
+    from vlmsel.cli.planned import dry_run as show_plan
+    from vlmsel.cli.running import finish, summary_dict
     from vlmsel.cli.tracked import tracking_uri_for
+    from vlmsel.cli.wants import read_wants
     from vlmsel.execution.plan import Plan
     from vlmsel.execution.refresh import refresh as run_refresh
     from vlmsel.tracking import log_run_summary
 
-    settings = o.settings_from(preset, attribution, setting)
-    workspace = open_workspace(store, zoo=zoo, tasks=tasks, settings=settings, n_images=n_images)
-    options = run_options(
-        executor,
-        device=device,
-        max_memory=max_memory,
-        workers=workers,
-        address=address,
-        n_gpus=n_gpus,
-        threads=threads,
-        log_level=log_level,
-        retry_failed=retry_failed,
-        verify=verify,
+    # A number without a kind is the profiles', whose number is what a refresh is tuned by.
+    said = read_wants(
+        ["profile"], preset=preset, attribution=attribution, setting=setting, n_images=n_images
     )
+    workspace = open_workspace(
+        store,
+        zoo=zoo,
+        tasks=tasks,
+        kinds=DEFAULT_KINDS,
+        measurements=said.measurements,
+        n_images=said.n_images,
+    )
+    options = flags.options()
+    wants = list(workspace.wants.values())
     if dry_run:
-        labelled = workspace.labelled
-        accuracies = {"accuracies": labelled.plan_accuracies} if labelled else {}
-        show_plans(options, {"profiles": workspace.plan_profiles, **accuracies}, as_json=as_json)
+        show_plan(
+            options,
+            lambda options: workspace.plan(workspace.wants, options, name_unprompted=False),
+            as_json=as_json,
+        )
         return
     uri = tracking_uri_for(store, tracking_uri)
     with progress_bar("refresh") as bar:
@@ -75,14 +72,13 @@ def refresh(
         done = run_refresh(
             workspace.zoo,
             workspace.tasks,
-            store,
-            workspace.settings,
-            n_images=workspace.n_images,
+            workspace.store,
+            wants,
             options=options,
             on_plan=begin,
             on_outcome=bar.tick,
         )
-    summary = done.profiles + done.accuracies
+    summary = done.summary
     run = log_run_summary(
         "refresh",
         tracking_uri=uri,
@@ -91,7 +87,8 @@ def refresh(
             "tasks": workspace.tasks_source,
             "store": redact(store),
         }
-        | workspace.settings.model_dump(),
+        | workspace.settings.model_dump()
+        | {"kinds": ",".join(workspace.wants)},
         metrics={
             "measured": summary.measured,
             "skipped": summary.skipped,
@@ -100,12 +97,12 @@ def refresh(
         },
         tables={"changes": done.changes, "by_model_and_task": summary.frame()},
     )
-    counts = done.changes.group_by("change").agg(pairs=pl.len()).sort("change")
+    counts = done.changes.group_by("kind", "change").agg(pairs=pl.len()).sort("kind", "change")
     if as_json:
         emit_json(
             summary_dict(summary) | {"changes": counts, "mlflow": {"uri": redact(uri), "run": run}}
         )
     else:
-        show_table(counts, title="what changed, in pairs of model and task")
+        show_table(counts, title="what changed, in pairs of model and task per kind")
         say(f"refresh {run} in MLflow: {redact(uri)}")
     finish(summary, what="refresh", allow_failures=allow_failures, as_json=False)

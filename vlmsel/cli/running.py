@@ -1,6 +1,7 @@
 """Running a plan so that a person sees it go, and saying truthfully what came of it."""
 
 import logging
+from collections.abc import Mapping
 from dataclasses import asdict, fields
 
 import polars as pl
@@ -9,17 +10,19 @@ import typer
 from vlmsel.cli.console import emit_json, say, warn
 from vlmsel.cli.options import Executor, LogLevelChoice
 from vlmsel.cli.progress import progress_bar
-from vlmsel.execution.cells import Failure
+from vlmsel.cli.run_flags import RunFlags
+from vlmsel.evidence.failure import Failure
 from vlmsel.execution.logs import log_json_lines
 from vlmsel.execution.options import RunOptions
 from vlmsel.execution.plan import Plan
 from vlmsel.execution.run import execute
 from vlmsel.execution.summary import RunSummary
+from vlmsel.store.store import Store
 
 SHOWN_FAILURES = 10
 
 
-def run_plan(plan: Plan, store: str, options: RunOptions, *, what: str) -> RunSummary:
+def run_plan(plan: Plan, store: Store, options: RunOptions, *, what: str) -> RunSummary:
     """Do a plan with a progress bar; says at once when there is nothing to do."""
     if not plan.work:
         left = f", {plan.n_failed_before} failed before" if plan.n_failed_before else ""
@@ -59,10 +62,17 @@ def show_inexact(summary: RunSummary) -> None:
         )
 
 
-def finish(summary: RunSummary, *, what: str, allow_failures: int, as_json: bool) -> None:
-    """Say what was done and end the command with the true exit code."""
+def finish(
+    summary: RunSummary,
+    *,
+    what: str,
+    allow_failures: int,
+    as_json: bool,
+    more: Mapping[str, object] | None = None,
+) -> None:
+    """Say what was done and end the command with the true exit code; `more` goes into the JSON."""
     if as_json:
-        emit_json(summary_dict(summary))
+        emit_json({**summary_dict(summary), **(more or {})})
     show_failures(summary)
     show_inexact(summary)
     total = summary.total
@@ -90,38 +100,27 @@ def summary_dict(summary: RunSummary) -> dict[str, object]:
     }
 
 
-def run_options(
-    executor: Executor,
-    *,
-    device: str | None = None,
-    max_memory: float | None = None,
-    workers: int | None = None,
-    address: str | None = None,
-    n_gpus: int = 0,
-    threads: int = 1,
-    log_level: LogLevelChoice = LogLevelChoice.warning,
-    retry_failed: bool = False,
-    verify: bool = True,
-) -> RunOptions:
+def run_options(flags: RunFlags) -> RunOptions:
     """Options of a run from the command line; an option of the other executor is refused.
 
     The workers of the local executor are this process, so their log lines begin here.
     """
-    if executor is Executor.local and log_level in (LogLevelChoice.info, LogLevelChoice.debug):
-        log_json_lines(log_level.value)
-    elif executor is Executor.local:
-        logging.getLogger("vlmsel").setLevel(log_level.value.upper())
+    level = flags.log_level
+    if flags.executor is Executor.local and level in (LogLevelChoice.info, LogLevelChoice.debug):
+        log_json_lines(level.value)
+    elif flags.executor is Executor.local:
+        logging.getLogger("vlmsel").setLevel(level.value.upper())
     return RunOptions(
-        executor=executor.value,
-        device=device,
-        max_memory_gb=max_memory,
-        n_workers=workers,
-        address=address,
-        n_gpus=n_gpus,
-        threads=threads,
-        log_level=log_level.value,
-        retry_failed=retry_failed,
-        verify=verify,
+        executor=flags.executor.value,
+        device=flags.device,
+        max_memory_gb=flags.max_memory,
+        n_workers=flags.workers,
+        address=flags.address,
+        n_gpus=flags.n_gpus,
+        threads=flags.threads,
+        log_level=level.value,
+        retry_failed=flags.retry_failed,
+        verify=flags.verify,
     )
 
 

@@ -8,9 +8,11 @@ import typer
 
 from vlmsel.cli import options as o
 from vlmsel.cli.console import emit_json, say
+from vlmsel.cli.run_flags import RunFlags, takes_run_flags
 from vlmsel.redaction import redact
 
 
+@takes_run_flags
 def select(
     images: Annotated[
         str,
@@ -20,6 +22,7 @@ def select(
             show_default=False,
         ),
     ],
+    flags: RunFlags,
     store: o.Store = o.DEFAULT_STORE,
     zoo: o.ZooSource = None,
     tasks: o.TaskSource = None,
@@ -38,15 +41,6 @@ def select(
     preset: o.PresetOption = None,
     attribution: o.AttributionOption = None,
     setting: o.SettingOption = None,
-    executor: o.ExecutorOption = o.Executor.local,
-    device: o.Device = None,
-    max_memory: o.MaxMemory = None,
-    workers: o.Workers = None,
-    address: o.Address = None,
-    n_gpus: o.Gpus = 0,
-    threads: o.Threads = 1,
-    log_level: o.LogLevelOption = o.LogLevelChoice.warning,
-    retry_failed: o.RetryFailed = False,
     allow_failures: o.AllowFailures = 0,
 ) -> None:
     """Rank the models of a zoo for images of your own, without labels, and say how far to trust it.
@@ -55,35 +49,27 @@ def select(
     profile` and `vlmsel accuracy` make one of your own. Run again, it measures nothing anew.
     """
     from vlmsel.api.evaluating import current_knowledge, require_fed
-    from vlmsel.api.selecting import plan_target, rank_target
+    from vlmsel.api.selecting import plan_target, rank_target, target_workspace
     from vlmsel.api.workspace import open_workspace
     from vlmsel.cli.ranked import name_failures, selection_dict, show_selection
-    from vlmsel.cli.running import run_options, run_plan, show_failures
+    from vlmsel.cli.running import run_plan, show_failures
+    from vlmsel.cli.wants import read_wants
     from vlmsel.selection.registry import make_selector
 
     if selector is not None:
         make_selector(selector)  # a misspelt name is found before the work, not after it
-    asked = o.settings_from(preset, attribution, setting)
-    options = run_options(
-        executor,
-        device=device,
-        max_memory=max_memory,
-        workers=workers,
-        address=address,
-        n_gpus=n_gpus,
-        threads=threads,
-        log_level=log_level,
-        retry_failed=retry_failed,
-    )
-    workspace = open_workspace(store, zoo=zoo, tasks=tasks, settings=asked)
-    plan = plan_target(workspace, images, options)
+    said = read_wants(["profile"], preset=preset, attribution=attribution, setting=setting)
+    options = flags.options()
+    workspace = open_workspace(store, zoo=zoo, tasks=tasks, measurements=said.measurements)
+    target = target_workspace(workspace, images)
+    plan = plan_target(target, options)
     for used, held in plan.images.values():
         if held > used:
             say(f"{redact(images)} holds {held} images; {used} are used, as of each source task")
     knowledge = current_knowledge(workspace)
     require_fed(selector, knowledge)
-    summary = run_plan(plan, store, options, what=f"profiles of {images}")
-    selection = rank_target(workspace, plan, knowledge, selector=selector)
+    summary = run_plan(plan, workspace.store, options, what=f"profiles of {images}")
+    selection = rank_target(target, knowledge, selector=selector)
     if as_json:
         emit_json(selection_dict(selection, top))
     else:

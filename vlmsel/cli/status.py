@@ -1,6 +1,6 @@
 """``vlmsel status``: what is measured, failed and missing."""
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import polars as pl
 import typer
@@ -8,6 +8,10 @@ import typer
 from vlmsel.cli import options as o
 from vlmsel.cli.console import emit_json, say, show_table, warn
 
+if TYPE_CHECKING:
+    from vlmsel.api.workspace import Workspace
+
+GROUPS = {"model": ["kind", "model", "pretrained"], "task": ["kind", "task"], "cell": None}
 COUNTS = ("measured", "failed", "failed_images", "missing")
 
 
@@ -16,9 +20,12 @@ def status(
     zoo: o.ZooSource = None,
     tasks: o.TaskSource = None,
     by: Annotated[str, typer.Option(help="Rows: model, task, or cell for both.")] = "model",
-    accuracies: Annotated[
-        bool, typer.Option("--accuracies", help="Of the accuracies instead of the profiles.")
-    ] = False,
+    kind: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--kind", help="Only this measurement; may be given more than once. Default: all."
+        ),
+    ] = None,
     verify: Annotated[
         bool,
         typer.Option("--verify", help="Hash every file; corrupt ones are set aside as missing."),
@@ -28,54 +35,62 @@ def status(
 ) -> None:
     """Say what is measured, failed or missing; exits with 1 unless all is measured.
 
-    Measured, failed and missing count cells; failed_images are those that failed inside measured
-    cells. Needs no run and, without --verify, changes nothing, so it can be asked for while one
-    goes on.
+    Measured, failed and missing count cells of every kind that the store was asked for;
+    failed_images are those that failed inside measured cells. Needs no run and, without --verify,
+    changes nothing, so it can be asked for while one goes on.
     """
     from vlmsel.api.workspace import open_workspace
     from vlmsel.errors import SettingsError, TaskError
-    from vlmsel.execution.known import (
-        corrupt_cells,
-        failed_cells,
-        failed_images,
-        measured_cells,
-    )
-    from vlmsel.execution.options import RunOptions
-    from vlmsel.execution.status import status_frame
+    from vlmsel.execution.prepare import unprompted
+    from vlmsel.execution.status import failed_frame, status_frame
 
-    groups = {"model": ["model", "pretrained"], "task": ["task"], "cell": None}
-    if by not in groups:
-        raise SettingsError(f"--by {by}: there is {', '.join(groups)}")
+    if by not in GROUPS:
+        raise SettingsError(f"--by {by}: there is {', '.join(GROUPS)}")
     workspace = open_workspace(store, zoo=zoo, tasks=tasks)
-    if accuracies and workspace.labelled is None:
-        raise TaskError(
-            f"no task of {workspace.tasks_source} has class names, so none can be known"
-        )
-    asked = (workspace.labelled or workspace) if accuracies else workspace
-    plan = (asked.plan_accuracies if accuracies else asked.plan_profiles)(RunOptions(verify=False))
+    kinds = _kinds(workspace, kind)
+    wants = [workspace.wants[name] for name in kinds]
+    evidence, catalogued = workspace.evidence, workspace.catalogued
+    faults = [*catalogued.faults, *unprompted(catalogued, wants if kind else [])]
+    if kind and not any(evidence.wanted(name) for name in kinds):
+        raise TaskError(faults[-1].reason if faults else f"nothing is wanted of {kinds[0]}")
     if verify:
-        for cell in corrupt_cells(store, plan.job):
-            warn(f"corrupt, set aside: {cell}")
-    measured = measured_cells(store, plan.job)
-    images = failed_images(store, plan.job, measured)
-    frame = status_frame(plan.wanted, measured, failed_cells(store, plan.job), images)
+        for want in wants:
+            cells = evidence.wanted(want.kind)
+            for cell in workspace.store.verify(want.kind, want.measurement.digest, cells):
+                warn(f"corrupt, set aside: {cell}")
+    files = {cell: path for name in kinds for cell, path in evidence.files(name).items()}
+    frame = status_frame(
+        [cell for name in kinds for cell in evidence.wanted(name)],
+        files,
+        failed_frame(workspace.store, [want.measurement for want in wants]),
+        workspace.store.failed_images(files),
+    )
     counts = frame.select(pl.col(COUNTS).sum()).row(0, named=True)
-    keys = groups[by]
+    keys = GROUPS[by]
     table = frame if keys is None else _grouped(frame, keys)
     if as_json:
         emit_json({"store": workspace.address, **counts, "rows": table})
     else:
-        what = "accuracies" if accuracies else "cells"
-        show_table(table, title=f"{workspace.address}, {what} by {by}")
-        for fault in plan.faults:
+        show_table(table, title=f"{workspace.address}, cells by {by}")
+        for fault in faults:
             warn(f"left out: {fault}")
         say(
             f"{counts['measured']} measured, {counts['failed']} failed, {counts['missing']} "
             f"missing; {counts['failed_images']} images failed inside measured cells"
         )
-    n_failed = counts["failed"] + counts["failed_images"] + len(plan.faults)
+    n_failed = counts["failed"] + counts["failed_images"] + len(faults)
     if counts["missing"] or n_failed > allow_failures:
         raise typer.Exit(1)
+
+
+def _kinds(workspace: "Workspace", said: list[str] | None) -> list[str]:
+    """Those that were said, else all that the store is for."""
+    from vlmsel.errors import SettingsError
+
+    for name in said or ():
+        if name not in workspace.wants:
+            raise SettingsError(f"--kind {name}: the store holds {', '.join(workspace.wants)}")
+    return list(dict.fromkeys(said or workspace.wants))
 
 
 def _grouped(frame: pl.DataFrame, keys: list[str]) -> pl.DataFrame:

@@ -87,7 +87,8 @@ def study(
     )
     variants = None
     if name in BY_SETTING and settings is not None:
-        variants = stored_variants(open_workspace(store, zoo=zoo, tasks=tasks), BY_SETTING[name])
+        workspace = open_workspace(store, zoo=zoo, tasks=tasks)
+        variants = stored_variants(workspace, BY_SETTING[name], knowledge)
     found = run_study(
         name,
         knowledge,

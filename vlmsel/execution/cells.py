@@ -1,89 +1,65 @@
-"""The values that work is made of: what is measured (a job), on what (a cell), by which model."""
+"""The values that work is made of: what is measured (a job), on what (units of cells), by whom."""
 
-import hashlib
-import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Literal
 
-from vlmsel.settings import AttributionSettings
-from vlmsel.store.keys import ACCURACY_SETTINGS, CellId, cell_key
+from vlmsel.measurements.measurement import Measurement
+from vlmsel.store.keys import CellId
 from vlmsel.tasks.prompts import ClassPrompts
 from vlmsel.tasks.shards import Shard
 from vlmsel.zoo.catalog import ModelSpec
 from vlmsel.zoo.identity import ModelIdentity
 
-Kind = Literal["profile", "accuracy"]
-
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """One model on one shard: the unit of work, of storage and of resume.
+    """One measurement of a model on a shard: the unit of storage and of resume.
 
     Attributes:
         again: it is measured, but images failed in it: measure it once more.
     """
 
     id: CellId
-    shard: Shard
     again: bool = False
 
 
-@dataclass(frozen=True)
-class ProfileJob:
-    """Measure block profiles under one set of settings.
+@dataclass(frozen=True, slots=True)
+class Unit:
+    """One model on one shard with every cell wanted of it: the unit of scheduling.
 
-    Attributes:
-        prompts: class names and templates by task; only the `alignment` objective reads them.
+    The shard is read and decoded once for all of them.
     """
 
-    settings: AttributionSettings
-    prompts: Mapping[str, ClassPrompts] = field(default_factory=dict)
-    kind: Literal["profile"] = "profile"
+    shard: Shard
+    cells: tuple[Cell, ...]
 
-    @property
-    def digest(self) -> str:
-        """What the store files these cells under."""
-        return self.settings.digest
+    def __str__(self) -> str:
+        return ", ".join(str(cell.id) for cell in self.cells)
 
-    def key(self, identity_digest: str, shard: Shard) -> str:
-        """32 hex digits over all that can change this cell's values."""
-        digest = self.digest
-        if self.settings.objective == "alignment" and shard.task in self.prompts:
-            digest += prompts_digest(self.prompts[shard.task])
-        return cell_key(identity_digest, digest, [image.sha256 for image in shard.images])
+    def only(self, ids: Iterable[CellId]) -> "Unit":
+        """The same shard with some of its cells."""
+        kept = set(ids)
+        return Unit(self.shard, tuple(cell for cell in self.cells if cell.id in kept))
 
 
 @dataclass(frozen=True)
-class AccuracyJob:
-    """Measure zero-shot accuracy; every task's shard holds all its images.
+class Job:
+    """What a run measures.
 
     Attributes:
-        prompts: class names and templates by task.
+        measurements: by kind.
+        prompts: class names and templates by task, of the tasks that have some.
     """
 
-    prompts: Mapping[str, ClassPrompts]
-    kind: Literal["accuracy"] = "accuracy"
+    measurements: Mapping[str, Measurement]
+    prompts: Mapping[str, ClassPrompts] = field(default_factory=lambda: MappingProxyType({}))
 
     @property
-    def digest(self) -> str:
-        """Accuracies have no settings: the prompts are part of the key."""
-        return ACCURACY_SETTINGS
-
-    def key(self, identity_digest: str, shard: Shard) -> str:
-        """32 hex digits over the model, the images, their labels and the prompts."""
-        labels = json.dumps([image.label for image in shard.images])
-        digest = prompts_digest(self.prompts[shard.task]) + labels
-        return cell_key(identity_digest, digest, [image.sha256 for image in shard.images])
-
-
-Job = ProfileJob | AccuracyJob
-
-
-def prompts_digest(prompts: ClassPrompts) -> str:
-    """16 hex digits over class names and templates, in order."""
-    text = json.dumps([prompts.classnames, prompts.templates])
-    return hashlib.sha256(text.encode()).hexdigest()[:16]
+    def name(self) -> str:
+        """The kinds, for people and metrics: ``profile+prediction``."""
+        return "+".join(self.measurements)
 
 
 @dataclass(frozen=True)
@@ -91,14 +67,14 @@ class ModelWork:
     """What one model still has to measure.
 
     Attributes:
-        cells: in task order, so that models on one node meet the same decoded images.
-        seconds_per_image: expected, from a past run or an estimate.
+        units: in task order, so that models on one node meet the same decoded images.
+        seconds_per_image: expected by kind, from a past run or an estimate.
     """
 
     spec: ModelSpec
     identity: ModelIdentity
-    cells: tuple[Cell, ...]
-    seconds_per_image: float
+    units: tuple[Unit, ...]
+    seconds_per_image: Mapping[str, float]
 
     @property
     def name(self) -> str:
@@ -108,7 +84,11 @@ class ModelWork:
     @property
     def seconds(self) -> float:
         """Expected compute of all its cells."""
-        return self.seconds_per_image * sum(len(cell.shard.images) for cell in self.cells)
+        return sum(
+            self.seconds_per_image[cell.id.kind] * len(unit.shard.images)
+            for unit in self.units
+            for cell in unit.cells
+        )
 
 
 @dataclass(frozen=True)
@@ -121,7 +101,7 @@ class CellOutcome:
         n_images: images measured.
         failed_images: (image_id, reason) of the images that could not be measured.
         seconds: accelerator-side compute, without decoding and waiting.
-        n_decoded: images that had to be decoded, rather than taken from the node's cache.
+        n_decoded: images that had to be decoded for its unit; counted in the unit's first cell.
         transient: the failure may pass (an input/output error) and was not recorded.
         place: process, node and GPU of a Ray worker.
         inexact: (image_id, completeness error) of measured images where that error is large.
@@ -140,20 +120,17 @@ class CellOutcome:
 
 
 @dataclass(frozen=True)
-class Failure:
-    """What could not be measured.
+class UnitOutcome:
+    """What became of the cells of one unit, each once."""
 
-    An image, a cell (no image_id), a task or a model (the other's name is empty).
-    """
+    outcomes: tuple[CellOutcome, ...]
 
-    model: str
-    pretrained: str
-    task: str
-    image_id: str | None
-    reason: str
+    @property
+    def reason(self) -> str | None:
+        """Why its first failed cell failed."""
+        return next((o.reason for o in self.outcomes if o.status == "failed"), None)
 
-    def __str__(self) -> str:
-        model = f"{self.model}/{self.pretrained}" if self.model else ""
-        where = " on ".join(part for part in (model, self.task) if part)
-        image = f", image {self.image_id}" if self.image_id else ""
-        return f"{where}{image}: {self.reason}"
+    @property
+    def seconds(self) -> float:
+        """Accelerator-side compute of all its cells."""
+        return sum(outcome.seconds for outcome in self.outcomes)

@@ -5,12 +5,10 @@ Arithmetic per image from its open_clip configuration.
 
 from typing import Any
 
-from vlmsel.settings import AttributionSettings
+from vlmsel.measurements.measurement import Measurement
 from vlmsel.zoo.catalog import ModelSpec
 from vlmsel.zoo.identity import configuration
 
-# A backward pass costs about two forwards, so a path point costs three.
-PASSES_PER_STEP = 3.0
 # Sustained fp32 arithmetic, orders of magnitude only: a measured time replaces it after the first
 # run.
 GFLOPS_PER_S = {"cpu": 40.0, "cuda": 15_000.0}
@@ -35,24 +33,19 @@ TIMM_SIZES = {
 }
 
 
-def seconds_per_image(spec: ModelSpec, settings: AttributionSettings | None, device: str) -> float:
+def seconds_per_image(spec: ModelSpec, measurement: Measurement, device: str) -> float:
     """Expected seconds for one image on one worker: an estimate that orders the work.
 
     Args:
         spec: the model.
-        settings: of a profile; None for an accuracy, which is one forward pass.
+        measurement: what is measured; it says how many forward passes it takes.
         device: "cpu" or "cuda...".
 
     Raises:
         ModelError: the architecture is unknown.
     """
     speed = GFLOPS_PER_S["cpu" if device == "cpu" else "cuda"]
-    if settings is None:
-        passes = 1.0
-    else:
-        steps = settings.n_steps + 1 if settings.attribution == "conductance" else 1
-        passes = PASSES_PER_STEP * steps
-    return forward_gflops(_vision_config(spec)) * passes / speed
+    return forward_gflops(_vision_config(spec)) * measurement.forward_passes / speed
 
 
 def forward_gflops(vision: dict[str, Any]) -> float:

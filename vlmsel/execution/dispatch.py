@@ -1,17 +1,17 @@
 """Who does what next.
 
-Queues of cells by model, bounded retries, and when one more worker pays. Pure bookkeeping.
+Queues of units by model, bounded retries, and when one more worker pays. Pure bookkeeping.
 """
 
 from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from vlmsel.execution.cells import Cell, ModelWork
+from vlmsel.execution.cells import ModelWork, Unit
 
-# A worker computes one cell and decodes the next; more would only hold memory.
+# A worker computes one unit and decodes the next; more would only hold memory.
 IN_FLIGHT = 2
-# Tries of one cell before it is recorded as failed: lost workers and passing errors both count.
+# Tries of one unit before it is recorded as failed: lost workers and passing errors both count.
 MAX_TRIES = 4
 # What a further worker of a model costs before it helps: start, import of torch, load of the
 # checkpoint.
@@ -20,46 +20,46 @@ START_S = 5.0
 
 @dataclass
 class ModelQueue:
-    """The cells of one model that nobody works on.
+    """The units of one model that nobody works on.
 
     Attributes:
-        waiting: (cell, tries so far), next one first.
+        waiting: (unit, tries so far), next one first.
         n_workers: workers of this model now.
-        busy_s: measured seconds of its finished cells.
-        n_done: finished cells.
+        busy_s: measured seconds of its finished units.
+        n_done: finished units.
     """
 
     work: ModelWork
-    waiting: deque[tuple[Cell, int]] = field(init=False)
+    waiting: deque[tuple[Unit, int]] = field(init=False)
     n_workers: int = 0
     busy_s: float = 0.0
     n_done: int = 0
 
     def __post_init__(self) -> None:
-        self.waiting = deque((cell, 0) for cell in self.work.cells)
+        self.waiting = deque((unit, 0) for unit in self.work.units)
 
     @property
-    def seconds_per_cell(self) -> float:
+    def seconds_per_unit(self) -> float:
         """Measured where something was measured, else expected."""
         if self.n_done:
             return self.busy_s / self.n_done
-        return self.work.seconds / len(self.work.cells)
+        return self.work.seconds / len(self.work.units)
 
     @property
     def remaining_s(self) -> float:
         """Seconds of one worker for what waits."""
-        return self.seconds_per_cell * len(self.waiting)
+        return self.seconds_per_unit * len(self.waiting)
 
     def finished(self, seconds: float) -> None:
-        """Learn from one measured cell."""
+        """Learn from one measured unit."""
         self.busy_s += seconds
         self.n_done += 1
 
-    def requeue(self, cell: Cell, tries: int) -> bool:
+    def requeue(self, unit: Unit, tries: int) -> bool:
         """Put a cell back after `tries` tries; False when it has had them all."""
         if tries >= MAX_TRIES:
             return False
-        self.waiting.append((cell, tries))
+        self.waiting.append((unit, tries))
         return True
 
 

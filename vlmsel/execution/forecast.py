@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from vlmsel.execution.placement import Demand, Node, Resources, Room, place
 from vlmsel.execution.plan import Plan
 
-# Of one model: enough for a guess, and a plan of a million cells stays quick.
+# Of one model: enough for a guess, and a plan of a million units stays quick.
 MOST_WORKERS = 64
 
 
@@ -45,10 +45,10 @@ def forecast(
     demands = place(plan.work, supply, threads=threads)
     seconds = {work.name: work.seconds for work in plan.work}
     room, workers = Room(supply, limit=n_workers), 0
-    # As many as find a place, the models in turn, but no more than there are cells.
+    # As many as find a place, the models in turn, but no more than there are units.
     for number in range(MOST_WORKERS):
         for work in plan.work:
-            if not room.is_full and number < len(work.cells) and room.fits(demands[work.name]):
+            if not room.is_full and number < len(work.units) and room.fits(demands[work.name]):
                 room.take(demands[work.name])
                 workers += 1
     total = sum(seconds.values())

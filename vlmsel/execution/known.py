@@ -1,77 +1,49 @@
 """What a store holds of a job: the cells that need not be measured again."""
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Set
 
-import polars as pl
-
-from vlmsel.execution.cells import Job, ProfileJob
+from vlmsel.execution.cells import Job
 from vlmsel.execution.plan import Known
-from vlmsel.store.accuracies import AccuracyStore
-from vlmsel.store.failed_images import FailedImages, ImageReasons
-from vlmsel.store.failures import FailureLog
-from vlmsel.store.filesystem import open_folder
+from vlmsel.store.failed_images import ImageReasons
 from vlmsel.store.keys import CellId
-from vlmsel.store.profiles import ProfileStore
+from vlmsel.store.store import Store
 
 log = logging.getLogger(__name__)
 
 
-def known_cells(store_uri: str, job: Job, *, verify: bool, retry_failed: bool) -> Known:
+def known_cells(
+    store: Store, job: Job, wanted: Set[CellId], *, verify: bool, retry_failed: bool
+) -> Known:
     """The measured and failed cells of a job.
 
     Args:
-        store_uri: address of the store.
-        job: profiles or accuracies.
-        verify: hash every file first; corrupt ones are set aside, so that they count as missing.
+        store: what is looked at.
+        job: the measurements.
+        wanted: the cells that are asked for.
+        verify: hash their files first; corrupt ones are set aside, so that they count as missing.
         retry_failed: whether the plan is to try failed cells again.
 
     Raises:
         StoreError: the store cannot be read.
     """
-    if verify:
-        for corrupt in corrupt_cells(store_uri, job):
-            log.warning("set aside a corrupt file, measured again: %s", corrupt)
-    measured = measured_cells(store_uri, job)
-    images = failed_images(store_uri, job, measured)
-    columns = ("model", "pretrained", "task", "key", "reason")
-    failed = {
-        CellId(model, pretrained, task, key, job.digest): reason
-        for model, pretrained, task, key, reason in failed_cells(store_uri, job)
-        .select(columns)
-        .iter_rows()
-    }
-    return Known(measured.keys(), failed, images, retry_failed)
-
-
-def measured_cells(store_uri: str, job: Job) -> dict[CellId, str]:
-    """Every measured cell of a job and the file that counts, from one listing."""
-    if isinstance(job, ProfileJob):
-        return ProfileStore(store_uri).files(job.digest)
-    return AccuracyStore(store_uri).files()
-
-
-def failed_images(
-    store_uri: str, job: Job, measured: Mapping[CellId, str]
-) -> dict[CellId, ImageReasons]:
-    """(image_id, reason) of the images that failed in `measured_cells`, where there are any."""
-    return FailedImages(open_folder(store_uri)).all(job.digest, measured)
-
-
-def failed_cells(store_uri: str, job: Job) -> pl.DataFrame:
-    """Failed cells of a job: model, pretrained, task, key, kind, reason, attempts."""
-    if isinstance(job, ProfileJob):
-        return ProfileStore(store_uri).failed(job.digest)
-    failures = FailureLog(open_folder(store_uri))
-    return failures.frame(job.digest, AccuracyStore(store_uri).files)
-
-
-def corrupt_cells(store_uri: str, job: Job) -> list[str]:
-    """Find files whose bytes do not hash to their names and set them aside.
-
-    Returns what they were.
-    """
-    if isinstance(job, ProfileJob):
-        return [str(cell) for cell in ProfileStore(store_uri).verify(job.digest)]
-    found = AccuracyStore(store_uri).verify()
-    return [f"accuracy of {model}/{tag} on {task}" for model, tag, task, _ in found]
+    measured: set[CellId] = set()
+    failed: dict[CellId, str] = {}
+    images: dict[CellId, ImageReasons] = {}
+    for kind, measurement in job.measurements.items():
+        digest = measurement.digest
+        cells = {cell for cell in wanted if cell.kind == kind}
+        if verify:
+            for corrupt in store.verify(kind, digest, cells):
+                log.warning("set aside a corrupt file, measured again: %s", corrupt)
+        files = store.cells(kind, digest, cells)
+        measured |= files.keys()
+        images |= store.failed_images(files)
+        columns = ("model", "pretrained", "task", "key", "reason")
+        failed |= {
+            CellId(model, pretrained, task, key, digest, kind): reason
+            for model, pretrained, task, key, reason in store.failed(kind, digest)
+            .select(columns)
+            .iter_rows()
+        }
+    return Known(measured, failed, images, retry_failed)

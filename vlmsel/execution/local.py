@@ -1,6 +1,6 @@
 """The reference executor.
 
-One model after the other in this process, decoding the next cell beside the computation.
+One model after the other in this process, decoding the next unit beside the computation.
 """
 
 from collections.abc import Sequence
@@ -8,7 +8,7 @@ from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 
 import torch
 
-from vlmsel.execution.cells import Cell, CellOutcome, Job, ModelWork
+from vlmsel.execution.cells import Job, ModelWork, Unit, UnitOutcome
 from vlmsel.execution.device import best_device, check_device
 from vlmsel.execution.dispatch import IN_FLIGHT
 from vlmsel.execution.loop import Lost, OnOutcome, work_loop
@@ -16,7 +16,7 @@ from vlmsel.execution.options import WorkerOptions
 from vlmsel.execution.plan import Plan
 from vlmsel.execution.sharing import cache_bytes_for
 from vlmsel.execution.summary import RunSummary
-from vlmsel.execution.worker import ModelWorker, make_recorder
+from vlmsel.execution.worker import ModelWorker, record_failure
 
 
 def run_local(
@@ -56,7 +56,7 @@ def run_local(
 
 
 class LocalCrew:
-    """At most one worker, called from as many threads as it may have cells in flight."""
+    """At most one worker, called from as many threads as it may have units in flight."""
 
     def __init__(self, job: Job, options: WorkerOptions) -> None:
         self._job = job
@@ -78,22 +78,22 @@ class LocalCrew:
         self._worker = ModelWorker(work.spec, work.identity, self._job, self._options)
         return self._worker
 
-    def submit(self, worker: ModelWorker, cell: Cell, *, last_try: bool) -> Future[CellOutcome]:
-        """Start one cell in a thread."""
-        return self._threads.submit(worker.run, cell, last_try=last_try)
+    def submit(self, worker: ModelWorker, unit: Unit, *, last_try: bool) -> Future[UnitOutcome]:
+        """Start one unit in a thread."""
+        return self._threads.submit(worker.run, unit, last_try=last_try)
 
-    def wait(self, tickets: Sequence[object]) -> list[tuple[object, CellOutcome | Lost]]:
-        """Block until at least one cell is done."""
+    def wait(self, tickets: Sequence[object]) -> list[tuple[object, UnitOutcome | Lost]]:
+        """Block until at least one unit is done."""
         futures = [ticket for ticket in tickets if isinstance(ticket, Future)]
         done = wait(futures, return_when=FIRST_COMPLETED).done
         return [(future, future.result()) for future in done]
 
     def release(self, worker: ModelWorker, *, at_once: bool) -> None:
-        """Forget the worker, and with it the model; cells that did not begin are dropped."""
+        """Forget the worker, and with it the model; units that did not begin are dropped."""
         if at_once:
             self._threads.shutdown(wait=True, cancel_futures=True)
         self._worker = None
 
-    def record_failure(self, cell: Cell, reason: str) -> None:
+    def record_failure(self, unit: Unit, reason: str) -> None:
         """Note a failure that no worker noted."""
-        make_recorder(self._job, self._options.store_uri).fail(cell, reason, "lost")
+        record_failure(self._options.store_uri, self._job, unit, reason, "lost")

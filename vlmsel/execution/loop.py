@@ -1,6 +1,6 @@
 """The one work loop.
 
-A crew gives it workers, here or on Ray; it hands out cells and settles every one of them.
+An executor gives it workers, here or on Ray; it hands out units and settles every cell once.
 """
 
 import logging
@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Generic, Protocol, TypeVar
 
-from vlmsel.execution.cells import Cell, CellOutcome, ModelWork
+from vlmsel.execution.cells import CellOutcome, ModelWork, Unit, UnitOutcome
 from vlmsel.execution.dispatch import IN_FLIGHT, MAX_TRIES, START_S, ModelQueue, next_model
 from vlmsel.execution.plan import Plan
 from vlmsel.execution.summary import RunSummary
@@ -43,11 +43,11 @@ class Crew(Protocol[Worker]):
         """A worker of this model."""
         ...
 
-    def submit(self, worker: Worker, cell: Cell, *, last_try: bool) -> object:
-        """Start one cell; returns a hashable ticket."""
+    def submit(self, worker: Worker, unit: Unit, *, last_try: bool) -> object:
+        """Start one unit; returns a hashable ticket."""
         ...
 
-    def wait(self, tickets: Sequence[object]) -> list[tuple[object, CellOutcome | Lost]]:
+    def wait(self, tickets: Sequence[object]) -> list[tuple[object, UnitOutcome | Lost]]:
         """Block until at least one ticket is done.
 
         Raises StoreError when results cannot be written.
@@ -58,7 +58,7 @@ class Crew(Protocol[Worker]):
         """Let a worker go; `at_once` where it is dead or what it does is not wanted any more."""
         ...
 
-    def record_failure(self, cell: Cell, reason: str) -> None:
+    def record_failure(self, unit: Unit, reason: str) -> None:
         """Write down a failure that no worker lived to write."""
         ...
 
@@ -69,7 +69,7 @@ class _Post(Generic[Worker]):
 
     worker: Worker
     queue: ModelQueue
-    tickets: dict[object, tuple[Cell, int]] = field(default_factory=dict)
+    tickets: dict[object, tuple[Unit, int]] = field(default_factory=dict)
     dead: bool = False
 
 
@@ -130,14 +130,19 @@ class _Loop(Generic[Worker]):
         owner = {ticket: post for post in self._posts for ticket in post.tickets}
         for ticket, result in self._crew.wait(list(owner)):
             post = owner[ticket]
-            cell, tries = post.tickets.pop(ticket)
+            unit, tries = post.tickets.pop(ticket)
             if isinstance(result, Lost):
-                self._lost(post, cell, tries + 1, result)
-            elif result.transient and post.queue.requeue(cell, tries + 1):
-                log.warning("%s; it is tried again", result.reason, extra={"cell": str(cell.id)})
+                self._lost(post, unit, tries + 1, result)
+                continue
+            again = unit.only(outcome.cell for outcome in result.outcomes if outcome.transient)
+            if again.cells and post.queue.requeue(again, tries + 1):
+                log.warning("%s; it is tried again", result.reason, extra={"cell": str(again)})
             else:
                 post.queue.finished(result.seconds)
-                self._settle(result)
+                again = unit.only(())
+            for outcome in result.outcomes:
+                if not (outcome.transient and again.cells):
+                    self._settle(outcome)
 
     def release_all(self) -> None:
         """Let everyone go, whatever they are doing."""
@@ -153,18 +158,19 @@ class _Loop(Generic[Worker]):
 
     def _hand_out(self, post: _Post[Worker]) -> None:
         while not post.dead and post.queue.waiting and len(post.tickets) < IN_FLIGHT:
-            cell, tries = post.queue.waiting.popleft()
+            unit, tries = post.queue.waiting.popleft()
             last = tries + 1 >= MAX_TRIES
-            ticket = self._crew.submit(post.worker, cell, last_try=last)
-            post.tickets[ticket] = (cell, tries)
+            ticket = self._crew.submit(post.worker, unit, last_try=last)
+            post.tickets[ticket] = (unit, tries)
 
-    def _lost(self, post: _Post[Worker], cell: Cell, tries: int, lost: Lost) -> None:
+    def _lost(self, post: _Post[Worker], unit: Unit, tries: int, lost: Lost) -> None:
         post.dead = post.dead or lost.worker_is_dead
-        log.warning("lost: %s", lost.reason, extra={"cell": str(cell.id)})
-        if not post.queue.requeue(cell, tries):
+        log.warning("lost: %s", lost.reason, extra={"cell": str(unit)})
+        if not post.queue.requeue(unit, tries):
             reason = f"gave up after {tries} tries: {lost.reason}"
-            self._crew.record_failure(cell, reason)
-            self._settle(CellOutcome(cell.id, "failed", reason))
+            self._crew.record_failure(unit, reason)
+            for cell in unit.cells:
+                self._settle(CellOutcome(cell.id, "failed", reason))
 
     def _settle(self, outcome: CellOutcome) -> None:
         self._outcomes.append(outcome)

@@ -9,13 +9,13 @@ from types import MappingProxyType
 
 import polars as pl
 
-from vlmsel.execution.cells import Cell, Failure, Job, ModelWork
+from vlmsel.evidence.catalogued import Candidate
+from vlmsel.evidence.failure import Failure
+from vlmsel.evidence.wanted import WantedShard
+from vlmsel.execution.cells import Cell, Job, ModelWork, Unit
 from vlmsel.store.keys import CellId
-from vlmsel.tasks.shards import Shard
-from vlmsel.zoo.catalog import ModelSpec
-from vlmsel.zoo.identity import ModelIdentity
 
-Candidate = tuple[ModelSpec, ModelIdentity]
+Seconds = Mapping[str, Mapping[str, float]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +66,7 @@ class Plan:
         faults: models and tasks that could not be planned, with the reason.
         earlier: cells and images that failed in an earlier run and are left alone.
         images: by task, how many images are used and how many there are.
+        guessed: models whose cost is a guess from their size: none like it was timed yet.
     """
 
     job: Job
@@ -75,11 +76,17 @@ class Plan:
     faults: tuple[Failure, ...] = ()
     earlier: tuple[Failure, ...] = ()
     images: Mapping[str, tuple[int, int]] = field(default_factory=lambda: MappingProxyType({}))
+    guessed: frozenset[str] = frozenset()
 
     @property
     def n_missing(self) -> int:
         """Cells to measure."""
         return sum(tally.n_missing for tally in self.tallies)
+
+    @property
+    def n_units(self) -> int:
+        """Units to do: more workers than that would be idle."""
+        return sum(len(work.units) for work in self.work)
 
     @property
     def n_measured(self) -> int:
@@ -99,38 +106,39 @@ class Plan:
 
 def plan_cells(
     models: Sequence[Candidate],
-    shards: Mapping[str, tuple[Shard, ...]],
+    shards: Sequence[WantedShard],
     job: Job,
     *,
     known: Known,
-    seconds_per_image: Mapping[str, float],
+    seconds_per_image: Seconds,
     faults: tuple[Failure, ...] = (),
 ) -> Plan:
-    """Sort every (model, shard) into measured, failed before, and to do.
+    """Sort every wanted cell into measured, failed before, and to do.
 
-    A checkpoint is loaded once: its cells stay together. Models with the longest expected work
+    A checkpoint is loaded once: its units stay together. Models with the longest expected work
     come first, since the last one to finish decides when the run ends; ties go by name, so that two
     drivers make the same plan.
 
     Args:
         models: specs with their identities, in zoo order.
-        shards: by task, in task order.
+        shards: in task order, with all that is asked of them.
         job: what to measure.
         known: what the store holds.
-        seconds_per_image: expected cost by model name.
+        seconds_per_image: expected cost by model name and kind.
         faults: what could not be planned.
     """
     wanted: list[CellId] = []
     work: list[ModelWork] = []
     tallies: list[ModelTally] = []
-    flat = [(task, shard) for task, those in shards.items() for shard in those]
-    for spec, identity in models:
-        missing, ids, n_measured, n_failed = _sort_cells(spec, identity, flat, job, known)
+    n_tasks = len({one.shard.task for one in shards})
+    for model in models:
+        spec, identity = model
+        units, ids, n_measured, n_failed = _sort_cells(model, shards, known)
         wanted.extend(ids)
-        todo = ModelWork(spec, identity, tuple(missing), seconds_per_image[spec.name])
-        counts = (len(missing), n_measured, n_failed)
-        tallies.append(ModelTally(spec.model, spec.pretrained, len(shards), *counts, todo.seconds))
-        if missing:
+        todo = ModelWork(spec, identity, tuple(units), seconds_per_image[spec.name])
+        counts = (sum(len(unit.cells) for unit in units), n_measured, n_failed)
+        tallies.append(ModelTally(spec.model, spec.pretrained, n_tasks, *counts, todo.seconds))
+        if units:
             work.append(todo)
     earlier = () if known.retry_failed else _earlier(wanted, known)
     work.sort(key=lambda todo: (-todo.seconds, todo.name))
@@ -138,28 +146,28 @@ def plan_cells(
 
 
 def _sort_cells(
-    spec: ModelSpec,
-    identity: ModelIdentity,
-    shards: list[tuple[str, Shard]],
-    job: Job,
-    known: Known,
-) -> tuple[list[Cell], list[CellId], int, int]:
-    """Cells to measure, all ids, and how many are measured and left as failed."""
-    digest, settings = identity.digest, job.digest
-    missing: list[Cell] = []
+    model: Candidate, shards: Sequence[WantedShard], known: Known
+) -> tuple[list[Unit], list[CellId], int, int]:
+    """Units to do, all ids, and how many cells are measured and left as failed."""
+    spec, identity = model
+    digest = identity.digest
+    units: list[Unit] = []
     ids: list[CellId] = []
     n_measured = n_failed = 0
-    for task, shard in shards:
-        cell = CellId(spec.model, spec.pretrained, task, job.key(digest, shard), settings)
-        ids.append(cell)
-        again = known.retry_failed and cell in known.failed_images
-        if cell in known.measured and not again:
-            n_measured += 1
-        elif cell in known.failed and not known.retry_failed:
-            n_failed += 1
-        else:
-            missing.append(Cell(cell, shard, again=cell in known.measured))
-    return missing, ids, n_measured, n_failed
+    for wanted in shards:
+        missing: list[Cell] = []
+        for cell in wanted.cells_of(spec.model, spec.pretrained, digest):
+            ids.append(cell)
+            again = known.retry_failed and cell in known.failed_images
+            if cell in known.measured and not again:
+                n_measured += 1
+            elif cell in known.failed and not known.retry_failed:
+                n_failed += 1
+            else:
+                missing.append(Cell(cell, again=cell in known.measured))
+        if missing:
+            units.append(Unit(wanted.shard, tuple(missing)))
+    return units, ids, n_measured, n_failed
 
 
 def _earlier(wanted: Iterable[CellId], known: Known) -> tuple[Failure, ...]:
@@ -169,14 +177,14 @@ def _earlier(wanted: Iterable[CellId], known: Known) -> tuple[Failure, ...]:
         where = (cell.model, cell.pretrained, cell.task)
         if cell in known.measured:
             images = known.failed_images.get(cell, ())
-            found += [Failure(*where, image_id, reason) for image_id, reason in images]
+            found += [Failure(*where, image_id, reason, cell.kind) for image_id, reason in images]
         elif cell in known.failed:
-            found.append(Failure(*where, None, known.failed[cell]))
+            found.append(Failure(*where, None, known.failed[cell], cell.kind))
     return tuple(found)
 
 
 def describe_plan(plan: Plan) -> pl.DataFrame:
-    """The plan as a table for `--dry-run`, longest work first: one row a model.
+    """The plan as a table for `--dry-run`, longest work first: one row per model.
 
     Columns: model, pretrained, tasks, to_measure, measured, failed_before (cells) and
         estimated_s (seconds of one worker).

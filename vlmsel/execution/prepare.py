@@ -1,47 +1,46 @@
-"""Look at catalogs and store, and plan.
+"""From catalogs and a store to a plan.
 
 What cannot be used is named and left out; the rest goes on.
 """
 
-import logging
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Sequence
 from dataclasses import replace
-from typing import TypeVar
 
-from vlmsel.errors import ModelError, TaskError, VlmselError
-from vlmsel.execution.cells import AccuracyJob, Failure, Job, ProfileJob
+from vlmsel.errors import TaskError
+from vlmsel.evidence.catalogued import Catalogued, look_up
+from vlmsel.evidence.failure import Failure
+from vlmsel.evidence.wanted import wanted_shards
+from vlmsel.execution.cells import Job
 from vlmsel.execution.costs import seconds_per_image
 from vlmsel.execution.known import known_cells
 from vlmsel.execution.options import RunOptions
-from vlmsel.execution.plan import Candidate, Plan, plan_cells
+from vlmsel.execution.plan import Plan, plan_cells
 from vlmsel.execution.timings import read_timings
-from vlmsel.settings import AttributionSettings
-from vlmsel.tasks.catalog import TaskCatalog, TaskSpec
-from vlmsel.tasks.index import TaskIndex, index_task
-from vlmsel.tasks.prompts import ClassPrompts, class_prompts, has_classnames
-from vlmsel.tasks.shards import Shard, plan_shards
-from vlmsel.zoo.catalog import ModelSpec, Zoo
-from vlmsel.zoo.identity import identify
-
-log = logging.getLogger(__name__)
-
-Spec = TypeVar("Spec", ModelSpec, TaskSpec)
-Found = TypeVar("Found")
-
-DEFAULT_IMAGES = 25
-SHARD_IMAGES = 32
+from vlmsel.measurements.measurement import Want
+from vlmsel.store.store import Store
+from vlmsel.tasks.catalog import TaskCatalog
+from vlmsel.zoo.catalog import Zoo
 
 
-def plan_profiles(
+def plan_measurements(
     zoo: Zoo,
     tasks: TaskCatalog,
-    store: str,
-    settings: AttributionSettings,
+    store: Store,
+    wants: Sequence[Want],
     *,
-    n_images: int | None = DEFAULT_IMAGES,
     options: RunOptions | None = None,
+    name_unprompted: bool = True,
 ) -> Plan:
-    """What a profile run would do: `describe_plan` shows it.
+    """What a run would do: `describe_plan` shows it.
+
+    Args:
+        zoo: the models.
+        tasks: the tasks.
+        store: what is there already.
+        wants: measurements, each with its number of images.
+        options: how it is done.
+        name_unprompted: whether tasks without class names are faults of the measurements that read
+            them; else they are passed over.
 
     Raises:
         ModelError, TaskError: nothing of the zoo, or of the tasks, can be used; the first
@@ -49,105 +48,78 @@ def plan_profiles(
         StoreError: the store cannot be read.
     """
     options = options or RunOptions()
-    faults: list[Failure] = []
-    indexes = _index(tasks.tasks, options, faults)
-    shards = {
-        name: plan_shards(index, n_images=n_images, shard_images=SHARD_IMAGES)
-        for name, index in indexes.items()
-    }
-    named = {spec.name: spec for spec in tasks.tasks}
-    prompts = {name: class_prompts(named[name]) for name in shards if has_classnames(named[name])}
-    job = ProfileJob(settings, prompts if settings.objective == "alignment" else {})
-    used = {name: sum(len(shard.images) for shard in parts) for name, parts in shards.items()}
-    counts = {name: (used[name], len(index.images)) for name, index in indexes.items()}
-    return replace(_plan(zoo, shards, job, store, options, faults), images=counts)
-
-
-def plan_accuracies(
-    zoo: Zoo, tasks: TaskCatalog, store: str, *, options: RunOptions | None = None
-) -> Plan:
-    """What an accuracy run would do; every task is measured on all its images.
-
-    Raises:
-        ModelError, TaskError: nothing of the zoo, or of the tasks, can be used; for instance,
-            no task has class names.
-        StoreError: the store cannot be read.
-    """
-    options = options or RunOptions()
-    faults: list[Failure] = []
-    prompts: dict[str, ClassPrompts] = _usable(tasks.tasks, class_prompts, _task_fault, faults)
-    usable = [spec for spec in tasks.tasks if spec.name in prompts]
-    indexes = _index(usable, options, faults)
-    shards = {name: (Shard(name, 0, index.images),) for name, index in indexes.items()}
-    return _plan(zoo, shards, AccuracyJob(prompts), store, options, faults)
-
-
-def _plan(
-    zoo: Zoo,
-    shards: Mapping[str, tuple[Shard, ...]],
-    job: Job,
-    store: str,
-    options: RunOptions,
-    faults: list[Failure],
-) -> Plan:
-    identities = _usable(zoo.models, identify, _model_fault, faults)
-    models: list[Candidate] = [
-        (spec, identities[spec.name]) for spec in zoo.models if spec.name in identities
-    ]
-    settings = job.settings if isinstance(job, ProfileJob) else None
-    device = "cuda" if options.n_gpus else options.device or "cpu"
-    costs = {spec.name: seconds_per_image(spec, settings, device) for spec, _ in models}
-    return plan_cells(
-        models,
-        shards,
-        job,
-        known=known_cells(store, job, verify=options.verify, retry_failed=options.retry_failed),
-        seconds_per_image=costs | read_timings(store, job),
-        faults=tuple(faults),
+    catalogued = look_up(zoo, tasks, index_cache=options.index_cache)
+    return plan_catalogued(
+        catalogued, store, wants, options=options, name_unprompted=name_unprompted
     )
 
 
-def _index(
-    tasks: Iterable[TaskSpec], options: RunOptions, faults: list[Failure]
-) -> dict[str, TaskIndex]:
-    """Every usable task's images; files of a task that cannot be read are faults of their own."""
+def plan_catalogued(
+    catalogued: Catalogued,
+    store: Store,
+    wants: Sequence[Want],
+    *,
+    options: RunOptions,
+    name_unprompted: bool = True,
+) -> Plan:
+    """The same for catalogs that were looked at already.
 
-    def index(spec: TaskSpec) -> TaskIndex:
-        return index_task(spec, cache=options.index_cache, strict=False)
-
-    indexes = _usable(tasks, index, _task_fault, faults)
-    for found in indexes.values():
-        faults.extend(Failure("", "", found.task, None, bad.reason) for bad in found.bad)
-    return indexes
-
-
-def _usable(
-    specs: Iterable[Spec],
-    read: Callable[[Spec], Found],
-    fault: Callable[[Spec, str], Failure],
-    faults: list[Failure],
-) -> dict[str, Found]:
-    """What `read` gives by name.
-
-    Its errors become faults, unless nothing is left: then the first is raised.
+    Raises:
+        TaskError: no task has the class names that every wanted measurement reads.
+        StoreError: the store cannot be read.
     """
-    found: dict[str, Found] = {}
-    first: VlmselError | None = None
-    for spec in specs:
-        try:
-            found[spec.name] = read(spec)
-        except (ModelError, TaskError) as error:
-            first = first or error
-            faults.append(fault(spec, str(error)))
-            log.warning("left out: %s", faults[-1])
-    if first is not None and not found:
-        raise first
-    return found
+    faults = [*catalogued.faults]
+    if name_unprompted:
+        faults += unprompted(catalogued, wants)
+    shards = wanted_shards(catalogued, wants)
+    if not shards and faults:
+        raise TaskError(faults[-1].reason)
+    job = Job({want.kind: want.measurement for want in wants}, catalogued.prompts)
+    device = "cuda" if options.n_gpus else options.device or "cpu"
+    timed = {kind: read_timings(store, one) for kind, one in job.measurements.items()}
+    costs = {
+        spec.name: {
+            kind: timed[kind].get(spec.name) or seconds_per_image(spec, measurement, device)
+            for kind, measurement in job.measurements.items()
+        }
+        for spec, _ in catalogued.models
+    }
+    cells = {cell for one in shards for model in catalogued.models for cell in one.cells(model)}
+    known = known_cells(store, job, cells, verify=options.verify, retry_failed=options.retry_failed)
+    plan = plan_cells(
+        catalogued.models,
+        shards,
+        job,
+        known=known,
+        seconds_per_image=costs,
+        faults=tuple(faults),
+    )
+    guessed = {name for name in costs for kind in job.measurements if name not in timed[kind]}
+    return replace(plan, images=_used(catalogued, wants), guessed=frozenset(guessed))
 
 
-def _model_fault(spec: ModelSpec, reason: str) -> Failure:
-    return Failure(spec.model, spec.pretrained, "", None, reason)
+def unprompted(catalogued: Catalogued, wants: Sequence[Want]) -> list[Failure]:
+    """Tasks without the class names that a wanted measurement reads, as faults."""
+    readers = [want.kind for want in wants if want.measurement.reads_prompts]
+    if not readers:
+        return []
+    what = " and ".join(readers)
+    return [
+        Failure(
+            "",
+            "",
+            task,
+            None,
+            f"task '{task}' has no class names, which {what} needs: add `classnames` or `prompts` "
+            "to its catalog",
+        )
+        for task in catalogued.indexes
+        if task not in catalogued.prompts
+    ]
 
 
-def _task_fault(spec: TaskSpec, reason: str) -> Failure:
-    return Failure("", "", spec.name, None, reason)
+def _used(catalogued: Catalogued, wants: Sequence[Want]) -> dict[str, tuple[int, int]]:
+    """By task, how many images the widest want takes, and how many there are."""
+    counts = {task: len(index.images) for task, index in catalogued.indexes.items()}
+    most = max((want.n_images or max(counts.values(), default=0) for want in wants), default=0)
+    return {task: (min(most, count), count) for task, count in counts.items()}

@@ -19,7 +19,7 @@ from ray.exceptions import (
 )
 
 from vlmsel.errors import ExecutionError, VlmselError
-from vlmsel.execution.cells import Cell, CellOutcome, Job, ModelWork
+from vlmsel.execution.cells import Job, ModelWork, Unit, UnitOutcome
 from vlmsel.execution.dispatch import IN_FLIGHT, START_S
 from vlmsel.execution.loop import Lost, OnOutcome, work_loop
 from vlmsel.execution.options import RunOptions, WorkerOptions
@@ -59,7 +59,7 @@ def run_ray(
         ExecutionError: the cluster is not there, or cannot give what a model needs.
         StoreError: results cannot be written.
     """
-    n_useful = min(plan.n_missing, options.n_workers or plan.n_missing)
+    n_useful = min(plan.n_units, options.n_workers or plan.n_units)
     with (
         ray_session(options.address),
         asked_gpus(options.n_gpus, n_useful=n_useful, timeout_s=GPU_TIMEOUT_S),
@@ -131,13 +131,13 @@ class RayCrew:
         actor = alike.actor if alike else self._start(demand)
         return Post(actor, demand, self._room.take(demand), work)
 
-    def submit(self, worker: Post, cell: Cell, *, last_try: bool) -> object:
-        """Start one cell on an actor."""
+    def submit(self, worker: Post, unit: Unit, *, last_try: bool) -> object:
+        """Start one unit on an actor."""
         work = worker.work
-        return worker.actor.run.remote(work.spec, work.identity, cell, last_try)
+        return worker.actor.run.remote(work.spec, work.identity, unit, last_try)
 
-    def wait(self, tickets: Sequence[object]) -> list[tuple[object, CellOutcome | Lost]]:
-        """Block until at least one cell is done."""
+    def wait(self, tickets: Sequence[object]) -> list[tuple[object, UnitOutcome | Lost]]:
+        """Block until at least one unit is done."""
         # Whom nobody took over goes now: an actor that waits for its place needs what it holds.
         self._idle.clear()
         refs = list(tickets)
@@ -154,12 +154,12 @@ class RayCrew:
         else:
             self._idle.append(worker)
 
-    def record_failure(self, cell: Cell, reason: str) -> None:
+    def record_failure(self, unit: Unit, reason: str) -> None:
         """Note a failure that no actor lived to note."""
         # Imported here: a driver needs torch for nothing else.
-        from vlmsel.execution.worker import make_recorder
+        from vlmsel.execution.worker import record_failure
 
-        make_recorder(self._job, self._options.store_uri).fail(cell, reason, "lost")
+        record_failure(self._options.store_uri, self._job, unit, reason, "lost")
 
     def _start(self, demand: Demand) -> ActorHandle[Any]:
         return self._remote.options(
@@ -171,7 +171,7 @@ class RayCrew:
         ).remote(self._job, self._options, demand)
 
 
-def _result(ref: Any) -> CellOutcome | Lost:
+def _result(ref: Any) -> UnitOutcome | Lost:
     """The outcome behind a reference.
 
     An error that `ModelWorker.run` raises is raised here, too.

@@ -1,4 +1,4 @@
-"""The actor: a process of the cluster that measures cells."""
+"""The actor: a process of the cluster that measures units."""
 
 import os
 import threading
@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import ray
 
-from vlmsel.execution.cells import Cell, CellOutcome, Job
+from vlmsel.execution.cells import Job, Unit, UnitOutcome
 from vlmsel.execution.logs import log_json_lines
 from vlmsel.execution.options import WorkerOptions
 from vlmsel.execution.placement import Demand
@@ -32,14 +32,14 @@ class RayWorker:
         self._options = replace(options, device=best_device() if demand.gpus else "cpu")
         self._changing = threading.Lock()
         self._spec: ModelSpec | None = None
-        self._metrics = WorkerMetrics(job.kind)
+        self._metrics = WorkerMetrics()
         gpus = ",".join(str(gpu) for gpu in ray.get_gpu_ids()) or "none"
         node = ray.get_runtime_context().get_node_id()[:8]
         self._place = f"pid {os.getpid()} node {node} gpu {gpus}"
 
     def run(
-        self, spec: ModelSpec, identity: ModelIdentity, cell: Cell, last_try: bool
-    ) -> CellOutcome:
+        self, spec: ModelSpec, identity: ModelIdentity, unit: Unit, last_try: bool
+    ) -> UnitOutcome:
         """See `ModelWorker.run`."""
         with self._changing:
             from vlmsel.execution.worker import ModelWorker
@@ -48,6 +48,8 @@ class RayWorker:
                 self._worker = ModelWorker(spec, identity, self._job, self._options)
                 self._spec = spec
             worker = self._worker
-        outcome = replace(worker.run(cell, last_try=last_try), place=self._place)
-        self._metrics.count(outcome)
-        return outcome
+        done = worker.run(unit, last_try=last_try)
+        outcomes = tuple(replace(outcome, place=self._place) for outcome in done.outcomes)
+        for outcome in outcomes:
+            self._metrics.count(outcome)
+        return UnitOutcome(outcomes)

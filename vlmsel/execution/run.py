@@ -4,37 +4,36 @@ Look at what is there, plan what is not, and have it done.
 """
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from vlmsel.execution.cells import CellOutcome
 from vlmsel.execution.lease import LEASES
 from vlmsel.execution.options import RunOptions
 from vlmsel.execution.placement import Resources
 from vlmsel.execution.plan import Plan
-from vlmsel.execution.prepare import DEFAULT_IMAGES, plan_accuracies, plan_profiles
+from vlmsel.execution.prepare import plan_measurements
 from vlmsel.execution.summary import RunSummary
 from vlmsel.execution.timings import TIMINGS, write_timings
-from vlmsel.settings import AttributionSettings
-from vlmsel.store.accuracies import ACCURACIES
-from vlmsel.store.cells import PROFILES
+from vlmsel.measurements.measurement import Want
+from vlmsel.measurements.registry import measurement_kinds
 from vlmsel.store.failed_images import FAILED_IMAGES
 from vlmsel.store.failures import FAILURES
-from vlmsel.store.filesystem import open_folder
 from vlmsel.store.imported import IMPORTED
+from vlmsel.store.store import Store
 from vlmsel.tasks.catalog import TaskCatalog
 from vlmsel.zoo.catalog import Zoo
 
 log = logging.getLogger(__name__)
 
-# Where runs write; a store may lie in a folder with other things.
-WRITTEN = (PROFILES, ACCURACIES, FAILURES, FAILED_IMAGES, IMPORTED, TIMINGS, LEASES)
+# Where runs write beside the kinds' folders; a store may lie in a folder with other things.
+WRITTEN = (FAILURES, FAILED_IMAGES, IMPORTED, TIMINGS, LEASES)
 
 OnOutcome = Callable[[CellOutcome], None]
 
 
 def execute(
     plan: Plan,
-    store: str,
+    store: Store,
     *,
     options: RunOptions | None = None,
     on_outcome: OnOutcome | None = None,
@@ -47,40 +46,26 @@ def execute(
     """
     options = options or RunOptions()
     if plan.work:
-        n_left = open_folder(store).clean(WRITTEN)
+        n_left = store.folder.clean((*measurement_kinds(), *WRITTEN))
         if n_left:
             log.info("deleted %d temporary file(s) of killed runs", n_left)
-    done = _execute(plan, store, options, on_outcome) if plan.work else RunSummary()
+    done = _execute(plan, store.uri, options, on_outcome) if plan.work else RunSummary()
     write_timings(store, plan.job, done)
     before = RunSummary(faults=plan.faults, already_measured=plan.n_measured, earlier=plan.earlier)
     return done + before
 
 
-def run_profile(
+def measure(
     zoo: Zoo,
     tasks: TaskCatalog,
-    store: str,
-    settings: AttributionSettings,
-    *,
-    n_images: int | None = DEFAULT_IMAGES,
-    options: RunOptions | None = None,
-    on_outcome: OnOutcome | None = None,
-) -> RunSummary:
-    """Measure every missing profile; see `plan_profiles` and `execute`."""
-    plan = plan_profiles(zoo, tasks, store, settings, n_images=n_images, options=options)
-    return execute(plan, store, options=options, on_outcome=on_outcome)
-
-
-def run_accuracy(
-    zoo: Zoo,
-    tasks: TaskCatalog,
-    store: str,
+    store: Store,
+    wants: Sequence[Want],
     *,
     options: RunOptions | None = None,
     on_outcome: OnOutcome | None = None,
 ) -> RunSummary:
-    """Measure every missing zero-shot accuracy; see `plan_accuracies` and `execute`."""
-    plan = plan_accuracies(zoo, tasks, store, options=options)
+    """Measure everything missing, all kinds in one pass; see `plan_measurements`, `execute`."""
+    plan = plan_measurements(zoo, tasks, store, wants, options=options)
     return execute(plan, store, options=options, on_outcome=on_outcome)
 
 

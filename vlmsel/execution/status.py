@@ -4,9 +4,11 @@ from collections.abc import Iterable, Mapping, Sequence
 
 import polars as pl
 
+from vlmsel.measurements.measurement import Measurement
 from vlmsel.store.keys import CellId
+from vlmsel.store.store import Store
 
-GROUP = ["model", "pretrained", "task"]
+GROUP = ["kind", "model", "pretrained", "task"]
 CELL = [*GROUP, "key"]
 
 
@@ -16,16 +18,16 @@ def status_frame(
     failed: pl.DataFrame,
     failed_images: Mapping[CellId, Sequence[tuple[str, str]]],
 ) -> pl.DataFrame:
-    """Counts of the wanted cells, one row a model and task.
+    """Counts of the wanted cells, one row per kind, model and task.
 
     Args:
         wanted: every cell that the catalogs ask for.
         measured: cells in the store.
-        failed: of `ProfileStore.failed`.
+        failed: kind (of the measurement), model, pretrained, task, key, reason.
         failed_images: (image_id, reason) of images that failed in measured cells.
 
     Returns:
-        model, pretrained, task, measured, failed (cells), failed_images (in measured cells),
+        kind, model, pretrained, task, measured, failed (cells), failed_images (in measured cells),
         missing (cells) and reason (of one failed cell, else of one failed image, else null),
         sorted.
     """
@@ -55,15 +57,33 @@ def status_frame(
 
 
 def _frame(cells: Iterable[CellId]) -> pl.DataFrame:
-    rows = [(cell.model, cell.pretrained, cell.task, cell.key) for cell in cells]
+    rows = [_cell(cell) for cell in cells]
     return pl.DataFrame(rows, schema=dict.fromkeys(CELL, pl.String), orient="row")
 
 
 def _images(failed: Mapping[CellId, Sequence[tuple[str, str]]]) -> pl.DataFrame:
     rows = [
-        (cell.model, cell.pretrained, cell.task, cell.key, len(images), ": ".join(images[0]))
+        (*_cell(cell), len(images), ": ".join(images[0]))
         for cell, images in failed.items()
         if images
     ]
     schema = dict.fromkeys(CELL, pl.String) | {"n_images": pl.Int64, "image_reason": pl.String}
     return pl.DataFrame(rows, schema=schema, orient="row")
+
+
+def _cell(cell: CellId) -> tuple[str, str, str, str, str]:
+    return cell.kind, cell.model, cell.pretrained, cell.task, cell.key
+
+
+def failed_frame(store: Store, measurements: Iterable[Measurement]) -> pl.DataFrame:
+    """Failed cells of several measurements: kind (of the measurement), and as `Store.failed`.
+
+    The failure's own kind is in `failure`.
+    """
+    parts = [
+        store.failed(one.kind, one.digest)
+        .rename({"kind": "failure"})
+        .with_columns(kind=pl.lit(one.kind))
+        for one in measurements
+    ]
+    return pl.concat(parts)

@@ -7,15 +7,16 @@ from typing import Self
 
 import polars as pl
 
-from vlmsel.execution.cells import CellOutcome, Failure
+from vlmsel.evidence.failure import Failure
+from vlmsel.execution.cells import CellOutcome
 from vlmsel.store.keys import CellId
 
-ModelTask = tuple[str, str, str]
+KindModelTask = tuple[str, str, str, str]
 
 
 @dataclass(frozen=True, slots=True)
 class Tally:
-    """Counts of one model on one task; seconds are compute."""
+    """Counts of one kind, model and task; seconds are compute."""
 
     measured: int = 0
     skipped: int = 0
@@ -42,7 +43,7 @@ class RunSummary:
     """Outcomes of a run, added up.
 
     Attributes:
-        tallies: counts by (model, pretrained, task).
+        tallies: counts by (kind, model, pretrained, task).
         failures: every failed cell and image with its reason.
         faults: models and tasks of the catalogs that could not be used at all.
         already_measured: cells that were in the store before the run and were not touched.
@@ -50,7 +51,7 @@ class RunSummary:
         inexact: images measured by this run with a large completeness error; no failures.
     """
 
-    tallies: Mapping[ModelTask, Tally] = field(default_factory=lambda: MappingProxyType({}))
+    tallies: Mapping[KindModelTask, Tally] = field(default_factory=lambda: MappingProxyType({}))
     failures: tuple[Failure, ...] = ()
     faults: tuple[Failure, ...] = ()
     already_measured: int = 0
@@ -60,7 +61,7 @@ class RunSummary:
     @classmethod
     def of(cls, outcomes: Iterable[CellOutcome]) -> Self:
         """The summary of some cells."""
-        tallies: dict[ModelTask, Tally] = {}
+        tallies: dict[KindModelTask, Tally] = {}
         failures: list[Failure] = []
         inexact: list[Failure] = []
         for outcome in outcomes:
@@ -68,7 +69,8 @@ class RunSummary:
             tallies[where] = tallies.get(where, Tally()) + _tally(outcome)
             failures.extend(_failures(outcome))
             for image_id, error in outcome.inexact:
-                inexact.append(Failure(*where, image_id, f"completeness error {error:.2f}"))
+                reason = f"completeness error {error:.2f}"
+                inexact.append(Failure(*where[1:], image_id, reason, outcome.cell.kind))
         return cls(MappingProxyType(tallies), tuple(failures), inexact=tuple(inexact))
 
     def __add__(self, other: Self) -> "RunSummary":
@@ -78,7 +80,7 @@ class RunSummary:
         return RunSummary(
             MappingProxyType(tallies),
             self.failures + other.failures,
-            # Profiles and accuracies meet the same broken model: it is one fault.
+            # Parts meet the same broken model: it is one fault.
             tuple(dict.fromkeys(self.faults + other.faults)),
             self.already_measured + other.already_measured,
             self.earlier + other.earlier,
@@ -115,17 +117,17 @@ class RunSummary:
         return 0 if self.n_failures <= allow_failures else 1
 
     def frame(self) -> pl.DataFrame:
-        """One row per model and task: model, pretrained, task and the counts of `Tally`."""
+        """One row per kind, model and task: kind, model, pretrained, task, counts of `Tally`."""
         names = list(Tally.__slots__)
         rows = [(*where, *(getattr(t, n) for n in names)) for where, t in self.tallies.items()]
-        types = [pl.String] * 3 + [pl.Int64] * (len(names) - 1) + [pl.Float64]
-        columns = ["model", "pretrained", "task", *names]
+        types = [pl.String] * 4 + [pl.Int64] * (len(names) - 1) + [pl.Float64]
+        columns = ["kind", "model", "pretrained", "task", *names]
         schema = dict(zip(columns, types, strict=True))
-        return pl.DataFrame(rows, schema=schema, orient="row").sort("model", "pretrained", "task")
+        return pl.DataFrame(rows, schema=schema, orient="row").sort(columns[:4])
 
 
-def _where(cell: CellId) -> ModelTask:
-    return cell.model, cell.pretrained, cell.task
+def _where(cell: CellId) -> KindModelTask:
+    return cell.kind, cell.model, cell.pretrained, cell.task
 
 
 def _tally(outcome: CellOutcome) -> Tally:
@@ -141,7 +143,8 @@ def _tally(outcome: CellOutcome) -> Tally:
 
 
 def _failures(outcome: CellOutcome) -> list[Failure]:
-    where = _where(outcome.cell)
+    kind, model, pretrained, task = _where(outcome.cell)
+    where = (model, pretrained, task)
     if outcome.status == "failed":
-        return [Failure(*where, None, outcome.reason or "no reason given")]
-    return [Failure(*where, image_id, reason) for image_id, reason in outcome.failed_images]
+        return [Failure(*where, None, outcome.reason or "no reason given", kind)]
+    return [Failure(*where, image_id, reason, kind) for image_id, reason in outcome.failed_images]

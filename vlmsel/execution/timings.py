@@ -5,42 +5,50 @@ from collections import defaultdict
 
 from vlmsel.execution.cells import Job
 from vlmsel.execution.summary import RunSummary
-from vlmsel.store.filesystem import Folder, open_folder
+from vlmsel.measurements.measurement import Measurement
+from vlmsel.store.filesystem import Folder
+from vlmsel.store.store import Store
 
 TIMINGS = "timings"
 
 
-def read_timings(store_uri: str, job: Job) -> dict[str, float]:
+def read_timings(store: Store, measurement: Measurement) -> dict[str, float]:
     """Measured seconds per image by model name.
 
     Empty before the first run or where the note is damaged.
     """
-    folder, name = open_folder(store_uri), f"{job.digest}.json"
+    folder, name = store.folder, _name(measurement)
     if name not in folder.names(TIMINGS):
         return {}
     return _parse(folder, name)
 
 
-def write_timings(store_uri: str, job: Job, summary: RunSummary) -> None:
+def write_timings(store: Store, job: Job, summary: RunSummary) -> None:
     """Keep what a run measured.
 
     Two drivers may overwrite each other: it is a hint, never a result.
     """
-    measured = seconds_per_image(summary)
-    if measured:
-        known = read_timings(store_uri, job) | measured
-        data = json.dumps(known, sort_keys=True, indent=1).encode()
-        open_folder(store_uri).write_atomic(f"{TIMINGS}/{job.digest}.json", data)
+    for kind, measurement in job.measurements.items():
+        measured = seconds_per_image(summary, kind)
+        if measured:
+            known = read_timings(store, measurement) | measured
+            data = json.dumps(known, sort_keys=True, indent=1).encode()
+            store.folder.write_atomic(f"{TIMINGS}/{_name(measurement)}", data)
 
 
-def seconds_per_image(summary: RunSummary) -> dict[str, float]:
-    """Compute per image by model name, of the models that measured something."""
+def seconds_per_image(summary: RunSummary, kind: str) -> dict[str, float]:
+    """Compute per image of a kind by model name, of the models that measured something."""
     images: dict[str, int] = defaultdict(int)
     seconds: dict[str, float] = defaultdict(float)
-    for (model, pretrained, _), tally in summary.tallies.items():
-        images[f"{model}/{pretrained}"] += tally.n_images
-        seconds[f"{model}/{pretrained}"] += tally.seconds
+    for (one, model, pretrained, _), tally in summary.tallies.items():
+        if one == kind:
+            images[f"{model}/{pretrained}"] += tally.n_images
+            seconds[f"{model}/{pretrained}"] += tally.seconds
     return {name: seconds[name] / count for name, count in images.items() if count}
+
+
+def _name(measurement: Measurement) -> str:
+    return f"{measurement.kind}-{measurement.digest}.json"
 
 
 def _parse(folder: Folder, name: str) -> dict[str, float]:

@@ -1,20 +1,27 @@
-"""A worker: loads one VLM once and measures many cells with it.
+"""A worker: loads one VLM once and measures many units with it.
 
 It writes to the store itself and never lies about a cell.
 """
 
 import logging
 import threading
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 import torch
 
 from vlmsel.errors import ExecutionError, MemoryLimitError, ModelError, StoreError, VlmselError
-from vlmsel.execution.cells import AccuracyJob, Cell, CellOutcome, Job
-from vlmsel.execution.decoded import DecodedCache, DecodedShard
-from vlmsel.execution.measure import Measured, Recorder
+from vlmsel.execution.cells import Cell, CellOutcome, Job, Unit, UnitOutcome
+from vlmsel.execution.decoded import DecodedCache
+from vlmsel.execution.derived import stored_embeddings
 from vlmsel.execution.options import WorkerOptions
-from vlmsel.execution.profiling import ProfileRecorder
-from vlmsel.execution.zero_shot import AccuracyRecorder
+from vlmsel.execution.rows import cell_rows
+from vlmsel.probes.batch import Batch, ClassTexts
+from vlmsel.probes.probe import Probed
+from vlmsel.probes.registry import make_probe
+from vlmsel.store.store import Store
+from vlmsel.tasks.index import ImageRef
 from vlmsel.tasks.shards import Shard
 from vlmsel.zoo.catalog import ModelSpec
 from vlmsel.zoo.identity import ModelIdentity
@@ -26,8 +33,25 @@ log = logging.getLogger(__name__)
 RUN_FAULTS = (StoreError, ExecutionError)
 
 
+@dataclass
+class _Inputs:
+    """What all cells of a unit are measured on.
+
+    Attributes:
+        batch: None where no image could be read.
+        refs: the images of the batch.
+        failed: (image, reason) of the others.
+        n_decoded: images that were decoded for it.
+    """
+
+    batch: Batch | None
+    refs: tuple[ImageRef, ...]
+    failed: tuple[tuple[ImageRef, str], ...]
+    n_decoded: int
+
+
 class ModelWorker:
-    """One VLM and the cells it measures.
+    """One VLM and the units it measures.
 
     `run` may be called from two threads: one decodes while the other computes.
 
@@ -45,81 +69,151 @@ class ModelWorker:
         torch.set_num_threads(options.threads)
         self._spec = spec
         self._identity = identity
+        self._job = job
         self._options = options
+        self._store = Store(options.store_uri)
         self._cache = DecodedCache(options.cache_bytes)
-        self._recorder = make_recorder(job, options.store_uri, options.max_memory_gb)
+        self._probes = {kind: make_probe(one) for kind, one in job.measurements.items()}
+        self._texts = ClassTexts()
         self._accelerator = threading.Lock()
         self._loading = threading.Lock()
         self._loaded: LoadedModel | ModelError | None = None
 
-    def run(self, cell: Cell, *, last_try: bool = False) -> CellOutcome:
-        """Measure one cell, or say why not. A cell that the store has is skipped.
+    def run(self, unit: Unit, *, last_try: bool = False) -> UnitOutcome:
+        """Measure the cells of a unit, or say why not. A cell that the store has is skipped.
 
         Args:
-            cell: what to measure.
+            unit: what to measure.
             last_try: record even a failure that may pass.
 
         Raises:
-            StoreError: the result cannot be written.
+            StoreError: a result cannot be written.
             ExecutionError: nothing can be measured here.
         """
+        there = {cell: self._skipped(cell) for cell in unit.cells}
+        missing = [cell for cell, outcome in there.items() if outcome is None]
+        done = self._measure(unit.shard, missing, last_try=last_try) if missing else {}
+        return UnitOutcome(tuple(there[cell] or done[cell] for cell in unit.cells))
+
+    def _skipped(self, cell: Cell) -> CellOutcome | None:
+        """The outcome of a cell that somebody else measured or mended, or a call that died."""
+        if not self._store.has(cell.id):
+            return None
+        failed = self._store.failed_in(cell.id)
+        if cell.again and failed:
+            return None
+        return CellOutcome(cell.id, "skipped", failed_images=failed)
+
+    def _measure(
+        self, shard: Shard, cells: Sequence[Cell], *, last_try: bool
+    ) -> dict[Cell, CellOutcome]:
+        """Outcomes of cells that are not in the store; a probe that fails fails its own cell."""
         try:
-            if self._recorder.has(cell):
-                # Measured or mended by somebody else, or by this call before its worker died.
-                failed = self._recorder.failed_images(cell)
-                if not (cell.again and failed):
-                    return CellOutcome(cell.id, "skipped", failed_images=failed)
             model = self._model()
-            measured = self._recorder.measure(model, cell, self._decode, self._accelerator)
-            return self._outcome(cell, measured)
+            inputs = self._inputs(model, shard, cells)
         except RUN_FAULTS:
             raise
-        except OSError as error:
-            return self._failed(cell, error, "transient", record=last_try)
         except Exception as error:  # noqa: BLE001 - encoders and transforms are users' code
-            return self._failed(cell, error, _kind_of(error), record=True)
+            return {cell: self._failed(cell, error, last_try=last_try) for cell in cells}
+        outcomes: dict[Cell, CellOutcome] = {}
+        for number, cell in enumerate(cells):
+            try:
+                n_decoded = 0 if number else inputs.n_decoded
+                outcomes[cell] = self._measure_cell(model, cell, inputs, n_decoded)
+            except RUN_FAULTS:
+                raise
+            except Exception as error:  # noqa: BLE001 - likewise
+                outcomes[cell] = self._failed(cell, error, last_try=last_try)
+        return outcomes
 
-    def _outcome(self, cell: Cell, measured: Measured) -> CellOutcome:
-        if measured.n_images == 0:
-            ref, first = measured.failed[0]
-            count = len(measured.failed)
+    def _inputs(self, model: LoadedModel, shard: Shard, cells: Sequence[Cell]) -> _Inputs:
+        """The shard decoded, or its stored embeddings where they are enough for every cell."""
+        probes = [self._probes[cell.id.kind] for cell in cells]
+        prompts = self._job.prompts.get(shard.task)
+        if not any(probe.needs_images for probe in probes):
+            known = stored_embeddings(self._store, self._spec, self._identity, shard)
+            if known is not None:
+                batch = Batch(
+                    model,
+                    None,
+                    [ref.sha256 for ref in known.refs],
+                    prompts=prompts,
+                    texts=self._texts,
+                    embedding=known.embedding,
+                )
+                return _Inputs(batch, known.refs, known.failed, 0)
+        decoded = self._cache.get(self._identity.preprocessing, shard, model.transform)
+        batch = None
+        if decoded.images is not None:
+            batch = Batch(
+                model,
+                decoded.images,
+                [ref.sha256 for ref in decoded.refs],
+                prompts=prompts,
+                texts=self._texts,
+                layers=[layer for probe in probes for layer in probe.layers],
+                max_memory_gb=self._options.max_memory_gb,
+            )
+        return _Inputs(batch, decoded.refs, decoded.failed, decoded.n_decoded)
+
+    def _measure_cell(
+        self, model: LoadedModel, cell: Cell, inputs: _Inputs, n_decoded: int
+    ) -> CellOutcome:
+        kind = cell.id.kind
+        measurement = self._job.measurements[kind]
+        lacking = measurement.requires - model.capabilities
+        if lacking:
+            what = " and ".join(sorted(lacking))
+            raise ModelError(f"{self._spec.name} has no {what}, which a {kind} needs")
+        probed, seconds = Probed([], {}), 0.0
+        if inputs.batch is not None:
+            with self._accelerator:
+                start = time.perf_counter()
+                probed = self._probes[kind].measure(inputs.batch)
+                seconds = time.perf_counter() - start
+        failed = list(inputs.failed)
+        failed += [(inputs.refs[number], reason) for number, reason in probed.failures.items()]
+        n_images = len(set(probed.images))
+        if n_images == 0:
+            ref, first = failed[0]
             reason = (
-                f"none of {count} image(s) could be measured; the first, {ref.image_id}: {first}"
+                f"none of {len(failed)} image(s) could be measured; the first, {ref.image_id}: "
+                f"{first}"
             )
             return self._recorded(cell, reason, "images")
-        log.info("measured", extra={"cell": str(cell.id), "seconds": measured.seconds})
-        failed = tuple((ref.image_id, reason) for ref, reason in measured.failed)
+        rows = cell_rows(cell.id, measurement, inputs.refs, probed, failed)
+        self._store.write(cell.id, measurement, rows, replace=cell.again)
+        log.info("measured", extra={"cell": str(cell.id), "seconds": seconds})
+        reasons = tuple((ref.image_id, reason) for ref, reason in failed)
         return CellOutcome(
             cell.id,
             "measured",
-            n_images=measured.n_images,
+            n_images=n_images,
             # A retry that did no better has changed nothing.
-            failed_images=self._recorder.failed_images(cell) if cell.again else failed,
-            seconds=measured.seconds,
-            n_decoded=measured.n_decoded,
-            inexact=tuple((ref.image_id, error) for ref, error in measured.inexact),
+            failed_images=self._store.failed_in(cell.id) if cell.again else reasons,
+            seconds=seconds,
+            n_decoded=n_decoded,
+            inexact=tuple(
+                (inputs.refs[number].image_id, error) for number, error in probed.inexact.items()
+            ),
         )
 
-    def _failed(self, cell: Cell, error: Exception, kind: str, *, record: bool) -> CellOutcome:
+    def _failed(self, cell: Cell, error: Exception, *, last_try: bool) -> CellOutcome:
         reason = one_line(error)
         log.warning("failed: %s", reason, extra={"cell": str(cell.id)})
         log.debug("where it failed", exc_info=error, extra={"cell": str(cell.id)})
-        if record:
-            return self._recorded(cell, reason, kind)
-        return CellOutcome(cell.id, "failed", reason, transient=True)
+        if isinstance(error, OSError) and not last_try:
+            return CellOutcome(cell.id, "failed", reason, transient=True)
+        return self._recorded(cell, reason, _kind_of(error))
 
     def _recorded(self, cell: Cell, reason: str, kind: str) -> CellOutcome:
-        if cell.again and self._recorder.has(cell):
+        if cell.again and self._store.has(cell.id):
             # What the store holds of it still counts.
             log.warning("the retry failed: %s", reason, extra={"cell": str(cell.id)})
-            failed = self._recorder.failed_images(cell)
+            failed = self._store.failed_in(cell.id)
             return CellOutcome(cell.id, "skipped", failed_images=failed)
-        self._recorder.fail(cell, reason, kind)
+        self._store.fail(cell.id, self._job.measurements[cell.id.kind], reason, kind=kind)
         return CellOutcome(cell.id, "failed", reason)
-
-    def _decode(self, shard: Shard) -> DecodedShard:
-        model = self._model()
-        return self._cache.get(self._identity.preprocessing, shard, model.transform)
 
     def _model(self) -> LoadedModel:
         """The model, loaded once; a model that does not load is not tried again for every cell."""
@@ -148,11 +242,15 @@ class ModelWorker:
         return model
 
 
-def make_recorder(job: Job, store_uri: str, max_memory_gb: float | None = None) -> Recorder:
-    """What measures and stores the cells of a job."""
-    if isinstance(job, AccuracyJob):
-        return AccuracyRecorder(job, store_uri)
-    return ProfileRecorder(job, store_uri, max_memory_gb)
+def record_failure(store_uri: str, job: Job, unit: Unit, reason: str, kind: str) -> None:
+    """Note a failure of a whole unit that no worker noted.
+
+    Raises:
+        StoreError: it cannot be written.
+    """
+    store = Store(store_uri)
+    for cell in unit.cells:
+        store.fail(cell.id, job.measurements[cell.id.kind], reason, kind=kind)
 
 
 def one_line(error: Exception) -> str:

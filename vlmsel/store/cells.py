@@ -1,7 +1,7 @@
-"""Where cells lie: ``profiles/<settings>/<model>@<pretrained>/<task>@<key>.<digest>.parquet``.
+"""Where cells lie: ``<kind>/<settings>/<model>@<pretrained>/<task>@<key>.<digest>.parquet``.
 
-One folder a model and not one a task: half a million cells are listed in a second or two, and on a
-network disk a folder costs a round trip.
+One folder per model and not one per task: half a million cells are listed in a second or two, and
+on a network disk a folder costs a round trip.
 """
 
 from collections.abc import Iterator
@@ -17,12 +17,16 @@ from vlmsel.store.keys import (
     stem,
 )
 
-PROFILES = "profiles"
+
+def settings_folder(kind: str, settings_digest: str) -> str:
+    """The folder of everything measured under one set of settings, relative to the store."""
+    return f"{kind}/{settings_digest}"
 
 
 def cell_folder(cell: CellId) -> str:
     """The folder of a cell's file, relative to the store."""
-    return f"{PROFILES}/{cell.settings}/{model_folder(cell.model, cell.pretrained)}"
+    model = model_folder(cell.model, cell.pretrained)
+    return f"{settings_folder(cell.kind, cell.settings)}/{model}"
 
 
 def cell_stem(cell: CellId) -> str:
@@ -31,11 +35,11 @@ def cell_stem(cell: CellId) -> str:
 
 
 def walk_cells(
-    folder: Folder, settings_digest: str, cells: set[CellId] | None
+    folder: Folder, kind: str, settings_digest: str, cells: set[CellId] | None
 ) -> Iterator[tuple[CellId, str]]:
     """Every file of the settings with its cell; with `cells`, at least those of their folders."""
     wanted = None if cells is None else {cell_folder(cell) for cell in cells}
-    listing = list_folders(folder, f"{PROFILES}/{settings_digest}", wanted)
+    listing = list_folders(folder, settings_folder(kind, settings_digest), wanted)
     for path, names in listing.items():
         model = decode_model_folder(path.rpartition("/")[2])
         if model is None:
@@ -44,15 +48,15 @@ def walk_cells(
             parsed = parse_file_name(name)
             found = decode_stem(parsed[0]) if parsed else None
             if found:
-                yield CellId(*model, *found, settings_digest), f"{path}/{name}"
+                yield CellId(*model, *found, settings_digest, kind), f"{path}/{name}"
 
 
 def cell_files(
-    folder: Folder, settings_digest: str, cells: set[CellId] | None = None
+    folder: Folder, kind: str, settings_digest: str, cells: set[CellId] | None = None
 ) -> dict[CellId, str]:
     """The file that counts for each measured cell: the lexicographically first one of its stem."""
     found: dict[CellId, str] = {}
-    for cell, path in walk_cells(folder, settings_digest, cells):
+    for cell, path in walk_cells(folder, kind, settings_digest, cells):
         if cell not in found or path < found[cell]:
             found[cell] = path
     return found

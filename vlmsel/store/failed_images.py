@@ -1,7 +1,7 @@
-"""Images that failed inside measured cells: one JSON note a file, so that a listing finds them.
+"""Images that failed inside measured cells: one JSON note per file, so that a listing finds them.
 
-The rows of a profile hold these reasons too, but an accuracy has one row, and to read half a
-million files for a handful of failed images would cost minutes.
+The rows hold these reasons too, but to read half a million files for a handful of failed images
+would cost minutes.
 """
 
 import json
@@ -10,10 +10,11 @@ from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
+from vlmsel.store.cells import cell_folder, settings_folder
 from vlmsel.store.faults import MissingFileError
 from vlmsel.store.files import READERS
 from vlmsel.store.filesystem import Folder
-from vlmsel.store.keys import CellId, file_name, model_folder, parse_file_name, stem
+from vlmsel.store.keys import CellId, file_name, parse_file_name, stem
 
 log = logging.getLogger(__name__)
 
@@ -47,14 +48,14 @@ class FailedImages:
         there = _note(file) in self.folder.names(_notes(cell))
         return self._read(f"{_notes(cell)}/{_note(file)}") if there else ()
 
-    def all(self, settings_digest: str, files: Mapping[CellId, str]) -> dict[CellId, ImageReasons]:
+    def of_files(self, files: Mapping[CellId, str]) -> dict[CellId, ImageReasons]:
         """The notes of measured cells.
 
         Args:
-            settings_digest: which settings.
             files: path or name of the file that counts for each cell.
         """
-        there = set(self.folder.files(f"{FAILED_IMAGES}/{settings_digest}"))
+        tops = {settings_folder(cell.kind, cell.settings) for cell in files}
+        there = {path for top in tops for path in self.folder.files(f"{FAILED_IMAGES}/{top}")}
         if not there:
             return {}
         paths = {
@@ -130,7 +131,7 @@ def _files(folder: Folder, cell: CellId, parent: str) -> list[str]:
 
 
 def _notes(cell: CellId) -> str:
-    return f"{FAILED_IMAGES}/{cell.settings}/{model_folder(cell.model, cell.pretrained)}"
+    return f"{FAILED_IMAGES}/{cell_folder(cell)}"
 
 
 def _note(file: str) -> str:

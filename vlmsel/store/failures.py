@@ -9,10 +9,11 @@ from dataclasses import dataclass
 
 import polars as pl
 
+from vlmsel.store.cells import cell_folder, cell_stem, settings_folder
 from vlmsel.store.faults import MissingFileError
 from vlmsel.store.files import READERS
 from vlmsel.store.filesystem import Folder
-from vlmsel.store.keys import CellId, decode_model_folder, decode_stem, model_folder, stem
+from vlmsel.store.keys import CellId, decode_model_folder, decode_stem
 
 log = logging.getLogger(__name__)
 
@@ -52,15 +53,16 @@ class FailureLog:
             self.folder.delete(f"{folder}/{name}")
 
     def frame(
-        self, settings_digest: str, measured: Callable[[], Container[CellId]]
+        self, kind: str, settings_digest: str, measured: Callable[[], Container[CellId]]
     ) -> pl.DataFrame:
         """All failures of the settings that were not measured since, sorted.
 
         Args:
+            kind: of the measurement.
             settings_digest: which settings.
             measured: lists the measured cells; asked only if there are failures.
         """
-        paths = dict(self._walk(settings_digest))
+        paths = dict(self._walk(kind, settings_digest))
         if paths:
             # Another driver may have measured it between its check and its note.
             done = measured()
@@ -76,13 +78,13 @@ class FailureLog:
             "model", "pretrained", "task", "key"
         )
 
-    def _walk(self, settings_digest: str) -> Iterator[tuple[CellId, str]]:
-        for path in self.folder.files(f"{FAILURES}/{settings_digest}"):
+    def _walk(self, kind: str, settings_digest: str) -> Iterator[tuple[CellId, str]]:
+        for path in self.folder.files(f"{FAILURES}/{settings_folder(kind, settings_digest)}"):
             parent, _, name = path.rpartition("/")
             model = decode_model_folder(parent.rpartition("/")[2])
             found = decode_stem(name.removesuffix(SUFFIX)) if name.endswith(SUFFIX) else None
             if model is not None and found is not None:
-                yield CellId(*model, *found, settings_digest), path
+                yield CellId(*model, *found, settings_digest, kind), path
 
     def _read_if_there(self, path: str) -> tuple[str, str, int] | None:
         with suppress(MissingFileError):
@@ -100,5 +102,4 @@ class FailureLog:
 
 
 def _place(cell: CellId) -> tuple[str, str]:
-    folder = f"{FAILURES}/{cell.settings}/{model_folder(cell.model, cell.pretrained)}"
-    return folder, f"{stem(cell.task, cell.key)}{SUFFIX}"
+    return f"{FAILURES}/{cell_folder(cell)}", f"{cell_stem(cell)}{SUFFIX}"

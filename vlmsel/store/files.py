@@ -5,6 +5,7 @@ Of two files of one cell, the lexicographically first name counts, everywhere.
 
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar
 
 import polars as pl
 import pyarrow as pa
@@ -14,6 +15,8 @@ from vlmsel.store.faults import MissingFileError
 from vlmsel.store.filesystem import Folder
 from vlmsel.store.keys import content_digest, parse_file_name
 from vlmsel.store.schema import from_bytes
+
+Cell = TypeVar("Cell")
 
 QUARANTINE = "quarantine"
 READERS = 16
@@ -65,14 +68,35 @@ def read_rows(folder: Folder, paths: Sequence[str], schema: pa.Schema) -> pl.Dat
     return from_bytes(files, schema, f"one of {len(paths)} files in {folder.address}")
 
 
-def read_listed(
-    folder: Folder, listed: Callable[[], Sequence[str]], schema: pa.Schema
-) -> pl.DataFrame:
-    """`read_rows` of what `listed` gives; once more if a retry replaced a file meanwhile."""
-    try:
-        return read_rows(folder, listed(), schema)
-    except MissingFileError:
-        return read_rows(folder, listed(), schema)
+def read_sound(
+    folder: Folder, files: Sequence[tuple[str, Cell]], find_again: Callable[[Cell], str | None]
+) -> tuple[list[bytes], list[Cell]]:
+    """The bytes of files that hash to their names, in order, and what the others were.
+
+    Args:
+        folder: the store.
+        files: path and what it holds.
+        find_again: gives the path where a retry replaced the file since it was listed.
+
+    Raises:
+        StoreError: a file cannot be read.
+    """
+
+    def read(item: tuple[str, Cell]) -> bytes | None:
+        path, cell = item
+        try:
+            data = folder.read(path)
+        except MissingFileError:
+            again = find_again(cell)
+            if again is None:
+                raise
+            path, data = again, folder.read(again)
+        return None if is_corrupt(path, data) else data
+
+    with ThreadPoolExecutor(READERS) as pool:
+        found = list(zip(files, pool.map(read, files), strict=True))
+    sound = [data for _, data in found if data is not None]
+    return sound, [cell for (_, cell), data in found if data is None]
 
 
 def is_corrupt(path: str, data: bytes) -> bool:

@@ -94,6 +94,12 @@ def open_folder(uri: str | Path) -> Folder:
     )
 
 
+def absolute_address(uri: str | Path) -> str:
+    """The same address, a local path made absolute against the folder of this process."""
+    text = os.fspath(uri)
+    return text if "://" in text else str(Path(text).expanduser().absolute())
+
+
 def _bucket_and_prefix(text: str) -> tuple[str, str]:
     parts = urlsplit(text)
     bucket, prefix = parts.netloc, parts.path.strip("/")

@@ -4,13 +4,13 @@ import polars as pl
 import pyarrow as pa
 
 from vlmsel.errors import StoreError
+from vlmsel.measurements.rows import conform
 from vlmsel.store.files import read_rows
 from vlmsel.store.filesystem import Folder
 from vlmsel.store.keys import IMPORT_NAME, file_name, parse_file_name
 from vlmsel.store.schema import (
     ACCURACY_SCHEMA,
     IMPORTED_PROFILE_SCHEMA,
-    conform,
     to_bytes,
     to_polars,
 )

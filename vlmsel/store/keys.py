@@ -2,7 +2,7 @@
 
 import hashlib
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from urllib.parse import quote, unquote
 
@@ -10,20 +10,19 @@ from vlmsel.settings import SCHEMA_VERSION
 
 IMPORT_NAME = re.compile(r"[0-9A-Za-z_-]+")
 FILE_NAME = re.compile(r"(.+)\.([0-9a-f]{16})\.parquet")
-# Stands for the settings of accuracies, which have none.
-ACCURACY_SETTINGS = "zero-shot"
 
 
 @dataclass(frozen=True, slots=True)
 class CellId:
-    """One unit of work: a model, a task and a shard of images under one set of settings.
+    """The unit of storage and resume: one measurement of a model on a shard of a task's images.
 
     Attributes:
         model: open_clip architecture or own name.
         pretrained: open_clip tag or own label.
         task: task name.
         key: fingerprint of all that can change the values, from `cell_key`.
-        settings: digest of the `AttributionSettings`.
+        settings: digest of the measurement's settings.
+        kind: of the measurement.
     """
 
     model: str
@@ -31,15 +30,31 @@ class CellId:
     task: str
     key: str
     settings: str
+    kind: str
 
     def __str__(self) -> str:
-        return f"{self.model}/{self.pretrained} on {self.task} ({self.key})"
+        return f"{self.kind} of {self.model}/{self.pretrained} on {self.task} ({self.key})"
 
 
-def cell_key(identity_digest: str, settings_digest: str, image_sha256s: Sequence[str]) -> str:
-    """32 hex digits over model identity, settings, images in order, and schema version."""
-    lines = [f"schema {SCHEMA_VERSION}", identity_digest, settings_digest, *image_sha256s]
+def cell_key(identity_digest: str, settings_digest: str, images_digest: str) -> str:
+    """32 hex digits over model identity, settings, images and schema version.
+
+    Args:
+        identity_digest: of the model.
+        settings_digest: of the measurement, and of what it reads of the task (class prompts).
+        images_digest: of `images_digest`.
+    """
+    lines = (f"schema {SCHEMA_VERSION}", identity_digest, settings_digest, images_digest)
     return hashlib.sha256("\n".join(lines).encode()).hexdigest()[:32]
+
+
+def images_digest(images: Iterable[tuple[str, str]]) -> str:
+    """64 hex digits over the (image_id, sha256) of a shard's images, in order.
+
+    The ids are in it, since rows name their image by it and labels are joined on it.
+    """
+    lines = (f"{sha256} {image_id}" for image_id, sha256 in images)
+    return hashlib.sha256("\n".join(lines).encode("utf-8", "surrogateescape")).hexdigest()
 
 
 def content_digest(data: bytes) -> str:

@@ -1,80 +1,76 @@
 """Which settings a store holds: ``settings.json`` beside the cells, and words for differences."""
 
+from collections.abc import Mapping
+
 from pydantic import ValidationError
 
 from vlmsel.errors import StoreError
-from vlmsel.settings import AttributionSettings
-from vlmsel.store.cells import PROFILES
+from vlmsel.measurements.measurement import Measurement
+from vlmsel.measurements.registry import measurement_class
+from vlmsel.store.cells import settings_folder
 from vlmsel.store.filesystem import Folder
 
 SETTINGS_FILE = "settings.json"
 
 
-def write(folder: Folder, settings: AttributionSettings) -> None:
+def write(folder: Folder, measurement: Measurement) -> None:
     """Note the settings, unless they are noted already."""
-    path = f"{PROFILES}/{settings.digest}"
+    path = settings_folder(measurement.kind, measurement.digest)
     if SETTINGS_FILE not in folder.names(path):
-        folder.write_atomic(f"{path}/{SETTINGS_FILE}", settings.model_dump_json(indent=1).encode())
+        data = measurement.model_dump_json(indent=1).encode()
+        folder.write_atomic(f"{path}/{SETTINGS_FILE}", data)
 
 
-def read(folder: Folder) -> dict[str, AttributionSettings]:
-    """Settings by digest.
+def read(folder: Folder, kind: str) -> dict[str, Measurement]:
+    """Measurements of a kind by the digest of their settings.
 
     Raises:
         StoreError: a settings file is damaged or from another version.
     """
-    found: dict[str, AttributionSettings] = {}
-    for digest in sorted(folder.folders(PROFILES)):
-        path = f"{PROFILES}/{digest}"
+    found: dict[str, Measurement] = {}
+    for digest in sorted(folder.folders(kind)):
+        path = settings_folder(kind, digest)
         if SETTINGS_FILE not in folder.names(path):
             continue
-        try:
-            settings = AttributionSettings.model_validate_json(
-                folder.read(f"{path}/{SETTINGS_FILE}")
-            )
-        except ValidationError as error:
+        measurement = _parse(kind, folder.read(f"{path}/{SETTINGS_FILE}"))
+        if measurement is None or measurement.digest != digest:
             raise StoreError(
                 f"{folder.address}/{path}/{SETTINGS_FILE} is damaged or of another version: "
-                "delete this one file, the next `vlmsel profile` writes it again"
-            ) from error
-        found[digest] = settings
+                f"delete this one file, the next `vlmsel measure {kind}` writes it again"
+            )
+        found[digest] = measurement
     return found
 
 
-def differences(stored: AttributionSettings, asked: AttributionSettings) -> str:
+def _parse(kind: str, data: bytes) -> Measurement | None:
+    try:
+        return measurement_class(kind).model_validate_json(data)
+    except (ValidationError, RecursionError):
+        return None
+
+
+def differences(stored: Measurement, asked: Measurement) -> str:
     """Such as ``n_steps 50 (store) vs 16 (asked), rule captum (store) vs trapezoid (asked)``."""
-    pairs = (
-        (name, getattr(stored, name), getattr(asked, name))
-        for name in AttributionSettings.model_fields
-    )
+    old, new = flat(stored), flat(asked)
     return ", ".join(
-        f"{name} {old} (store) vs {new} (asked)" for name, old, new in pairs if old != new
+        f"{name} {old[name]} (store) vs {new[name]} (asked)"
+        for name in old
+        if old[name] != new[name]
     )
 
 
-def explain(present: dict[str, AttributionSettings], asked: AttributionSettings) -> str:
+def explain(present: Mapping[str, Measurement], asked: Measurement) -> str:
     """How each of the store's settings differs from those asked for."""
     if not present:
-        return "it holds no profiles at all"
+        return f"it holds no {asked.kind} at all"
     return "; or ".join(
         differences(stored, asked) or f"schema version of {d}" for d, stored in present.items()
     )
 
 
-def describe(address: str, present: dict[str, AttributionSettings], asked: str | None) -> str:
-    """The message when no settings were named (`asked` is None) or those named are not here."""
-    if not present:
-        return f"store {address} holds no profiles: run `vlmsel profile` first"
-    shared = [
-        n
-        for n in AttributionSettings.model_fields
-        if len({getattr(s, n) for s in present.values()}) == 1
-    ]
-    varying = [n for n in AttributionSettings.model_fields if n not in shared] or list(shared)
-    words = "; ".join(
-        f"{digest}: " + ", ".join(f"{name} {getattr(settings, name)}" for name in varying)
-        for digest, settings in present.items()
-    )
-    if asked is None:
-        return f"store {address} holds profiles under {len(present)} settings, name one: {words}"
-    return f"store {address} was written under other settings than {asked}; it holds {words}"
+def flat(measurement: Measurement) -> dict[str, object]:
+    """Settings by name, those of a nested model among them."""
+    found: dict[str, object] = {}
+    for name, value in measurement.model_dump().items():
+        found.update(value if isinstance(value, dict) else {name: value})
+    return found

@@ -23,6 +23,8 @@ class TaskSpec(BaseModel):
         templates: prompts, each with one {} (or {c}) for the class name.
         prompts: `clip-benchmark:NAME`, class names and templates from clip-benchmark; the two
             fields above win over it.
+        labels: CSV file with the columns image (the image id) and label (a class name); its rows
+            win over labels of folders, .cls members or a column. Part of no key.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -32,6 +34,7 @@ class TaskSpec(BaseModel):
     classnames: tuple[str, ...] | None = Field(default=None, min_length=1)
     templates: tuple[str, ...] | None = Field(default=None, min_length=1)
     prompts: str | None = Field(default=None, pattern=r"^clip-benchmark:.+$")
+    labels: str | None = Field(default=None, min_length=1)
 
     @field_validator("templates")
     @classmethod
@@ -50,11 +53,15 @@ class TaskSpec(BaseModel):
         return self
 
     def anchored(self, folder: Path) -> Self:
-        """The same spec with a relative local path made absolute against `folder`."""
-        if "://" in self.images:
-            return self
-        path = (folder / Path(self.images).expanduser()).absolute()
-        return self.model_copy(update={"images": str(path)})
+        """The same spec with relative local paths made absolute against `folder`."""
+        paths = {"images": self.images, "labels": self.labels}
+        return self.model_copy(
+            update={
+                field: str((folder / Path(path).expanduser()).absolute())
+                for field, path in paths.items()
+                if path is not None and "://" not in path
+            }
+        )
 
 
 class TaskCatalog(BaseModel):

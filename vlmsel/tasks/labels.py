@@ -1,5 +1,6 @@
 """Labels that folder names give: `<folder>/<class name>/x.png`."""
 
+import unicodedata
 from collections.abc import Sequence
 
 from vlmsel.catalogs import nearest
@@ -17,9 +18,9 @@ def folder_labels(task: str, names: Sequence[str], classnames: Sequence[str]) ->
     """
     label_of: dict[str, int] = {}
     for label, classname in enumerate(classnames):
-        label_of.setdefault(_plain(classname), label)
+        label_of.setdefault(plain_name(classname), label)
     folders = {name: name.partition("/")[0] if "/" in name else None for name in names}
-    known = {f: label_of.get(_plain(f)) for f in folders.values() if f is not None}
+    known = {f: label_of.get(plain_name(f)) for f in folders.values() if f is not None}
     if all(label is None for label in known.values()):
         return [None] * len(names)
     if len(label_of) < len(classnames):
@@ -44,5 +45,6 @@ def check_labels(task: str, labels: Sequence[int | None], classnames: Sequence[s
             raise TaskError(f"task '{task}': label {label} has no class name (0 to {last})")
 
 
-def _plain(name: str) -> str:
-    return name.replace("_", " ").casefold()
+def plain_name(name: str) -> str:
+    """A class name up to case, underscores and Unicode form."""
+    return unicodedata.normalize("NFC", name).replace("_", " ").strip().casefold()

@@ -1,9 +1,10 @@
 """Class names and prompt templates of a task: its own, or those of clip-benchmark."""
 
+import hashlib
 import importlib.util
 import json
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, cached_property
 from pathlib import Path
 
 from vlmsel.catalogs import nearest
@@ -26,6 +27,12 @@ class ClassPrompts:
 
     classnames: tuple[str, ...]
     templates: tuple[str, ...]
+
+    @cached_property
+    def digest(self) -> str:
+        """16 hex digits over class names and templates, in order."""
+        text = json.dumps([self.classnames, self.templates])
+        return hashlib.sha256(text.encode()).hexdigest()[:16]
 
     def texts(self, classname: str) -> tuple[str, ...]:
         """The prompts of one class, one per template."""

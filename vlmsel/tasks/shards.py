@@ -1,14 +1,17 @@
 """Which images are measured, in what portions, and their bytes.
 
-The images are those with the smallest sha256 of their id: a choice that depends on no order and
-that a new image changes by one at most. They are portioned in the order of their ids, so that a
-shard touches few files, and cut by that sha256 too, so that a new image changes the shard it falls
-into and not all that follow: a refresh measures little anew.
+A task's images are ranked by the sha256 of their id: an order that depends on nothing else and that
+a new image changes by one at most. The ranks are cut into fixed strata (the first 25, to 50, to
+100, to 200 ...), so that a larger number of images measures the new ones only, and so that kinds of
+measurement that want different numbers share their shards. Within a stratum the images are
+portioned in the order of their ids, so that a shard touches few files, and cut by that sha256 too,
+so that a new image changes the shards that it falls into or pushes over, and not all that follow.
 """
 
 import hashlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 from operator import itemgetter
 
 from vlmsel.errors import TaskError
@@ -20,6 +23,8 @@ from vlmsel.tasks.sources import Kind, kind_of
 from vlmsel.tasks.tars import read_spans, read_tar
 
 Reader = Callable[[str, set[str]], Iterator[tuple[str, bytes | TaskError]]]
+FIRST_STRATUM = 25
+SHARD_IMAGES, MOST_IMAGES = 32, 128
 PACKED: dict[Kind, Reader] = {"tar": read_tar, "parquet": read_parquet}
 
 
@@ -33,30 +38,57 @@ class Shard:
 
 
 def plan_shards(
-    index: TaskIndex, *, n_images: int | None, shard_images: int = 32
+    index: TaskIndex,
+    *,
+    n_images: int | None,
+    shard_images: int = SHARD_IMAGES,
+    most_images: int = MOST_IMAGES,
 ) -> tuple[Shard, ...]:
     """Choose images and portion them out. Pure.
 
     Args:
         index: the task's images.
-        n_images: how many to take, None for all; fewer where the task has fewer.
-        shard_images: the most images of one shard; up to that many are one shard.
+        n_images: how many to take, None for all; fewer where the task has fewer. A number within a
+            stratum cuts it short.
+        shard_images: the most images of a shard of the first strata.
+        most_images: the most images of any shard; a stratum between the two numbers is one shard,
+            since those that want so many images want what is cheap, where files cost more.
 
     Raises:
         TaskError: a number below one.
     """
-    for name, value in (("n_images", n_images), ("shard_images", shard_images)):
+    sizes = {"n_images": n_images, "shard_images": shard_images, "most_images": most_images}
+    for name, value in sizes.items():
         if value is not None and value < 1:
             raise TaskError(f"{name} must be at least 1, not {value}")
     chosen = sorted((_rank(ref), ref.image_id, ref) for ref in index.images)[:n_images]
     shards: list[Shard] = []
+    for low, high in strata(len(chosen)):
+        size = max(shard_images, min(most_images, high - low))
+        for part in _portions(chosen[low:high], size):
+            shards.append(Shard(index.task, len(shards), part))
+    return tuple(shards)
+
+
+def strata(n_images: int) -> list[tuple[int, int]]:
+    """Half-open ranges of ranks, cut at `n_images`: (0, 25), (25, 50), (50, 100), (100, 200) ..."""
+    bounds = [0, FIRST_STRATUM]
+    while bounds[-1] < n_images:
+        bounds.append(2 * bounds[-1])
+    return [(low, min(high, n_images)) for low, high in pairwise(bounds) if low < n_images]
+
+
+def _portions(
+    ranked: list[tuple[str, str, ImageRef]], shard_images: int
+) -> Iterator[tuple[ImageRef, ...]]:
     part: list[ImageRef] = []
-    for rank, _, ref in sorted(chosen, key=itemgetter(1)):
-        if part and len(chosen) > shard_images and _cut_before(rank, len(part), shard_images):
-            shards.append(Shard(index.task, len(shards), tuple(part)))
+    for rank, _, ref in sorted(ranked, key=itemgetter(1)):
+        if part and len(ranked) > shard_images and _cut_before(rank, len(part), shard_images):
+            yield tuple(part)
             part = []
         part.append(ref)
-    return (*shards, Shard(index.task, len(shards), tuple(part))) if part else ()
+    if part:
+        yield tuple(part)
 
 
 def read_shard(shard: Shard) -> Iterator[tuple[ImageRef, bytes | TaskError]]:

@@ -12,6 +12,7 @@ from open_clip.transform import PreprocessCfg, image_transform_v2
 from torch import Tensor, nn
 
 from vlmsel.errors import ModelError
+from vlmsel.zoo.capabilities import Capability
 from vlmsel.zoo.catalog import ModelSpec
 from vlmsel.zoo.checkpoint import CHECKPOINT_ERRORS, check_position_grid, misfit, read_shapes
 from vlmsel.zoo.encoders import Transform, build_encoder
@@ -35,6 +36,8 @@ class LoadedModel:
         encode_image: (B, 3, H, W) -> (B, D), the embedding before normalisation.
         encode_text: strings -> (N, D), L2-normalised, no gradient; None without a text tower.
         transform: RGB image -> (3, H, W).
+        logit_scale: the model's own temperature, factor of a cosine in its logits.
+        logit_bias: added to its logits (SigLIP); 0 where it has none.
     """
 
     spec: ModelSpec
@@ -44,6 +47,14 @@ class LoadedModel:
     encode_image: Callable[[Tensor], Tensor]
     encode_text: Callable[[Sequence[str]], Tensor] | None
     transform: Transform
+    logit_scale: float = 1.0
+    logit_bias: float = 0.0
+
+    @property
+    def capabilities(self) -> frozenset[Capability]:
+        """What it can be asked for."""
+        found = {Capability.image_embedding, Capability.blocks}
+        return frozenset(found | ({Capability.text_embedding} if self.encode_text else set()))
 
 
 class ImageEncoder:
@@ -79,12 +90,24 @@ def load_model(spec: ModelSpec, *, device: str = "cpu") -> LoadedModel:
         built = build_encoder(spec)
         visual = _frozen(built.module, where)
         size, transform, text = as_pair(built.image_size), built.transform, None
+        scale, bias = 1.0, 0.0
     else:
         model, transform = _open_clip_model(spec)
         _frozen(model, where)
         visual, text = model.visual, TextEncoder(spec, model, where)
         size = input_size(visual)
-    return LoadedModel(spec, identity, visual, size, ImageEncoder(visual), text, transform)
+        scale, bias = _temperature(model)
+    encode = ImageEncoder(visual)
+    return LoadedModel(spec, identity, visual, size, encode, text, transform, scale, bias)
+
+
+def _temperature(model: Any) -> tuple[float, float]:
+    """Scale and bias of an open_clip model's logits; its scale is kept as a logarithm."""
+    scale, bias = getattr(model, "logit_scale", None), getattr(model, "logit_bias", None)
+    return (
+        1.0 if scale is None else float(scale.exp()),
+        0.0 if bias is None else float(bias),
+    )
 
 
 def load_untrained(

@@ -1,0 +1,110 @@
+"""``vlmsel measure``: every kind of measurement in one pass; `profile` and `accuracy` are words."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from vlmsel.cli import options as o
+from vlmsel.cli.run_flags import RunFlags, takes_run_flags
+
+if TYPE_CHECKING:
+    from vlmsel.api.workspace import Workspace
+    from vlmsel.cli.wants import Said
+    from vlmsel.execution.summary import RunSummary
+
+Kinds = Annotated[
+    list[str],
+    typer.Argument(
+        metavar="KIND...",
+        help="profile, prediction, embedding.",
+        show_default=False,
+    ),
+]
+
+
+@takes_run_flags
+def measure(
+    kinds: Kinds,
+    flags: RunFlags,
+    store: o.Store = o.DEFAULT_STORE,
+    zoo: o.ZooSource = None,
+    tasks: o.TaskSource = None,
+    n_images: o.Images = None,
+    preset: o.PresetOption = None,
+    attribution: o.AttributionOption = None,
+    setting: o.SettingOption = None,
+    dry_run: o.DryRun = False,
+    allow_failures: o.AllowFailures = 0,
+    as_json: o.AsJson = False,
+) -> None:
+    """Measure several kinds at once: a model is loaded and an image decoded once for all of them.
+
+    profile: how much each block contributes. prediction: what the model answers over the task's
+    classes; accuracies are derived from it. embedding: the image vector; predictions for other
+    classes are derived from it. Nothing is measured twice.
+
+    Example: vlmsel measure profile prediction --zoo zoo.yaml --tasks tasks.yaml --store store
+    """
+    from vlmsel.cli.running import finish
+    from vlmsel.cli.wants import read_wants
+    from vlmsel.measurements.registry import measurement_class
+
+    names = list(dict.fromkeys(kinds))
+    for name in names:
+        measurement_class(name)
+    said = read_wants(
+        names, preset=preset, attribution=attribution, setting=setting, n_images=n_images
+    )
+    found = measure_kinds(
+        names,
+        said,
+        flags,
+        store=store,
+        zoo=zoo,
+        tasks=tasks,
+        what=" and ".join(f"{name}s" for name in names),
+        dry_run=dry_run,
+        as_json=as_json,
+    )
+    if found is not None:
+        _, summary = found
+        finish(summary, what="measure", allow_failures=allow_failures, as_json=as_json)
+
+
+def measure_kinds(
+    kinds: Sequence[str],
+    said: "Said",
+    flags: RunFlags,
+    *,
+    store: str,
+    zoo: str | None,
+    tasks: str | None,
+    labels: Sequence[str] | None = None,
+    what: str,
+    dry_run: bool,
+    as_json: bool,
+) -> tuple["Workspace", "RunSummary"] | None:
+    """Measure some kinds and remember the choice; None after a dry run."""
+    from vlmsel.api.workspace import open_workspace
+    from vlmsel.cli.planned import dry_run as show_plan
+    from vlmsel.cli.running import run_plan
+    from vlmsel.cli.wants import with_labels
+
+    workspace = open_workspace(
+        store,
+        zoo=zoo,
+        tasks=tasks,
+        kinds=kinds,
+        measurements=said.measurements,
+        n_images=said.n_images,
+    )
+    workspace = replace(workspace, tasks=with_labels(workspace.tasks, labels))
+    options = flags.options()
+    if dry_run:
+        show_plan(options, lambda options: workspace.plan(kinds, options), as_json=as_json)
+        return None
+    plan = workspace.plan(kinds, options)
+    workspace.remember()
+    return workspace, run_plan(plan, workspace.store, options, what=what)

@@ -1,0 +1,142 @@
+"""A zoo and a task catalog, looked at once: identities, images, class prompts."""
+
+import logging
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from types import MappingProxyType
+from typing import TypeVar
+
+import polars as pl
+
+from vlmsel.errors import ModelError, TaskError, VlmselError
+from vlmsel.evidence.failure import Failure
+from vlmsel.tasks.catalog import TaskCatalog, TaskSpec
+from vlmsel.tasks.index import TaskIndex, index_task
+from vlmsel.tasks.label_tables import label_table
+from vlmsel.tasks.prompts import ClassPrompts, class_prompts, has_classnames
+from vlmsel.zoo.catalog import ModelSpec, Zoo
+from vlmsel.zoo.identity import ModelIdentity, identify
+
+log = logging.getLogger(__name__)
+
+Candidate = tuple[ModelSpec, ModelIdentity]
+Spec = TypeVar("Spec", ModelSpec, TaskSpec)
+Found = TypeVar("Found")
+
+
+@dataclass(frozen=True)
+class Catalogued:
+    """What catalogs name, as far as it can be used.
+
+    Attributes:
+        models: specs with their identities, in zoo order.
+        specs: tasks by name, in catalog order.
+        indexes: images by task.
+        prompts: class names and templates of the tasks that have some.
+        faults: models, tasks and files of tasks that cannot be used, with the reason.
+    """
+
+    models: tuple[Candidate, ...]
+    specs: Mapping[str, TaskSpec]
+    indexes: Mapping[str, TaskIndex]
+    prompts: Mapping[str, ClassPrompts] = field(default_factory=lambda: MappingProxyType({}))
+    faults: tuple[Failure, ...] = ()
+
+    def labels(self, task: str) -> pl.DataFrame:
+        """The labelled images of a task: image_id, label.
+
+        Raises:
+            TaskError: its labels file is wrong.
+        """
+        return label_table(self.specs[task], self.indexes[task])
+
+    def only(self, tasks: Iterable[str]) -> "Catalogued":
+        """The same with some of the tasks."""
+        kept = set(tasks)
+        return replace(
+            self,
+            specs={name: spec for name, spec in self.specs.items() if name in kept},
+            indexes={name: index for name, index in self.indexes.items() if name in kept},
+            prompts={name: found for name, found in self.prompts.items() if name in kept},
+        )
+
+
+def look_up(zoo: Zoo, tasks: TaskCatalog, *, index_cache: Path | None = None) -> Catalogued:
+    """Identify the models and index the tasks; what cannot be used is named and left out.
+
+    Args:
+        zoo: the models.
+        tasks: the tasks.
+        index_cache: folder for what was read of the tasks; by default in the user's cache.
+
+    Raises:
+        ModelError, TaskError: nothing of the zoo, or of the tasks, can be used; the first reason.
+    """
+    models, model_faults = look_up_models(zoo)
+    found = look_up_tasks(tasks, index_cache=index_cache)
+    return replace(found, models=models, faults=found.faults + model_faults)
+
+
+def look_up_models(zoo: Zoo) -> tuple[tuple[Candidate, ...], tuple[Failure, ...]]:
+    """The models that can be identified, in zoo order, and why the others cannot.
+
+    Raises:
+        ModelError: no model can; the first reason.
+    """
+    faults: list[Failure] = []
+    identities = _usable(zoo.models, identify, _model_fault, faults)
+    models = tuple((spec, identities[spec.name]) for spec in zoo.models if spec.name in identities)
+    return models, tuple(faults)
+
+
+def look_up_tasks(tasks: TaskCatalog, *, index_cache: Path | None = None) -> Catalogued:
+    """The same of the tasks alone, without models.
+
+    Raises:
+        TaskError: no task can be used; the first reason.
+    """
+    faults: list[Failure] = []
+
+    def index(spec: TaskSpec) -> TaskIndex:
+        return index_task(spec, cache=index_cache, strict=False)
+
+    indexes = _usable(tasks.tasks, index, _task_fault, faults)
+    for found in indexes.values():
+        faults.extend(Failure("", "", found.task, None, bad.reason) for bad in found.bad)
+    named = {spec.name: spec for spec in tasks.tasks if spec.name in indexes}
+    # A task whose index could be made has prompts that exist.
+    prompts = {name: class_prompts(spec) for name, spec in named.items() if has_classnames(spec)}
+    return Catalogued((), named, indexes, prompts, tuple(faults))
+
+
+def _usable(
+    specs: Iterable[Spec],
+    read: Callable[[Spec], Found],
+    fault: Callable[[Spec, str], Failure],
+    faults: list[Failure],
+) -> dict[str, Found]:
+    """What `read` gives by name.
+
+    Its errors become faults, unless nothing is left: then the first is raised.
+    """
+    found: dict[str, Found] = {}
+    first: VlmselError | None = None
+    for spec in specs:
+        try:
+            found[spec.name] = read(spec)
+        except (ModelError, TaskError) as error:
+            first = first or error
+            faults.append(fault(spec, str(error)))
+            log.warning("left out: %s", faults[-1])
+    if first is not None and not found:
+        raise first
+    return found
+
+
+def _model_fault(spec: ModelSpec, reason: str) -> Failure:
+    return Failure(spec.model, spec.pretrained, "", None, reason)
+
+
+def _task_fault(spec: TaskSpec, reason: str) -> Failure:
+    return Failure("", "", spec.name, None, reason)

@@ -1,0 +1,29 @@
+"""What could not be measured or used, as a value."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Failure:
+    """What could not be measured.
+
+    An image, a cell (no image_id), a task or a model (the other's name is empty).
+
+    Attributes:
+        kind: of the measurement; empty for a model or task that could not be used at all.
+    """
+
+    model: str
+    pretrained: str
+    task: str
+    image_id: str | None
+    reason: str
+    kind: str = ""
+
+    def __str__(self) -> str:
+        model = f"{self.model}/{self.pretrained}" if self.model else ""
+        where = " on ".join(part for part in (model, self.task) if part)
+        if self.kind:
+            where = f"{self.kind} of {where}"
+        image = f", image {self.image_id}" if self.image_id else ""
+        return f"{where}{image}: {self.reason}"

@@ -1,0 +1,94 @@
+"""Which cells catalogs ask for: every model on every shard, for every wanted measurement. Pure."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+from vlmsel.evidence.catalogued import Candidate, Catalogued
+from vlmsel.measurements.measurement import Want
+from vlmsel.store.keys import CellId, cell_key, images_digest
+from vlmsel.tasks.shards import Shard, plan_shards
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A measurement asked of a shard: what of it enters the cell.
+
+    Attributes:
+        kind: of the measurement.
+        settings: digest of its settings.
+        basis: digest of the settings and of the class prompts, where it reads them.
+    """
+
+    kind: str
+    settings: str
+    basis: str
+
+
+@dataclass(frozen=True, slots=True)
+class WantedShard:
+    """A shard with all that is asked of it.
+
+    Attributes:
+        images: digest of its images.
+    """
+
+    shard: Shard
+    images: str
+    asked: tuple[Asked, ...]
+
+    def cells(self, model: Candidate) -> list[CellId]:
+        """The cells of one model, in the order of `asked`."""
+        spec, identity = model
+        digest = identity.digest
+        return [self._cell(spec.model, spec.pretrained, digest, one) for one in self.asked]
+
+    def cells_of(self, model: str, pretrained: str, identity_digest: str) -> list[CellId]:
+        """The same where the digest is known, which costs time in large plans."""
+        return [self._cell(model, pretrained, identity_digest, one) for one in self.asked]
+
+    def _cell(self, model: str, pretrained: str, identity_digest: str, asked: Asked) -> CellId:
+        key = cell_key(identity_digest, asked.basis, self.images)
+        return CellId(model, pretrained, self.shard.task, key, asked.settings, asked.kind)
+
+
+def wanted_shards(catalogued: Catalogued, wants: Sequence[Want]) -> tuple[WantedShard, ...]:
+    """Every shard that a want covers, in task order, each with all that is asked of it.
+
+    A measurement that reads class prompts is asked of the tasks that have some.
+    """
+    found: list[WantedShard] = []
+    digests = {want: want.measurement.digest for want in wants}
+    for task, index in catalogued.indexes.items():
+        prompts = catalogued.prompts.get(task)
+        by_images: dict[str, tuple[Shard, list[Asked]]] = {}
+        # The widest first, so that its shards give the order.
+        for want in sorted(wants, key=_width, reverse=True):
+            if want.measurement.reads_prompts and prompts is None:
+                continue
+            basis = settings = digests[want]
+            if want.measurement.reads_prompts and prompts is not None:
+                basis = f"{settings} {prompts.digest}"
+            for shard in plan_shards(index, n_images=want.n_images):
+                digest = images_digest((ref.image_id, ref.sha256) for ref in shard.images)
+                asked = by_images.setdefault(digest, (shard, []))[1]
+                asked.append(Asked(want.kind, settings, basis))
+        order = {want.kind: place for place, want in enumerate(wants)}
+        for digest, (shard, asked) in by_images.items():
+            asked.sort(key=lambda one: order[one.kind])
+            found.append(WantedShard(shard, digest, tuple(asked)))
+    return tuple(found)
+
+
+def wanted_cells(
+    models: Iterable[Candidate], shards: Sequence[WantedShard]
+) -> Iterator[tuple[CellId, Shard]]:
+    """Every cell of these models on these shards."""
+    for spec, identity in models:
+        digest = identity.digest
+        for wanted in shards:
+            for cell in wanted.cells_of(spec.model, spec.pretrained, digest):
+                yield cell, wanted.shard
+
+
+def _width(want: Want) -> float:
+    return float("inf") if want.n_images is None else want.n_images

@@ -1,0 +1,32 @@
+"""What can be measured of a model on an image: columns, settings, checks and cost. No torch.
+
+    measurement   the base class: what every kind declares
+    profile       layer conductance of every block
+    prediction    zero-shot answers over a task's classes
+    embedding     the image embedding, or a block's output
+    registry      kind -> class; one line adds a kind of your own
+    rows          the checks that rows of every kind pass before they are stored
+
+A measurement knows no probe; `vlmsel.probes` says how each kind is computed.
+"""
+
+from vlmsel.measurements.embedding import Embedding
+from vlmsel.measurements.measurement import Measurement, Want
+from vlmsel.measurements.prediction import Prediction
+from vlmsel.measurements.profile import Profile
+from vlmsel.measurements.registry import (
+    measurement_class,
+    measurement_kinds,
+    register_measurement,
+)
+
+__all__ = [
+    "Embedding",
+    "Measurement",
+    "Prediction",
+    "Profile",
+    "Want",
+    "measurement_class",
+    "measurement_kinds",
+    "register_measurement",
+]

@@ -1,0 +1,90 @@
+"""The base class of measurements: what a kind of measurement declares about itself."""
+
+import hashlib
+import json
+from abc import ABC
+from dataclasses import dataclass
+from typing import ClassVar
+
+import polars as pl
+import pyarrow as pa
+from pydantic import BaseModel, ConfigDict
+
+from vlmsel.settings import SCHEMA_VERSION
+from vlmsel.zoo.capabilities import Capability
+
+# Of every kind: which image the row is of, and why it has no values.
+SHARED = (
+    pa.field("model", pa.string(), nullable=False),
+    pa.field("pretrained", pa.string(), nullable=False),
+    pa.field("task", pa.string(), nullable=False),
+    pa.field("image_id", pa.string(), nullable=False),
+    pa.field("image_sha256", pa.string(), nullable=False),
+)
+REASON = pa.field("reason", pa.string())
+
+
+class Measurement(BaseModel, ABC):
+    """One kind of measurement under its settings, which are the fields of the subclass.
+
+    Attributes:
+        kind: folder in the store and word on the command line; lower-case letters, digits and -.
+        values: columns beside `SHARED` and `reason`.
+        optional: the columns of `values` that a measured row may leave null.
+        row_key: columns that tell the rows of one image apart; empty where an image has one row.
+        requires: what a model must be able to do.
+        default_images: how many images of a task are measured where nothing is said; None for all.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    kind: ClassVar[str]
+    values: ClassVar[pa.Schema]
+    optional: ClassVar[frozenset[str]] = frozenset()
+    row_key: ClassVar[tuple[str, ...]] = ()
+    requires: ClassVar[frozenset[Capability]] = frozenset({Capability.image_embedding})
+    default_images: ClassVar[int | None] = None
+
+    @classmethod
+    def row_schema(cls) -> pa.Schema:
+        """All columns of a stored row, in order."""
+        return pa.schema([*SHARED, *cls.values, REASON])
+
+    @property
+    def digest(self) -> str:
+        """16 hex digits over kind, schema version and every setting."""
+        text = json.dumps(
+            {"kind": self.kind, "schema": SCHEMA_VERSION, **self.model_dump(mode="json")},
+            sort_keys=True,
+        )
+        return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+    @property
+    def reads_prompts(self) -> bool:
+        """Whether the class names and templates of a task change the values, and so the key."""
+        return False
+
+    @property
+    def forward_passes(self) -> float:
+        """Cost for one image, in forward passes of the visual encoder."""
+        return 1.0
+
+    def find_fault(self, rows: pl.DataFrame) -> str | None:
+        """Say what is wrong with measured rows, or None; columns and nulls are checked already."""
+        return None
+
+
+@dataclass(frozen=True)
+class Want:
+    """A measurement that is wanted of a number of images per task; None means all of them.
+
+    The number selects cells; it is part of no key.
+    """
+
+    measurement: Measurement
+    n_images: int | None = None
+
+    @property
+    def kind(self) -> str:
+        """The measurement's kind."""
+        return self.measurement.kind

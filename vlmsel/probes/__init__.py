@@ -1,0 +1,9 @@
+"""How each kind of measurement is computed: a loaded model and a batch in, rows out. Torch.
+
+    batch             images with one shared forward pass, and the class embeddings of their task
+    probe             what a probe is, and what it gives
+    profile, prediction, embedding
+    registry          kind -> probe; one line adds one of your own
+
+Probes know measurements; no measurement knows a probe.
+"""

@@ -1,0 +1,157 @@
+"""A batch of images with one forward pass that all probes share."""
+
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from functools import cached_property
+from itertools import chain
+
+import torch
+from torch import Tensor, nn
+
+from vlmsel.attribution.profile import ieee_float32
+from vlmsel.errors import ModelError
+from vlmsel.probes.class_embeddings import check_classes, class_embeddings
+from vlmsel.tasks.prompts import ClassPrompts
+from vlmsel.zoo.blocks import functional_blocks
+from vlmsel.zoo.loader import LoadedModel
+
+# Images of 224 x 224 in one forward pass without gradients, more of smaller ones.
+FORWARD_IMAGES = 32
+PIXELS = 224 * 224
+
+
+@dataclass
+class ClassTexts:
+    """Class embeddings of one model by prompts: every task's prompts are encoded once."""
+
+    _known: dict[str, Tensor] = field(default_factory=dict)
+
+    def of(self, model: LoadedModel, prompts: ClassPrompts) -> Tensor:
+        """(classes, D), L2-normalised.
+
+        Raises:
+            ModelError: the model encodes no text, or cannot tell two classes apart.
+        """
+        if model.encode_text is None:
+            raise ModelError(f"{model.spec.name} encodes no text")
+        if prompts.digest not in self._known:
+            with torch.no_grad(), ieee_float32():
+                classes = class_embeddings(model.encode_text, prompts)
+            check_classes(model.spec.name, classes, prompts.classnames)
+            self._known[prompts.digest] = classes
+        return self._known[prompts.digest]
+
+
+class Batch:
+    """Preprocessed images of one shard, and what a model makes of them in one forward pass.
+
+    Args:
+        model: in eval mode.
+        images: (N, 3, H, W) on the CPU, or None where `embedding` is given.
+        sha256s: of the N images' contents.
+        prompts: class names and templates of the task, where it has some.
+        texts: class embeddings known so far.
+        layers: names of the blocks whose outputs are kept.
+        embedding: (N, D), from an earlier forward pass.
+        max_memory_gb: bound on an attribution's memory.
+    """
+
+    def __init__(
+        self,
+        model: LoadedModel,
+        images: Tensor | None,
+        sha256s: Sequence[str],
+        *,
+        prompts: ClassPrompts | None = None,
+        texts: ClassTexts | None = None,
+        layers: Sequence[str] = (),
+        embedding: Tensor | None = None,
+        max_memory_gb: float | None = None,
+    ) -> None:
+        self.model = model
+        self.sha256s = tuple(sha256s)
+        self.prompts = prompts
+        self.max_memory_gb = max_memory_gb
+        self._images = images
+        self._texts = texts or ClassTexts()
+        self._layers = tuple(layers)
+        self._stored = embedding
+        self._kept: dict[str, list[Tensor]] = {}
+
+    def __len__(self) -> int:
+        return len(self.sha256s)
+
+    @property
+    def has_distinct_images(self) -> bool:
+        """Whether two images differ, so that their embeddings must."""
+        return len(set(self.sha256s)) > 1
+
+    @property
+    def images(self) -> Tensor:
+        """(N, 3, H, W) on the CPU.
+
+        Raises:
+            ModelError: the batch was made from stored embeddings.
+        """
+        if self._images is None:
+            raise ModelError(f"{self.model.spec.name}: this batch holds embeddings, no images")
+        return self._images
+
+    @cached_property
+    def device(self) -> torch.device:
+        """Where the model is."""
+        visual = self.model.visual
+        resident = chain(visual.parameters(), visual.buffers())
+        return next((tensor.device for tensor in resident), torch.device("cpu"))
+
+    @cached_property
+    def embedding(self) -> Tensor:
+        """(N, D) before normalisation, float32, on the model's device."""
+        if self._stored is not None:
+            return self._stored.to(self.device)
+        with ExitStack() as stack:
+            stack.enter_context(torch.inference_mode())
+            stack.enter_context(ieee_float32())
+            if self._layers:
+                blocks = dict(functional_blocks(self.model.visual))
+                for name in self._layers:
+                    handle = _block(self.model, blocks, name).register_forward_hook(
+                        self._keeper(name)
+                    )
+                    stack.callback(handle.remove)
+            pixels = self.images.shape[-2] * self.images.shape[-1]
+            parts = self.images.split(max(1, FORWARD_IMAGES * PIXELS // pixels))
+            return torch.cat([self.model.encode_image(p.to(self.device)).float() for p in parts])
+
+    def layer(self, name: str) -> Tensor:
+        """A block's output on the batch, as the block gives it."""
+        _ = self.embedding
+        return torch.cat(self._kept[name])
+
+    @cached_property
+    def class_embeddings(self) -> Tensor:
+        """(classes, D), L2-normalised.
+
+        Raises:
+            ModelError: the task has no class names, or the model encodes no text.
+        """
+        if self.prompts is None:
+            raise ModelError("the task has no class names: add `classnames` to its catalog")
+        return self._texts.of(self.model, self.prompts)
+
+    def _keeper(self, name: str) -> Callable[..., None]:
+        def keep(module: nn.Module, inputs: object, output: object) -> None:
+            tensor = output[0] if isinstance(output, tuple) else output
+            if isinstance(tensor, Tensor):
+                self._kept.setdefault(name, []).append(tensor)
+
+        return keep
+
+
+def _block(model: LoadedModel, blocks: dict[str, nn.Module], name: str) -> nn.Module:
+    if name not in blocks:
+        raise ModelError(
+            f"{model.spec.name} has no block {name!r}: its blocks are {', '.join(blocks)}"
+        )
+    return blocks[name]

@@ -1,0 +1,111 @@
+"""The labels of a task as a table: what folders, members or a column say, mended by a CSV file.
+
+Labels are part of no key: to mend one, or to add one, measures nothing.
+"""
+
+import csv
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import polars as pl
+
+from vlmsel.catalogs import nearest
+from vlmsel.errors import TaskError
+from vlmsel.tasks.catalog import TaskSpec
+from vlmsel.tasks.index import TaskIndex
+from vlmsel.tasks.labels import plain_name
+from vlmsel.tasks.prompts import class_prompts
+
+COLUMNS = ("image", "label")
+SCHEMA = {"image_id": pl.String, "label": pl.Int32}
+MAX_FILE_BYTES = 256 * 2**20
+
+
+def label_table(spec: TaskSpec, index: TaskIndex) -> pl.DataFrame:
+    """The labelled images of a task.
+
+    Args:
+        spec: the task; its `labels` file, where it names one, wins over what the images say.
+        index: its images.
+
+    Returns:
+        image_id and label (number of the class name), one row per labelled image, sorted.
+
+    Raises:
+        TaskError: the file cannot be read, or names an image or a class that the task does not
+            have, or an image twice; with the line.
+    """
+    labels = {ref.image_id: ref.label for ref in index.images if ref.label is not None}
+    if spec.labels is not None:
+        labels |= read_labels(Path(spec.labels), spec, index)
+    return pl.DataFrame(sorted(labels.items()), schema=SCHEMA, orient="row")
+
+
+def read_labels(path: Path, spec: TaskSpec, index: TaskIndex) -> dict[str, int]:
+    """Labels by image id, from a CSV file with the columns image and label.
+
+    Raises:
+        TaskError: see `label_table`.
+    """
+    label_of = _labels_by_name(spec)
+    known = {ref.image_id for ref in index.images}
+    found: dict[str, int] = {}
+    for line, image, name in _rows(path):
+        where = f"task '{spec.name}': {path}, line {line}"
+        if image not in known:
+            hint = nearest(image, known, n=1) if len(known) <= MANY_IMAGES else ""
+            raise TaskError(f"{where}: the task has no image '{image}'{hint}")
+        if image in found:
+            raise TaskError(f"{where}: image '{image}' comes twice; keep one row")
+        label = label_of.get(plain_name(name))
+        if label is None:
+            hint = nearest(name, list(label_of), n=1) or f"; the first is '{next(iter(label_of))}'"
+            raise TaskError(f"{where}: no class is named '{name}'{hint}")
+        found[image] = label
+    if not found:
+        raise TaskError(f"task '{spec.name}': {path} holds no labels")
+    return found
+
+
+# Of more names the nearest is not looked for: it would take minutes.
+MANY_IMAGES = 20_000
+
+
+def _labels_by_name(spec: TaskSpec) -> dict[str, int]:
+    classnames: Sequence[str] = class_prompts(spec).classnames
+    by_name = {plain_name(name): label for label, name in enumerate(classnames)}
+    if len(by_name) < len(classnames):
+        raise TaskError(f"task '{spec.name}': two class names are alike, so names cannot be labels")
+    return by_name
+
+
+def _rows(path: Path) -> Iterator[tuple[int, str, str]]:
+    """Line, image and label of every row.
+
+    Raises:
+        TaskError: no such file, another layout, another encoding.
+    """
+    try:
+        if path.stat().st_size > MAX_FILE_BYTES:
+            raise TaskError(f"labels {path}: more than {MAX_FILE_BYTES} bytes")
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            reader = csv.DictReader(file, strict=True)
+            missing = [name for name in COLUMNS if name not in (reader.fieldnames or ())]
+            if missing:
+                raise TaskError(
+                    f"labels {path}: no column {' and '.join(missing)}; the first line must be "
+                    "image,label"
+                )
+            for row in reader:
+                image, label = row["image"], row["label"]
+                if not image or label is None or not label.strip():
+                    raise TaskError(
+                        f"labels {path}, line {reader.line_num}: a row needs an image and a label"
+                    )
+                yield reader.line_num, image, label
+    except OSError as error:
+        raise TaskError(f"labels {path}: {error.strerror or type(error).__name__}") from None
+    except UnicodeDecodeError:
+        raise TaskError(f"labels {path}: not UTF-8 text; save it as CSV UTF-8") from None
+    except csv.Error as error:
+        raise TaskError(f"labels {path}: not a CSV file: {error}") from None
