@@ -13,6 +13,7 @@ from vlmsel.store.failures import FailureLog
 from vlmsel.store.filesystem import open_folder
 from vlmsel.store.keys import CellId
 from vlmsel.store.profiles import ProfileStore
+from vlmsel.tasks.outages import TRANSIENT
 
 log = logging.getLogger(__name__)
 
@@ -34,12 +35,12 @@ def known_cells(store_uri: str, job: Job, *, verify: bool, retry_failed: bool) -
             log.warning("set aside a corrupt file, measured again: %s", corrupt)
     measured = measured_cells(store_uri, job)
     images = failed_images(store_uri, job, measured)
+    # What failed for a reason that may pass is tried again without being asked for.
+    lasting = failed_cells(store_uri, job).filter(pl.col("kind") != TRANSIENT)
     columns = ("model", "pretrained", "task", "key", "reason")
     failed = {
         CellId(model, pretrained, task, key, job.digest): reason
-        for model, pretrained, task, key, reason in failed_cells(store_uri, job)
-        .select(columns)
-        .iter_rows()
+        for model, pretrained, task, key, reason in lasting.select(columns).iter_rows()
     }
     return Known(measured.keys(), failed, images, retry_failed)
 

@@ -4,17 +4,28 @@ It writes to the store itself and never lies about a cell.
 """
 
 import logging
+import os
 import threading
+from functools import partial
 
 import torch
 
-from vlmsel.errors import ExecutionError, MemoryLimitError, ModelError, StoreError, VlmselError
+from vlmsel.errors import (
+    ExecutionError,
+    MemoryLimitError,
+    ModelError,
+    StoreError,
+    StoreUnavailableError,
+    UnavailableError,
+    VlmselError,
+)
 from vlmsel.execution.cells import AccuracyJob, Cell, CellOutcome, Job
 from vlmsel.execution.decoded import DecodedCache, DecodedShard
 from vlmsel.execution.measure import Measured, Recorder
 from vlmsel.execution.options import WorkerOptions
 from vlmsel.execution.profiling import ProfileRecorder
 from vlmsel.execution.zero_shot import AccuracyRecorder
+from vlmsel.tasks.outages import TRANSIENT, is_unavailable, may_pass
 from vlmsel.tasks.shards import Shard
 from vlmsel.zoo.catalog import ModelSpec
 from vlmsel.zoo.identity import ModelIdentity
@@ -70,14 +81,18 @@ class ModelWorker:
                 if not (cell.again and failed):
                     return CellOutcome(cell.id, "skipped", failed_images=failed)
             model = self._model()
-            measured = self._recorder.measure(model, cell, self._decode, self._accelerator)
+            decode = partial(self._decode, last_try=last_try)
+            measured = self._recorder.measure(model, cell, decode, self._accelerator)
             return self._outcome(cell, measured)
+        except StoreUnavailableError as error:
+            if last_try:
+                raise
+            return self._failed(cell, error, TRANSIENT, record=False)
         except RUN_FAULTS:
             raise
-        except OSError as error:
-            return self._failed(cell, error, "transient", record=last_try)
-        except Exception as error:  # noqa: BLE001 - encoders and transforms are users' code
-            return self._failed(cell, error, _kind_of(error), record=True)
+        except (Exception, SystemExit) as error:  # noqa: BLE001 - encoders and transforms are users' code
+            kind = _kind_of(error)
+            return self._failed(cell, error, kind, record=last_try or kind != TRANSIENT)
 
     def _outcome(self, cell: Cell, measured: Measured) -> CellOutcome:
         if measured.n_images == 0:
@@ -86,7 +101,8 @@ class ModelWorker:
             reason = (
                 f"none of {count} image(s) could be measured; the first, {ref.image_id}: {first}"
             )
-            return self._recorded(cell, reason, "images")
+            unavailable = any(is_unavailable(why) for _, why in measured.failed)
+            return self._recorded(cell, reason, TRANSIENT if unavailable else "images")
         log.info("measured", extra={"cell": str(cell.id), "seconds": measured.seconds})
         failed = tuple((ref.image_id, reason) for ref, reason in measured.failed)
         return CellOutcome(
@@ -100,7 +116,7 @@ class ModelWorker:
             inexact=tuple((ref.image_id, error) for ref, error in measured.inexact),
         )
 
-    def _failed(self, cell: Cell, error: Exception, kind: str, *, record: bool) -> CellOutcome:
+    def _failed(self, cell: Cell, error: BaseException, kind: str, *, record: bool) -> CellOutcome:
         reason = one_line(error)
         log.warning("failed: %s", reason, extra={"cell": str(cell.id)})
         log.debug("where it failed", exc_info=error, extra={"cell": str(cell.id)})
@@ -117,9 +133,14 @@ class ModelWorker:
         self._recorder.fail(cell, reason, kind)
         return CellOutcome(cell.id, "failed", reason)
 
-    def _decode(self, shard: Shard) -> DecodedShard:
+    def _decode(self, shard: Shard, *, last_try: bool) -> DecodedShard:
+        """The decoded shard; what may be readable later is left out by the last try only."""
         model = self._model()
-        return self._cache.get(self._identity.preprocessing, shard, model.transform)
+        decoded = self._cache.get(self._identity.preprocessing, shard, model.transform)
+        if decoded.n_unavailable and not last_try:
+            first = next(reason for _, reason in decoded.failed if is_unavailable(reason))
+            raise UnavailableError(f"{decoded.n_unavailable} image(s) {first}")
+        return decoded
 
     def _model(self) -> LoadedModel:
         """The model, loaded once; a model that does not load is not tried again for every cell."""
@@ -127,16 +148,22 @@ class ModelWorker:
             if self._loaded is None:
                 try:
                     self._loaded = self._load()
-                except ModelError as error:
-                    self._loaded = error
                 except (OSError, MemoryError, torch.OutOfMemoryError):
                     raise
-                except Exception as error:  # noqa: BLE001 - libraries and users' code build models
-                    name = self._spec.name
-                    self._loaded = ModelError(f"{name}: cannot be loaded: {one_line(error)}")
+                except (Exception, SystemExit) as error:  # noqa: BLE001 - libraries and users' code build models
+                    self._loaded = self._lasting(error)
         if isinstance(self._loaded, ModelError):
             raise self._loaded
         return self._loaded
+
+    def _lasting(self, error: BaseException) -> ModelError:
+        """The error of a model that will not load; raises UnavailableError for one that may."""
+        weights = self._spec.weights
+        if may_pass(error) or (weights is not None and not os.path.exists(weights)):
+            raise UnavailableError(one_line(error)) from error
+        if isinstance(error, ModelError):
+            return error
+        return ModelError(f"{self._spec.name}: cannot be loaded: {one_line(error)}")
 
     def _load(self) -> LoadedModel:
         model = load_model(self._spec, device=self._options.device)
@@ -155,12 +182,16 @@ def make_recorder(job: Job, store_uri: str, max_memory_gb: float | None = None) 
     return ProfileRecorder(job, store_uri, max_memory_gb)
 
 
-def one_line(error: Exception) -> str:
+def one_line(error: BaseException) -> str:
     """An error's message on one line, with its kind where the message alone says nothing."""
+    if isinstance(error, SystemExit):
+        return f"its code asked to exit (SystemExit {error.code})"
     text = " ".join(str(error).split())[:500]
     return text if isinstance(error, VlmselError) else f"{type(error).__name__}: {text}"
 
 
-def _kind_of(error: Exception) -> str:
+def _kind_of(error: BaseException) -> str:
+    if may_pass(error):
+        return TRANSIENT
     memory = isinstance(error, MemoryError | torch.OutOfMemoryError | MemoryLimitError)
     return "out-of-memory" if memory else "error"
