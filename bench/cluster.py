@@ -23,6 +23,7 @@ from vlmsel.execution.local import run_local
 from vlmsel.execution.options import RunOptions
 from vlmsel.execution.plan import Plan
 from vlmsel.execution.prepare import plan_profiles
+from vlmsel.execution.ray_cluster import local_cluster
 from vlmsel.execution.ray_pool import run_ray
 from vlmsel.settings import AttributionSettings
 from vlmsel.tasks.catalog import load_tasks
@@ -90,8 +91,6 @@ class KillAtHalf:
 
 def main() -> int:
     """Print the table; return 1 if a kill costs more than its bound."""
-    import ray
-
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--steps", type=int, default=256, help="path points per image")
     args = parser.parse_args()
@@ -108,15 +107,13 @@ def main() -> int:
         work, light = plan(args.steps), plan(2)
         local = here(light, folder / "light-local")
         start = time.perf_counter()
-        os.environ.setdefault("RAY_AUTH_MODE", "disabled")
-        ray.init(address="local", num_cpus=2, include_dashboard=False, log_to_driver=False)
-        print(f"start of Ray            {time.perf_counter() - start:6.1f} s")
-        on_light = on_ray(light, folder / "light-ray", 1)
-        one = on_ray(work, folder / "one", 1)
-        two = on_ray(work, folder / "two", 2)
-        killer = KillAtHalf(two.cells)
-        killed = on_ray(work, folder / "killed", 2, killer)
-        ray.shutdown()
+        with local_cluster(num_cpus=2, include_dashboard=False, log_to_driver=False):
+            print(f"start of Ray            {time.perf_counter() - start:6.1f} s")
+            on_light = on_ray(light, folder / "light-ray", 1)
+            one = on_ray(work, folder / "one", 1)
+            two = on_ray(work, folder / "two", 2)
+            killer = KillAtHalf(two.cells)
+            killed = on_ray(work, folder / "killed", 2, killer)
     print(f"1 worker                {one}")
     print(f"2 workers               {two}")
     print(f"2 workers, kill at half {killed}")

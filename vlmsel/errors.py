@@ -21,6 +21,10 @@ class TaskError(VlmselError):
     """A task's images or labels are missing or unreadable."""
 
 
+class UnavailableError(TaskError):
+    """Images or weights cannot be read now, for a reason that may pass."""
+
+
 class ImageError(VlmselError):
     """One image cannot be decoded within the limits."""
 
@@ -35,6 +39,10 @@ class MemoryLimitError(AttributionError):
 
 class StoreError(VlmselError):
     """The store cannot be read or written, or holds something else than asked for."""
+
+
+class StoreUnavailableError(StoreError):
+    """The store cannot be reached now, for a reason that may pass."""
 
 
 class SelectionError(VlmselError):

@@ -8,9 +8,14 @@ import pytest
 from tests.execution.builders import JOB, identity, shard, spec
 from vlmsel.errors import StoreError
 from vlmsel.execution.cells import Cell, CellOutcome, ModelWork
-from vlmsel.execution.dispatch import IN_FLIGHT, MAX_TRIES
+from vlmsel.execution.dispatch import IN_FLIGHT
+from vlmsel.execution.limits import MAX_TRIES, OUTAGE_TRIES, Limits
 from vlmsel.execution.loop import Lost, work_loop
 from vlmsel.execution.plan import Known, Plan, plan_cells
+from vlmsel.execution.summary import RunSummary
+
+LIMITS = Limits(deadline_s=100.0, patience_s=300.0)
+CELL_S = 0.001
 
 Script = Callable[[Cell, int, bool], CellOutcome | Lost]
 
@@ -26,6 +31,25 @@ def measured(cell: Cell, _attempt: int, _last: bool) -> CellOutcome:
     return CellOutcome(cell.id, "measured", n_images=2, seconds=1.0)
 
 
+class Clock:
+    """Time that passes only where somebody waits."""
+
+    def __init__(self) -> None:
+        self.now = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+    def sleep(self, seconds: float) -> None:
+        assert seconds >= 0
+        self.now += seconds
+
+
+def run(plan: Plan, crew: "ScriptedCrew", *args: Callable[[CellOutcome], None]) -> RunSummary:
+    clock = crew.clock
+    return work_loop(plan, crew, *args, limits=LIMITS, clock=clock, sleep=clock.sleep)
+
+
 class ScriptedCrew:
     """Seats, and outcomes as the script says; keeps what the loop asked for."""
 
@@ -37,6 +61,9 @@ class ScriptedCrew:
         self.attempts: Counter[str] = Counter()
         self.recorded: dict[str, str] = {}
         self.most_out = 0
+        self.clock = Clock()
+        self.pending: set[int] = set()
+        self.hangs: Callable[[Cell], bool] = lambda cell: False
         self._next = 0
 
     @property
@@ -60,9 +87,23 @@ class ScriptedCrew:
         self.most_out = max(self.most_out, *by_worker.values())
         return self._next
 
-    def wait(self, tickets: Sequence[object]) -> list[tuple[object, CellOutcome | Lost]]:
+    def has_started(self, worker: int) -> bool:
+        return worker not in self.pending
+
+    def wait(
+        self, tickets: Sequence[object], timeout_s: float | None
+    ) -> list[tuple[object, CellOutcome | Lost]]:
         assert set(tickets) == set(self.out)
-        ticket = min(self.out)
+        assert timeout_s is not None
+        if all(entry[0] in self.pending or self.hangs(entry[1]) for entry in self.out.values()):
+            self.clock.sleep(timeout_s)
+            return []
+        ticket = min(
+            ticket
+            for ticket, entry in self.out.items()
+            if entry[0] not in self.pending and not self.hangs(entry[1])
+        )
+        self.clock.sleep(CELL_S)
         _, cell, last = self.out.pop(ticket)
         self.attempts[cell.id.key] += 1
         return [(ticket, self.script(cell, self.attempts[cell.id.key], last))]
@@ -78,7 +119,7 @@ class ScriptedCrew:
 def test_every_cell_is_settled_once_and_everyone_goes_home() -> None:
     seen: list[CellOutcome] = []
     crew, plan = ScriptedCrew(), make_plan("abc")
-    summary = work_loop(plan, crew, seen.append)
+    summary = run(plan, crew, seen.append)
     assert summary.measured == 15
     assert Counter(o.cell for o in seen) == Counter(plan.wanted)
     assert crew.present == set()
@@ -87,19 +128,19 @@ def test_every_cell_is_settled_once_and_everyone_goes_home() -> None:
 
 def test_calls_in_flight_are_bounded() -> None:
     crew = ScriptedCrew()
-    work_loop(make_plan(n_tasks=20), crew)
+    run(make_plan(n_tasks=20), crew)
     assert crew.most_out == IN_FLIGHT
 
 
 def test_a_checkpoint_is_loaded_once_where_models_outnumber_seats() -> None:
     crew = ScriptedCrew(seats=2)
-    work_loop(make_plan("abc"), crew)
+    run(make_plan("abc"), crew)
     assert sorted(crew.hired) == ["a/x", "b/x", "c/x"]
 
 
 def test_one_model_gets_several_workers_where_seats_outnumber_models() -> None:
     crew = ScriptedCrew(seats=3)
-    work_loop(make_plan("a", n_tasks=40, seconds=10.0), crew)
+    run(make_plan("a", n_tasks=40, seconds=10.0), crew)
     assert crew.hired == ["a/x"] * 3
 
 
@@ -108,7 +149,7 @@ def test_cells_of_a_dead_worker_are_done_by_another() -> None:
         return Lost("killed") if attempt == 1 else measured(cell, attempt, last)
 
     crew = ScriptedCrew(die_once)
-    summary = work_loop(make_plan(), crew)
+    summary = run(make_plan(), crew)
     assert (summary.measured, summary.n_failures) == (10, 0)
     assert crew.recorded == {}
 
@@ -120,7 +161,7 @@ def test_a_cell_that_kills_every_worker_is_given_up_and_written_down() -> None:
         return Lost("out of memory") if cell.id.key == poison else measured(cell, attempt, last)
 
     crew = ScriptedCrew(script)
-    summary = work_loop(make_plan(), crew)
+    summary = run(make_plan(), crew)
     assert crew.attempts[poison] == MAX_TRIES
     assert crew.recorded == {poison: f"gave up after {MAX_TRIES} tries: out of memory"}
     assert (summary.measured, summary.total.failed) == (9, 1)
@@ -136,8 +177,8 @@ def test_a_passing_failure_is_tried_again_and_recorded_by_the_last_try_only() ->
         asked.append(last)
         return CellOutcome(cell.id, "failed", "disk away", transient=not last)
 
-    summary = work_loop(make_plan("a"), ScriptedCrew(script))
-    assert asked == [False] * (MAX_TRIES - 1) + [True]
+    summary = run(make_plan("a"), ScriptedCrew(script))
+    assert asked == [False] * (OUTAGE_TRIES - 1) + [True]
     assert summary.total.failed == 1
 
 
@@ -146,7 +187,7 @@ def test_a_lasting_failure_is_not_tried_again() -> None:
         return CellOutcome(cell.id, "failed", "no such model")
 
     crew = ScriptedCrew(script)
-    assert work_loop(make_plan(), crew).total.failed == 10
+    assert run(make_plan(), crew).total.failed == 10
     assert set(crew.attempts.values()) == {1}
 
 
@@ -156,12 +197,12 @@ def test_a_store_that_cannot_be_written_ends_the_run_and_lets_everyone_go() -> N
 
     crew = ScriptedCrew(script)
     with pytest.raises(StoreError, match="disk full"):
-        work_loop(make_plan(), crew)
+        run(make_plan(), crew)
     assert crew.present == set()
 
 
 def test_nothing_to_do_hires_nobody() -> None:
     crew = ScriptedCrew()
     empty = plan_cells([], {}, JOB, known=Known(), seconds_per_image={})
-    assert work_loop(empty, crew).measured == 0
+    assert run(empty, crew).measured == 0
     assert crew.hired == []

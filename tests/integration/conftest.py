@@ -1,13 +1,12 @@
 """One Ray a session, since starting it costs seconds: two CPUs, and two GPUs in name only."""
 
-import os
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-import ray
 
 from tests.execution.conftest import draw_task
+from vlmsel.execution.ray_cluster import local_cluster
 from vlmsel.settings import AttributionSettings
 from vlmsel.tasks.catalog import TaskCatalog
 from vlmsel.zoo.catalog import Zoo, load_zoo
@@ -20,17 +19,14 @@ S3_KEYS = {"AWS_ACCESS_KEY_ID": "testing", "AWS_SECRET_ACCESS_KEY": "testing-sec
 @pytest.fixture(scope="session")
 def ray_cluster() -> Iterator[None]:
     """A cluster of this machine; workers import the package and the tests from the checkout."""
-    os.environ.setdefault("RAY_AUTH_MODE", "disabled")
-    ray.init(
-        address="local",
+    with local_cluster(
         num_cpus=2,
         num_gpus=2,
         include_dashboard=False,
         log_to_driver=False,
         runtime_env={"env_vars": {"PYTHONPATH": str(ROOT), **S3_KEYS}},
-    )
-    yield
-    ray.shutdown()
+    ):
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -2,6 +2,7 @@
 
 import json
 import os
+import secrets
 import shutil
 import socket
 import subprocess
@@ -31,6 +32,7 @@ pytestmark = pytest.mark.xdist_group("jobs")
 
 RAY = str(Path(sys.executable).with_name("ray"))
 START_S = 150.0
+TOKEN = secrets.token_hex(32)
 
 
 def free_ports(count: int) -> list[int]:
@@ -80,14 +82,19 @@ def running_head(ray_command: list[str], folder: Path) -> Iterator[str]:
 def clean_environment() -> dict[str, str]:
     """As in a fresh shell: no other cluster, no checkout on the path."""
     hidden = ("RAY_ADDRESS", "PYTHONPATH")
-    return {k: v for k, v in os.environ.items() if k not in hidden} | {"RAY_AUTH_MODE": "disabled"}
+    auth = {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": TOKEN}
+    return {k: v for k, v in os.environ.items() if k not in hidden} | auth
+
+
+def job_client(address: str) -> JobSubmissionClient:
+    return JobSubmissionClient(address, headers={"Authorization": f"Bearer {TOKEN}"})
 
 
 def wait_for(address: str) -> None:
     deadline = time.monotonic() + START_S
     while True:
         try:
-            JobSubmissionClient(address).list_jobs()
+            job_client(address).list_jobs()
             return
         except (ConnectionError, RuntimeError):
             if time.monotonic() > deadline:
@@ -139,7 +146,7 @@ def test_the_exit_code_of_a_failed_job_is_not_zero_and_its_log_is_seen(head: str
 
 
 def test_the_exit_code_of_a_stopped_job_is_not_zero(head: str) -> None:
-    client = JobSubmissionClient(head)
+    client = job_client(head)
     command = [sys.executable, "jobs/submit.py", "--address", head, "--submission-id", "stopped"]
     waiting = subprocess.Popen(
         [*command, "--", sys.executable, "-c", "import time; time.sleep(600)"],

@@ -26,9 +26,10 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-from vlmsel.errors import ExecutionError, ImageError, TaskError
+from vlmsel.errors import ExecutionError, ImageError, TaskError, UnavailableError
 from vlmsel.tasks.decode import decode_image
 from vlmsel.tasks.index import ImageRef
+from vlmsel.tasks.outages import UNAVAILABLE, is_unavailable
 from vlmsel.tasks.shards import Shard, read_shard
 
 log = logging.getLogger(__name__)
@@ -50,12 +51,14 @@ class DecodedShard:
         refs: the n readable images.
         failed: (image, reason) of the others.
         n_decoded: how many were decoded now; 0 when they came from the cache.
+        n_unavailable: failed ones that a later try may be able to read.
     """
 
     images: Tensor | None
     refs: tuple[ImageRef, ...]
     failed: tuple[tuple[ImageRef, str], ...]
     n_decoded: int
+    n_unavailable: int = 0
 
 
 def decode_shard(shard: Shard, transform: Transform) -> DecodedShard:
@@ -72,7 +75,8 @@ def decode_shard(shard: Shard, transform: Transform) -> DecodedShard:
         for ref, data in read_shard(asked):
             failed.pop(ref, None)
             if isinstance(data, TaskError):
-                failed[ref] = str(data)
+                may_pass = isinstance(data, UnavailableError)
+                failed[ref] = f"{UNAVAILABLE if may_pass else ''}{data}"
                 unread.append(ref)
                 continue
             try:
@@ -86,7 +90,8 @@ def decode_shard(shard: Shard, transform: Transform) -> DecodedShard:
     refs = tuple(ref for ref in shard.images if ref in tensors)
     images = torch.stack([tensors[ref] for ref in refs]) if refs else None
     reasons = tuple((ref, failed[ref]) for ref in shard.images if ref in failed)
-    return DecodedShard(images, refs, reasons, n_decoded=len(refs))
+    n_unavailable = sum(is_unavailable(reason) for _, reason in reasons)
+    return DecodedShard(images, refs, reasons, len(refs), n_unavailable)
 
 
 class DecodedCache:

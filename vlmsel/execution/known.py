@@ -3,11 +3,14 @@
 import logging
 from collections.abc import Set
 
+import polars as pl
+
 from vlmsel.execution.cells import Job
 from vlmsel.execution.plan import Known
 from vlmsel.store.failed_images import ImageReasons
 from vlmsel.store.keys import CellId
 from vlmsel.store.store import Store
+from vlmsel.tasks.outages import TRANSIENT
 
 log = logging.getLogger(__name__)
 
@@ -39,11 +42,11 @@ def known_cells(
         files = store.cells(kind, digest, cells)
         measured |= files.keys()
         images |= store.failed_images(files)
+        # What failed for a reason that may pass is tried again without being asked for.
+        lasting = store.failed(kind, digest).filter(pl.col("kind") != TRANSIENT)
         columns = ("model", "pretrained", "task", "key", "reason")
         failed |= {
             CellId(model, pretrained, task, key, digest, kind): reason
-            for model, pretrained, task, key, reason in store.failed(kind, digest)
-            .select(columns)
-            .iter_rows()
+            for model, pretrained, task, key, reason in lasting.select(columns).iter_rows()
         }
     return Known(measured, failed, images, retry_failed)

@@ -1,22 +1,31 @@
 """The reference executor.
 
-One model after the other in this process, decoding the next unit beside the computation.
+One model after the other in this process, decoding the next unit beside the computation. Code of
+the user (a registered encoder) may exit, crash or hang, which no process survives or can end in
+itself: such a model is measured in a child process, which costs an import of torch, some seconds.
+open_clip's models stay here, where they cost nothing; one that hung here, or at which a run died
+before, gets a child, too.
 """
 
 from collections.abc import Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from queue import Empty, SimpleQueue
 
 import torch
 
 from vlmsel.execution.cells import Job, ModelWork, Unit, UnitOutcome
+from vlmsel.execution.child import ChildWorker
 from vlmsel.execution.device import best_device, check_device
-from vlmsel.execution.dispatch import IN_FLIGHT
+from vlmsel.execution.in_flight import InFlight
+from vlmsel.execution.limits import Limits
 from vlmsel.execution.loop import Lost, OnOutcome, work_loop
 from vlmsel.execution.options import WorkerOptions
 from vlmsel.execution.plan import Plan
 from vlmsel.execution.sharing import cache_bytes_for
 from vlmsel.execution.summary import RunSummary
-from vlmsel.execution.worker import ModelWorker, record_failure
+from vlmsel.execution.threads import GRACE_S, Results, ThreadWorker
+from vlmsel.execution.worker import record_failure
+
+LocalWorker = ThreadWorker | ChildWorker
 
 
 def run_local(
@@ -26,6 +35,7 @@ def run_local(
     device: str | None = None,
     max_memory_gb: float | None = None,
     threads: int = 1,
+    limits: Limits | None = None,
     on_outcome: OnOutcome | None = None,
 ) -> RunSummary:
     """Do all of a plan here.
@@ -36,10 +46,12 @@ def run_local(
         device: torch device; None takes a GPU if there is one.
         max_memory_gb: bound on the attribution's memory.
         threads: torch threads; equal values bit for bit need the same number everywhere.
+        limits: how long to wait for cells, and for faults that may pass.
         on_outcome: called with every settled cell.
 
     Raises:
         StoreError: results cannot be written.
+        ExecutionError: most of what is read cannot be read.
     """
     options = WorkerOptions(
         store_uri=store_uri,
@@ -48,51 +60,89 @@ def run_local(
         threads=threads,
         cache_bytes=cache_bytes_for(plan),
     )
+    limits = limits or Limits()
     threads_before = torch.get_num_threads()
+    in_flight = InFlight()
+    crew = LocalCrew(plan.job, options, in_flight, grace_s=min(GRACE_S, limits.deadline_s))
     try:
-        return work_loop(plan, LocalCrew(plan.job, options), on_outcome)
+        return work_loop(plan, crew, on_outcome, limits=limits)
     finally:
+        in_flight.forget()
         torch.set_num_threads(threads_before)
 
 
 class LocalCrew:
-    """At most one worker, called from as many threads as it may have units in flight."""
+    """At most one worker, called from as many threads as it may have units in flight.
 
-    def __init__(self, job: Job, options: WorkerOptions) -> None:
+    Args:
+        job: what is measured.
+        options: how workers work.
+        in_flight: at which models runs died.
+        grace_s: for a unit that is nearly done when its worker is not wanted any more.
+    """
+
+    def __init__(
+        self, job: Job, options: WorkerOptions, in_flight: InFlight, *, grace_s: float = GRACE_S
+    ) -> None:
         self._job = job
         self._options = options
-        self._worker: ModelWorker | None = None
-        self._threads = ThreadPoolExecutor(IN_FLIGHT, thread_name_prefix="vlmsel-worker")
+        self._in_flight = in_flight
+        self._suspects = set(in_flight.suspects)
+        self._grace_s = grace_s
+        self._results: Results = SimpleQueue()
+        self._work: ModelWork | None = None
+        self._n_tickets = 0
 
     @property
     def is_full(self) -> bool:
         """Whether there is a worker already."""
-        return self._worker is not None
+        return self._work is not None
 
     def fits(self, work: ModelWork) -> bool:
         """Any model fits, one at a time."""
-        return self._worker is None
+        return self._work is None
 
-    def hire(self, work: ModelWork) -> ModelWorker:
-        """A worker in this process."""
-        self._worker = ModelWorker(work.spec, work.identity, self._job, self._options)
-        return self._worker
+    def hire(self, work: ModelWork) -> LocalWorker:
+        """A worker in this process, or in a child where the model may end its process."""
+        self._work = work
+        self._in_flight.begin(work.name)
+        isolated = work.spec.encoder is not None or work.name in self._suspects
+        kind = ChildWorker if isolated else ThreadWorker
+        return kind(work, self._job, self._options, lambda *result: self._results.put(result))
 
-    def submit(self, worker: ModelWorker, unit: Unit, *, last_try: bool) -> Future[UnitOutcome]:
-        """Start one unit in a thread."""
-        return self._threads.submit(worker.run, unit, last_try=last_try)
+    def submit(self, worker: LocalWorker, unit: Unit, *, last_try: bool) -> int:
+        """Start one unit."""
+        self._n_tickets += 1
+        worker.submit(self._n_tickets, unit, last_try=last_try)
+        return self._n_tickets
 
-    def wait(self, tickets: Sequence[object]) -> list[tuple[object, UnitOutcome | Lost]]:
-        """Block until at least one unit is done."""
-        futures = [ticket for ticket in tickets if isinstance(ticket, Future)]
-        done = wait(futures, return_when=FIRST_COMPLETED).done
-        return [(future, future.result()) for future in done]
+    def has_started(self, worker: LocalWorker) -> bool:
+        """Whether the child is there; this process always is."""
+        return worker.has_started
 
-    def release(self, worker: ModelWorker, *, at_once: bool) -> None:
+    def wait(
+        self, tickets: Sequence[object], timeout_s: float | None
+    ) -> list[tuple[object, UnitOutcome | Lost]]:
+        """Block until at least one unit is done, or for `timeout_s`."""
+        found: list[tuple[object, UnitOutcome | Lost]] = []
+        try:
+            ticket, result = self._results.get(timeout=timeout_s)
+            while True:
+                # A worker that was given up may still come with something.
+                if ticket in tickets:
+                    if isinstance(result, BaseException):
+                        raise result
+                    found.append((ticket, result))
+                ticket, result = self._results.get_nowait()
+        except Empty:
+            return found
+
+    def release(self, worker: LocalWorker, *, at_once: bool) -> None:
         """Forget the worker, and with it the model; units that did not begin are dropped."""
-        if at_once:
-            self._threads.shutdown(wait=True, cancel_futures=True)
-        self._worker = None
+        if not worker.stop(at_once=at_once, grace_s=self._grace_s) and self._work is not None:
+            self._suspects.add(self._work.name)
+        self._in_flight.end()
+        self._work = None
 
     def record_failure(self, unit: Unit, reason: str) -> None:
         """Note a failure that no worker noted."""

@@ -1,15 +1,20 @@
 """The one work loop.
 
-An executor gives it workers, here or on Ray; it hands out units and settles every cell once.
+A crew gives it workers, here or on Ray; it hands out units and settles every cell once. It waits
+for nothing without a bound, so a run always ends.
 """
 
 import logging
+import random
+import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Generic, Protocol, TypeVar
 
+from vlmsel.errors import ExecutionError
 from vlmsel.execution.cells import CellOutcome, ModelWork, Unit, UnitOutcome
-from vlmsel.execution.dispatch import IN_FLIGHT, MAX_TRIES, START_S, ModelQueue, next_model
+from vlmsel.execution.dispatch import IN_FLIGHT, START_S, ModelQueue, Turn, next_model
+from vlmsel.execution.limits import Limits, OutageBreaker, first_of
 from vlmsel.execution.plan import Plan
 from vlmsel.execution.summary import RunSummary
 
@@ -17,6 +22,10 @@ log = logging.getLogger(__name__)
 
 Worker = TypeVar("Worker")
 OnOutcome = Callable[[CellOutcome], None]
+
+# A worker may wait for its place, which others hold; where no worker has one, not for ever.
+PLACE_S = 3600.0
+MOMENT_S = 0.01
 
 
 @dataclass(frozen=True)
@@ -47,15 +56,21 @@ class Crew(Protocol[Worker]):
         """Start one unit; returns a hashable ticket."""
         ...
 
-    def wait(self, tickets: Sequence[object]) -> list[tuple[object, UnitOutcome | Lost]]:
-        """Block until at least one ticket is done.
+    def has_started(self, worker: Worker) -> bool:
+        """Whether a worker has its place and works: from then on its time counts."""
+        ...
+
+    def wait(
+        self, tickets: Sequence[object], timeout_s: float | None
+    ) -> list[tuple[object, UnitOutcome | Lost]]:
+        """Block until at least one ticket is done, or for `timeout_s`.
 
         Raises StoreError when results cannot be written.
         """
         ...
 
     def release(self, worker: Worker, *, at_once: bool) -> None:
-        """Let a worker go; `at_once` where it is dead or what it does is not wanted any more."""
+        """Let a worker go; `at_once` kills it, where it hangs or is not wanted any more."""
         ...
 
     def record_failure(self, unit: Unit, reason: str) -> None:
@@ -65,16 +80,36 @@ class Crew(Protocol[Worker]):
 
 @dataclass
 class _Post(Generic[Worker]):
-    """One worker and its calls that are out."""
+    """One worker and its calls that are out, each with the time when it was handed out.
+
+    Attributes:
+        since: when it last gave an outcome, or started.
+        n_done: outcomes it gave.
+    """
 
     worker: Worker
     queue: ModelQueue
-    tickets: dict[object, tuple[Unit, int]] = field(default_factory=dict)
+    tickets: dict[object, tuple[Turn, float]] = field(default_factory=dict)
     dead: bool = False
+    since: float = 0.0
+    started: bool = False
+    n_done: int = 0
+
+    def deadline(self, limits: Limits) -> float:
+        """When it must have given its next outcome."""
+        n_images = sum(len(turn.unit.shard.images) for turn, _ in self.tickets.values())
+        return self.since + limits.cell_s(n_images, self.queue.image_s, loads=not self.n_done)
 
 
 def work_loop(
-    plan: Plan, crew: Crew[Worker], on_outcome: OnOutcome | None = None, *, start_s: float = START_S
+    plan: Plan,
+    crew: Crew[Worker],
+    on_outcome: OnOutcome | None = None,
+    *,
+    start_s: float = START_S,
+    limits: Limits | None = None,
+    clock: Callable[[], float] = time.monotonic,
+    sleep: Callable[[float], None] = time.sleep,
 ) -> RunSummary:
     """Do all of a plan with a crew.
 
@@ -83,17 +118,26 @@ def work_loop(
         crew: who does it.
         on_outcome: called with every settled cell, in the driver.
         start_s: what one more worker of a model must be worth, in seconds.
+        limits: how long to wait for cells, and for faults that may pass.
+        clock: seconds.
+        sleep: waits so many seconds.
 
     Returns:
         What happened; every cell of the plan is in it once.
 
     Raises:
         StoreError: results cannot be written; what was measured before is in the store.
+        ExecutionError: most of what is read cannot be read, or no worker gets a place.
     """
-    loop = _Loop([ModelQueue(work) for work in plan.work], crew, on_outcome)
+    queues = [ModelQueue(work) for work in plan.work]
+    loop = _Loop(queues, crew, on_outcome, limits or Limits(), clock)
     try:
         while loop.hire_and_hand_out(start_s):
+            if not loop.n_out:
+                sleep(max(loop.idle_s(), MOMENT_S))
+                continue
             loop.settle_some()
+            loop.kill_overdue()
     finally:
         loop.release_all()
     return loop.summary()
@@ -101,48 +145,90 @@ def work_loop(
 
 class _Loop(Generic[Worker]):
     def __init__(
-        self, queues: list[ModelQueue], crew: Crew[Worker], on_outcome: OnOutcome | None
+        self,
+        queues: list[ModelQueue],
+        crew: Crew[Worker],
+        on_outcome: OnOutcome | None,
+        limits: Limits,
+        clock: Callable[[], float],
     ) -> None:
         self._outcomes: list[CellOutcome] = []
         self._queues = queues
         self._crew = crew
         self._on_outcome = on_outcome
+        self._limits = limits
+        self._clock = clock
+        self._breaker = OutageBreaker(limits)
         self._posts: list[_Post[Worker]] = []
+        self._last_start = clock()
 
     def summary(self) -> RunSummary:
         """What was settled so far."""
         return RunSummary.of(self._outcomes)
 
+    @property
+    def n_out(self) -> int:
+        """Calls that are out."""
+        return sum(len(post.tickets) for post in self._posts)
+
+    def idle_s(self) -> float:
+        """Seconds until the first unit that waits is due."""
+        due = [turn.due for queue in self._queues for turn in queue.waiting]
+        return first_of(due, self._clock()) or 0.0
+
     def hire_and_hand_out(self, start_s: float) -> bool:
-        """Fill the room and the hands; False when nothing is out any more."""
+        """Fill the room and the hands; False when nothing is out or waits any more."""
+        self._leave_broken_models()
         self._release_idle()
         while (queue := self._next(start_s)) is not None:
             worker = self._crew.hire(queue.work)
             queue.n_workers += 1
-            self._posts.append(_Post(worker, queue))
+            self._posts.append(_Post(worker, queue, since=self._clock()))
             self._hand_out(self._posts[-1])
         for post in self._posts:
             self._hand_out(post)
-        return any(post.tickets for post in self._posts)
+        return bool(self.n_out) or any(queue.waiting for queue in self._queues)
 
     def settle_some(self) -> None:
-        """Wait for outcomes and settle them."""
+        """Wait for outcomes, or until something is due, and settle them."""
         owner = {ticket: post for post in self._posts for ticket in post.tickets}
-        for ticket, result in self._crew.wait(list(owner)):
+        for ticket, result in self._crew.wait(list(owner), self._patience_s()):
             post = owner[ticket]
-            unit, tries = post.tickets.pop(ticket)
+            turn, handed_out = post.tickets.pop(ticket)
             if isinstance(result, Lost):
-                self._lost(post, unit, tries + 1, result)
+                post.dead = post.dead or result.worker_is_dead
+                # Two calls of one worker are lost in one death.
+                n_deaths = int(result.worker_is_dead and not post.tickets)
+                self._lost(post.queue, turn, result.reason, n_deaths=n_deaths)
                 continue
-            again = unit.only(outcome.cell for outcome in result.outcomes if outcome.transient)
-            if again.cells and post.queue.requeue(again, tries + 1):
-                log.warning("%s; it is tried again", result.reason, extra={"cell": str(again)})
-            else:
-                post.queue.finished(result.seconds)
-                again = unit.only(())
+            now = self._clock()
+            again = turn.unit.only(one.cell for one in result.outcomes if one.transient)
+            post.since, post.n_done = now, post.n_done + (not again.cells)
             for outcome in result.outcomes:
-                if not (outcome.transient and again.cells):
+                self._breaker.note(outcome.cell, now, is_read=not outcome.transient)
+                if not outcome.transient:
                     self._settle(outcome)
+            if again.cells:
+                self._try_later(post.queue, replace(turn, unit=again), result.reason)
+            else:
+                post.queue.finished(turn.unit, result.seconds, now - handed_out)
+
+    def kill_overdue(self) -> None:
+        """Kill the workers that are over their deadlines; what they had is tried again."""
+        now = self._clock()
+        for post in self._posts:
+            if post.tickets and self._works(post, now) and now >= post.deadline(self._limits):
+                reason = f"no outcome in {now - post.since:.0f} s: its worker was stopped"
+                turns = [turn for turn, _ in post.tickets.values()]
+                post.tickets.clear()
+                post.dead = True
+                for number, turn in enumerate(turns):
+                    self._lost(post.queue, turn, reason, n_deaths=int(number == 0))
+        if self._posts and now - self._last_start > PLACE_S:
+            raise ExecutionError(
+                f"no worker got a place in {PLACE_S:.0f} s: others hold what the cluster has; "
+                "what was measured is kept, and the same command goes on from there"
+            )
 
     def release_all(self) -> None:
         """Let everyone go, whatever they are doing."""
@@ -150,27 +236,86 @@ class _Loop(Generic[Worker]):
             self._crew.release(post.worker, at_once=True)
         self._posts.clear()
 
+    def _works(self, post: _Post[Worker], now: float) -> bool:
+        """Whether a worker has its place; its time counts from when this was first seen."""
+        if not post.started and self._crew.has_started(post.worker):
+            post.started, post.since = True, now
+        if post.started:
+            self._last_start = now
+        return post.started
+
+    def _patience_s(self) -> float | None:
+        now = self._clock()
+        busy = [post for post in self._posts if post.tickets]
+        times = [post.deadline(self._limits) for post in busy if self._works(post, now)]
+        if not all(post.started for post in busy):
+            # Look again whether they have: their time counts from then.
+            times.append(now + min(1.0, self._limits.deadline_s))
+        times += [turn.due for queue in self._queues for turn in queue.waiting if turn.due > now]
+        return first_of(times, now)
+
     def _next(self, start_s: float) -> ModelQueue | None:
         if self._crew.is_full:
             return None
-        fits = {q.work.name for q in self._queues if q.waiting and self._crew.fits(q.work)}
-        return next_model(self._queues, fits, start_s=start_s) if fits else None
+        now = self._clock()
+        fits = {q.work.name for q in self._queues if q.n_due(now) and self._crew.fits(q.work)}
+        return next_model(self._queues, fits, start_s=start_s, now=now) if fits else None
 
     def _hand_out(self, post: _Post[Worker]) -> None:
-        while not post.dead and post.queue.waiting and len(post.tickets) < IN_FLIGHT:
-            unit, tries = post.queue.waiting.popleft()
-            last = tries + 1 >= MAX_TRIES
-            ticket = self._crew.submit(post.worker, unit, last_try=last)
-            post.tickets[ticket] = (unit, tries)
+        now = self._clock()
+        while not post.dead and len(post.tickets) < IN_FLIGHT:
+            if any(turn.is_suspect for turn, _ in post.tickets.values()):
+                return
+            turn = post.queue.take(now, n_out=len(post.tickets))
+            if turn is None:
+                return
+            if not post.tickets:
+                post.since = now
+            ticket = self._crew.submit(post.worker, turn.unit, last_try=turn.is_last)
+            post.tickets[ticket] = (turn, now)
 
-    def _lost(self, post: _Post[Worker], unit: Unit, tries: int, lost: Lost) -> None:
-        post.dead = post.dead or lost.worker_is_dead
-        log.warning("lost: %s", lost.reason, extra={"cell": str(unit)})
-        if not post.queue.requeue(unit, tries):
-            reason = f"gave up after {tries} tries: {lost.reason}"
-            self._crew.record_failure(unit, reason)
-            for cell in unit.cells:
-                self._settle(CellOutcome(cell.id, "failed", reason))
+    def _lost(self, queue: ModelQueue, turn: Turn, reason: str, *, n_deaths: int) -> None:
+        queue.died(n_deaths, reason)
+        log.warning("lost: %s", reason, extra={"cell": str(turn.unit)})
+        # A first loss may be anybody's; a unit that was lost before gets some time.
+        due = self._due(turn.deaths) if turn.deaths else 0.0
+        again = replace(turn, deaths=turn.deaths + 1, due=due)
+        if not again.is_over:
+            queue.waiting.append(again)
+            return
+        reason = f"gave up after {again.deaths} tries: {reason}"
+        self._crew.record_failure(turn.unit, reason)
+        self._settle_failed(turn.unit, reason)
+
+    def _try_later(self, queue: ModelQueue, turn: Turn, reason: str | None) -> None:
+        if self._breaker.is_open(self._clock()):
+            raise ExecutionError(
+                f"most of what is read cannot be read, for {self._limits.patience_s / 2:.0f} s and "
+                f"more; the last: {reason}. What was measured is kept, nothing is marked as "
+                "failed, and the same command goes on from there"
+            )
+        log.warning("%s; it is tried again", reason, extra={"cell": str(turn.unit)})
+        queue.deaths = 0
+        outages = turn.outages + 1
+        queue.waiting.append(replace(turn, outages=outages, due=self._due(outages)))
+
+    def _due(self, tries: int) -> float:
+        return self._clock() + self._limits.pause_s(tries, random.random())
+
+    def _leave_broken_models(self) -> None:
+        """Settle what is left of models whose workers only die.
+
+        The store notes nothing of it: what was never tried did not fail, and the next run tries it.
+        """
+        for queue in [queue for queue in self._queues if queue.is_broken]:
+            while queue.waiting:
+                times = f"its model's workers died {queue.deaths} times in a row"
+                reason = f"{times}, so it is left for now; the last: {queue.last_death}"
+                self._settle_failed(queue.waiting.popleft().unit, reason)
+
+    def _settle_failed(self, unit: Unit, reason: str) -> None:
+        for cell in unit.cells:
+            self._settle(CellOutcome(cell.id, "failed", reason))
 
     def _settle(self, outcome: CellOutcome) -> None:
         self._outcomes.append(outcome)
@@ -178,7 +323,11 @@ class _Loop(Generic[Worker]):
             self._on_outcome(outcome)
 
     def _release_idle(self) -> None:
-        for post in [p for p in self._posts if not p.tickets and (p.dead or not p.queue.waiting)]:
-            self._crew.release(post.worker, at_once=post.dead)
-            post.queue.n_workers -= 1
-            self._posts.remove(post)
+        now = self._clock()
+        others_wait = any(queue.n_due(now) for queue in self._queues if not queue.n_workers)
+        for post in [post for post in self._posts if not post.tickets]:
+            keep = post.queue.waiting and not (others_wait and not post.queue.n_due(now))
+            if post.dead or not keep:
+                self._crew.release(post.worker, at_once=post.dead)
+                post.queue.n_workers -= 1
+                self._posts.remove(post)

@@ -1,10 +1,11 @@
 """How a run is done: where, with how much, and what it may repeat."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
 from vlmsel.errors import ExecutionError
+from vlmsel.execution.limits import Limits
 
 LogLevel = Literal["debug", "info", "warning", "error"]
 
@@ -27,6 +28,7 @@ class RunOptions:
         retry_failed: try again what failed in an earlier run.
         verify: hash the stored files first; corrupt ones are set aside and measured again.
         index_cache: folder for what was read of the tasks; by default in the user's cache.
+        limits: how long to wait for cells, and for faults that may pass.
     """
 
     executor: Literal["local", "ray"] = "local"
@@ -40,6 +42,7 @@ class RunOptions:
     retry_failed: bool = False
     verify: bool = True
     index_cache: Path | None = None
+    limits: Limits = field(default_factory=Limits)
 
     def __post_init__(self) -> None:
         if self.executor == "ray" and self.device is not None:

@@ -14,6 +14,7 @@ from vlmsel.evidence.failure import Failure
 from vlmsel.evidence.wanted import WantedShard
 from vlmsel.execution.cells import Cell, Job, ModelWork, Unit
 from vlmsel.store.keys import CellId
+from vlmsel.tasks.outages import is_unavailable
 
 Seconds = Mapping[str, Mapping[str, float]]
 
@@ -36,6 +37,13 @@ class Known:
         default_factory=lambda: MappingProxyType({})
     )
     retry_failed: bool = False
+
+    def is_tried_again(self, cell: CellId) -> bool:
+        """Whether images failed in a measured cell and a new try may do better."""
+        images = self.failed_images.get(cell, ())
+        return bool(images) and (
+            self.retry_failed or any(is_unavailable(reason) for _, reason in images)
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,7 +166,7 @@ def _sort_cells(
         missing: list[Cell] = []
         for cell in wanted.cells_of(spec.model, spec.pretrained, digest):
             ids.append(cell)
-            again = known.retry_failed and cell in known.failed_images
+            again = known.is_tried_again(cell)
             if cell in known.measured and not again:
                 n_measured += 1
             elif cell in known.failed and not known.retry_failed:
@@ -176,7 +184,7 @@ def _earlier(wanted: Iterable[CellId], known: Known) -> tuple[Failure, ...]:
     for cell in wanted:
         where = (cell.model, cell.pretrained, cell.task)
         if cell in known.measured:
-            images = known.failed_images.get(cell, ())
+            images = () if known.is_tried_again(cell) else known.failed_images.get(cell, ())
             found += [Failure(*where, image_id, reason, cell.kind) for image_id, reason in images]
         elif cell in known.failed:
             found.append(Failure(*where, None, known.failed[cell], cell.kind))

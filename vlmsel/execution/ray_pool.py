@@ -17,6 +17,7 @@ from ray.exceptions import (
     RayTaskError,
     RuntimeEnvSetupError,
 )
+from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from vlmsel.errors import ExecutionError, VlmselError
 from vlmsel.execution.cells import Job, ModelWork, Unit, UnitOutcome
@@ -26,16 +27,14 @@ from vlmsel.execution.options import RunOptions, WorkerOptions
 from vlmsel.execution.placement import Demand, Resources, Room, place
 from vlmsel.execution.plan import Plan
 from vlmsel.execution.ray_session import asked_gpus, cluster_resources, ray_session
-from vlmsel.execution.ray_worker import RayWorker
+from vlmsel.execution.ray_worker import RayWorker, kill_process
 from vlmsel.execution.sharing import cache_bytes_for
 from vlmsel.execution.summary import RunSummary
 
 log = logging.getLogger(__name__)
 
-# Deaths of one actor that Ray mends by itself; the work loop mends the rest with a new actor.
-MAX_RESTARTS = 3
-# A word to the log when nothing came back for so long.
-SILENCE_S = 60.0
+# For a process to be killed on its node.
+KILL_S = 30.0
 # Autoscaled nodes take minutes to come.
 GPU_TIMEOUT_S = 900.0
 
@@ -74,14 +73,19 @@ def run_ray(
             log_level=options.log_level,
         )
         crew = RayCrew(plan.job, how, resources, demands, options.n_workers)
-        return work_loop(plan, crew, on_outcome, start_s=START_S)
+        return work_loop(plan, crew, on_outcome, start_s=START_S, limits=options.limits)
 
 
 @dataclass(eq=False)
 class Post:
-    """An actor, its place in the room, and the model it works on now."""
+    """An actor, its place in the room, and the model it works on now.
+
+    Attributes:
+        process: the answer of its first call, which comes when it has its place.
+    """
 
     actor: ActorHandle[Any]
+    process: Any
     demand: Demand
     seat: int
     work: ModelWork
@@ -129,20 +133,26 @@ class RayCrew:
         # Ray ends an actor that nobody refers to; the idle ones of other demands are in the way.
         self._idle = [post for post in self._idle if post.demand == demand and post is not alike]
         actor = alike.actor if alike else self._start(demand)
-        return Post(actor, demand, self._room.take(demand), work)
+        process = alike.process if alike else actor.process.remote()
+        return Post(actor, process, demand, self._room.take(demand), work)
 
     def submit(self, worker: Post, unit: Unit, *, last_try: bool) -> object:
         """Start one unit on an actor."""
         work = worker.work
         return worker.actor.run.remote(work.spec, work.identity, unit, last_try)
 
-    def wait(self, tickets: Sequence[object]) -> list[tuple[object, UnitOutcome | Lost]]:
-        """Block until at least one unit is done."""
+    def has_started(self, worker: Post) -> bool:
+        """Whether the actor has its place."""
+        return bool(ray.wait([worker.process], timeout=0)[0])
+
+    def wait(
+        self, tickets: Sequence[object], timeout_s: float | None
+    ) -> list[tuple[object, UnitOutcome | Lost]]:
+        """Block until at least one unit is done, or for `timeout_s`."""
         # Whom nobody took over goes now: an actor that waits for its place needs what it holds.
         self._idle.clear()
         refs = list(tickets)
-        while not ray.wait(refs, num_returns=1, timeout=SILENCE_S)[0]:
-            log.warning("no cell came back for %g s; %d are out", SILENCE_S, len(refs))
+        ray.wait(refs, num_returns=1, timeout=timeout_s)
         done, _ = ray.wait(refs, num_returns=len(refs), timeout=0)
         return [(ref, _result(ref)) for ref in done]
 
@@ -151,6 +161,8 @@ class RayCrew:
         self._room.give_back(worker.seat)
         if at_once:
             ray.kill(worker.actor)
+            if self.has_started(worker):
+                _kill_process(worker.process)
         else:
             self._idle.append(worker)
 
@@ -165,10 +177,27 @@ class RayCrew:
         return self._remote.options(
             num_cpus=demand.cpus,
             num_gpus=demand.gpus,
-            max_restarts=MAX_RESTARTS,
-            max_task_retries=MAX_RESTARTS,
-            max_concurrency=IN_FLIGHT,
+            # The loop counts every death, and takes a new actor.
+            max_restarts=0,
+            max_task_retries=0,
+            # One more call: `process` answers beside cells.
+            max_concurrency=IN_FLIGHT + 1,
         ).remote(self._job, self._options, demand)
+
+
+def _kill_process(process: Any) -> None:
+    """Kill an actor's process on its node: one that is stopped does not hear Ray's own request."""
+    try:
+        node, pid, owner = ray.get(process)
+        if node == ray.get_runtime_context().get_node_id():
+            kill_process(pid, owner)
+            return
+        strategy = NodeAffinitySchedulingStrategy(node, soft=False)
+        kill = ray.remote(kill_process).options(num_cpus=0, scheduling_strategy=strategy)
+        ray.get(kill.remote(pid, owner), timeout=KILL_S)
+    except RayError as error:
+        # With its node gone it is gone, too.
+        log.warning("a worker may be left: %s", _short(error))
 
 
 def _result(ref: Any) -> UnitOutcome | Lost:

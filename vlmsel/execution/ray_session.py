@@ -20,6 +20,7 @@ from ray.experimental.internal_kv import _internal_kv_get
 import vlmsel
 from vlmsel.errors import ExecutionError
 from vlmsel.execution.placement import Node, Resources
+from vlmsel.execution.ray_cluster import local_cluster
 
 log = logging.getLogger(__name__)
 
@@ -55,8 +56,8 @@ def ray_session(address: str | None = None) -> Iterator[None]:
 
     Args:
         address: of a running cluster; None takes RAY_ADDRESS or the surrounding job, else
-            starts a cluster of this machine, without dashboard, authentication and usage
-            statistics, and stops it afterwards.
+            starts a cluster of this machine, with a random token and without dashboard and
+            usage statistics, and stops it afterwards.
 
     Raises:
         ExecutionError: there is no cluster at that address.
@@ -64,26 +65,22 @@ def ray_session(address: str | None = None) -> Iterator[None]:
     if ray.is_initialized():
         yield
         return
-    _connect(address)
+    target = address or os.environ.get("RAY_ADDRESS")
+    if target is None and IN_JOB not in os.environ:
+        # Its workers' logs would tear the progress bar; they are in Ray's log folder.
+        with local_cluster(
+            include_dashboard=False, log_to_driver=False, logging_level=logging.WARNING
+        ):
+            yield
+        return
+    _connect(target)
     try:
         yield
     finally:
         ray.shutdown()
 
 
-def _connect(address: str | None) -> None:
-    target = address or os.environ.get("RAY_ADDRESS")
-    if target is None and IN_JOB not in os.environ:
-        for name, value in {"RAY_USAGE_STATS_ENABLED": "0", "RAY_AUTH_MODE": "disabled"}.items():
-            os.environ.setdefault(name, value)
-        # Its workers' logs would tear the progress bar; they are in Ray's log folder.
-        ray.init(
-            address="local",
-            include_dashboard=False,
-            log_to_driver=False,
-            logging_level=logging.WARNING,
-        )
-        return
+def _connect(target: str | None) -> None:
     if target is not None:
         _check_reachable(target)
     try:

@@ -1,7 +1,9 @@
 """The actor: a process of the cluster that measures units."""
 
 import os
+import signal
 import threading
+from contextlib import suppress
 from dataclasses import replace
 
 import ray
@@ -11,6 +13,7 @@ from vlmsel.execution.logs import log_json_lines
 from vlmsel.execution.options import WorkerOptions
 from vlmsel.execution.placement import Demand
 from vlmsel.execution.ray_metrics import WorkerMetrics
+from vlmsel.store.owners import is_dead, this_process
 from vlmsel.zoo.catalog import ModelSpec
 from vlmsel.zoo.identity import ModelIdentity
 
@@ -37,6 +40,10 @@ class RayWorker:
         node = ray.get_runtime_context().get_node_id()[:8]
         self._place = f"pid {os.getpid()} node {node} gpu {gpus}"
 
+    def process(self) -> tuple[str, int, str]:
+        """Where this actor is: its node, and its process as `owners` names it."""
+        return ray.get_runtime_context().get_node_id(), os.getpid(), this_process()
+
     def run(
         self, spec: ModelSpec, identity: ModelIdentity, unit: Unit, last_try: bool
     ) -> UnitOutcome:
@@ -53,3 +60,10 @@ class RayWorker:
         for outcome in outcomes:
             self._metrics.count(outcome)
         return UnitOutcome(outcomes)
+
+
+def kill_process(pid: int, owner: str) -> None:
+    """Kill an actor's process on this node, unless it has ended."""
+    if not is_dead(owner):
+        with suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)

@@ -95,6 +95,7 @@ def _execute(
             device=options.device,
             max_memory_gb=options.max_memory_gb,
             threads=options.threads,
+            limits=options.limits,
             on_outcome=on_outcome,
         )
     from vlmsel.execution.ray_pool import run_ray

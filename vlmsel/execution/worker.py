@@ -4,6 +4,7 @@ It writes to the store itself and never lies about a cell.
 """
 
 import logging
+import os
 import threading
 import time
 from collections.abc import Sequence
@@ -11,7 +12,15 @@ from dataclasses import dataclass
 
 import torch
 
-from vlmsel.errors import ExecutionError, MemoryLimitError, ModelError, StoreError, VlmselError
+from vlmsel.errors import (
+    ExecutionError,
+    MemoryLimitError,
+    ModelError,
+    StoreError,
+    StoreUnavailableError,
+    UnavailableError,
+    VlmselError,
+)
 from vlmsel.execution.cells import Cell, CellOutcome, Job, Unit, UnitOutcome
 from vlmsel.execution.decoded import DecodedCache
 from vlmsel.execution.derived import stored_embeddings
@@ -22,6 +31,7 @@ from vlmsel.probes.probe import Probed
 from vlmsel.probes.registry import make_probe
 from vlmsel.store.store import Store
 from vlmsel.tasks.index import ImageRef
+from vlmsel.tasks.outages import TRANSIENT, is_unavailable, may_pass
 from vlmsel.tasks.shards import Shard
 from vlmsel.zoo.catalog import ModelSpec
 from vlmsel.zoo.identity import ModelIdentity
@@ -90,7 +100,12 @@ class ModelWorker:
             StoreError: a result cannot be written.
             ExecutionError: nothing can be measured here.
         """
-        there = {cell: self._skipped(cell) for cell in unit.cells}
+        try:
+            there = {cell: self._skipped(cell) for cell in unit.cells}
+        except StoreUnavailableError as error:
+            if last_try:
+                raise
+            return UnitOutcome(tuple(self._failed(cell, error) for cell in unit.cells))
         missing = [cell for cell, outcome in there.items() if outcome is None]
         done = self._measure(unit.shard, missing, last_try=last_try) if missing else {}
         return UnitOutcome(tuple(there[cell] or done[cell] for cell in unit.cells))
@@ -110,24 +125,37 @@ class ModelWorker:
         """Outcomes of cells that are not in the store; a probe that fails fails its own cell."""
         try:
             model = self._model()
-            inputs = self._inputs(model, shard, cells)
-        except RUN_FAULTS:
-            raise
-        except Exception as error:  # noqa: BLE001 - encoders and transforms are users' code
+            inputs = self._inputs(model, shard, cells, last_try=last_try)
+        except (Exception, SystemExit) as error:  # noqa: BLE001 - encoders and transforms are users' code
+            self._raise_if_lasting(error, last_try=last_try)
             return {cell: self._failed(cell, error, last_try=last_try) for cell in cells}
         outcomes: dict[Cell, CellOutcome] = {}
         for number, cell in enumerate(cells):
             try:
                 n_decoded = 0 if number else inputs.n_decoded
                 outcomes[cell] = self._measure_cell(model, cell, inputs, n_decoded)
-            except RUN_FAULTS:
-                raise
-            except Exception as error:  # noqa: BLE001 - likewise
+            except (Exception, SystemExit) as error:  # noqa: BLE001 - likewise
+                self._raise_if_lasting(error, last_try=last_try)
                 outcomes[cell] = self._failed(cell, error, last_try=last_try)
         return outcomes
 
-    def _inputs(self, model: LoadedModel, shard: Shard, cells: Sequence[Cell]) -> _Inputs:
-        """The shard decoded, or its stored embeddings where they are enough for every cell."""
+    def _raise_if_lasting(self, error: BaseException, *, last_try: bool) -> None:
+        """Raise what ends the run: not a store that may be there again at the next try."""
+        if isinstance(error, StoreUnavailableError) and not last_try:
+            return
+        if isinstance(error, RUN_FAULTS):
+            raise error
+
+    def _inputs(
+        self, model: LoadedModel, shard: Shard, cells: Sequence[Cell], *, last_try: bool
+    ) -> _Inputs:
+        """The shard decoded, or its stored embeddings where they are enough for every cell.
+
+        What may be readable later is left out by the last try only.
+
+        Raises:
+            UnavailableError: images cannot be read now.
+        """
         probes = [self._probes[cell.id.kind] for cell in cells]
         prompts = self._job.prompts.get(shard.task)
         if not any(probe.needs_images for probe in probes):
@@ -143,6 +171,9 @@ class ModelWorker:
                 )
                 return _Inputs(batch, known.refs, known.failed, 0)
         decoded = self._cache.get(self._identity.preprocessing, shard, model.transform)
+        if decoded.n_unavailable and not last_try:
+            first = next(reason for _, reason in decoded.failed if is_unavailable(reason))
+            raise UnavailableError(f"{decoded.n_unavailable} image(s) {first}")
         batch = None
         if decoded.images is not None:
             batch = Batch(
@@ -180,7 +211,8 @@ class ModelWorker:
                 f"none of {len(failed)} image(s) could be measured; the first, {ref.image_id}: "
                 f"{first}"
             )
-            return self._recorded(cell, reason, "images")
+            unavailable = any(is_unavailable(why) for _, why in failed)
+            return self._recorded(cell, reason, TRANSIENT if unavailable else "images")
         rows = cell_rows(cell.id, measurement, inputs.refs, probed, failed)
         self._store.write(cell.id, measurement, rows, replace=cell.again)
         log.info("measured", extra={"cell": str(cell.id), "seconds": seconds})
@@ -198,13 +230,14 @@ class ModelWorker:
             ),
         )
 
-    def _failed(self, cell: Cell, error: Exception, *, last_try: bool) -> CellOutcome:
+    def _failed(self, cell: Cell, error: BaseException, *, last_try: bool = False) -> CellOutcome:
         reason = one_line(error)
         log.warning("failed: %s", reason, extra={"cell": str(cell.id)})
         log.debug("where it failed", exc_info=error, extra={"cell": str(cell.id)})
-        if isinstance(error, OSError) and not last_try:
+        kind = _kind_of(error)
+        if kind == TRANSIENT and not last_try:
             return CellOutcome(cell.id, "failed", reason, transient=True)
-        return self._recorded(cell, reason, _kind_of(error))
+        return self._recorded(cell, reason, kind)
 
     def _recorded(self, cell: Cell, reason: str, kind: str) -> CellOutcome:
         if cell.again and self._store.has(cell.id):
@@ -221,16 +254,22 @@ class ModelWorker:
             if self._loaded is None:
                 try:
                     self._loaded = self._load()
-                except ModelError as error:
-                    self._loaded = error
                 except (OSError, MemoryError, torch.OutOfMemoryError):
                     raise
-                except Exception as error:  # noqa: BLE001 - libraries and users' code build models
-                    name = self._spec.name
-                    self._loaded = ModelError(f"{name}: cannot be loaded: {one_line(error)}")
+                except (Exception, SystemExit) as error:  # noqa: BLE001 - libraries and users' code build models
+                    self._loaded = self._lasting(error)
         if isinstance(self._loaded, ModelError):
             raise self._loaded
         return self._loaded
+
+    def _lasting(self, error: BaseException) -> ModelError:
+        """The error of a model that will not load; raises UnavailableError for one that may."""
+        weights = self._spec.weights
+        if may_pass(error) or (weights is not None and not os.path.exists(weights)):
+            raise UnavailableError(one_line(error)) from error
+        if isinstance(error, ModelError):
+            return error
+        return ModelError(f"{self._spec.name}: cannot be loaded: {one_line(error)}")
 
     def _load(self) -> LoadedModel:
         model = load_model(self._spec, device=self._options.device)
@@ -253,12 +292,16 @@ def record_failure(store_uri: str, job: Job, unit: Unit, reason: str, kind: str)
         store.fail(cell.id, job.measurements[cell.id.kind], reason, kind=kind)
 
 
-def one_line(error: Exception) -> str:
+def one_line(error: BaseException) -> str:
     """An error's message on one line, with its kind where the message alone says nothing."""
+    if isinstance(error, SystemExit):
+        return f"its code asked to exit (SystemExit {error.code})"
     text = " ".join(str(error).split())[:500]
     return text if isinstance(error, VlmselError) else f"{type(error).__name__}: {text}"
 
 
-def _kind_of(error: Exception) -> str:
+def _kind_of(error: BaseException) -> str:
+    if may_pass(error):
+        return TRANSIENT
     memory = isinstance(error, MemoryError | torch.OutOfMemoryError | MemoryLimitError)
     return "out-of-memory" if memory else "error"

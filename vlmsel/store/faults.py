@@ -4,8 +4,9 @@ import errno
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from vlmsel.errors import StoreError
+from vlmsel.errors import StoreError, StoreUnavailableError
 from vlmsel.tasks.clouds import AWS_REASONS, aws_code, cloud_reason
+from vlmsel.tasks.outages import may_pass
 
 DISK_REASONS = {
     errno.ENOSPC: "the disk is full: free space and run again, nothing measured is lost",
@@ -32,7 +33,7 @@ def disk_faults(action: str, path: str) -> Iterator[None]:
         raise MissingFileError(f"cannot {action} {path}: it is not there") from error
     except OSError as error:
         reason = DISK_REASONS.get(error.errno or 0, error.strerror or type(error).__name__)
-        raise StoreError(f"cannot {action} {path}: {reason}") from error
+        raise _kind(error)(f"cannot {action} {path}: {reason}") from error
 
 
 @contextmanager
@@ -52,4 +53,8 @@ def server_faults(action: str, address: str) -> Iterator[None]:
         unknown = (
             f"the server answered {type(error).__name__}: check the address and the credentials"
         )
-        raise StoreError(f"cannot {action} {address}: {reason or unknown}") from None
+        raise _kind(error)(f"cannot {action} {address}: {reason or unknown}") from None
+
+
+def _kind(error: OSError) -> type[StoreError]:
+    return StoreUnavailableError if may_pass(error) else StoreError

@@ -15,6 +15,7 @@ from pyarrow import fs
 from vlmsel.errors import TaskError
 from vlmsel.redaction import why_refused
 from vlmsel.tasks.clouds import NO_SUCH_BUCKET, cloud_reason, with_retry_limit
+from vlmsel.tasks.outages import read_error
 
 REMOTE = re.compile(r"^(?!file:)([a-z][a-z0-9+.-]*)://([^/?]+)(/[^?]*)?(?:\?(.*))?$")
 READ_AHEAD_BYTES = 8 << 20
@@ -52,7 +53,7 @@ def open_source(uri: str, *, read_ahead_bytes: int = READ_AHEAD_BYTES) -> Buffer
         # NativeFile has what a raw stream needs, without the base class.
         return BufferedReader(filesystem.open_input_file(path), read_ahead_bytes)  # pyright: ignore[reportArgumentType]
     except (OSError, pa.ArrowException) as error:
-        raise TaskError(f"{display(uri)} cannot be read: {reason(error)}") from None
+        raise read_error(f"{display(uri)} cannot be read: {reason(error)}", error) from None
 
 
 def file_info(uri: str) -> fs.FileInfo:

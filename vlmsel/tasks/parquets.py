@@ -11,6 +11,7 @@ from vlmsel.errors import TaskError
 from vlmsel.tasks.decode import MAX_IMAGE_BYTES
 from vlmsel.tasks.found import FoundImage
 from vlmsel.tasks.locations import display, open_source, reason
+from vlmsel.tasks.outages import read_error
 
 IMAGE_COLUMN = "image"
 LABEL_COLUMN = "label"
@@ -79,7 +80,8 @@ def _opened(uri: str) -> Iterator[pq.ParquetFile]:
                 _require_image_column(uri, file.schema_arrow)
                 yield file
         except (pa.ArrowException, OSError) as error:
-            raise TaskError(f"{display(uri)} is no readable Parquet: {reason(error)}") from None
+            msg = f"{display(uri)} is no readable Parquet: {reason(error)}"
+            raise read_error(msg, error) from None
 
 
 def _require_image_column(uri: str, schema: pa.Schema) -> None:

@@ -18,6 +18,7 @@ from vlmsel.errors import TaskError
 from vlmsel.tasks.decode import MAX_IMAGE_BYTES
 from vlmsel.tasks.index import ImageRef, TaskIndex
 from vlmsel.tasks.locations import open_source, reason
+from vlmsel.tasks.outages import read_error
 from vlmsel.tasks.parquets import read_parquet
 from vlmsel.tasks.sources import Kind, kind_of
 from vlmsel.tasks.tars import read_spans, read_tar
@@ -105,15 +106,15 @@ def read_shard(shard: Shard) -> Iterator[tuple[ImageRef, bytes | TaskError]]:
 
 def _read_packed(source: str, refs: list[ImageRef]) -> Iterator[tuple[ImageRef, bytes | TaskError]]:
     pending = {ref.member or "": ref for ref in refs}
-    why = "it is no longer in its source file"
+    why = TaskError("it is no longer in its source file")
     try:
         for member, data in _read_members(source, refs):
             ref = pending.pop(member)
             yield ref, _checked(ref, data)
     except TaskError as error:
-        why = str(error)
+        why = error
     for ref in pending.values():
-        yield ref, TaskError(f"{ref.image_id}: {why}")
+        yield ref, _checked(ref, why)
 
 
 def _read_members(source: str, refs: list[ImageRef]) -> Iterator[tuple[str, bytes | TaskError]]:
@@ -134,7 +135,7 @@ def _read_file(source: str) -> bytes | TaskError:
     except TaskError as error:
         return error
     except OSError as error:
-        return TaskError(reason(error))
+        return read_error(reason(error), error)
     if len(data) > MAX_IMAGE_BYTES:
         return TaskError(f"more than {MAX_IMAGE_BYTES} bytes")
     return data
@@ -142,7 +143,7 @@ def _read_file(source: str) -> bytes | TaskError:
 
 def _checked(ref: ImageRef, data: bytes | TaskError) -> bytes | TaskError:
     if isinstance(data, TaskError):
-        return TaskError(f"{ref.image_id}: {data}")
+        return type(data)(f"{ref.image_id}: {data}")
     if hashlib.sha256(data).hexdigest() != ref.sha256:
         return TaskError(f"{ref.image_id}: damaged or changed since it was indexed; run again")
     return data

@@ -19,6 +19,7 @@ from vlmsel.errors import TaskError
 from vlmsel.tasks.decode import MAX_IMAGE_BYTES
 from vlmsel.tasks.found import FoundImage
 from vlmsel.tasks.locations import display, open_source, reason
+from vlmsel.tasks.outages import read_error
 from vlmsel.tasks.sources import IMAGE_SUFFIXES
 
 TAR_ERRORS = (tarfile.TarError, OSError, EOFError, zlib.error, lzma.LZMAError)
@@ -124,7 +125,7 @@ def _as_task_errors(uri: str) -> Iterator[None]:
         yield
     except TAR_ERRORS as error:
         why = "it is no tar, or damaged: replace it" if NO_TAR in str(error) else reason(error)
-        raise TaskError(f"{display(uri)} is no readable tar: {why}") from None
+        raise read_error(f"{display(uri)} is no readable tar: {why}", error) from None
 
 
 def _refuse_unsafe(uri: str, info: tarfile.TarInfo) -> None:

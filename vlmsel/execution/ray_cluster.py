@@ -1,0 +1,89 @@
+"""A Ray cluster of this machine for the time of a block: with a token, and gone afterwards."""
+
+import logging
+import os
+import secrets
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from typing import Any
+
+import ray
+from ray._raylet import AuthenticationTokenLoader, Config
+
+from vlmsel.execution import ray_watchdog
+
+TOKEN_BYTES = 32
+# For the watchdog, which has killed what there was long before.
+WATCHDOG_S = ray_watchdog.SWEEP_S + 5.0
+
+
+@contextmanager
+def local_cluster(**options: Any) -> Iterator[None]:
+    """Start a cluster and connect to it; it ends with the block, or with this process.
+
+    Its processes listen on all addresses of the machine, so whoever calls them must know a random
+    token that only this process and its children hold. RAY_AUTH_MODE=disabled does not change that.
+
+    Args:
+        options: of `ray.init`.
+    """
+    mark = secrets.token_hex(16)
+    with _environment(
+        RAY_AUTH_MODE="token",
+        RAY_AUTH_TOKEN=secrets.token_hex(TOKEN_BYTES),
+        RAY_USAGE_STATS_ENABLED=os.environ.get("RAY_USAGE_STATS_ENABLED", "0"),
+    ):
+        _read_environment_again()
+        watchdog = _watch(mark)
+        try:
+            # Without SPT_NOENV a process that sets its title overwrites its environment.
+            with _environment(**{ray_watchdog.VARIABLE: mark, "SPT_NOENV": "1"}):
+                ray.init(address="local", **options)
+            yield
+        finally:
+            ray.shutdown()
+            _end(watchdog)
+    _read_environment_again()
+
+
+def _read_environment_again() -> None:
+    """Ray reads the mode once, when it is imported, and keeps the token."""
+    Config.initialize("")
+    AuthenticationTokenLoader.instance().reset_cache()
+
+
+def _watch(mark: str) -> subprocess.Popen[bytes]:
+    # A session of its own: what kills the driver's process group must not kill its watchdog.
+    return subprocess.Popen(
+        [sys.executable, "-I", "-S", ray_watchdog.__file__, str(os.getpid()), mark],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+
+
+def _end(watchdog: subprocess.Popen[bytes]) -> None:
+    assert watchdog.stdin is not None
+    with suppress(BrokenPipeError):
+        watchdog.stdin.close()
+    try:
+        watchdog.wait(WATCHDOG_S)
+    except subprocess.TimeoutExpired:
+        logging.getLogger(__name__).warning("processes of Ray are left: `ray stop --force`")
+
+
+@contextmanager
+def _environment(**values: str) -> Iterator[None]:
+    before: Mapping[str, str | None] = {name: os.environ.get(name) for name in values}
+    os.environ.update(values)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value
