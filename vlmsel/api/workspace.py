@@ -5,12 +5,12 @@ catalog, settings and a number of images. A run writes these four beside the cel
 `select`, `evaluate` and `report` need only the store.
 """
 
-import os
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from vlmsel.addresses import absolute_path, output_address
 from vlmsel.cache import cache_dir
 from vlmsel.errors import CatalogError, StoreError
 from vlmsel.execution.options import RunOptions
@@ -133,7 +133,7 @@ def open_workspace(
     zoo_source = _source("zoo", zoo, last)
     tasks_source = _source("tasks", tasks, last)
     return Workspace(
-        store=os.fspath(store),
+        store=output_address(store, "store", StoreError),
         zoo_source=zoo_source,
         tasks_source=tasks_source,
         settings=settings or (last.settings if last else AttributionSettings()),
@@ -190,5 +190,5 @@ def _source(kind: str, said: str | Path | None, last: Choices | None) -> str:
 
 def _absolute(source: str | Path) -> str:
     """A path that means the same from any folder; shipped names stay as they are."""
-    path = Path(source).expanduser()
-    return str(path.absolute()) if path.suffix or path.is_file() else str(source)
+    path = absolute_path(source, "catalog", CatalogError)
+    return str(path) if path.suffix or path.is_file() else str(source)

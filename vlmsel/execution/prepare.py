@@ -6,6 +6,7 @@ What cannot be used is named and left out; the rest goes on.
 import logging
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
+from pathlib import Path
 from typing import TypeVar
 
 from vlmsel.errors import ModelError, TaskError, VlmselError
@@ -92,7 +93,10 @@ def _plan(
 ) -> Plan:
     identities = _usable(zoo.models, identify, _model_fault, faults)
     models: list[Candidate] = [
-        (spec, identities[spec.name]) for spec in zoo.models if spec.name in identities
+        # A spec that was not read from a catalog may hold a path as it was said.
+        (spec.anchored(Path.cwd()), identities[spec.name])
+        for spec in zoo.models
+        if spec.name in identities
     ]
     settings = job.settings if isinstance(job, ProfileJob) else None
     device = "cuda" if options.n_gpus else options.device or "cpu"

@@ -72,7 +72,7 @@ def ray_session(address: str | None = None) -> Iterator[None]:
 
 
 def _connect(address: str | None) -> None:
-    target = address or os.environ.get("RAY_ADDRESS")
+    target = address or os.environ.get("RAY_ADDRESS") or None
     if target is None and IN_JOB not in os.environ:
         for name, value in {"RAY_USAGE_STATS_ENABLED": "0", "RAY_AUTH_MODE": "disabled"}.items():
             os.environ.setdefault(name, value)

@@ -6,6 +6,8 @@ Look at what is there, plan what is not, and have it done.
 import logging
 from collections.abc import Callable
 
+from vlmsel.addresses import output_address
+from vlmsel.errors import StoreError
 from vlmsel.execution.cells import CellOutcome
 from vlmsel.execution.lease import LEASES
 from vlmsel.execution.options import RunOptions
@@ -46,6 +48,8 @@ def execute(
         StoreError: results cannot be written.
     """
     options = options or RunOptions()
+    # A worker's current folder is another one.
+    store = output_address(store, "store", StoreError)
     if plan.work:
         n_left = open_folder(store).clean(WRITTEN)
         if n_left:

@@ -6,6 +6,7 @@ from typing import Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
+from vlmsel.addresses import absolute_address, absolute_path, is_address
 from vlmsel.catalogs import nearest, one_line, read_entries
 from vlmsel.errors import CatalogError, TaskError
 
@@ -50,11 +51,15 @@ class TaskSpec(BaseModel):
         return self
 
     def anchored(self, folder: Path) -> Self:
-        """The same spec with a relative local path made absolute against `folder`."""
-        if "://" in self.images:
+        """The same spec with a relative local path made absolute against `folder`.
+
+        What cannot be read is left as it is: it fails its task alone, when that is read.
+        """
+        try:
+            place = absolute_address(self.images, "images", TaskError, base=folder)
+        except TaskError:
             return self
-        path = (folder / Path(self.images).expanduser()).absolute()
-        return self.model_copy(update={"images": str(path)})
+        return self.model_copy(update={"images": place})
 
 
 class TaskCatalog(BaseModel):
@@ -91,19 +96,24 @@ def load_tasks(source: str | Path) -> TaskCatalog:
     Raises:
         CatalogError: no such file, or it says something impossible; names file, entry and key.
     """
-    path = Path(source)
+    path = absolute_path(source, "task catalog", CatalogError)
     entries = read_entries(path, "tasks", TaskSpec, "name")
-    folder = path.parent.resolve()
     try:
-        return TaskCatalog(tasks=tuple(task.anchored(folder) for task in entries))
+        return TaskCatalog(tasks=tuple(task.anchored(path.parent) for task in entries))
     except ValidationError as error:
         raise CatalogError(f"{path}: {one_line(error, TaskCatalog)}") from None
 
 
 def folder_task(folder: str | Path, name: str | None = None) -> TaskSpec:
-    """An unlabelled target: the images under `folder`, named after it unless `name` is given."""
-    if "://" in str(folder):
-        own_name = str(folder).partition("?")[0].rstrip("/").rpartition("/")[2]
-        return TaskSpec(name=name or own_name, images=str(folder))
-    path = Path(folder).expanduser().absolute()
-    return TaskSpec(name=name or path.name or "target", images=str(path))
+    """An unlabelled target: the images under `folder`, named after it unless `name` is given.
+
+    Raises:
+        TaskError: no name of a folder and no address.
+    """
+    images = absolute_address(folder, "images", TaskError)
+    if name is None and is_address(images):
+        name = images.partition("?")[0].rstrip("/").rpartition("/")[2]
+    elif name is None:
+        path = Path(images)
+        name = (path.resolve() if path.name == ".." else path).name or "target"
+    return TaskSpec(name=name, images=images)

@@ -65,6 +65,7 @@ def identify(spec: ModelSpec) -> ModelIdentity:
         ModelError: unknown architecture or tag (nearest names), wrong activation (the right model),
             weights that are missing here and cannot be asked for.
     """
+    spec.check_paths()
     if spec.encoder is not None:
         return _identify_encoder(spec)
     config, preprocess = configuration(spec)
