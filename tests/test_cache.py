@@ -1,10 +1,13 @@
 import hashlib
 import os
+import stat
+import tempfile
 from pathlib import Path
 
 import pytest
 
 from vlmsel.cache import cache_dir, file_sha256, write_atomically
+from vlmsel.private_temp import UnsafeFolderError
 
 
 @pytest.fixture(autouse=True)
@@ -20,6 +23,47 @@ def test_the_cache_folder_follows_the_environment(
     monkeypatch.delenv("VLMSEL_CACHE")
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "xdg"))
     assert cache_dir() == tmp_path / "xdg" / "vlmsel"
+
+
+def test_a_relative_cache_folder_is_that_of_the_place_it_was_said_in(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("VLMSEL_CACHE", "here")
+    assert cache_dir() == tmp_path / "here"
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("VLMSEL_CACHE", "~/there")
+    assert cache_dir() == tmp_path / "home" / "there"
+    monkeypatch.delenv("VLMSEL_CACHE")
+    monkeypatch.setenv("XDG_CACHE_HOME", "relative")
+    assert cache_dir() == tmp_path / "home" / ".cache" / "vlmsel"
+
+
+def test_without_a_home_the_cache_is_a_private_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("VLMSEL_CACHE", "XDG_CACHE_HOME", "HOME"):
+        monkeypatch.delenv(name, raising=False)
+    # What expanduser gives where neither HOME nor the list of users knows one.
+    monkeypatch.setattr(os.path, "expanduser", lambda path: path)
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    folder = tmp_path / f"vlmsel-cache-{os.getuid()}"
+    assert cache_dir() == folder
+    assert stat.S_IMODE(folder.stat().st_mode) == 0o700
+    folder.chmod(0o777)
+    with pytest.raises(UnsafeFolderError, match="written by others: set VLMSEL_CACHE"):
+        cache_dir()
+
+
+def test_a_home_that_cannot_be_written_is_none(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("VLMSEL_CACHE", "XDG_CACHE_HOME"):
+        monkeypatch.delenv(name, raising=False)
+    (tmp_path / "file").write_bytes(b"")
+    monkeypatch.setenv("HOME", str(tmp_path / "file"))
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    assert cache_dir() == tmp_path / f"vlmsel-cache-{os.getuid()}"
 
 
 def test_a_checksum_is_sha256_and_follows_the_content(tmp_path: Path) -> None:

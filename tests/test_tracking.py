@@ -8,6 +8,7 @@ import sys
 import threading
 import uuid
 from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
 
 import numpy as np
 import polars as pl
@@ -19,6 +20,7 @@ from vlmsel.evaluation.leave_one_out import LeaveOneOut
 from vlmsel.evaluation.metrics import METRICS
 from vlmsel.report.figures import study_curves
 from vlmsel.tracking import (
+    absolute_tracking_uri,
     check_tracking_uri,
     default_tracking_uri,
     log_leave_one_out,
@@ -468,3 +470,61 @@ def test_a_database_that_another_process_holds(tmp_path, monkeypatch):
 def test_the_check_leaves_no_trace(tmp_path):
     check_tracking_uri(default_tracking_uri(tmp_path / "new"))
     assert list((tmp_path / "new").iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("said", "expected"),
+    [
+        ("sqlite:///runs/x.db", "sqlite:////here/runs/x.db"),
+        ("sqlite:///../x.db", "sqlite:////here/../x.db"),
+        ("sqlite:///a b/ü.db", "sqlite:////here/a b/ü.db"),
+        ("sqlite:///what%3F/100%25.db", "sqlite:////here/what%3F/100%25.db"),
+        ("sqlite:////abs/My%2520Photos.db", "sqlite:////abs/My%2520Photos.db"),
+        ("sqlite:///x.db?timeout=5", "sqlite:////here/x.db?timeout=5"),
+        ("sqlite+pysqlite:///x.db", "sqlite+pysqlite:////here/x.db"),
+        ("sqlite:///s3:x", "sqlite:////here/s3:x"),
+        ("sqlite:///:memory:", "sqlite:///:memory:"),
+        ("sqlite://", "sqlite://"),
+        ("https://host/x?y", "https://host/x?y"),
+        ("databricks", "databricks"),
+    ],
+)
+def test_a_relative_database_is_that_of_the_place_it_was_said_in(monkeypatch, said, expected):
+    monkeypatch.setattr("pathlib.Path.cwd", lambda: Path("/here"))
+    assert absolute_tracking_uri(said) == expected
+    assert absolute_tracking_uri(expected) == expected
+
+
+@pytest.mark.parametrize("said", ["", "  ", "sqlite:///relative?x", "sqlite:x.db", "sqlite:/x.db"])
+def test_a_tracking_uri_that_means_nothing_is_one_line(said):
+    with pytest.raises(TrackingError) as caught:
+        check_tracking_uri(absolute_tracking_uri(said))
+    assert "\n" not in str(caught.value)
+    assert (
+        "sqlite:///" in str(caught.value)
+        or "empty" in str(caught.value)
+        or "%3F" in str(caught.value)
+    )
+
+
+@pytest.mark.parametrize("name", ["My%20Photos", "what?", "a#b", "a&b=c"])
+def test_a_folder_of_any_name_holds_its_own_database(tmp_path, name):
+    uri = default_tracking_uri(tmp_path / name)
+    check_tracking_uri(uri)
+    assert [path.name for path in tmp_path.iterdir()] == [name]
+
+
+def test_database_and_artifacts_lie_in_a_folder_with_signs_of_uris(tmp_path, monkeypatch):
+    folder = tmp_path / "what? 100%25#"
+    folder.mkdir()
+    monkeypatch.chdir(tmp_path)
+    uri = default_tracking_uri(folder.name)
+    log_run_summary("study", tracking_uri=uri, tables={"t": pl.DataFrame({"a": [1]})})
+    assert [path.name for path in tmp_path.iterdir()] == [folder.name]
+    assert (folder / "mlflow.db").is_file()
+    assert len(list((folder / "mlartifacts").rglob("t.parquet"))) == 1
+
+
+def test_a_folder_that_no_uri_can_name_is_refused(tmp_path):
+    with pytest.raises(TrackingError, match="is no UTF-8"):
+        default_tracking_uri(tmp_path / "caf\udce9")

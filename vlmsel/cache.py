@@ -6,14 +6,38 @@ import os
 import tempfile
 from pathlib import Path
 
+from vlmsel.private_temp import UnsafeFolderError, make_private, user_folder
+
 CHUNK_BYTES = 1 << 20
 
 
 def cache_dir() -> Path:
-    """`$VLMSEL_CACHE`, else `$XDG_CACHE_HOME/vlmsel`, else `~/.cache/vlmsel` (not created here)."""
+    """`$VLMSEL_CACHE`, else `$XDG_CACHE_HOME/vlmsel`, else `~/.cache/vlmsel` (not created here).
+
+    A user without a home that can be written, as in some containers, gets a private folder in the
+    temporary directory.
+
+    Raises:
+        UnsafeFolderError: there is no such folder; it says to set VLMSEL_CACHE.
+    """
     if own := os.environ.get("VLMSEL_CACHE"):
-        return Path(own)
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "vlmsel"
+        return Path(os.path.expanduser(own)).absolute()
+    # As its specification has it, a relative one is none.
+    if (shared := Path(os.environ.get("XDG_CACHE_HOME", ""))).is_absolute():
+        return shared / "vlmsel"
+    usual = Path(os.path.expanduser("~")) / ".cache" / "vlmsel"
+    if usual.is_absolute() and _is_writable(usual):
+        return usual
+    try:
+        return make_private(user_folder("vlmsel-cache"))
+    except UnsafeFolderError as error:
+        raise UnsafeFolderError(f"no home, and {error}: set VLMSEL_CACHE to a folder") from None
+
+
+def _is_writable(folder: Path) -> bool:
+    """Whether a folder can be written, or made."""
+    there = next(part for part in (folder, *folder.parents) if part.exists())
+    return there.is_dir() and os.access(there, os.W_OK | os.X_OK)
 
 
 def write_atomically(path: Path, data: bytes) -> None:

@@ -8,6 +8,7 @@ What a run says is worked out in `run_values`.
 
 import logging
 import os
+import re
 import socket
 import sqlite3
 import tempfile
@@ -17,11 +18,12 @@ import warnings
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from pathlib import Path
-from urllib.parse import urlsplit
+from urllib.parse import parse_qsl, urlsplit
 
 import polars as pl
 from matplotlib.figure import Figure
 
+from vlmsel.addresses import absolute_path, quoted_path
 from vlmsel.errors import TrackingError
 from vlmsel.evaluation.leave_one_out import LeaveOneOut
 from vlmsel.redaction import redact
@@ -56,6 +58,7 @@ for _noisy in ("alembic", "mlflow.store.db.utils"):
 
 EXPERIMENT = "vlmsel"
 _TIMEOUT_S = 5
+_SQLITE = re.compile(r"sqlite(\+\w+)?:")
 _DATABASE_PORTS = {"postgresql": 5432, "mysql": 3306, "mssql": 1433}
 _METRICS_A_BATCH = 1000
 _PARAMS_A_BATCH = 100
@@ -65,7 +68,36 @@ _KEY = ["model", "pretrained"]
 
 def default_tracking_uri(folder: str | Path) -> str:
     """The sqlite database `mlflow.db` in a local folder; artifacts are in `mlartifacts` there."""
-    return f"sqlite:///{Path(folder).absolute() / 'mlflow.db'}"
+    place = absolute_path(folder, "the folder of the tracking database", TrackingError)
+    return f"sqlite:///{quoted_path(place / 'mlflow.db', 'the tracking database', TrackingError)}"
+
+
+def absolute_tracking_uri(uri: str) -> str:
+    """The same place, whatever the current folder is later: a relative sqlite file made absolute.
+
+    Raises:
+        TrackingError: it is empty, no address of sqlite, or what follows a ? is no option.
+    """
+    if not uri.strip():
+        raise TrackingError("the tracking URI is empty: leave --tracking-uri out for the default")
+    if not _SQLITE.match(uri):
+        return uri
+    path, question, options = uri.partition("?")
+    try:
+        if question:
+            parse_qsl(options, strict_parsing=True)
+    except ValueError:
+        raise TrackingError(
+            f"the tracking URI {redact(uri)!r}: {options!r} is no option; write %3F for a ? in a "
+            "path, and %25 for a %"
+        ) from None
+    database = _sqlite_database(path)
+    if not database or database == ":memory:" or database.startswith("file:"):
+        # Nothing, refused by `check_tracking_uri`, or an address in SQLite's own words.
+        return uri
+    place = absolute_path(f"./{database}" if database[0] != "/" else database, "it", TrackingError)
+    quoted = quoted_path(place, "the tracking database", TrackingError)
+    return f"{path.partition('://')[0]}:///{quoted}{question}{options}"
 
 
 def check_tracking_uri(uri: str) -> None:
@@ -304,8 +336,17 @@ def _check_database(uri: str, port: int) -> None:
         raise TrackingError(message) from error
 
 
+def _sqlite_database(uri: str) -> str | None:
+    try:
+        return make_url(uri).database
+    except (SQLAlchemyError, ValueError):
+        raise TrackingError(
+            f"the tracking URI {redact(uri)!r} is none: write sqlite:///runs/mlflow.db"
+        ) from None
+
+
 def _sqlite_path(uri: str) -> Path:
-    database = make_url(uri).database
+    database = _sqlite_database(uri)
     if not database or database == ":memory:":
         raise TrackingError(
             f"the tracking URI {uri!r} names no file, so every run would be lost; use "
@@ -331,13 +372,20 @@ def _check_sqlite(path: Path) -> None:
 @contextmanager
 def _client(uri: str, experiment: str) -> Iterator[tuple[MlflowClient, str]]:
     """A client and the experiment's id; what goes wrong inside becomes a TrackingError."""
+    uri = absolute_tracking_uri(uri)
     check_tracking_uri(uri)
     try:
-        client = MlflowClient(uri)
+        client = MlflowClient(_without_stray_folders(uri))
         yield client, _experiment_id(client, uri, experiment)
     except (MlflowException, SQLAlchemyError, OSError, ImportError) as error:
         reason = redact(str(error).strip().split("\n", 1)[0])
         raise TrackingError(f"nothing more was logged to {redact(uri)}: {reason}") from error
+
+
+def _without_stray_folders(uri: str) -> str:
+    """The same database for MLflow, which would make a folder of a name with codes as it stands."""
+    is_encoded = uri.startswith("sqlite:") and "%" in uri
+    return uri.replace("sqlite:", "sqlite+pysqlite:", 1) if is_encoded else uri
 
 
 def _experiment_id(client: MlflowClient, uri: str, name: str) -> str:
@@ -346,7 +394,7 @@ def _experiment_id(client: MlflowClient, uri: str, name: str) -> str:
         return known.experiment_id
     # Without it MLflow puts a database's artifacts into whatever folder is the current one.
     place = None
-    if uri.startswith("sqlite:"):
+    if _SQLITE.match(uri):
         place = (_sqlite_path(uri).parent / "mlartifacts").as_uri()
     try:
         return client.create_experiment(name, artifact_location=place)

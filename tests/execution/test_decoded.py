@@ -1,4 +1,6 @@
+import fcntl
 import os
+import tempfile
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -11,7 +13,7 @@ from torch import Tensor
 from torchvision.transforms.functional import to_tensor
 
 from tests.execution.conftest import draw_task
-from vlmsel.errors import ExecutionError, TaskError
+from vlmsel.errors import TaskError
 from vlmsel.execution import decoded as module
 from vlmsel.execution.decoded import STALE_S, DecodedCache, decode_shard
 from vlmsel.tasks.catalog import TaskSpec
@@ -175,9 +177,90 @@ def test_a_damaged_entry_is_decoded_anew(shard: Shard, tmp_path: Path) -> None:
     assert cache.get("p", shard, to_tensor).n_decoded == 0
 
 
-def test_a_folder_of_somebody_else_is_refused(
+def test_a_folder_of_somebody_else_is_not_used_and_the_run_goes_on(
+    shard: Shard, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    folder = tmp_path / "cache-folder"
+    folder.mkdir()
+    monkeypatch.setattr(os, "getuid", lambda: 12345)
+    cache = DecodedCache(ROOM, folder)
+    for _ in range(2):
+        assert cache.get("p", shard, to_tensor).n_decoded == len(shard.images)
+    assert list(folder.iterdir()) == []
+    assert [record.getMessage() for record in caplog.records] == [
+        f"decoded images are not kept: {folder} belongs to another user; set TMPDIR to another "
+        "folder"
+    ]
+
+
+def test_nothing_behind_a_link_is_read_written_or_deleted(
     shard: Shard, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(os, "getuid", lambda: 12345)
-    with pytest.raises(ExecutionError, match="belongs to another user"):
-        DecodedCache(ROOM, tmp_path / "cache-folder").get("p", shard, to_tensor)
+    precious = tmp_path / "precious"
+    precious.mkdir()
+    old = time.time() - STALE_S - 1
+    for name in ("thesis.tex", "0" * 32 + ".safetensors"):
+        (precious / name).write_text(name)
+        os.utime(precious / name, (old, old))
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    (tmp_path / f"{module.FOLDER}-{os.getuid()}").symlink_to(precious)
+    assert DecodedCache(ROOM).get("p", shard, to_tensor).n_decoded == len(shard.images)
+    assert sorted(path.name for path in precious.iterdir()) == [
+        "0" * 32 + ".safetensors",
+        "thesis.tex",
+    ]
+
+
+def test_only_files_that_we_named_are_deleted(shard: Shard, tmp_path: Path) -> None:
+    folder = tmp_path / "cache-folder"
+    cache = DecodedCache(ROOM, folder)
+    cache.get("p", shard, to_tensor)
+    mine = {"a" * 32 + ".safetensors", "b" * 32 + ".lock", "c" * 32 + ".12.part"}
+    others = {"notes.txt", "A" * 32 + ".lock", "a" * 31 + ".lock", "a" * 32 + ".x.part", "d" * 32}
+    old = time.time() - STALE_S - 1
+    for name in mine | others:
+        (folder / name).write_text("x")
+        os.utime(folder / name, (old, old))
+    (folder / ("e" * 32 + ".lock")).mkdir()
+    (tmp_path / "target").write_text("x")
+    link = folder / ("f" * 32 + ".lock")
+    link.symlink_to(tmp_path / "target")
+    os.utime(link, (old, old), follow_symlinks=False)
+    cache.get("q", shard, to_tensor)
+    left = {path.name for path in folder.iterdir()}
+    assert not left & mine
+    assert others <= left
+    assert {"e" * 32 + ".lock", link.name} <= left
+
+
+def test_a_lock_that_is_never_given_back_costs_the_cache_only(
+    shard: Shard, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "cache-folder"
+    cache = DecodedCache(ROOM, folder)
+    cache.get("p", shard, to_tensor)
+    [entry], [lock] = folder.glob("*.safetensors"), folder.glob("*.lock")
+    entry.unlink()
+    monkeypatch.setattr(module, "LOCK_WAIT_S", 0.05)
+    with lock.open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        assert cache.get("p", shard, to_tensor).n_decoded == len(shard.images)
+        assert list(folder.glob("*.safetensors")) == []
+    assert cache.get("p", shard, to_tensor).n_decoded == len(shard.images)
+    assert cache.get("p", shard, to_tensor).n_decoded == 0
+
+
+def test_a_user_without_a_name_has_a_cache(
+    shard: Shard, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("LOGNAME", "USER", "LNAME", "USERNAME"):
+        monkeypatch.delenv(name, raising=False)
+
+    def unknown(uid: int) -> None:
+        raise KeyError(f"getpwuid(): uid not found: {uid}")
+
+    monkeypatch.setattr("pwd.getpwuid", unknown)
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    cache = DecodedCache(ROOM)
+    assert cache.get("p", shard, to_tensor).n_decoded == len(shard.images)
+    assert cache.get("p", shard, to_tensor).n_decoded == 0

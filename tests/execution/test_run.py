@@ -8,10 +8,12 @@ from PIL import Image
 
 from tests.execution.conftest import draw_task
 from vlmsel.errors import ExecutionError, ImageError, ModelError, TaskError
+from vlmsel.execution import local
 from vlmsel.execution.options import RunOptions
-from vlmsel.execution.plan import describe_plan
+from vlmsel.execution.plan import Plan, describe_plan
 from vlmsel.execution.prepare import plan_profiles
 from vlmsel.execution.run import run_accuracy, run_profile
+from vlmsel.execution.summary import RunSummary
 from vlmsel.execution.timings import read_timings
 from vlmsel.settings import AttributionSettings
 from vlmsel.store.accuracies import AccuracyStore
@@ -47,6 +49,33 @@ def test_models_of_one_preprocessing_decode_an_image_once(
     summary = run_profile(zoo, tasks, store, settings)
     assert summary.total.n_images == 36
     assert summary.total.n_decoded == 18
+
+
+def test_workers_get_places_that_mean_the_same_in_any_folder(
+    tmp_path: Path, zoo: Zoo, settings: AttributionSettings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (spec, *_) = zoo.models
+    assert spec.weights is not None
+    monkeypatch.chdir(tmp_path)
+    os.symlink(spec.weights, "link")
+    relative = Zoo(models=(spec.model_copy(update={"weights": "link"}),))
+    draw_task(tmp_path / "drawn" / "images", 0)
+    tasks = TaskCatalog(tasks=(TaskSpec(name="t", images="drawn/images"),))
+    seen: list[tuple[Plan, str]] = []
+
+    def worker(plan: Plan, store: str, **_: object) -> RunSummary:
+        seen.append((plan, store))
+        return RunSummary()
+
+    monkeypatch.setattr(local, "run_local", worker)
+    run_profile(relative, tasks, "store", settings)
+    ((plan, store),) = seen
+    assert store == str(tmp_path / "store")
+    (work,) = plan.work
+    assert work.spec.weights == str(tmp_path / "link")
+    sources = {ref.source for cell in work.cells for ref in cell.shard.images}
+    assert sources
+    assert all(source.startswith(f"{tmp_path}/drawn/images/") for source in sources)
 
 
 def test_only_what_is_new_is_measured(

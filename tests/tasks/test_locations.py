@@ -1,7 +1,7 @@
 import pytest
 
 from vlmsel.errors import TaskError
-from vlmsel.tasks.locations import display, without_file_scheme
+from vlmsel.tasks.locations import display
 from vlmsel.tasks.sources import find_sources
 
 
@@ -29,8 +29,3 @@ def test_stores_that_nobody_reads(uri: str) -> None:
 def test_messages_leave_options_out() -> None:
     assert display("s3://b/x.tar?token=1") == "s3://b/x.tar"
     assert display("/data/what?.tar") == "/data/what?.tar"
-
-
-def test_file_names_become_paths() -> None:
-    assert without_file_scheme("file:///data/a%20b") == "/data/a b"
-    assert without_file_scheme("/data/a%20b") == "/data/a%20b"

@@ -14,6 +14,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from vlmsel.addresses import absolute_path, output_address
 from vlmsel.cache import cache_dir
 from vlmsel.errors import CatalogError, StoreError
 from vlmsel.evidence.catalogued import Catalogued, look_up, look_up_models, look_up_tasks
@@ -187,7 +188,9 @@ def open_workspace(
         CatalogError: a catalog cannot be read.
         SettingsError: there is no such kind.
     """
-    opened = store if isinstance(store, Store) else Store(store)
+    opened = (
+        store if isinstance(store, Store) else Store(output_address(store, "store", StoreError))
+    )
     # What is said in full needs no memory, so that it also mends a broken one.
     whole = zoo is not None and tasks is not None and measurements and n_images
     last = None if whole else _recall(opened)
@@ -287,5 +290,5 @@ def _source(kind: str, said: str | Path | None, last: Choices | None) -> str:
 
 def _absolute(source: str | Path) -> str:
     """A path that means the same from any folder; shipped names stay as they are."""
-    path = Path(source).expanduser()
-    return str(path.absolute()) if path.suffix or path.is_file() else str(source)
+    path = absolute_path(source, "catalog", CatalogError)
+    return str(path) if path.suffix or path.is_file() else str(source)

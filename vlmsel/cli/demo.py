@@ -17,10 +17,21 @@ DEFAULT_TARGET = "letters-a"
 SHOWN = ["rank", "model", "score", "average_rank", "accuracy", "true_rank", "sources"]
 
 
+def _checked(said: str | Path) -> Path:
+    """The folder as it was typed, which the last lines repeat."""
+    o.output_path(said)
+    return Path(said).expanduser()
+
+
 def demo(
-    out: Annotated[Path, typer.Option(help="Folder of store, MLflow database and report.")] = (
-        DEFAULT_OUT
-    ),
+    out: Annotated[
+        Path,
+        typer.Option(
+            parser=_checked,
+            metavar="FOLDER",
+            help="Folder of store, MLflow database and report.",
+        ),
+    ] = DEFAULT_OUT,
     target: Annotated[
         str, typer.Option(help="Task to rank the zoo for, as if its labels were not known.")
     ] = DEFAULT_TARGET,

@@ -27,6 +27,7 @@ from vlmsel.cli.options import (
     TaskSource,
     TrackingUri,
     ZooSource,
+    output_path,
 )
 from vlmsel.cli.options import DEFAULT_STORE as DEFAULT
 from vlmsel.errors import StoreError
@@ -37,7 +38,11 @@ if TYPE_CHECKING:
 Markdown = Annotated[
     Path | None,
     typer.Option(
-        "--markdown", help="Also write the tables and the verdict here.", show_default=False
+        "--markdown",
+        parser=output_path,
+        metavar="FILE",
+        help="Also write the tables and the verdict here.",
+        show_default=False,
     ),
 ]
 

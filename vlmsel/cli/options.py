@@ -2,11 +2,14 @@
 
 import math
 from enum import StrEnum
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from vlmsel import settings as s
+from vlmsel.addresses import absolute_path, output_address
+from vlmsel.errors import SettingsError, StoreError
 
 DEFAULT_STORE = ".vlmsel/store"
 
@@ -45,6 +48,29 @@ class AttributionChoice(StrEnum):
 # Settings of the measurements beside profiles; `vlmsel.measurements` has them, this stays light.
 OTHER_SETTINGS = ("logits", "layer")
 
+
+def store_address(said: str) -> str:
+    """The store of an option, seen from the folder in which the command was typed."""
+    return output_address(said, "store", StoreError)
+
+
+def input_file(said: str | Path) -> Path:
+    """A local file that is read."""
+    return absolute_path(said, "the file", SettingsError)
+
+
+def output_path(said: str | Path) -> Path:
+    """A local file or folder that is written."""
+    place = output_address(said, "the output", SettingsError)
+    return absolute_path(place, "the output", SettingsError)
+
+
+def _ray_address(said: str | None) -> str | None:
+    if said is not None and not said.strip():
+        raise SettingsError("--address is empty: leave it out for RAY_ADDRESS or a cluster here")
+    return said
+
+
 _HOW = "How to measure"
 _WHERE = "Where to run"
 _FAILURES = "When something fails"
@@ -54,6 +80,8 @@ Store = Annotated[
     str,
     typer.Option(
         "--store",
+        parser=store_address,
+        metavar="TEXT",
         envvar="VLMSEL_STORE",
         help="Folder or s3:// or gs:// address of what is measured.",
     ),
@@ -107,6 +135,7 @@ Address = Annotated[
     str | None,
     typer.Option(
         "--address",
+        callback=_ray_address,
         help="Ray cluster, such as HEAD:6379. Default: RAY_ADDRESS, the "
         "surrounding job's, or one started on this machine for the time of the run.",
         rich_help_panel=_WHERE,

@@ -13,7 +13,9 @@ def report(
     store: o.Store = o.DEFAULT_STORE,
     zoo: o.ZooSource = None,
     tasks: o.TaskSource = None,
-    out: Annotated[Path, typer.Option(help="The HTML file to write.")] = Path("report.html"),
+    out: Annotated[
+        Path, typer.Option(parser=o.output_path, metavar="FILE", help="The HTML file to write.")
+    ] = Path("report.html"),
     target: Annotated[
         str | None, typer.Option(help="Also rank for this task of the catalog, as if it were new.")
     ] = None,

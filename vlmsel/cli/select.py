@@ -35,7 +35,13 @@ def select(
     ] = None,
     top: Annotated[int, typer.Option(min=1, help="Models to show.")] = 5,
     report: Annotated[
-        Path | None, typer.Option(help="Also write an HTML report here.", show_default=False)
+        Path | None,
+        typer.Option(
+            parser=o.output_path,
+            metavar="FILE",
+            help="Also write an HTML report here.",
+            show_default=False,
+        ),
     ] = None,
     as_json: o.AsJson = False,
     preset: o.PresetOption = None,

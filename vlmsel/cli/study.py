@@ -30,7 +30,12 @@ def study(
     selector: o.SelectorNames = None,
     option: j.SelectorOptions = None,
     out: Annotated[
-        Path, typer.Option(help="Folder of the table (CSV) and the figure (SVG).")
+        Path,
+        typer.Option(
+            parser=o.output_path,
+            metavar="FOLDER",
+            help="Folder of the table (CSV) and the figure (SVG).",
+        ),
     ] = Path("studies"),
     seed: Annotated[int, typer.Option(help="Of what is drawn at random.")] = 0,
     imported: Annotated[

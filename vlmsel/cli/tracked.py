@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
+from vlmsel.addresses import absolute_address, is_address
+from vlmsel.errors import StoreError
 from vlmsel.redaction import redact
 from vlmsel.settings import AttributionSettings
 
@@ -16,12 +18,15 @@ if TYPE_CHECKING:
 
 def tracking_uri_for(store: str, said: str | None) -> str:
     """The tracking URI: what was said, else a sqlite database beside a local store."""
-    from vlmsel.tracking import check_tracking_uri, default_tracking_uri
+    from vlmsel.tracking import absolute_tracking_uri, check_tracking_uri, default_tracking_uri
 
-    folder = Path(".vlmsel") if "://" in store else Path(store).absolute().parent
     if said is None:
+        place = absolute_address(store, "store", StoreError)
+        folder = Path(".vlmsel").absolute() if is_address(place) else Path(place).parent
         os.makedirs(folder, exist_ok=True)
-    uri = said or default_tracking_uri(folder)
+        uri = default_tracking_uri(folder)
+    else:
+        uri = absolute_tracking_uri(said)
     check_tracking_uri(uri)
     return uri
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from vlmsel.addresses import absolute_path
 from vlmsel.cli.options import AttributionChoice, Preset
 from vlmsel.errors import SettingsError
 
@@ -140,7 +141,7 @@ def with_labels(tasks: "TaskCatalog", said: Sequence[str] | None) -> "TaskCatalo
         tasks.find(task)
         if task in files:
             raise SettingsError(f"--labels {item}: task {task} has {files[task]} already")
-        files[task] = str(Path(file).expanduser().absolute())
+        files[task] = str(absolute_path(file, "--labels", SettingsError))
     if not files:
         return tasks
     specs = tuple(

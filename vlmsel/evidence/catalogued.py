@@ -86,7 +86,12 @@ def look_up_models(zoo: Zoo) -> tuple[tuple[Candidate, ...], tuple[Failure, ...]
     """
     faults: list[Failure] = []
     identities = _usable(zoo.models, identify, _model_fault, faults)
-    models = tuple((spec, identities[spec.name]) for spec in zoo.models if spec.name in identities)
+    models = tuple(
+        # A spec that was not read from a catalog may hold a path as it was said.
+        (spec.anchored(Path.cwd()), identities[spec.name])
+        for spec in zoo.models
+        if spec.name in identities
+    )
     return models, tuple(faults)
 
 

@@ -6,17 +6,15 @@ node's temporary disk: the page cache makes it memory, every process of the node
 worker leaves nothing locked, and the size is bounded.
 """
 
-import fcntl
-import getpass
 import hashlib
 import logging
 import os
+import re
 import shutil
-import tempfile
+import stat
 import time
 import zlib
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -26,7 +24,8 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-from vlmsel.errors import ExecutionError, ImageError, TaskError, UnavailableError
+from vlmsel.errors import ImageError, TaskError, UnavailableError
+from vlmsel.private_temp import UnsafeFolderError, file_lock, make_private, user_folder
 from vlmsel.tasks.decode import decode_image
 from vlmsel.tasks.index import ImageRef
 from vlmsel.tasks.outages import UNAVAILABLE, is_unavailable
@@ -36,8 +35,13 @@ log = logging.getLogger(__name__)
 
 Transform = Callable[[Image.Image], Tensor]
 
+FOLDER = "vlmsel-decoded"
 # An entry that nobody read for this long belongs to another run and gives way.
 STALE_S = 3600.0
+# Whoever holds a shard's lock may be stopped, and decoding it here costs seconds.
+LOCK_WAIT_S = 60.0
+# Nothing else in the folder is ever deleted.
+ENTRY = re.compile(r"[0-9a-f]{32}\.(safetensors|lock|\d+\.part)")
 # Between tries to read from an object store.
 PAUSES_S = (0.2, 1.0)
 
@@ -108,42 +112,51 @@ class DecodedCache:
 
     def __init__(self, max_bytes: int, folder: Path | None = None) -> None:
         self._max_bytes = max_bytes
-        self._folder = folder or Path(tempfile.gettempdir()) / f"vlmsel-decoded-{getpass.getuser()}"
+        self._folder = folder
+        self._is_warned = False
 
     def get(self, preprocessing: str, shard: Shard, transform: Transform) -> DecodedShard:
         """The decoded shard, from the cache or by decoding it now.
 
-        Two processes do not decode it twice.
+        Two processes do not decode it twice. Where the folder is not safe, or another process holds
+        the shard for too long, it is decoded without the cache.
 
         Args:
             preprocessing: what `transform` does, from the model's identity.
             shard: which images.
             transform: used where the shard is not in the cache.
         """
-        if self._max_bytes <= 0:
+        folder = self._usable_folder()
+        if folder is None:
             return decode_shard(shard, transform)
-        self._open_folder()
-        path = self._folder / f"{_digest(preprocessing, shard)}.safetensors"
-        with _locked(path.with_suffix(".lock")):
+        path = folder / f"{_digest(preprocessing, shard)}.safetensors"
+        with file_lock(path.with_suffix(".lock"), wait_s=LOCK_WAIT_S) as is_held:
             found = _load(path, shard)
             if found is None:
                 found = decode_shard(shard, transform)
-                self._keep(path, found)
+                if is_held:
+                    self._keep(path, found)
         return found
 
-    def _open_folder(self) -> None:
-        self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        if self._folder.stat().st_uid != os.getuid():
-            raise ExecutionError(
-                f"{self._folder} belongs to another user: set TMPDIR to a folder of your own"
-            )
+    def _usable_folder(self) -> Path | None:
+        if self._max_bytes <= 0:
+            return None
+        try:
+            return make_private(self._folder or user_folder(FOLDER))
+        except UnsafeFolderError as error:
+            if not self._is_warned:
+                log.warning("decoded images are not kept: %s; set TMPDIR to another folder", error)
+            self._is_warned = True
+            return None
 
     def _keep(self, path: Path, decoded: DecodedShard) -> None:
         # A shard with a failed image is read again each time: its fault may be mended meanwhile.
-        if decoded.images is None or decoded.failed or not self._has_room(decoded.images.nbytes):
+        if decoded.images is None or decoded.failed:
             return
         part = path.with_suffix(f".{os.getpid()}.part")
         try:
+            if not self._has_room(path.parent, decoded.images.nbytes):
+                return
             images = decoded.images.contiguous()
             save_file({"images": images}, part, metadata={"crc32": _checksum(images)})
             part.replace(path)
@@ -151,22 +164,24 @@ class DecodedCache:
             part.unlink(missing_ok=True)
             log.warning("decoded images are not kept: %s", error)
 
-    def _has_room(self, n_bytes: int) -> bool:
+    def _has_room(self, folder: Path, n_bytes: int) -> bool:
         """Whether `n_bytes` more fit, after stale entries gave way.
 
         Never more than half of what the disk has free.
         """
         used, now = 0, time.time()
-        for entry in self._folder.iterdir():
+        for entry in folder.iterdir():
             try:
-                stat = entry.stat()
-                if now - stat.st_mtime > STALE_S:
+                found = entry.lstat()
+                if not (ENTRY.fullmatch(entry.name) and stat.S_ISREG(found.st_mode)):
+                    continue
+                if now - found.st_mtime > STALE_S:
                     entry.unlink(missing_ok=True)
                 else:
-                    used += stat.st_size
+                    used += found.st_size
             except FileNotFoundError:
                 continue
-        free = shutil.disk_usage(self._folder).free
+        free = shutil.disk_usage(folder).free
         return used + n_bytes <= self._max_bytes and 2 * n_bytes <= free
 
 
@@ -191,11 +206,3 @@ def _load(path: Path, shard: Shard) -> DecodedShard | None:
 
 def _checksum(images: Tensor) -> str:
     return f"{zlib.crc32(images.view(torch.uint8).numpy().data):08x}"
-
-
-@contextmanager
-def _locked(path: Path) -> Iterator[None]:
-    """Hold an advisory lock that dies with its process."""
-    with path.open("w") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        yield

@@ -65,7 +65,7 @@ def ray_session(address: str | None = None) -> Iterator[None]:
     if ray.is_initialized():
         yield
         return
-    target = address or os.environ.get("RAY_ADDRESS")
+    target = address or os.environ.get("RAY_ADDRESS") or None
     if target is None and IN_JOB not in os.environ:
         # Its workers' logs would tear the progress bar; they are in Ray's log folder.
         with local_cluster(

@@ -8,6 +8,7 @@ from pathlib import Path
 import polars as pl
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
+from vlmsel.addresses import absolute_path
 from vlmsel.errors import StoreError
 from vlmsel.redaction import redact
 from vlmsel.report.inputs import ReportInputs
@@ -49,7 +50,7 @@ def write_report(path: str | Path, inputs: ReportInputs) -> Path:
     Raises:
         StoreError: the file cannot be written.
     """
-    target = Path(path).absolute()
+    target = absolute_path(path, "report", StoreError)
     text = render_report(inputs)
     fresh = target.with_name(f".{target.name}.{os.getpid()}")
     try:

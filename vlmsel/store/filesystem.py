@@ -1,16 +1,15 @@
 """One way to local folders and object stores: a path or an address becomes a `Folder`."""
 
 import os
-import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Protocol
-from urllib.parse import parse_qsl, unquote, urlsplit
+from urllib.parse import parse_qsl, urlsplit
 
 from pyarrow import fs
 
+from vlmsel.addresses import absolute_address, is_address
 from vlmsel.errors import StoreError
-from vlmsel.redaction import why_refused
 from vlmsel.store.local import LocalFolder
 from vlmsel.store.remote import RemoteFolder
 from vlmsel.tasks.clouds import with_retry_limit
@@ -75,39 +74,15 @@ def open_folder(uri: str | Path) -> Folder:
     Raises:
         StoreError: the address has an unknown scheme, no bucket, an unknown option or credentials.
     """
-    text = os.fspath(uri)
-    if refused := why_refused(text):
-        raise StoreError(refused)
-    if slip := re.match(r"(file|s3|gs):/?(?!/)", text):
-        raise StoreError(f"store address {text}: write {slip[1]}:// with two slashes")
-    scheme = urlsplit(text).scheme if "://" in text else ""
-    if scheme == "":
-        return LocalFolder(Path(text).expanduser().absolute())
-    if scheme == "file":
-        return LocalFolder(Path(unquote(urlsplit(text).path)))
-    if scheme == "s3":
-        return _open_s3(text)
-    if scheme == "gs":
-        return _open_gs(text)
-    raise StoreError(
-        f"store address scheme {scheme}:// is unknown: use a path, file://, s3:// or gs://"
-    )
-
-
-def absolute_address(uri: str | Path) -> str:
-    """The same address, a local path made absolute against the folder of this process."""
-    text = os.fspath(uri)
-    return text if "://" in text else str(Path(text).expanduser().absolute())
+    text = absolute_address(uri, "store", StoreError)
+    if not is_address(text):
+        return LocalFolder(Path(text))
+    return _open_s3(text) if text.startswith("s3:") else _open_gs(text)
 
 
 def _bucket_and_prefix(text: str) -> tuple[str, str]:
     parts = urlsplit(text)
-    bucket, prefix = parts.netloc, parts.path.strip("/")
-    if not bucket:
-        raise StoreError(
-            f"store address {parts.scheme}:// names no bucket: use {parts.scheme}://bucket/prefix"
-        )
-    return bucket, prefix
+    return parts.netloc, parts.path.strip("/")
 
 
 def _open_s3(text: str) -> RemoteFolder:

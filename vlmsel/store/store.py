@@ -7,6 +7,7 @@ from pathlib import Path
 import polars as pl
 import pyarrow as pa
 
+from vlmsel.addresses import absolute_address
 from vlmsel.errors import StoreError
 from vlmsel.measurements.measurement import Measurement
 from vlmsel.measurements.registry import measurement_class
@@ -16,7 +17,7 @@ from vlmsel.store.cells import cell_files, cell_folder, cell_stem, walk_cells
 from vlmsel.store.failed_images import FailedImages, ImageReasons, commit_cell, failed_in_cell
 from vlmsel.store.failures import FailureLog
 from vlmsel.store.files import first_by_stem, quarantine_corrupt, read_sound
-from vlmsel.store.filesystem import Folder, absolute_address, open_folder
+from vlmsel.store.filesystem import Folder, open_folder
 from vlmsel.store.keys import CellId
 from vlmsel.store.schema import from_bytes, to_bytes
 
@@ -58,7 +59,7 @@ class Store:
     def __init__(self, uri: str | Path) -> None:
         self._folder = open_folder(uri)
         # Absolute, so that it means the same in a worker of another folder.
-        self.uri = absolute_address(uri)
+        self.uri = absolute_address(uri, "store", StoreError)
         self._failures = FailureLog(self._folder)
         self._settings_written: set[str] = set()
 

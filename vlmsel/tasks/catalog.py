@@ -1,11 +1,13 @@
 """What a task is: images, and for a source task the class names and prompts to test it with."""
 
 from collections import Counter
+from contextlib import suppress
 from pathlib import Path
 from typing import Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
+from vlmsel.addresses import absolute_address, absolute_path, is_address
 from vlmsel.catalogs import nearest, one_line, read_entries
 from vlmsel.errors import CatalogError, TaskError
 
@@ -53,15 +55,17 @@ class TaskSpec(BaseModel):
         return self
 
     def anchored(self, folder: Path) -> Self:
-        """The same spec with relative local paths made absolute against `folder`."""
-        paths = {"images": self.images, "labels": self.labels}
-        return self.model_copy(
-            update={
-                field: str((folder / Path(path).expanduser()).absolute())
-                for field, path in paths.items()
-                if path is not None and "://" not in path
-            }
-        )
+        """The same spec with relative local paths made absolute against `folder`.
+
+        What cannot be read is left as it is: it fails its task alone, when that is read.
+        """
+        update: dict[str, str] = {}
+        with suppress(TaskError):
+            update["images"] = absolute_address(self.images, "images", TaskError, base=folder)
+        if self.labels is not None:
+            with suppress(TaskError):
+                update["labels"] = str(absolute_path(self.labels, "labels", TaskError, base=folder))
+        return self.model_copy(update=update)
 
 
 class TaskCatalog(BaseModel):
@@ -98,19 +102,24 @@ def load_tasks(source: str | Path) -> TaskCatalog:
     Raises:
         CatalogError: no such file, or it says something impossible; names file, entry and key.
     """
-    path = Path(source)
+    path = absolute_path(source, "task catalog", CatalogError)
     entries = read_entries(path, "tasks", TaskSpec, "name")
-    folder = path.parent.resolve()
     try:
-        return TaskCatalog(tasks=tuple(task.anchored(folder) for task in entries))
+        return TaskCatalog(tasks=tuple(task.anchored(path.parent) for task in entries))
     except ValidationError as error:
         raise CatalogError(f"{path}: {one_line(error, TaskCatalog)}") from None
 
 
 def folder_task(folder: str | Path, name: str | None = None) -> TaskSpec:
-    """An unlabelled target: the images under `folder`, named after it unless `name` is given."""
-    if "://" in str(folder):
-        own_name = str(folder).partition("?")[0].rstrip("/").rpartition("/")[2]
-        return TaskSpec(name=name or own_name, images=str(folder))
-    path = Path(folder).expanduser().absolute()
-    return TaskSpec(name=name or path.name or "target", images=str(path))
+    """An unlabelled target: the images under `folder`, named after it unless `name` is given.
+
+    Raises:
+        TaskError: no name of a folder and no address.
+    """
+    images = absolute_address(folder, "images", TaskError)
+    if name is None and is_address(images):
+        name = images.partition("?")[0].rstrip("/").rpartition("/")[2]
+    elif name is None:
+        path = Path(images)
+        name = (path.resolve() if path.name == ".." else path).name or "target"
+    return TaskSpec(name=name, images=images)

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import polars as pl
 
+from vlmsel.addresses import absolute_path
 from vlmsel.catalogs import nearest
 from vlmsel.errors import TaskError
 from vlmsel.tasks.catalog import TaskSpec
@@ -37,7 +38,8 @@ def label_table(spec: TaskSpec, index: TaskIndex) -> pl.DataFrame:
     """
     labels = {ref.image_id: ref.label for ref in index.images if ref.label is not None}
     if spec.labels is not None:
-        labels |= read_labels(Path(spec.labels), spec, index)
+        file = absolute_path(spec.labels, f"task '{spec.name}': labels", TaskError)
+        labels |= read_labels(file, spec, index)
     return pl.DataFrame(sorted(labels.items()), schema=SCHEMA, orient="row")
 
 

@@ -7,7 +7,6 @@ as it is (not percent-encoded). Credentials come from the environment, never fro
 import re
 from functools import lru_cache
 from io import BufferedReader
-from urllib.parse import unquote
 
 import pyarrow as pa
 from pyarrow import fs
@@ -29,11 +28,6 @@ def is_remote(uri: str) -> bool:
 def display(uri: str) -> str:
     """A source's name for messages: without options, which may say too much."""
     return uri.partition("?")[0] if is_remote(uri) else uri
-
-
-def without_file_scheme(images: str) -> str:
-    """A local path for a file:// name; other names as they are."""
-    return unquote(images.removeprefix("file://")) if images.startswith("file://") else images
 
 
 def open_source(uri: str, *, read_ahead_bytes: int = READ_AHEAD_BYTES) -> BufferedReader:

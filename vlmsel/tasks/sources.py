@@ -10,8 +10,8 @@ from typing import Literal
 from braceexpand import braceexpand
 from pyarrow import fs
 
+from vlmsel.addresses import absolute_address
 from vlmsel.errors import TaskError
-from vlmsel.redaction import why_refused
 from vlmsel.tasks.locations import (
     display,
     file_info,
@@ -20,7 +20,6 @@ from vlmsel.tasks.locations import (
     list_files,
     renamed,
     require_bucket,
-    without_file_scheme,
 )
 
 Kind = Literal["folder", "tar", "parquet"]
@@ -85,11 +84,7 @@ def find_sources(images: str) -> Sources:
     Raises:
         TaskError: missing, empty, without an image, or out of reach; each with its own message.
     """
-    if refused := why_refused(images):
-        raise TaskError(refused)
-    uri = without_file_scheme(images)
-    if not is_remote(uri) and "://" in uri:
-        raise TaskError(f"images '{display(uri)}' are neither a path nor scheme://bucket/key")
+    uri = absolute_address(images, "images", TaskError)
     kind = kind_of(uri)
     if kind == "folder":
         return Sources("folder", tuple(_folder(uri)), pattern=False)

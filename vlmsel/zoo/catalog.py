@@ -1,12 +1,14 @@
 """What a zoo is: model specs read from YAML, without loading or even importing a model."""
 
 from collections import Counter
+from contextlib import suppress
 from importlib import resources
 from pathlib import Path
 from typing import Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from vlmsel.addresses import absolute_path
 from vlmsel.catalogs import nearest, one_line, read_entries
 from vlmsel.errors import CatalogError, ModelError
 
@@ -41,15 +43,28 @@ class ModelSpec(BaseModel):
         return f"{self.model}/{self.pretrained}"
 
     def anchored(self, folder: Path) -> Self:
-        """The same spec with relative paths made absolute against `folder`."""
+        """The same spec with relative paths made absolute against `folder`; links are kept.
+
+        What is no local path is left as it is: it fails its model alone, in `check_paths`.
+        """
+        update: dict[str, str] = {}
+        for field, path in self._paths().items():
+            with suppress(ModelError):
+                update[field] = str(absolute_path(path, field, ModelError, base=folder))
+        return self.model_copy(update=update)
+
+    def check_paths(self) -> None:
+        """Refuse paths that are addresses of an object store, or nothing.
+
+        Raises:
+            ModelError: names the model and the field.
+        """
+        for field, path in self._paths().items():
+            absolute_path(path, f"{self.name}: {field}", ModelError)
+
+    def _paths(self) -> dict[str, str]:
         paths = {"weights": self.weights, "bpe_path": self.bpe_path}
-        return self.model_copy(
-            update={
-                field: str((folder / Path(path).expanduser()).resolve())
-                for field, path in paths.items()
-                if path is not None
-            }
-        )
+        return {field: path for field, path in paths.items() if path is not None}
 
 
 class Zoo(BaseModel):
@@ -91,16 +106,20 @@ def load_zoo(source: str | Path) -> Zoo:
     Raises:
         CatalogError: no such catalog, or it says something impossible; names file, entry and key.
     """
-    path = _shipped_path(source) if str(source) in SHIPPED else Path(source)
-    if str(source) not in SHIPPED and path.suffix not in (".yaml", ".yml") and not path.exists():
+    is_shipped = str(source) in SHIPPED
+    path = (
+        _shipped_path(source)
+        if is_shipped
+        else absolute_path(source, "model catalog", CatalogError)
+    )
+    if not is_shipped and path.suffix not in (".yaml", ".yml") and not path.exists():
         shipped = ", ".join(SHIPPED)
         hint = nearest(str(source), SHIPPED)
         msg = f"no zoo '{source}': give a YAML file or a shipped zoo ({shipped}){hint}"
         raise CatalogError(msg)
     entries = read_entries(path, "models", ModelSpec, "model")
-    folder = path.parent.resolve()
     try:
-        return Zoo(models=tuple(spec.anchored(folder) for spec in entries))
+        return Zoo(models=tuple(spec.anchored(path.parent) for spec in entries))
     except ValidationError as error:
         raise CatalogError(f"{path}: {one_line(error, Zoo)}") from None
 

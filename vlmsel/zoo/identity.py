@@ -12,8 +12,15 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict
 
+from vlmsel.documents import read_json
 from vlmsel.errors import ModelError
 from vlmsel.zoo.catalog import ModelSpec
+from vlmsel.zoo.folder_rules import (
+    MODEL_CONFIG,
+    check_open_clip,
+    check_transformers,
+    tokenizer_files,
+)
 from vlmsel.zoo.registry import Config, architecture_config, is_tag, tag_config
 from vlmsel.zoo.weights import CONFIG_NAME, hub_sha256, local_sha256, local_weights
 
@@ -58,12 +65,16 @@ def identify(spec: ModelSpec) -> ModelIdentity:
         ModelError: unknown architecture or tag (nearest names), wrong activation (the right model),
             weights that are missing here and cannot be asked for.
     """
+    spec.check_paths()
     if spec.encoder is not None:
         return _identify_encoder(spec)
     config, preprocess = configuration(spec)
     described: Config = {"model": config}
     if spec.bpe_path is not None:
         described["bpe_sha256"] = local_sha256(spec, Path(spec.bpe_path))
+    if (folder := tokenizer_folder(spec, config)) is not None:
+        files = tokenizer_files(folder)
+        described["tokenizer"] = {file.name: local_sha256(spec, file) for file in files}
     if spec.weights is None:
         checksum = hub_sha256(spec, tag_config(spec.model, spec.pretrained))
     else:
@@ -82,13 +93,25 @@ def configuration(spec: ModelSpec) -> tuple[Config, Config]:
     Raises:
         ModelError: see `identify`.
     """
-    if spec.weights is not None and Path(spec.weights).is_dir():
-        config, preprocess = _directory_configuration(spec, Path(spec.weights))
+    if (folder := _folder(spec)) is not None:
+        config, preprocess = _directory_configuration(spec, folder)
     else:
         config, preprocess = _named_configuration(spec)
     size = config["vision_cfg"].get("image_size", 224)
     chosen = {k: preprocess[k] for k in PREPROCESS_DEFAULTS if preprocess.get(k) is not None}
     return config, PREPROCESS_DEFAULTS | chosen | {"size": size}
+
+
+def tokenizer_folder(spec: ModelSpec, config: Config) -> Path | None:
+    """The folder of a local model whose tokenizer is one of transformers, which lies there too."""
+    folder = _folder(spec)
+    return folder if folder is not None and config["text_cfg"].get("hf_tokenizer_name") else None
+
+
+def _folder(spec: ModelSpec) -> Path | None:
+    if spec.weights is None or not Path(spec.weights).is_dir():
+        return None
+    return Path(spec.weights)
 
 
 def _named_configuration(spec: ModelSpec) -> tuple[Config, Config]:
@@ -102,16 +125,30 @@ def _named_configuration(spec: ModelSpec) -> tuple[Config, Config]:
 def _directory_configuration(spec: ModelSpec, folder: Path) -> tuple[Config, Config]:
     path = folder / CONFIG_NAME
     try:
-        document = json.loads(path.read_bytes())
+        document = read_json(path)
     except FileNotFoundError:
-        raise ModelError(f"{spec.name}: no {CONFIG_NAME} in {folder}") from None
+        raise ModelError(_no_configuration(spec, folder)) from None
     except (OSError, ValueError) as error:
         raise ModelError(f"{spec.name}: {path} cannot be read: {error}") from None
     config = document.get("model_cfg") if isinstance(document, dict) else None
     needed = ("embed_dim", "vision_cfg", "text_cfg")
     if not isinstance(config, dict) or any(key not in config for key in needed):
         raise ModelError(f"{spec.name}: {path} needs `model_cfg` with {', '.join(needed)}")
+    config = check_open_clip(spec.name, path, document)
+    if tokenizer_folder(spec, config) is not None:
+        check_transformers(spec.name, folder)
     return config, document.get("preprocess_cfg") or {}
+
+
+def _no_configuration(spec: ModelSpec, folder: Path) -> str:
+    if not (folder / MODEL_CONFIG).is_file():
+        return f"{spec.name}: no {CONFIG_NAME} in {folder}"
+    # What it asks for says more than that it is of another kind.
+    check_transformers(spec.name, folder)
+    return (
+        f"{spec.name}: no {CONFIG_NAME} in {folder}: a folder of transformers ({MODEL_CONFIG}) is "
+        "not read; give one of open_clip, or an `encoder` that reads it"
+    )
 
 
 def _identify_encoder(spec: ModelSpec) -> ModelIdentity:

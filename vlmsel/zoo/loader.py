@@ -16,6 +16,7 @@ from vlmsel.zoo.capabilities import Capability
 from vlmsel.zoo.catalog import ModelSpec
 from vlmsel.zoo.checkpoint import CHECKPOINT_ERRORS, check_position_grid, misfit, read_shapes
 from vlmsel.zoo.encoders import Transform, build_encoder
+from vlmsel.zoo.folder_rules import check_preprocessing
 from vlmsel.zoo.identity import ModelIdentity, configuration, identify
 from vlmsel.zoo.quiet import quiet_open_clip
 from vlmsel.zoo.registry import Config, tag_config
@@ -127,6 +128,7 @@ def load_untrained(
 
 def _open_clip_model(spec: ModelSpec) -> tuple[Any, Transform]:
     _, preprocess = configuration(spec)
+    check_preprocessing(spec.name, preprocess)
     is_directory = spec.weights is not None and Path(spec.weights).is_dir()
     name = f"local-dir:{spec.weights}" if is_directory else spec.model
     with quiet_open_clip():

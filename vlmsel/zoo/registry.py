@@ -30,12 +30,22 @@ def architecture_config(model: str) -> Config:
 
     known = architectures()
     if model not in known:
-        hint = nearest(model, known) or "; `vlmsel models --blocks` lists all"
+        hint = _hub_hint(model) or nearest(model, known) or "; `vlmsel models --blocks` lists all"
         raise ModelError(f"unknown architecture '{model}'{hint}")
     config = open_clip.get_model_config(model)
     if config is None:
         raise ModelError(f"open_clip lists architecture '{model}' but has no configuration of it")
     return config
+
+
+def _hub_hint(model: str) -> str | None:
+    scheme, colon, repository = model.partition(":")
+    if not colon or scheme not in ("hf-hub", "hf_hub"):
+        return None
+    return (
+        f": models are not read from a hub by that name; `hf download {repository} --local-dir "
+        "FOLDER`, then name the model as you like and give `weights: FOLDER`"
+    )
 
 
 def tag_config(model: str, pretrained: str) -> Config:

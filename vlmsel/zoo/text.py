@@ -11,7 +11,10 @@ from torch import Tensor
 
 from vlmsel.errors import ModelError
 from vlmsel.zoo.catalog import ModelSpec
+from vlmsel.zoo.folder_rules import SAFE_OPTIONS, has_vocabulary
+from vlmsel.zoo.identity import configuration, tokenizer_folder
 from vlmsel.zoo.quiet import quiet_open_clip
+from vlmsel.zoo.registry import Config
 
 TEXT_BATCH = 256
 
@@ -51,12 +54,46 @@ class TextEncoder:
     @cached_property
     def _tokenizer(self) -> Callable[[list[str]], Tensor]:
         spec = self._spec
-        local = spec.weights is not None and Path(spec.weights).is_dir()
-        name = f"local-dir:{spec.weights}" if local else spec.model
-        options: dict[str, Any] = {} if spec.bpe_path is None else {"bpe_path": spec.bpe_path}
+        config, _ = configuration(spec)
+        folder = tokenizer_folder(spec, config)
         try:
             with quiet_open_clip():
-                return open_clip.get_tokenizer(name, **options)
+                if folder is not None:
+                    return _tokenizer_of_folder(spec, folder, config["text_cfg"])
+                return open_clip.get_tokenizer(_source(spec), **_options(spec, config))
+        except ModelError:
+            raise
         except (OSError, ValueError, TypeError, ImportError, RuntimeError, IndexError) as error:
             first = (str(error).splitlines() or [type(error).__name__])[0]
             raise ModelError(f"{spec.name}: its tokenizer cannot be loaded: {first}") from error
+
+
+def _source(spec: ModelSpec) -> str:
+    local = spec.weights is not None and Path(spec.weights).is_dir()
+    return f"local-dir:{spec.weights}" if local else spec.model
+
+
+def _options(spec: ModelSpec, config: Config) -> dict[str, Any]:
+    options: dict[str, Any] = {} if spec.bpe_path is None else {"bpe_path": spec.bpe_path}
+    if config["text_cfg"].get("hf_tokenizer_name"):
+        # open_clip's own architecture: its tokenizer is one of a hub, whose code is not run.
+        options["trust_remote_code"] = False
+    return options
+
+
+def _tokenizer_of_folder(
+    spec: ModelSpec, folder: Path, text: Config
+) -> Callable[[list[str]], Tensor]:
+    """The tokenizer of transformers in a local model's folder; `configuration` has checked it."""
+    if not has_vocabulary(folder):
+        msg = (
+            f"{spec.name}: its tokenizer {text['hf_tokenizer_name']} is not in {folder}; save the "
+            "files of that repository's tokenizer there (`hf download`, tokenizer.json and the "
+            "*.json beside it)"
+        )
+        raise ModelError(msg)
+    cleaning = {k: v for k, v in (text.get("tokenizer_kwargs") or {}).items() if v is not None}
+    options: dict[str, Any] = cleaning | SAFE_OPTIONS
+    length = text.get("context_length") or open_clip.tokenizer.DEFAULT_CONTEXT_LENGTH
+    mode = text.get("tokenizer_mode")
+    return open_clip.tokenizer.HFTokenizer(str(folder), length, tokenizer_mode=mode, **options)
