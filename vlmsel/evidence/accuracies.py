@@ -6,8 +6,8 @@ import numpy as np
 import polars as pl
 
 from vlmsel.errors import StoreError
+from vlmsel.store.imported import MEASURED
 
-MEASURED = "measured"
 GROUP = ["model", "pretrained", "task"]
 SCHEMA = {
     **dict.fromkeys(GROUP, pl.String),
@@ -102,14 +102,16 @@ def calibration_error(labelled: pl.DataFrame, *, n_bins: int = 15) -> pl.DataFra
         confidence=confidence,
         right=(pl.col("argmax") == pl.col("label")).cast(pl.Float64),
     ).with_columns(bin=(pl.col("confidence") * n_bins).ceil().clip(1, n_bins))
-    gaps = binned.group_by(*GROUP, "bin").agg(
+    # In a fixed order: the same rows give the same last digit.
+    ordered = binned.sort(*GROUP, "bin", "confidence")
+    gaps = ordered.group_by(*GROUP, "bin", maintain_order=True).agg(
         gap=(pl.col("right").sum() - pl.col("confidence").sum()).abs(),
         confidence=pl.col("confidence").sum(),
         n_images=pl.len().cast(pl.Int64),
     )
     total = pl.col("n_images").sum()
     return (
-        gaps.group_by(GROUP)
+        gaps.group_by(GROUP, maintain_order=True)
         .agg(
             calibration_error=pl.col("gap").sum() / total,
             confidence=pl.col("confidence").sum() / total,

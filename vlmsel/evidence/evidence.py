@@ -60,7 +60,7 @@ class Evidence:
 
     def read(self, kind: str, columns: Sequence[str] | None = None) -> Scan:
         """Rows of the measured cells; corrupt files are named in the log and passed over."""
-        scan = self.store.scan(self.files(kind), columns=columns)
+        scan = self.store.scan(self.files(kind), kind=kind, columns=columns)
         for cell in scan.corrupt:
             log.warning("passed over a corrupt file: %s; `vlmsel status --verify` names it", cell)
         return scan

@@ -44,6 +44,8 @@ def stored_embeddings(
         spec.model, spec.pretrained, shard.task, key, measurement.digest, measurement.kind
     )
     files = store.cells(cell.kind, cell.settings, [cell])
+    if not files:
+        return None
     rows = store.scan(files, columns=["image_id", "vector", "reason"]).rows
     vectors = dict(rows.select("image_id", "vector").iter_rows())
     reasons = dict(rows.select("image_id", "reason").iter_rows())

@@ -25,7 +25,9 @@ def check_rows(measurement: Measurement, rows: pa.Table, what: str) -> pa.Table:
     values = measurement.values.names
     needed = [name for name in values if name not in measurement.optional]
     is_measured = pl.col("reason").is_null()
-    whole = pl.all_horizontal(pl.col(needed).is_not_null())
+    lists = [name for name in values if isinstance(frame.schema[name], pl.List)]
+    gapless = [pl.col(n).list.drop_nulls().list.len() == pl.col(n).list.len() for n in lists]
+    whole = pl.all_horizontal(pl.col(needed).is_not_null(), *gapless)
     empty = pl.all_horizontal(pl.col(values).is_null())
     wrong = frame.filter(~pl.when(is_measured).then(whole).otherwise(empty))
     if wrong.height:

@@ -16,6 +16,8 @@ from vlmsel.store.schema import (
 )
 
 IMPORTED = "imported"
+# Stands for what was measured here, where accuracies of several sources meet.
+MEASURED = "measured"
 PUBLISHED_IMAGE = "published"
 
 
@@ -33,6 +35,8 @@ def write_profiles(folder: Folder, frame: pl.DataFrame, name: str) -> None:
 
 def write_accuracies(folder: Folder, frame: pl.DataFrame, name: str) -> None:
     """Keep accuracies, columns as `vlmsel.store.schema.ACCURACY_SCHEMA`."""
+    if name == MEASURED:
+        raise StoreError(f"import name {MEASURED!r} is reserved for what was measured here")
     _write(folder, "accuracies", frame, name, ACCURACY_SCHEMA, ["model", "pretrained", "task"])
 
 

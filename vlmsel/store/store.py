@@ -201,19 +201,26 @@ class Store:
         quarantine_corrupt(self._folder, sorted(paths), corrupt.append)
         return sorted({paths[path] for path in corrupt}, key=str)
 
-    def scan(self, files: Mapping[CellId, str], *, columns: Sequence[str] | None = None) -> Scan:
+    def scan(
+        self,
+        files: Mapping[CellId, str],
+        *,
+        kind: str | None = None,
+        columns: Sequence[str] | None = None,
+    ) -> Scan:
         """Read cells of one kind; every file is read once, hashed, and parsed from memory.
 
         Nothing is moved: a corrupt file is named, left where it is and passed over.
 
         Args:
             files: as `cells` gives them.
+            kind: of the measurement, which says the columns where there are no files.
             columns: of `Measurement.row_schema`; all if None.
 
         Raises:
             StoreError: a file cannot be read, or is of another schema.
         """
-        kinds = {cell.kind for cell in files}
+        kinds = {cell.kind for cell in files} | ({kind} if kind else set())
         if len(kinds) > 1:
             raise StoreError(f"cells of several kinds cannot be read at once: {sorted(kinds)}")
         kind = next(iter(kinds), None)

@@ -52,6 +52,8 @@ class TaskSpec(BaseModel):
             raise ValueError("`prompts` is not used where both `classnames` and `templates` are")
         if self.templates is not None and self.classnames is None and self.prompts is None:
             raise ValueError("`templates` need `classnames` (or `prompts`)")
+        if self.labels is not None and self.classnames is None and self.prompts is None:
+            raise ValueError("`labels` need `classnames` (or `prompts`)")
         return self
 
     def anchored(self, folder: Path) -> Self:
