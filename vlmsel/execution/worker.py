@@ -164,12 +164,12 @@ class ModelWorker:
                 batch = Batch(
                     model,
                     None,
-                    [ref.sha256 for ref in known.refs],
+                    [ref.sha256 for ref in shard.images],
                     prompts=prompts,
                     texts=self._texts,
-                    embedding=known.embedding,
+                    embedding=known,
                 )
-                return _Inputs(batch, known.refs, known.failed, 0)
+                return _Inputs(batch, shard.images, (), 0)
         decoded = self._cache.get(self._identity.preprocessing, shard, model.transform)
         if decoded.n_unavailable and not last_try:
             first = next(reason for _, reason in decoded.failed if is_unavailable(reason))

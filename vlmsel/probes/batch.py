@@ -83,11 +83,6 @@ class Batch:
         return len(self.sha256s)
 
     @property
-    def has_distinct_images(self) -> bool:
-        """Whether two images differ, so that their embeddings must."""
-        return len(set(self.sha256s)) > 1
-
-    @property
     def images(self) -> Tensor:
         """(N, 3, H, W) on the CPU.
 
@@ -114,19 +109,28 @@ class Batch:
             stack.enter_context(torch.inference_mode())
             stack.enter_context(ieee_float32())
             if self._layers:
-                blocks = dict(functional_blocks(self.model.visual))
-                for name in self._layers:
-                    handle = _block(self.model, blocks, name).register_forward_hook(
-                        self._keeper(name)
-                    )
+                blocks = _blocks(self.model)
+                # A block that is not there is the trouble of who asks for it, not of the others.
+                for name in blocks.keys() & set(self._layers):
+                    handle = blocks[name].register_forward_hook(self._keeper(name))
                     stack.callback(handle.remove)
             pixels = self.images.shape[-2] * self.images.shape[-1]
             parts = self.images.split(max(1, FORWARD_IMAGES * PIXELS // pixels))
             return torch.cat([self.model.encode_image(p.to(self.device)).float() for p in parts])
 
     def layer(self, name: str) -> Tensor:
-        """A block's output on the batch, as the block gives it."""
+        """A block's output on the batch, as the block gives it.
+
+        Raises:
+            ModelError: the model has no such block, or it gives no tensor.
+        """
         _ = self.embedding
+        if name not in self._kept:
+            names = ", ".join(_blocks(self.model))
+            raise ModelError(
+                f"{self.model.spec.name} has no block {name!r} that gives a tensor: its blocks are "
+                f"{names}"
+            )
         return torch.cat(self._kept[name])
 
     @cached_property
@@ -149,9 +153,9 @@ class Batch:
         return keep
 
 
-def _block(model: LoadedModel, blocks: dict[str, nn.Module], name: str) -> nn.Module:
-    if name not in blocks:
-        raise ModelError(
-            f"{model.spec.name} has no block {name!r}: its blocks are {', '.join(blocks)}"
-        )
-    return blocks[name]
+def _blocks(model: LoadedModel) -> dict[str, nn.Module]:
+    """Blocks by name; none where the encoder has none."""
+    try:
+        return dict(functional_blocks(model.visual))
+    except ModelError:
+        return {}

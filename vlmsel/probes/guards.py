@@ -21,9 +21,12 @@ def unusable_images(batch: Batch) -> dict[int, str]:
     }
     for number in ((length == 0) & finite).nonzero().flatten().tolist():
         bad[number] = "its embedding is zero"
-    if batch.has_distinct_images and len(bad) < len(batch):
+    if len(bad) < len(batch):
         sound = embedding[finite]
-        if len(sound) > 1 and bool((sound == sound[0]).all()):
+        contents = {
+            sha256 for sha256, one in zip(batch.sha256s, finite.tolist(), strict=True) if one
+        }
+        if len(contents) > 1 and bool((sound == sound[0]).all()):
             raise ModelError(
                 f"{batch.model.spec.name}: all {len(sound)} images have one embedding, so it says "
                 "nothing of an image; are its weights those of this architecture?"
