@@ -1,16 +1,20 @@
-"""Made-up models, shards and cells for the pure parts."""
+"""Made-up models, shards, cells and units for the pure parts."""
 
 import hashlib
+from collections.abc import Sequence
 
-from vlmsel.execution.cells import Cell, ModelWork, ProfileJob
-from vlmsel.settings import AttributionSettings
-from vlmsel.store.keys import CellId
+from vlmsel.evidence.wanted import Asked, WantedShard
+from vlmsel.execution.cells import Cell, Job, ModelWork, Unit
+from vlmsel.measurements import Embedding, Measurement, Prediction, Profile
+from vlmsel.store.keys import images_digest
 from vlmsel.tasks.index import ImageRef
 from vlmsel.tasks.shards import Shard
 from vlmsel.zoo.catalog import ModelSpec
 from vlmsel.zoo.identity import ModelIdentity
 
-JOB = ProfileJob(AttributionSettings())
+PROFILE = Profile()
+THREE: tuple[Measurement, ...] = (PROFILE, Prediction(), Embedding())
+JOB = Job({"profile": PROFILE})
 
 
 def sha(text: str) -> str:
@@ -32,13 +36,34 @@ def shard(task: str, n_images: int = 2, number: int = 0) -> Shard:
     return Shard(task, number, tuple(ImageRef(n, sha(n), f"/none/{n}", None, 0) for n in names))
 
 
+def job(measurements: Sequence[Measurement]) -> Job:
+    return Job({one.kind: one for one in measurements})
+
+
+def wanted(*shards: Shard, measurements: Sequence[Measurement] = (PROFILE,)) -> list[WantedShard]:
+    """Every measurement asked of every shard, without prompts."""
+    asked = tuple(Asked(one.kind, one.digest, one.digest) for one in measurements)
+    return [
+        WantedShard(part, images_digest((ref.image_id, ref.sha256) for ref in part.images), asked)
+        for part in shards
+    ]
+
+
 def work(
-    name: str, n_cells: int, *, seconds: float = 1.0, memory_gb: float | None = None
+    name: str,
+    n_units: int,
+    *,
+    seconds: float = 1.0,
+    memory_gb: float | None = None,
+    measurements: Sequence[Measurement] = (PROFILE,),
 ) -> ModelWork:
-    """`n_cells` cells of one image, `seconds` each."""
-    cells = []
-    for number in range(n_cells):
-        part = shard(f"task{number}", n_images=1)
-        key = JOB.key(identity(name).digest, part)
-        cells.append(Cell(CellId(name, "x", part.task, key, JOB.digest), part))
-    return ModelWork(spec(name, memory_gb), identity(name), tuple(cells), seconds)
+    """`n_units` units of one image, each cell of `seconds`."""
+    parts = wanted(
+        *(shard(f"task{number}", n_images=1) for number in range(n_units)),
+        measurements=measurements,
+    )
+    model = (spec(name, memory_gb), identity(name))
+    units = tuple(
+        Unit(part.shard, tuple(Cell(cell) for cell in part.cells(model))) for part in parts
+    )
+    return ModelWork(*model, units, {one.kind: seconds for one in measurements})

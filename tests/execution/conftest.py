@@ -6,7 +6,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from vlmsel.measurements import Profile, Want
 from vlmsel.settings import AttributionSettings
+from vlmsel.store.store import Store
 from vlmsel.tasks.catalog import TaskCatalog, TaskSpec
 from vlmsel.zoo.catalog import Zoo, load_zoo
 
@@ -25,6 +27,22 @@ def _own_caches(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def settings() -> AttributionSettings:
     return AttributionSettings(n_steps=2, rule="trapezoid", path="uniform")
+
+
+@pytest.fixture
+def profile(settings: AttributionSettings) -> Profile:
+    return Profile(settings=settings)
+
+
+@pytest.fixture
+def wants(profile: Profile) -> list[Want]:
+    """Profiles of all images."""
+    return [Want(profile)]
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    return Store(tmp_path / "store")
 
 
 @pytest.fixture(scope="session")

@@ -3,6 +3,7 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from vlmsel.execution.costs import forward_gflops, seconds_per_image
+from vlmsel.measurements import Embedding, Prediction, Profile
 from vlmsel.settings import AttributionSettings
 from vlmsel.zoo.catalog import ModelSpec
 from vlmsel.zoo.identity import configuration
@@ -31,11 +32,12 @@ def test_an_unknown_tower_is_neither_free_nor_huge() -> None:
     assert forward_gflops(vision("ViT-B-32")) < middling < forward_gflops(vision("ViT-L-14"))
 
 
-def test_a_profile_costs_three_forwards_a_point_and_an_accuracy_one() -> None:
+def test_a_profile_costs_three_forwards_a_point_and_the_other_kinds_one() -> None:
     spec = ModelSpec(model="own", pretrained="x", encoder="package.module:build")
-    once = seconds_per_image(spec, None, "cpu")
-    path = seconds_per_image(spec, AttributionSettings(n_steps=9), "cpu")
-    gradient = seconds_per_image(spec, AttributionSettings(attribution="gradient"), "cpu")
-    assert path == pytest.approx(30 * once)
-    assert gradient == pytest.approx(3 * once)
-    assert seconds_per_image(spec, None, "cuda") < once
+    path = Profile(settings=AttributionSettings(n_steps=9))
+    gradient = Profile(settings=AttributionSettings(attribution="gradient"))
+    once = seconds_per_image(spec, Prediction(), "cpu")
+    assert seconds_per_image(spec, Embedding(), "cpu") == once
+    assert seconds_per_image(spec, path, "cpu") == pytest.approx(30 * once)
+    assert seconds_per_image(spec, gradient, "cpu") == pytest.approx(3 * once)
+    assert seconds_per_image(spec, Prediction(), "cuda") < once

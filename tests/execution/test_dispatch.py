@@ -1,4 +1,4 @@
-from tests.execution.builders import work
+from tests.execution.builders import THREE, work
 from vlmsel.execution.dispatch import MAX_TRIES, ModelQueue, next_model
 
 
@@ -60,5 +60,11 @@ def test_nobody_is_hired_for_what_the_first_worker_is_about_to_begin() -> None:
 
 def test_tries_are_bounded() -> None:
     [one] = queues(1)
-    cell, _ = one.waiting.popleft()
-    assert [one.requeue(cell, tries) for tries in range(1, MAX_TRIES + 1)] == [True] * 3 + [False]
+    unit, _ = one.waiting.popleft()
+    assert [one.requeue(unit, tries) for tries in range(1, MAX_TRIES + 1)] == [True] * 3 + [False]
+
+
+def test_a_unit_is_expected_to_take_what_all_its_cells_take() -> None:
+    three = ModelQueue(work("a", 5, seconds=10.0, measurements=THREE))
+    assert three.seconds_per_unit == 30.0
+    assert three.remaining_s == 150.0

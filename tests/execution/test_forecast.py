@@ -1,22 +1,23 @@
 import pytest
 
-from tests.execution.builders import JOB, identity, shard, spec
+from tests.execution.builders import JOB, THREE, identity, job, shard, spec, wanted
 from vlmsel.errors import ExecutionError
 from vlmsel.execution.forecast import forecast, this_machine, with_asked
 from vlmsel.execution.placement import Node, Resources
 from vlmsel.execution.plan import Known, Plan, plan_cells
 
-TASKS = {name: (shard(name, n_images=1),) for name in "abcd"}
+SHARDS = [shard(name, n_images=1) for name in "abcd"]
 
 
 def plan(**memory_gb: float | None) -> Plan:
     """Models of 4 cells of 10 s."""
+    costs = {f"{name}/x": {"profile": 10.0} for name in memory_gb}
     return plan_cells(
         [(spec(name, gb), identity(name)) for name, gb in memory_gb.items()],
-        TASKS,
+        wanted(*SHARDS),
         JOB,
         known=Known(),
-        seconds_per_image=dict.fromkeys((f"{name}/x" for name in memory_gb), 10.0),
+        seconds_per_image=costs,
     )
 
 
@@ -37,7 +38,7 @@ def test_on_gpus_the_share_of_a_model_counts() -> None:
     }
 
 
-def test_there_are_no_more_workers_than_cells_and_than_allowed() -> None:
+def test_there_are_no_more_workers_than_units_and_than_allowed() -> None:
     assert forecast(plan(m=None), Resources((Node(64),))).workers == 4
     assert forecast(plan(m=None), Resources((Node(64),)), n_workers=3).workers == 3
     assert forecast(plan(m=None), this_machine("cuda"), n_workers=1).gpu_s == 40.0
@@ -59,6 +60,19 @@ def test_what_cannot_be_placed_is_an_error_that_names_both() -> None:
 
 
 def test_nothing_to_do_takes_nothing() -> None:
-    nothing = plan_cells([], {}, JOB, known=Known(), seconds_per_image={})
+    nothing = plan_cells([], [], JOB, known=Known(), seconds_per_image={})
     cost = forecast(nothing, Resources((Node(0.0),)))
     assert (cost.workers, cost.wall_s, cost.gpu_s, cost.cpu_s) == (0, 0.0, 0.0, 0.0)
+
+
+def test_cells_of_a_unit_add_up_but_need_no_workers_of_their_own() -> None:
+    costs = {"profile": 10.0, "prediction": 1.0, "embedding": 1.0}
+    three = plan_cells(
+        [(spec("m"), identity("m"))],
+        wanted(*SHARDS, measurements=THREE),
+        job(THREE),
+        known=Known(),
+        seconds_per_image={"m/x": costs},
+    )
+    cost = forecast(three, Resources((Node(64),)))
+    assert (cost.workers, cost.cpu_s) == (4, 48.0)

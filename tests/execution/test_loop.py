@@ -5,14 +5,15 @@ from collections.abc import Callable, Sequence
 
 import pytest
 
-from tests.execution.builders import JOB, identity, shard, spec
+from tests.execution.builders import JOB, THREE, identity, job, shard, spec, wanted
 from vlmsel.errors import StoreError
-from vlmsel.execution.cells import Cell, CellOutcome, ModelWork
+from vlmsel.execution.cells import Cell, CellOutcome, ModelWork, Unit, UnitOutcome
 from vlmsel.execution.dispatch import IN_FLIGHT
 from vlmsel.execution.limits import MAX_TRIES, OUTAGE_TRIES, Limits
 from vlmsel.execution.loop import Lost, work_loop
 from vlmsel.execution.plan import Known, Plan, plan_cells
 from vlmsel.execution.summary import RunSummary
+from vlmsel.store.keys import CellId
 
 LIMITS = Limits(deadline_s=100.0, patience_s=300.0)
 CELL_S = 0.001
@@ -21,10 +22,23 @@ Script = Callable[[Cell, int, bool], CellOutcome | Lost]
 
 
 def make_plan(models: str = "ab", n_tasks: int = 5, seconds: float = 1.0) -> Plan:
-    shards = {f"t{i}": (shard(f"t{i}"),) for i in range(n_tasks)}
+    """Units of one cell each."""
+    shards = wanted(*(shard(f"t{i}") for i in range(n_tasks)))
     candidates = [(spec(name), identity(name)) for name in models]
-    costs = {f"{name}/x": seconds for name in models}
+    costs = {f"{name}/x": {"profile": seconds} for name in models}
     return plan_cells(candidates, shards, JOB, known=Known(), seconds_per_image=costs)
+
+
+def plan_three(n_tasks: int = 2) -> Plan:
+    """Units of three cells each, of one model."""
+    shards = wanted(*(shard(f"t{i}") for i in range(n_tasks)), measurements=THREE)
+    return plan_cells(
+        [(spec("a"), identity("a"))],
+        shards,
+        job(THREE),
+        known=Known(),
+        seconds_per_image={"a/x": dict.fromkeys(job(THREE).measurements, 1.0)},
+    )
 
 
 def measured(cell: Cell, _attempt: int, _last: bool) -> CellOutcome:
@@ -51,15 +65,18 @@ def run(plan: Plan, crew: "ScriptedCrew", *args: Callable[[CellOutcome], None]) 
 
 
 class ScriptedCrew:
-    """Seats, and outcomes as the script says; keeps what the loop asked for."""
+    """Seats, and outcomes of cells as the script says; keeps what the loop asked for.
+
+    A script that loses one cell loses its whole unit, as a worker does.
+    """
 
     def __init__(self, script: Script = measured, seats: int = 2) -> None:
         self.script, self.seats = script, seats
         self.present: set[int] = set()
         self.hired: list[str] = []
-        self.out: dict[int, tuple[int, Cell, bool]] = {}
-        self.attempts: Counter[str] = Counter()
-        self.recorded: dict[str, str] = {}
+        self.out: dict[int, tuple[int, Unit, bool]] = {}
+        self.attempts: Counter[CellId] = Counter()
+        self.recorded: dict[CellId, str] = {}
         self.most_out = 0
         self.clock = Clock()
         self.pending: set[int] = set()
@@ -79,10 +96,10 @@ class ScriptedCrew:
         self.present.add(len(self.hired))
         return len(self.hired)
 
-    def submit(self, worker: int, cell: Cell, *, last_try: bool) -> int:
+    def submit(self, worker: int, unit: Unit, *, last_try: bool) -> int:
         assert worker in self.present
         self._next += 1
-        self.out[self._next] = (worker, cell, last_try)
+        self.out[self._next] = (worker, unit, last_try)
         by_worker = Counter(worker for worker, _, _ in self.out.values())
         self.most_out = max(self.most_out, *by_worker.values())
         return self._next
@@ -92,28 +109,33 @@ class ScriptedCrew:
 
     def wait(
         self, tickets: Sequence[object], timeout_s: float | None
-    ) -> list[tuple[object, CellOutcome | Lost]]:
+    ) -> list[tuple[object, UnitOutcome | Lost]]:
         assert set(tickets) == set(self.out)
         assert timeout_s is not None
-        if all(entry[0] in self.pending or self.hangs(entry[1]) for entry in self.out.values()):
+        answers = [
+            ticket for ticket, (worker, unit, _) in self.out.items() if self._answers(worker, unit)
+        ]
+        if not answers:
             self.clock.sleep(timeout_s)
             return []
-        ticket = min(
-            ticket
-            for ticket, entry in self.out.items()
-            if entry[0] not in self.pending and not self.hangs(entry[1])
-        )
+        ticket = min(answers)
         self.clock.sleep(CELL_S)
-        _, cell, last = self.out.pop(ticket)
-        self.attempts[cell.id.key] += 1
-        return [(ticket, self.script(cell, self.attempts[cell.id.key], last))]
+        _, unit, last = self.out.pop(ticket)
+        self.attempts.update(cell.id for cell in unit.cells)
+        found = [self.script(cell, self.attempts[cell.id], last) for cell in unit.cells]
+        lost = next((one for one in found if isinstance(one, Lost)), None)
+        outcomes = tuple(one for one in found if isinstance(one, CellOutcome))
+        return [(ticket, lost or UnitOutcome(outcomes))]
+
+    def _answers(self, worker: int, unit: Unit) -> bool:
+        return worker not in self.pending and not any(self.hangs(cell) for cell in unit.cells)
 
     def release(self, worker: int, *, at_once: bool) -> None:
         self.present.remove(worker)
         self.out = {t: entry for t, entry in self.out.items() if entry[0] != worker}
 
-    def record_failure(self, cell: Cell, reason: str) -> None:
-        self.recorded[cell.id.key] = reason
+    def record_failure(self, unit: Unit, reason: str) -> None:
+        self.recorded |= {cell.id: reason for cell in unit.cells}
 
 
 def test_every_cell_is_settled_once_and_everyone_goes_home() -> None:
@@ -155,10 +177,10 @@ def test_cells_of_a_dead_worker_are_done_by_another() -> None:
 
 
 def test_a_cell_that_kills_every_worker_is_given_up_and_written_down() -> None:
-    poison = next(iter(make_plan().work[0].cells)).id.key
+    poison = make_plan().work[0].units[0].cells[0].id
 
     def script(cell: Cell, attempt: int, last: bool) -> CellOutcome | Lost:
-        return Lost("out of memory") if cell.id.key == poison else measured(cell, attempt, last)
+        return Lost("out of memory") if cell.id == poison else measured(cell, attempt, last)
 
     crew = ScriptedCrew(script)
     summary = run(make_plan(), crew)
@@ -203,6 +225,44 @@ def test_a_store_that_cannot_be_written_ends_the_run_and_lets_everyone_go() -> N
 
 def test_nothing_to_do_hires_nobody() -> None:
     crew = ScriptedCrew()
-    empty = plan_cells([], {}, JOB, known=Known(), seconds_per_image={})
+    empty = plan_cells([], [], JOB, known=Known(), seconds_per_image={})
     assert run(empty, crew).measured == 0
     assert crew.hired == []
+
+
+def test_every_cell_of_a_unit_is_settled_once() -> None:
+    seen: list[CellOutcome] = []
+    crew, plan = ScriptedCrew(), plan_three()
+    summary = run(plan, crew, seen.append)
+    assert summary.measured == 6
+    assert Counter(outcome.cell for outcome in seen) == Counter(plan.wanted)
+    assert set(crew.attempts.values()) == {1}
+
+
+def test_only_the_cells_of_a_unit_that_failed_in_passing_are_tried_again() -> None:
+    seen: list[CellOutcome] = []
+
+    def script(cell: Cell, attempt: int, last: bool) -> CellOutcome:
+        if cell.id.kind == "prediction" and attempt == 1:
+            return CellOutcome(cell.id, "failed", "disk away", transient=True)
+        if cell.id.kind == "embedding":
+            return CellOutcome(cell.id, "failed", "no such layer")
+        return measured(cell, attempt, last)
+
+    crew = ScriptedCrew(script)
+    summary = run(plan_three(n_tasks=1), crew, seen.append)
+    assert {cell.kind: n for cell, n in crew.attempts.items()} == {
+        "profile": 1,
+        "prediction": 2,
+        "embedding": 1,
+    }
+    assert Counter(outcome.cell.kind for outcome in seen) == Counter(list(job(THREE).measurements))
+    assert (summary.measured, summary.total.failed) == (2, 1)
+
+
+def test_a_unit_that_kills_every_worker_is_given_up_with_all_its_cells() -> None:
+    crew = ScriptedCrew(lambda cell, attempt, last: Lost("out of memory"))
+    summary = run(plan_three(n_tasks=1), crew)
+    assert (summary.measured, summary.total.failed) == (0, 3)
+    assert {cell.kind for cell in crew.recorded} == set(job(THREE).measurements)
+    assert set(crew.attempts.values()) == {MAX_TRIES}

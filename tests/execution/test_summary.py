@@ -2,7 +2,8 @@ import polars as pl
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vlmsel.execution.cells import CellOutcome, Failure
+from vlmsel.evidence.failure import Failure
+from vlmsel.execution.cells import CellOutcome
 from vlmsel.execution.summary import RunSummary
 from vlmsel.store.keys import CellId
 
@@ -15,6 +16,7 @@ outcomes = st.builds(
         st.sampled_from("st"),
         st.text("0f", max_size=3),
         st.just("d"),
+        st.sampled_from(["profile", "prediction"]),
     ),
     status=st.sampled_from(["measured", "failed", "skipped"]),
     reason=st.just("why"),
@@ -42,8 +44,9 @@ def test_every_outcome_is_counted_once(items: list[CellOutcome]) -> None:
     assert total.seconds == sum(item.seconds for item in items)
 
 
-def outcome(status: str = "measured", **values: object) -> CellOutcome:
-    return CellOutcome(CellId("a", "x", "cars", "00", "d"), status, **values)  # type: ignore[arg-type]
+def outcome(status: str = "measured", kind: str = "profile", **values: object) -> CellOutcome:
+    cell = CellId("a", "x", "cars", "00", "d", kind)
+    return CellOutcome(cell, status, **values)  # type: ignore[arg-type]
 
 
 def test_exit_code_is_zero_only_if_all_was_done_or_allowed() -> None:
@@ -58,6 +61,7 @@ def test_exit_code_is_zero_only_if_all_was_done_or_allowed() -> None:
 
 def test_what_failed_before_and_what_could_not_be_planned_counts() -> None:
     assert RunSummary(earlier=(Failure("a", "x", "cars", None, "broken"),)).exit_code() == 1
+    assert RunSummary(earlier=(Failure("a", "x", "cars", "7.png", "cut"),)).failed_before == 0
     assert RunSummary(faults=(Failure("", "", "cars", None, "gone"),)).exit_code() == 1
     assert RunSummary(already_measured=3).exit_code() == 0
 
@@ -67,12 +71,18 @@ def test_failures_name_cell_or_image() -> None:
         [outcome("failed", reason="no model"), outcome(failed_images=(("7.png", "truncated"),))]
     )
     assert [str(failure) for failure in summary.failures] == [
-        "a/x on cars: no model",
-        "a/x on cars, image 7.png: truncated",
+        "profile of a/x on cars: no model",
+        "profile of a/x on cars, image 7.png: truncated",
     ]
 
 
-def test_frame_has_a_row_per_model_and_task() -> None:
+def test_frame_has_a_row_per_kind_model_and_task() -> None:
+    both = RunSummary.of([outcome(seconds=1.0), outcome(kind="embedding", seconds=0.5)]).frame()
+    names = ["kind", "model", "pretrained", "task", "seconds"]
+    assert both.select(names).rows() == [
+        ("embedding", "a", "x", "cars", 0.5),
+        ("profile", "a", "x", "cars", 1.0),
+    ]
     frame = RunSummary.of([outcome(n_images=3, seconds=1.5), outcome("skipped")]).frame()
     row = frame.row(0, named=True)
     assert frame.height == 1

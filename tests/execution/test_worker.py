@@ -6,60 +6,83 @@ import pytest
 from tests.execution.conftest import draw_task
 from vlmsel.errors import MemoryLimitError, ModelError, StoreError
 from vlmsel.execution import worker as module
-from vlmsel.execution.cells import Cell, ModelWork
+from vlmsel.execution.cells import Cell, CellOutcome, ModelWork, Unit
 from vlmsel.execution.options import RunOptions, WorkerOptions
 from vlmsel.execution.plan import Plan
-from vlmsel.execution.prepare import plan_profiles
-from vlmsel.execution.worker import ModelWorker
-from vlmsel.settings import AttributionSettings
-from vlmsel.store.profiles import ProfileStore
+from vlmsel.execution.prepare import plan_measurements
+from vlmsel.execution.worker import ModelWorker, record_failure
+from vlmsel.measurements import Embedding, Measurement, Prediction, Profile, Want
+from vlmsel.store.store import Store
 from vlmsel.tasks.catalog import TaskCatalog
 from vlmsel.zoo.catalog import Zoo
 
 
-@pytest.fixture
-def store(tmp_path: Path) -> str:
-    return str(tmp_path / "store")
+def make_plan(zoo: Zoo, tasks: TaskCatalog, store: Store, *measurements: Measurement) -> Plan:
+    wants = [Want(one) for one in measurements]
+    return plan_measurements(zoo, tasks, store, wants, options=RunOptions(verify=False))
 
 
-def make_plan(zoo: Zoo, tasks: TaskCatalog, store: str, settings: AttributionSettings) -> Plan:
-    return plan_profiles(zoo, tasks, store, settings, options=RunOptions(verify=False))
-
-
-@pytest.fixture
-def work(zoo: Zoo, tasks: TaskCatalog, store: str, settings: AttributionSettings) -> ModelWork:
-    return make_plan(zoo, tasks, store, settings).work[0]
+def make_worker(plan: Plan, store: Store) -> ModelWorker:
+    work = plan.work[0]
+    return ModelWorker(work.spec, work.identity, plan.job, WorkerOptions(store.uri))
 
 
 @pytest.fixture
-def cell(work: ModelWork) -> Cell:
-    return work.cells[0]
+def plan(zoo: Zoo, tasks: TaskCatalog, store: Store, profile: Profile) -> Plan:
+    return make_plan(zoo, tasks, store, profile)
 
 
 @pytest.fixture
-def worker(
-    work: ModelWork, zoo: Zoo, tasks: TaskCatalog, store: str, settings: AttributionSettings
-) -> ModelWorker:
-    job = make_plan(zoo, tasks, store, settings).job
-    return ModelWorker(work.spec, work.identity, job, WorkerOptions(store))
+def work(plan: Plan) -> ModelWork:
+    return plan.work[0]
 
 
-def only_failure(store: str, cell: Cell) -> dict[str, object]:
-    [row] = ProfileStore(store).failed(cell.id.settings).rows(named=True)
+@pytest.fixture
+def unit(work: ModelWork) -> Unit:
+    """One shard with its profile."""
+    return work.units[0]
+
+
+@pytest.fixture
+def cell(unit: Unit) -> Cell:
+    return unit.cells[0]
+
+
+@pytest.fixture
+def worker(plan: Plan, store: Store) -> ModelWorker:
+    return make_worker(plan, store)
+
+
+def run(worker: ModelWorker, unit: Unit, *, last_try: bool = False) -> CellOutcome:
+    """The outcome of a unit of one cell."""
+    [outcome] = worker.run(unit, last_try=last_try).outcomes
+    return outcome
+
+
+def retried(unit: Unit) -> Unit:
+    return Unit(unit.shard, tuple(replace(cell, again=True) for cell in unit.cells))
+
+
+def failed(store: Store, cell: Cell) -> list[dict[str, object]]:
+    return store.failed(cell.id.kind, cell.id.settings).rows(named=True)
+
+
+def only_failure(store: Store, cell: Cell) -> dict[str, object]:
+    [row] = failed(store, cell)
     assert row["key"] == cell.id.key
     return row
 
 
 def test_a_cell_is_measured_written_and_then_skipped(
-    worker: ModelWorker, cell: Cell, store: str
+    worker: ModelWorker, unit: Unit, cell: Cell, store: Store
 ) -> None:
-    first = worker.run(cell)
+    first = run(worker, unit)
     assert (first.status, first.n_images, first.failed_images) == ("measured", 6, ())
     assert first.seconds > 0
-    written = ProfileStore(store).scan(cell.id.settings, cells=[cell.id])
-    assert set(written["image_id"]) == {ref.image_id for ref in cell.shard.images}
+    written = store.scan(store.cells("profile", cell.id.settings, [cell.id])).measured
+    assert set(written["image_id"]) == {ref.image_id for ref in unit.shard.images}
     assert written["conductance"].min() > 0  # type: ignore[operator]
-    again = worker.run(cell)
+    again = run(worker, unit)
     assert (again.status, again.seconds, again.n_decoded) == ("skipped", 0.0, 0)
 
 
@@ -73,41 +96,40 @@ def test_the_model_is_loaded_once_for_many_cells_and_only_when_needed(
         "load_model",
         lambda spec, device: (loads.append(device), real(spec, device=device))[1],
     )
-    for one in work.cells:
+    for one in work.units:
         worker.run(one)
     assert loads == ["cpu"]
 
 
 def test_a_corrupt_image_is_named_and_the_others_are_measured(
-    worker: ModelWorker, cell: Cell, store: str
+    worker: ModelWorker, unit: Unit, cell: Cell, store: Store
 ) -> None:
-    victim = cell.shard.images[2]
+    victim = unit.shard.images[2]
     Path(victim.source.removeprefix("file://")).write_bytes(b"no image at all")
-    outcome = worker.run(cell)
+    outcome = run(worker, unit)
     assert (outcome.status, outcome.n_images) == ("measured", 5)
     [(image_id, reason)] = outcome.failed_images
     assert image_id == victim.image_id
     assert "changed since it was indexed" in reason
-    failed = ProfileStore(store).failed_images(cell.id.settings)
-    assert failed["image_id"].to_list() == [victim.image_id]
+    assert store.failed_in(cell.id) == outcome.failed_images
 
 
 def test_a_retry_that_does_no_better_leaves_what_is_stored_and_says_so(
-    worker: ModelWorker, cell: Cell, store: str
+    worker: ModelWorker, unit: Unit, cell: Cell, store: Store
 ) -> None:
-    first, second = (Path(ref.source.removeprefix("file://")) for ref in cell.shard.images[2:4])
+    first, second = (Path(ref.source.removeprefix("file://")) for ref in unit.shard.images[2:4])
     first.write_bytes(b"no image at all")
-    stored = worker.run(cell).failed_images
-    again = replace(cell, again=True)
+    stored = run(worker, unit).failed_images
+    again = retried(unit)
     second.unlink()
-    worse = worker.run(again)
+    worse = run(worker, again)
     assert (worse.status, worse.failed_images) == ("measured", stored)
-    for ref in cell.shard.images:
+    for ref in unit.shard.images:
         Path(ref.source.removeprefix("file://")).unlink(missing_ok=True)
-    none = worker.run(again)
+    none = run(worker, again)
     assert (none.status, none.failed_images) == ("skipped", stored)
-    assert ProfileStore(store).failed(cell.id.settings).is_empty()
-    assert ProfileStore(store).failed_in(cell.id) == stored
+    assert failed(store, cell) == []
+    assert store.failed_in(cell.id) == stored
 
 
 def test_whatever_a_transform_raises_fails_its_cell_alone(
@@ -120,27 +142,27 @@ def test_whatever_a_transform_raises_fails_its_cell_alone(
 
     with monkeypatch.context() as patch:
         patch.setattr(worker, "_loaded", replace(model, transform=transform))
-        assert worker.run(work.cells[0]).reason == "IndexError: beyond"
-    assert worker.run(work.cells[1]).status == "measured"
+        assert run(worker, work.units[0]).reason == "IndexError: beyond"
+    assert run(worker, work.units[1]).status == "measured"
 
 
 def test_a_cell_that_was_mended_meanwhile_is_not_measured_again(
-    worker: ModelWorker, cell: Cell
+    worker: ModelWorker, unit: Unit
 ) -> None:
-    assert worker.run(cell).status == "measured"
-    assert worker.run(replace(cell, again=True)).status == "skipped"
+    assert run(worker, unit).status == "measured"
+    assert run(worker, retried(unit)).status == "skipped"
 
 
 def test_a_cell_without_one_readable_image_is_failed_and_not_empty(
-    worker: ModelWorker, cell: Cell, store: str
+    worker: ModelWorker, unit: Unit, cell: Cell, store: Store
 ) -> None:
-    for ref in cell.shard.images:
+    for ref in unit.shard.images:
         Path(ref.source.removeprefix("file://")).unlink()
-    outcome = worker.run(cell)
+    outcome = run(worker, unit)
     assert outcome.status == "failed"
     assert outcome.reason is not None
     assert outcome.reason.startswith("none of 6 image(s) could be measured")
-    assert not ProfileStore(store).has(cell.id)
+    assert not store.has(cell.id)
     assert only_failure(store, cell)["kind"] == "images"
 
 
@@ -154,7 +176,7 @@ def test_a_cell_without_one_readable_image_is_failed_and_not_empty(
 def test_a_model_that_does_not_load_fails_its_cells_without_trying_each_time(
     worker: ModelWorker,
     work: ModelWork,
-    store: str,
+    store: Store,
     monkeypatch: pytest.MonkeyPatch,
     error: Exception,
     reason: str,
@@ -166,39 +188,34 @@ def test_a_model_that_does_not_load_fails_its_cells_without_trying_each_time(
         raise error
 
     monkeypatch.setattr(module, "load_model", broken)
-    outcomes = [worker.run(one) for one in work.cells]
+    outcomes = [run(worker, one) for one in work.units]
     assert {(o.status, o.reason) for o in outcomes} == {("failed", reason.format(work.spec.name))}
     assert len(tries) == 1
-    assert ProfileStore(store).failed(work.cells[0].id.settings).height == len(work.cells)
+    assert len(failed(store, work.units[0].cells[0])) == len(work.units)
 
 
 def test_other_weights_than_planned_do_not_measure_under_the_planned_key(
-    work: ModelWork,
-    cell: Cell,
-    zoo: Zoo,
-    tasks: TaskCatalog,
-    store: str,
-    settings: AttributionSettings,
+    plan: Plan, work: ModelWork, unit: Unit, cell: Cell, store: Store
 ) -> None:
-    job = make_plan(zoo, tasks, store, settings).job
     planned = work.identity.model_copy(update={"weights_sha256": "0" * 64})
-    outcome = ModelWorker(work.spec, planned, job, WorkerOptions(store)).run(cell)
+    worker = ModelWorker(work.spec, planned, plan.job, WorkerOptions(store.uri))
+    outcome = run(worker, unit)
     assert outcome.status == "failed"
     assert "this node has other weights" in str(outcome.reason)
-    assert not ProfileStore(store).has(cell.id)
+    assert not store.has(cell.id)
 
 
 def test_an_input_output_error_may_pass_and_is_recorded_by_the_last_try_only(
-    worker: ModelWorker, cell: Cell, store: str, monkeypatch: pytest.MonkeyPatch
+    worker: ModelWorker, unit: Unit, cell: Cell, store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def away(spec: object, device: str) -> None:
         raise ConnectionError("network is down")
 
     monkeypatch.setattr(module, "load_model", away)
-    first = worker.run(cell)
+    first = run(worker, unit)
     assert (first.status, first.transient) == ("failed", True)
-    assert ProfileStore(store).failed(cell.id.settings).height == 0
-    last = worker.run(cell, last_try=True)
+    assert failed(store, cell) == []
+    last = run(worker, unit, last_try=True)
     assert (last.status, last.transient) == ("failed", False)
     assert only_failure(store, cell)["reason"] == "ConnectionError: network is down"
 
@@ -213,8 +230,9 @@ def test_an_input_output_error_may_pass_and_is_recorded_by_the_last_try_only(
 )
 def test_out_of_memory_is_failed_with_its_kind_and_never_zero(
     worker: ModelWorker,
+    unit: Unit,
     cell: Cell,
-    store: str,
+    store: Store,
     monkeypatch: pytest.MonkeyPatch,
     error: Exception,
     kind: str,
@@ -222,53 +240,94 @@ def test_out_of_memory_is_failed_with_its_kind_and_never_zero(
     def explode(*_: object, **__: object) -> None:
         raise error
 
-    monkeypatch.setattr("vlmsel.execution.profiling.attribute", explode)
-    assert worker.run(cell).status == "failed"
+    monkeypatch.setattr("vlmsel.probes.profile.attribute", explode)
+    assert run(worker, unit).status == "failed"
     assert only_failure(store, cell)["kind"] == kind
-    assert not ProfileStore(store).has(cell.id)
+    assert not store.has(cell.id)
 
 
 def test_a_failure_is_forgotten_when_the_cell_is_measured(
-    worker: ModelWorker, cell: Cell, store: str, monkeypatch: pytest.MonkeyPatch
+    worker: ModelWorker, unit: Unit, cell: Cell, store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with monkeypatch.context() as patch:
-        patch.setattr(module.ProfileRecorder, "measure", _raise(RuntimeError("once")))
-        worker.run(cell)
-    assert worker.run(cell).status == "measured"
-    assert ProfileStore(store).failed(cell.id.settings).height == 0
+        patch.setattr("vlmsel.probes.profile.attribute", _raise(RuntimeError("once")))
+        run(worker, unit)
+    assert run(worker, unit).status == "measured"
+    assert failed(store, cell) == []
 
 
 def test_a_store_that_cannot_be_written_is_no_fault_of_the_cell(
-    worker: ModelWorker, cell: Cell, monkeypatch: pytest.MonkeyPatch
+    worker: ModelWorker, unit: Unit, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(ProfileStore, "write", _raise(StoreError("disk full")))
+    monkeypatch.setattr(Store, "write", _raise(StoreError("disk full")))
     with pytest.raises(StoreError, match="disk full"):
-        worker.run(cell)
+        run(worker, unit)
 
 
 def test_cells_do_not_depend_on_their_order_or_company(
-    zoo: Zoo, tasks: TaskCatalog, tmp_path: Path, settings: AttributionSettings
+    zoo: Zoo, tasks: TaskCatalog, tmp_path: Path, profile: Profile
 ) -> None:
-    frames = []
-    for name, order in (("one", 1), ("two", -1)):
-        store = str(tmp_path / name)
-        plan = make_plan(zoo, tasks, store, settings)
-        work = plan.work[0]
-        worker = ModelWorker(work.spec, work.identity, plan.job, WorkerOptions(store))
-        for one in work.cells[::order]:
-            worker.run(one)
-        frames.append(ProfileStore(store).scan(settings.digest))
-    assert frames[0].equals(frames[1])
+    kinds = (profile, Prediction(), Embedding())
+    scans = []
+    for name, order, company in (("one", 1, kinds), ("two", -1, kinds), ("alone", 1, None)):
+        store = Store(tmp_path / name)
+        for part in [company] if company else [(one,) for one in kinds]:
+            plan = make_plan(zoo, tasks, store, *part)
+            worker = make_worker(plan, store)
+            for one in plan.work[0].units[::order]:
+                worker.run(one)
+        scans.append([store.scan(store.cells(one.kind, one.digest)).rows for one in kinds])
+    for other in scans[1:]:
+        for mine, theirs in zip(scans[0], other, strict=True):
+            assert mine.height > 0
+            assert mine.equals(theirs)
 
 
 def test_a_task_of_one_image_is_enough(
-    zoo: Zoo, tmp_path: Path, store: str, settings: AttributionSettings
+    zoo: Zoo, tmp_path: Path, store: Store, profile: Profile
 ) -> None:
     single = TaskCatalog(tasks=(draw_task(tmp_path / "single", 9, n_images=1),))
-    plan = make_plan(zoo, single, store, settings)
-    work = plan.work[0]
-    worker = ModelWorker(work.spec, work.identity, plan.job, WorkerOptions(store))
-    assert worker.run(work.cells[0]).n_images == 1
+    plan = make_plan(zoo, single, store, profile, Prediction(), Embedding())
+    [unit] = plan.work[0].units
+    outcomes = make_worker(plan, store).run(unit).outcomes
+    assert [outcome.n_images for outcome in outcomes] == [1, 1, 1]
+
+
+def test_a_unit_whose_store_has_some_cells_measures_the_others(
+    zoo: Zoo, tasks: TaskCatalog, store: Store, profile: Profile
+) -> None:
+    plan = make_plan(zoo, tasks, store, profile, Prediction(), Embedding())
+    unit, worker = plan.work[0].units[0], make_worker(plan, store)
+    first = unit.cells[1]
+    worker.run(unit.only([first.id]))
+    outcomes = worker.run(unit).outcomes
+    assert [outcome.cell for outcome in outcomes] == [cell.id for cell in unit.cells]
+    assert [outcome.status for outcome in outcomes] == ["measured", "skipped", "measured"]
+    assert [outcome.n_decoded for outcome in outcomes] == [6, 0, 0]
+
+
+def test_a_model_that_cannot_do_what_a_kind_needs_fails_that_cell_and_says_what(
+    zoo: Zoo, tasks: TaskCatalog, store: Store
+) -> None:
+    plan = make_plan(zoo, tasks, store, Prediction(), Embedding())
+    unit, worker = plan.work[0].units[0], make_worker(plan, store)
+    worker._loaded = replace(worker._model(), encode_text=None)
+    prediction, embedding = worker.run(unit).outcomes
+    assert (prediction.status, embedding.status) == ("failed", "measured")
+    assert prediction.reason == (
+        f"{plan.work[0].name} has no text embedding, which a prediction needs"
+    )
+
+
+def test_a_failure_that_no_worker_noted_is_noted_for_every_cell(
+    zoo: Zoo, tasks: TaskCatalog, store: Store, profile: Profile
+) -> None:
+    plan = make_plan(zoo, tasks, store, profile, Prediction())
+    unit = plan.work[0].units[0]
+    record_failure(store.uri, plan.job, unit, "node lost", "lost")
+    for cell in unit.cells:
+        row = only_failure(store, cell)
+        assert (row["reason"], row["kind"]) == ("node lost", "lost")
 
 
 def _raise(error: Exception):

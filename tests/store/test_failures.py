@@ -4,9 +4,11 @@ import json
 
 import pytest
 
-from tests.store.cases import SETTINGS, make_cell
+from tests.store.cases import PAPER, PROFILE, make_cell
 from vlmsel.store.failures import FailureLog
 from vlmsel.store.filesystem import open_folder
+
+PLACE = ("profile", PROFILE.digest)
 
 
 def test_notes_are_plain_json(store_uri: str) -> None:
@@ -24,11 +26,13 @@ def test_cells_measured_since_are_not_failures(store_uri: str) -> None:
     log, one, two = FailureLog(open_folder(store_uri)), make_cell(task="a"), make_cell(task="b")
     for cell in (two, one):
         log.add(cell, "no", "error")
-    assert log.frame(SETTINGS.digest, set)["task"].to_list() == ["a", "b"]
-    assert log.frame(SETTINGS.digest, lambda: {one})["task"].to_list() == ["b"]
+    assert log.frame(*PLACE, set)["task"].to_list() == ["a", "b"]
+    assert log.frame(*PLACE, lambda: {one})["task"].to_list() == ["b"]
+    assert log.frame("embedding", PROFILE.digest, set).is_empty()
+    assert log.frame("profile", PAPER.digest, set).is_empty()
     log.forget(two)
     log.forget(two)
-    assert log.frame(SETTINGS.digest, set)["task"].to_list() == ["a"]
+    assert log.frame(*PLACE, set)["task"].to_list() == ["a"]
 
 
 @pytest.mark.parametrize("text", ["", "[]", '{"kind": "x"}'])
@@ -38,8 +42,8 @@ def test_a_damaged_note_is_a_failure_that_can_be_tried_again(store_uri: str, tex
     log.add(make_cell(), "no", "error")
     (path,) = folder.files("failures")
     folder.write_atomic(path, text.encode())
-    [(*_, kind, reason, attempts)] = log.frame(SETTINGS.digest, set).rows()
+    [(*_, kind, reason, attempts)] = log.frame(*PLACE, set).rows()
     assert (kind, attempts) == ("unknown", 0)
     assert f"its note {path} is damaged: `--retry-failed`" in reason
     log.add(make_cell(), "no", "error")
-    assert log.frame(SETTINGS.digest, set)["attempts"].to_list() == [1]
+    assert log.frame(*PLACE, set)["attempts"].to_list() == [1]

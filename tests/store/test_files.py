@@ -4,12 +4,16 @@ from pathlib import Path
 
 import pytest
 
+from vlmsel.errors import StoreError
+from vlmsel.store.faults import MissingFileError
 from vlmsel.store.files import (
     FOLDERS_LISTED_ALONE,
     first_by_stem,
     is_corrupt,
     list_folders,
     quarantine_corrupt,
+    read_checked,
+    read_sound,
 )
 from vlmsel.store.filesystem import open_folder
 from vlmsel.store.keys import file_name
@@ -42,3 +46,28 @@ def test_a_file_that_another_driver_set_aside_is_no_fault(tmp_path: Path) -> Non
     folder, reported = open_folder(tmp_path), []
     quarantine_corrupt(folder, [f"x/{file_name('t@k', b'')}"], reported.append)
     assert reported == []
+
+
+def test_sound_files_come_in_order_and_the_corrupt_ones_are_named(store_uri: str) -> None:
+    folder = open_folder(store_uri)
+    paths = [f"x/{file_name(f't@{number}', str(number).encode())}" for number in range(40)]
+    for number, path in enumerate(paths):
+        folder.write_atomic(path, b"spoilt" if number % 10 == 3 else str(number).encode())
+    files = [(path, number) for number, path in enumerate(paths)]
+    sound, corrupt = read_sound(folder, files, lambda _: None)
+    assert sound == [str(number).encode() for number in range(40) if number % 10 != 3]
+    assert corrupt == [3, 13, 23, 33]
+    assert sorted(folder.files("x")) == sorted(paths), "they are left where they are"
+    with pytest.raises(StoreError, match="is corrupt"):
+        read_checked(folder, paths[3])
+
+
+def test_a_file_that_was_replaced_is_looked_for_again(store_uri: str) -> None:
+    folder = open_folder(store_uri)
+    old, new = f"x/{file_name('t@k', b'old')}", f"x/{file_name('t@k', b'new')}"
+    folder.write_atomic(new, b"new")
+    assert read_sound(folder, [(old, "k")], {"k": new}.get) == ([b"new"], [])
+    folder.write_atomic(new, b"spoilt")
+    assert read_sound(folder, [(old, "k")], {"k": new}.get) == ([], ["k"])
+    with pytest.raises(MissingFileError):
+        read_sound(folder, [(old, "k")], lambda _: None)

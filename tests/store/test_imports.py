@@ -7,7 +7,7 @@ import polars as pl
 import pytest
 
 from vlmsel.errors import StoreError
-from vlmsel.store import AccuracyStore, ProfileStore
+from vlmsel.store import Store
 from vlmsel.store.duplicates import duplicate_groups
 from vlmsel.store.imports import read_lovm_table, read_openclip_results, read_published_profiles
 from vlmsel.store.names import with_own_names
@@ -243,12 +243,13 @@ def test_published_duplicates_are_the_known_ones() -> None:
 @needs_data
 def test_imports_go_through_the_store(tmp_path: Path) -> None:
     profiles = read_published_profiles(DATA / "published_profiles.csv").frame
-    ProfileStore(tmp_path).import_profiles(profiles, "published")
-    kept = ProfileStore(tmp_path).imported()
+    Store(tmp_path).import_profiles(profiles, "published")
+    kept = Store(tmp_path).imported_profiles()
     assert kept.select(profiles.columns).equals(profiles)
     accuracies = read_lovm_table(DATA / "lovm_eval_table.csv").frame
-    AccuracyStore(tmp_path).import_accuracies(accuracies, "lovm")
-    assert AccuracyStore(tmp_path).scan().select(accuracies.columns).equals(accuracies)
+    Store(tmp_path).import_accuracies(accuracies, "lovm")
+    kept = Store(tmp_path).imported_accuracies()
+    assert kept.select(accuracies.columns).equals(accuracies)
 
 
 def test_a_profile_of_zeros_is_left_out_and_absurd_values_are_refused(table) -> None:

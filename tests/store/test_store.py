@@ -1,4 +1,4 @@
-"""The profile store on disk and on S3: nothing is lost, counted twice or read when corrupt."""
+"""The store on disk and on S3: nothing is lost, counted twice or read when corrupt."""
 
 import os
 import signal
@@ -14,19 +14,25 @@ import polars as pl
 import pytest
 from hypothesis import given, settings
 
-from tests.store.cases import SETTINGS, make_cell, make_rows
+from tests.store.cases import PAPER, PROFILE, make_cell, make_predictions, make_rows
 from vlmsel.errors import StoreError
-from vlmsel.settings import AttributionSettings
-from vlmsel.store import CellId, ProfileStore
+from vlmsel.measurements import Embedding, Prediction
+from vlmsel.measurements.rows import check_rows
+from vlmsel.store import CellId, Scan, Store
+from vlmsel.store.cells import cell_folder, cell_stem
 from vlmsel.store.filesystem import Folder, open_folder
 from vlmsel.store.keys import file_name
-from vlmsel.store.schema import check_profile_rows, to_bytes
+from vlmsel.store.schema import to_bytes
 
-PAPER = AttributionSettings.preset("paper")
+OURS = ("profile", PROFILE.digest)
+
+
+def scan(store: Store, cells: Sequence[CellId] | None = None) -> Scan:
+    return store.scan(store.cells(*OURS, cells))
 
 
 def cell_paths(folder: Folder) -> list[str]:
-    return sorted(path for path in folder.files("profiles") if path.endswith(".parquet"))
+    return sorted(path for path in folder.files("profile") if path.endswith(".parquet"))
 
 
 def spoil(folder: Folder, path: str, place: int = -20) -> None:
@@ -36,179 +42,252 @@ def spoil(folder: Folder, path: str, place: int = -20) -> None:
 
 
 def test_what_is_written_is_read(store_uri: str) -> None:
-    store = ProfileStore(store_uri)
+    store = Store(store_uri)
     cell = make_cell(model="org/RN50", pretrained="a@b", task="../../x y")
     assert not store.has(cell)
-    assert store.measured(SETTINGS.digest) == set()
-    store.write(cell, SETTINGS, make_rows(cell, failed=["z"]))
-    again = ProfileStore(store_uri)
+    assert store.cells(*OURS) == {}
+    store.write(cell, PROFILE, make_rows(cell, failed=["z"]))
+    again = Store(store_uri)
     assert again.has(cell)
-    assert again.measured(SETTINGS.digest) == {cell}
-    frame = again.scan()
-    assert frame.columns == [
-        *("model", "pretrained", "task", "image_id", "image_sha256", "block", "block_name"),
-        *("conductance", "completeness_error", "objective"),
-    ]
+    assert set(again.cells(*OURS)) == {cell}
+    found = scan(again)
+    assert found.rows.columns == PROFILE.row_schema().names
+    assert found.corrupt == ()
+    frame = found.measured
+    assert frame.columns == found.rows.columns[:-1]
     assert frame["conductance"].to_list() == [1.0, 2.0, 3.0, 1.0, 2.0, 3.0]
     assert frame["image_id"].to_list() == ["a"] * 3 + ["b"] * 3
-    assert frame.select("model", "pretrained", "task").unique().row(0) == (
-        cell.model,
-        cell.pretrained,
-        cell.task,
-    )
-    assert again.failed_images().rows() == [
-        (cell.model, cell.pretrained, cell.task, "z", "truncated")
+    place = (cell.model, cell.pretrained, cell.task)
+    assert frame.select("model", "pretrained", "task").unique().rows() == [place]
+    failed = found.rows.filter(pl.col("reason").is_not_null())
+    assert failed.select("model", "pretrained", "task", "image_id", "reason").rows() == [
+        (*place, "z", "truncated")
     ]
+
+
+def test_a_file_says_what_it_is_by_its_place(store_uri: str) -> None:
+    store, cell = Store(store_uri), make_cell(model="org/M", task="a b")
+    store.write(cell, PROFILE, make_rows(cell))
+    store.fail(make_cell(task="mnist"), PROFILE, "no")
+    folder = open_folder(store_uri)
+    (path,) = cell_paths(folder)
+    start = f"profile/{PROFILE.digest}/org%2FM@openai/a%20b@{cell.key}."
+    assert path.startswith(start)
+    assert folder.names(f"profile/{PROFILE.digest}") == ["settings.json"]
+    (note,) = folder.files("failures")
+    assert note.startswith(f"failures/profile/{PROFILE.digest}/RN50@openai/mnist@")
+
+
+def test_kinds_lie_side_by_side(store_uri: str) -> None:
+    store, top, full = Store(store_uri), Prediction(logits=1), Prediction()
+    profile, answers = make_cell(), make_cell(measurement=full)
+    store.write(profile, PROFILE, make_rows(profile))
+    store.write(answers, full, make_predictions(answers, answer=1))
+    assert set(store.cells(*OURS)) == {profile}
+    assert set(store.cells("prediction", full.digest)) == {answers}
+    assert store.cells("prediction", top.digest) == {}
+    assert store.cells("embedding", full.digest) == {}
+    files = store.cells("prediction", full.digest)
+    assert store.scan(files).measured["argmax"].to_list() == [1, 1]
+    assert store.settings("prediction") == {full.digest: full}
+    assert store.settings("embedding") == {}
+    with pytest.raises(StoreError, match="several kinds cannot be read at once"):
+        store.scan({**files, **store.cells(*OURS)})
+    spoil(open_folder(store_uri), files[answers])
+    assert store.verify(*OURS) == []
+    assert store.verify("prediction", full.digest) == [answers]
+
+
+def test_the_asked_columns_are_read(store_uri: str) -> None:
+    store, full = Store(store_uri), Prediction()
+    cell = make_cell(measurement=full)
+    store.write(cell, full, make_predictions(cell, failed=["z"]))
+    files = store.cells("prediction", full.digest)
+    found = store.scan(files, columns=["image_id", "argmax", "reason"])
+    assert set(found.rows.columns) == {"image_id", "argmax", "reason"}
+    assert found.measured.select("image_id", "argmax").rows() == [("a", 0), ("b", 0)]
+
+
+def test_nothing_is_read_of_no_cells(store_uri: str) -> None:
+    found = Store(store_uri).scan({})
+    assert found.rows.is_empty()
+    assert found.corrupt == ()
+
+
+def test_an_address_means_the_same_from_any_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    store, cell = Store("here"), make_cell()
+    store.write(cell, PROFILE, make_rows(cell))
+    monkeypatch.chdir("/")
+    assert Store(store.uri).has(cell)
+
+
+def test_a_store_of_the_layout_before_this_one_is_known(tmp_path: Path) -> None:
+    store, cell = Store(tmp_path / "new"), make_cell()
+    assert not store.is_old()
+    store.write(cell, PROFILE, make_rows(cell))
+    store.import_accuracies(published(0.1), "lovm")
+    assert not store.is_old()
+    for name in ("profiles", "accuracies"):
+        folder = open_folder(tmp_path / name)
+        folder.write_atomic(f"{name}/m@p/x.parquet", b"")
+        assert Store(tmp_path / name).is_old()
 
 
 def test_writing_again_changes_nothing(store_uri: str) -> None:
-    store, cell = ProfileStore(store_uri), make_cell()
-    store.write(cell, SETTINGS, make_rows(cell))
+    store, cell = Store(store_uri), make_cell()
+    store.write(cell, PROFILE, make_rows(cell))
     before = cell_paths(open_folder(store_uri))
-    store.write(cell, SETTINGS, make_rows(cell, scale=5.0))
+    store.write(cell, PROFILE, make_rows(cell, scale=5.0))
     assert cell_paths(open_folder(store_uri)) == before
-    assert store.scan()["conductance"].max() == 3.0
+    assert scan(store).measured["conductance"].max() == 3.0
 
 
 def test_two_writers_of_equal_rows_make_one_file(tmp_path: Path) -> None:
     cell = make_cell()
     for name in ("one", "two"):
-        ProfileStore(tmp_path / name).write(cell, SETTINGS, make_rows(cell))
+        Store(tmp_path / name).write(cell, PROFILE, make_rows(cell))
     assert cell_paths(open_folder(tmp_path / "one")) == cell_paths(open_folder(tmp_path / "two"))
 
 
 def test_of_two_files_of_one_cell_the_first_name_counts(store_uri: str) -> None:
-    store, folder, cell = ProfileStore(store_uri), open_folder(store_uri), make_cell()
-    store.write(cell, SETTINGS, make_rows(cell, scale=1.0))
-    parent = cell_paths(folder)[0].rpartition("/")[0]
-    other = to_bytes(check_profile_rows(make_rows(cell, scale=7.0), "x"), {})
-    folder.write_atomic(f"{parent}/{file_name(f'{cell.task}@{cell.key}', other)}", other)
+    store, folder, cell = Store(store_uri), open_folder(store_uri), make_cell()
+    store.write(cell, PROFILE, make_rows(cell, scale=1.0))
+    other = to_bytes(check_rows(PROFILE, make_rows(cell, scale=7.0), "x"), {})
+    folder.write_atomic(f"{cell_folder(cell)}/{file_name(cell_stem(cell), other)}", other)
     paths = cell_paths(folder)
     assert len(paths) == 2
     first = 7.0 if folder.read(paths[0]) == other else 1.0
-    assert store.measured(SETTINGS.digest) == {cell}
-    for frame in (store.scan(), store.scan(cells=[cell])):
-        assert frame.height == 6
-        assert frame["conductance"].min() == first
+    assert store.cells(*OURS) == {cell: paths[0]}
+    for found in (scan(store), scan(store, [cell])):
+        assert found.rows.height == 6
+        assert found.rows["conductance"].min() == first
 
 
-def test_scan_of_some_cells_reads_only_these(store_uri: str) -> None:
-    store = ProfileStore(store_uri)
+def test_a_scan_of_some_cells_reads_only_these_and_names_what_is_corrupt(store_uri: str) -> None:
+    store = Store(store_uri)
     cells = [make_cell(task=task) for task in ("eurosat", "mnist", "dtd")]
     for cell in cells:
-        store.write(cell, SETTINGS, make_rows(cell))
+        store.write(cell, PROFILE, make_rows(cell))
     folder = open_folder(store_uri)
     spoil(folder, next(path for path in cell_paths(folder) if "dtd@" in path))
-    frame = store.scan(cells=cells[:2])
-    assert set(frame["task"]) == {"eurosat", "mnist"}
-    with pytest.raises(StoreError, match="corrupt"):
-        store.scan()
+    found = scan(store, cells[:2])
+    assert set(found.rows["task"]) == {"eurosat", "mnist"}
+    assert found.corrupt == ()
+    whole = scan(store)
+    assert whole.corrupt == (cells[2],)
+    assert whole.rows.equals(found.rows)
 
 
-def test_missing_cells_are_counted_and_the_first_is_named(store_uri: str) -> None:
-    store = ProfileStore(store_uri)
+def test_of_the_asked_cells_those_that_are_measured_are_listed(store_uri: str) -> None:
+    store = Store(store_uri)
     cells = [make_cell(task=task) for task in ("eurosat", "mnist", "dtd")]
-    store.write(cells[0], SETTINGS, make_rows(cells[0]))
-    with pytest.raises(StoreError, match=r"2 of 3 cells are not measured .* RN50/openai on dtd"):
-        store.scan(SETTINGS.digest, cells=cells)
+    for cell in cells[:2]:
+        store.write(cell, PROFILE, make_rows(cell))
+    assert set(store.cells(*OURS, cells[1:])) == {cells[1]}
+    assert store.cells(*OURS, []) == {}
+    assert store.cells("profile", PAPER.digest, cells) == {}
+    many = [*cells, *(make_cell(model=f"m{number}") for number in range(60))]
+    assert store.cells(*OURS, many) == store.cells(*OURS)
 
 
 @pytest.mark.parametrize("place", [0, 4, 40, -1, -20, -300])
 def test_a_flipped_bit_is_found_set_aside_and_measured_again(store_uri: str, place: int) -> None:
-    store, folder = ProfileStore(store_uri), open_folder(store_uri)
+    store, folder = Store(store_uri), open_folder(store_uri)
     good, bad = make_cell(task="eurosat"), make_cell(task="mnist")
     for cell in (good, bad):
-        store.write(cell, SETTINGS, make_rows(cell))
+        store.write(cell, PROFILE, make_rows(cell))
     path = cell_paths(folder)[1]
     spoil(folder, path, place)
     spoilt = folder.read(path)
-    with pytest.raises(StoreError, match="is corrupt"):
-        store.scan()
-    assert store.verify(SETTINGS.digest, [good]) == []
-    assert store.verify(SETTINGS.digest) == [bad]
-    assert store.verify(SETTINGS.digest) == []
+    found = scan(store)
+    assert found.corrupt == (bad,)
+    assert set(found.rows["task"]) == {"eurosat"}
+    assert len(cell_paths(folder)) == 2, "reading moves nothing"
+    assert store.verify(*OURS, [good]) == []
+    assert store.verify(*OURS) == [bad]
+    assert store.verify(*OURS) == []
     kept = folder.files("quarantine")
     assert [folder.read(name) for name in kept] == [spoilt]
-    assert store.measured(SETTINGS.digest) == {good}
-    store.write(bad, SETTINGS, make_rows(bad))
-    assert store.measured(SETTINGS.digest) == {good, bad}
-    assert store.scan(cells=[bad]).height == 6
+    assert set(store.cells(*OURS)) == {good}
+    store.write(bad, PROFILE, make_rows(bad))
+    assert set(store.cells(*OURS)) == {good, bad}
+    assert scan(store, [bad]).rows.height == 6
 
 
 def test_a_half_written_file_is_found(store_uri: str) -> None:
-    store, folder, cell = ProfileStore(store_uri), open_folder(store_uri), make_cell()
-    store.write(cell, SETTINGS, make_rows(cell))
+    store, folder, cell = Store(store_uri), open_folder(store_uri), make_cell()
+    store.write(cell, PROFILE, make_rows(cell))
     path = cell_paths(folder)[0]
     folder.write_atomic(path, folder.read(path)[:100])
-    assert store.verify(SETTINGS.digest, [cell]) == [cell]
+    assert scan(store).corrupt == (cell,)
+    assert store.verify(*OURS, [cell]) == [cell]
     assert not store.has(cell)
+    assert folder.files("quarantine")
+
+
+def test_a_sound_file_of_other_columns_is_refused(tmp_path: Path) -> None:
+    store, cell = Store(tmp_path), make_cell()
+    data = to_bytes(make_rows(cell).select(["model", "block"]), {})
+    path = f"{cell_folder(cell)}/{file_name(cell_stem(cell), data)}"
+    store.folder.write_atomic(path, data)
+    with pytest.raises(StoreError, match=r"one of 1 profile files in .* is not a file of this"):
+        scan(store)
 
 
 def test_failures_count_attempts_and_end_with_success(store_uri: str) -> None:
-    store, cell = ProfileStore(store_uri), make_cell()
-    store.write_failure(cell, SETTINGS, "CUDA out of memory", kind="out-of-memory")
-    store.write_failure(cell, SETTINGS, "cannot load")
+    store, cell = Store(store_uri), make_cell()
+    store.fail(cell, PROFILE, "CUDA out of memory", kind="out-of-memory")
+    store.fail(cell, PROFILE, "cannot load")
     place = (cell.model, cell.pretrained, cell.task, cell.key)
-    assert store.failed(SETTINGS.digest).rows() == [(*place, "error", "cannot load", 2)]
-    assert store.measured(SETTINGS.digest) == set()
-    assert store.failed(PAPER.digest).is_empty()
-    store.write(cell, SETTINGS, make_rows(cell))
-    assert store.failed(SETTINGS.digest).is_empty()
-    store.write_failure(cell, SETTINGS, "late")
-    assert store.failed(SETTINGS.digest).is_empty()
+    assert store.failed(*OURS).rows() == [(*place, "error", "cannot load", 2)]
+    assert store.cells(*OURS) == {}
+    assert store.failed("profile", PAPER.digest).is_empty()
+    assert store.failed("prediction", PROFILE.digest).is_empty()
+    store.write(cell, PROFILE, make_rows(cell))
+    assert store.failed(*OURS).is_empty()
+    store.fail(cell, PROFILE, "late")
+    assert store.failed(*OURS).is_empty()
     assert open_folder(store_uri).files("failures") == []
 
 
 def test_rows_of_another_cell_are_refused(tmp_path: Path) -> None:
-    store, cell = ProfileStore(tmp_path), make_cell()
+    store, cell = Store(tmp_path), make_cell()
     with pytest.raises(StoreError, match="rows have task"):
-        store.write(cell, SETTINGS, make_rows(make_cell(task="mnist")))
-    with pytest.raises(StoreError, match="belongs to settings"):
+        store.write(cell, PROFILE, make_rows(make_cell(task="mnist")))
+    with pytest.raises(StoreError, match="belongs to profile settings"):
         store.write(cell, PAPER, make_rows(cell))
+    with pytest.raises(StoreError, match=r"not to embedding settings"):
+        store.write(cell, Embedding(), make_rows(cell))
+    with pytest.raises(StoreError, match="belongs to profile settings"):
+        store.fail(cell, Embedding(), "no")
     assert list(tmp_path.iterdir()) == []
 
 
-def test_several_settings_must_be_chosen(store_uri: str) -> None:
-    store = ProfileStore(store_uri)
-    with pytest.raises(StoreError, match="holds no profiles"):
-        store.scan()
-    with pytest.raises(StoreError, match="holds no profiles"):
+def test_other_settings_are_told_apart(store_uri: str) -> None:
+    store = Store(store_uri)
+    with pytest.raises(StoreError, match="holds no profile: run `vlmsel measure profile` first"):
         store.require_settings(PAPER)
-    ours, theirs = make_cell(), make_cell(settings=PAPER)
-    store.write(ours, SETTINGS, make_rows(ours))
-    store.require_settings(SETTINGS)
+    ours, theirs = make_cell(), make_cell(measurement=PAPER)
+    store.write(ours, PROFILE, make_rows(ours))
+    store.require_settings(PROFILE)
     with pytest.raises(StoreError, match=r"n_steps 16 \(store\) vs 50 \(asked\)"):
         store.require_settings(PAPER)
+    with pytest.raises(StoreError, match="holds no prediction"):
+        store.require_settings(Prediction())
     store.write(theirs, PAPER, make_rows(theirs, scale=2.0))
-    assert store.settings() == {SETTINGS.digest: SETTINGS, PAPER.digest: PAPER}
-    with pytest.raises(StoreError, match=r"under 2 settings, name one: .*n_steps 50"):
-        store.scan()
-    assert store.scan(PAPER.digest)["conductance"].min() == 2.0
-    with pytest.raises(StoreError, match="written under other settings than feed"):
-        store.scan("feed")
+    store.require_settings(PAPER)
+    assert store.settings("profile") == {PROFILE.digest: PROFILE, PAPER.digest: PAPER}
+    assert scan(store).rows["conductance"].min() == 1.0
+    files = store.cells("profile", PAPER.digest)
+    assert store.scan(files).rows["conductance"].min() == 2.0
 
 
-def test_overlapping_shards_count_an_image_once(tmp_path: Path) -> None:
-    store = ProfileStore(tmp_path)
-    for images in (["a", "b"], ["b", "c"]):
-        cell = make_cell(images=images)
-        store.write(cell, SETTINGS, make_rows(cell, images=images))
-    assert store.scan()["image_id"].to_list() == ["a"] * 3 + ["b"] * 3 + ["c"] * 3
-
-
-def test_two_profiles_of_one_image_ask_for_zoo_and_tasks(tmp_path: Path) -> None:
-    store = ProfileStore(tmp_path)
-    old, new = make_cell(images=["a"]), make_cell(images=["a", "b"])
-    store.write(old, SETTINGS, make_rows(old, images=["a"]))
-    store.write(new, SETTINGS, make_rows(new, scale=2.0))
-    with pytest.raises(StoreError, match=r"1 images, the first is a of task eurosat .*pass zoo"):
-        store.scan()
-    assert store.scan(cells=[new])["conductance"].min() == 2.0
-
-
-def test_imports_are_replaced_and_told_apart(store_uri: str) -> None:
-    store = ProfileStore(store_uri)
-    assert store.imported().is_empty()
+def test_imported_profiles_are_replaced_and_told_apart(store_uri: str) -> None:
+    store = Store(store_uri)
+    assert store.imported_profiles().is_empty()
     frame = pl.DataFrame(
         {
             "model": ["RN50"] * 2,
@@ -222,33 +301,69 @@ def test_imports_are_replaced_and_told_apart(store_uri: str) -> None:
     store.import_profiles(frame, "paper")
     store.import_profiles(frame.reverse(), "paper")
     assert len(open_folder(store_uri).files("imported")) == 1
-    assert store.imported()["conductance"].to_list() == [1.0, 2.0]
+    assert store.imported_profiles()["conductance"].to_list() == [1.0, 2.0]
     store.import_profiles(frame.with_columns(pl.col("conductance") * 3), "paper")
-    assert store.imported()["conductance"].to_list() == [3.0, 6.0]
-    assert set(store.imported()["image_id"]) == {"published"}
+    assert store.imported_profiles()["conductance"].to_list() == [3.0, 6.0]
+    assert set(store.imported_profiles()["image_id"]) == {"published"}
     store.import_profiles(frame, "rival")
     with pytest.raises(StoreError, match="RN50/openai from paper, rival"):
-        store.imported()
-    assert store.imported("rival")["conductance"].to_list() == [1.0, 2.0]
+        store.imported_profiles()
+    assert store.imported_profiles("rival")["conductance"].to_list() == [1.0, 2.0]
     with pytest.raises(StoreError, match="no imported profiles named 'other'"):
-        store.imported("other")
+        store.imported_profiles("other")
+
+
+def published(acc1: float, task: str = "cars") -> pl.DataFrame:
+    return pl.DataFrame({"model": ["m"], "pretrained": ["p"], "task": [task], "acc1": [acc1]})
+
+
+def test_imported_accuracies_are_replaced(store_uri: str) -> None:
+    store = Store(store_uri)
+    names = ["model", "pretrained", "task", "acc1", "acc5", "mean_per_class_recall", "n_images"]
+    assert store.imported_accuracies().is_empty()
+    assert store.imported_accuracies().columns == [*names, "source"]
+    for acc1 in (0.1, 0.1, 0.4):
+        store.import_accuracies(published(acc1), "lovm")
+        assert store.imported_accuracies()["acc1"].to_list() == [acc1]
+        assert len(open_folder(store_uri).files("imported")) == 1
+    store.import_accuracies(published(0.2), "another")
+    assert store.imported_accuracies().select("acc1", "source").rows() == [
+        (0.2, "another"),
+        (0.4, "lovm"),
+    ]
+    with pytest.raises(StoreError, match="comes twice"):
+        store.import_accuracies(pl.concat([published(0.2), published(0.3)]), "twice")
+
+
+@pytest.mark.parametrize("name", ["measured", "a/b", "", "../x"])
+def test_impossible_import_names(tmp_path: Path, name: str) -> None:
+    with pytest.raises(StoreError, match="import name"):
+        Store(tmp_path).import_accuracies(published(0.1), name)
+
+
+def test_a_corrupt_import_is_refused(store_uri: str) -> None:
+    store, folder = Store(store_uri), open_folder(store_uri)
+    store.import_accuracies(published(0.1), "lovm")
+    (path,) = folder.files("imported")
+    folder.write_atomic(path, folder.read(path)[:-1])
+    with pytest.raises(StoreError, match="is corrupt"):
+        store.imported_accuracies()
 
 
 def test_a_thousand_cells(tmp_path: Path) -> None:
-    store = ProfileStore(tmp_path)
+    store = Store(tmp_path)
     cells = [make_cell(model=f"m{n % 40}", images=[str(n)]) for n in range(1000)]
     # Straight to disk: a thousand fsyncs are not what is tested here.
     for cell in cells:
-        image = f"{cell.key}"
-        table = check_profile_rows(make_rows(cell, images=[image], n_blocks=2), "x")
+        table = check_rows(PROFILE, make_rows(cell, images=[cell.key], n_blocks=2), "x")
         data = to_bytes(table, {})
-        path = tmp_path / "profiles" / cell.settings / f"{cell.model}@{cell.pretrained}"
+        path = tmp_path / cell_folder(cell)
         path.mkdir(parents=True, exist_ok=True)
-        (path / file_name(f"{cell.task}@{cell.key}", data)).write_bytes(data)
-    store.write_failure(make_cell(task="other"), SETTINGS, "so that the settings are noted")
-    assert store.measured(SETTINGS.digest) == set(cells)
-    assert store.scan().height == 2000
-    assert store.verify(SETTINGS.digest) == []
+        (path / file_name(cell_stem(cell), data)).write_bytes(data)
+    store.fail(make_cell(task="other"), PROFILE, "so that the settings are noted")
+    assert set(store.cells(*OURS)) == set(cells)
+    assert scan(store).rows.height == 2000
+    assert store.verify(*OURS) == []
 
 
 @settings(deadline=None, max_examples=15)
@@ -256,26 +371,26 @@ def test_a_thousand_cells(tmp_path: Path) -> None:
 def test_any_order_of_writes_and_failures(order: Sequence[tuple[int, bool]]) -> None:
     cells = [make_cell(task=f"t{place}") for place in range(4)]
     with TemporaryDirectory() as folder:
-        store = ProfileStore(folder)
+        store = Store(folder)
         for place, succeeds in order:
             if succeeds:
-                store.write(cells[place], SETTINGS, make_rows(cells[place]))
+                store.write(cells[place], PROFILE, make_rows(cells[place]))
             else:
-                store.write_failure(cells[place], SETTINGS, "no")
+                store.fail(cells[place], PROFILE, "no")
         measured = {place for place, succeeds in order if succeeds}
         attempts = Counter(f"t{place}" for place, _ in order if place not in measured)
-        assert store.measured(SETTINGS.digest) == {cells[place] for place in measured}
-        assert dict(store.failed(SETTINGS.digest).select("task", "attempts").rows()) == attempts
+        assert set(store.cells(*OURS)) == {cells[place] for place in measured}
+        assert dict(store.failed(*OURS).select("task", "attempts").rows()) == attempts
 
 
 WRITER = """
 import sys
-from tests.store.cases import SETTINGS, make_cell, make_rows
-from vlmsel.store import ProfileStore
-store = ProfileStore(sys.argv[1])
+from tests.store.cases import PROFILE, make_cell, make_rows
+from vlmsel.store import Store
+store = Store(sys.argv[1])
 for number in range(60):
     cell = make_cell(task=f"t{number}")
-    store.write(cell, SETTINGS, make_rows(cell))
+    store.write(cell, PROFILE, make_rows(cell))
     print(number, flush=True)
 """
 
@@ -295,9 +410,9 @@ def test_killed_writers_and_a_rerun_give_the_undisturbed_store(tmp_path: Path) -
 
     for kill_after in (3, 20, None):
         run(kill_after)
-    store = ProfileStore(tmp_path)
+    store = Store(tmp_path)
     expected: set[CellId] = {make_cell(task=f"t{number}") for number in range(60)}
-    assert store.measured(SETTINGS.digest) == expected
-    assert store.verify(SETTINGS.digest) == []
-    assert store.scan().height == 60 * 6
+    assert set(store.cells(*OURS)) == expected
+    assert store.verify(*OURS) == []
+    assert scan(store).rows.height == 60 * 6
     assert len(cell_paths(open_folder(tmp_path))) == 60

@@ -15,7 +15,7 @@ from vlmsel.tasks import parquets, shards, tars
 from vlmsel.tasks.catalog import TaskSpec
 from vlmsel.tasks.index import ImageRef, TaskIndex, index_task
 from vlmsel.tasks.locations import open_source
-from vlmsel.tasks.shards import Shard, plan_shards, read_shard
+from vlmsel.tasks.shards import MOST_IMAGES, Shard, plan_shards, read_shard, strata
 
 MakePng = Callable[..., bytes]
 MakeTar = Callable[..., Path]
@@ -38,34 +38,116 @@ def contents(plan: tuple[Shard, ...]) -> set[tuple[str, ...]]:
 ids = st.lists(st.text("abc0123", min_size=1, max_size=6), min_size=1, max_size=150, unique=True)
 
 
+def ranked(names: list[str]) -> list[str]:
+    return sorted(names, key=lambda n: hashlib.sha256(n.encode()).hexdigest())
+
+
+@pytest.mark.parametrize(
+    ("n_images", "expected"),
+    [
+        (0, []),
+        (1, [(0, 1)]),
+        (25, [(0, 25)]),
+        (26, [(0, 25), (25, 26)]),
+        (100, [(0, 25), (25, 50), (50, 100)]),
+        (500, [(0, 25), (25, 50), (50, 100), (100, 200), (200, 400), (400, 500)]),
+    ],
+)
+def test_strata(n_images: int, expected: list[tuple[int, int]]) -> None:
+    assert strata(n_images) == expected
+
+
+@given(st.integers(0, 100_000))
+def test_strata_cover_every_rank_once(n_images: int) -> None:
+    found = strata(n_images)
+    assert all(low < high for low, high in found)
+    assert sum(high - low for low, high in found) == n_images
+    assert [low for low, _ in found[1:]] == [high for _, high in found[:-1]]
+
+
 @settings(deadline=None, max_examples=60)
-@given(ids, st.integers(1, 40), st.one_of(st.none(), st.integers(1, 60)), st.randoms())
+@given(
+    ids,
+    st.integers(1, 40),
+    st.integers(1, 80),
+    st.one_of(st.none(), st.integers(1, 160)),
+    st.randoms(),
+)
 def test_every_chosen_image_is_in_one_shard_whatever_the_order(
-    names: list[str], size: int, n_images: int | None, rng: random.Random
+    names: list[str], size: int, most: int, n_images: int | None, rng: random.Random
 ) -> None:
-    plan = plan_shards(made(names), n_images=n_images, shard_images=size)
-    flat = [r.image_id for shard in plan for r in shard.images]
-    by_hash = sorted(names, key=lambda n: hashlib.sha256(n.encode()).hexdigest())
-    assert flat == sorted(by_hash[:n_images])
+    limits = {"n_images": n_images, "shard_images": size, "most_images": most}
+    plan = plan_shards(made(names), **limits)
+    chosen = ranked(names)[:n_images]
     assert [shard.number for shard in plan] == list(range(len(plan)))
-    assert all(1 <= len(shard.images) <= size for shard in plan)
-    assert all(2 * len(shard.images) >= size for shard in plan[:-1])
-    if len(flat) <= size:
-        assert len(plan) == 1
+    shards = iter(plan)
+    for low, high in strata(len(chosen)):
+        stratum = sorted(chosen[low:high])
+        limit = max(size, min(most, len(stratum)))
+        parts: list[list[str]] = []
+        while sum(map(len, parts)) < len(stratum):
+            parts.append([r.image_id for r in next(shards).images])
+        assert [name for part in parts for name in part] == stratum
+        assert all(1 <= len(part) <= limit for part in parts)
+        assert all(2 * len(part) >= limit for part in parts[:-1])
+        if len(stratum) <= limit:
+            assert len(parts) == 1
+    assert next(shards, None) is None
     shuffled = list(names)
     rng.shuffle(shuffled)
-    assert plan_shards(made(shuffled), n_images=n_images, shard_images=size) == plan
+    assert plan_shards(made(shuffled), **limits) == plan
+
+
+@given(st.integers(1, 400), st.integers(1, 400))
+def test_more_images_measure_the_new_ones_only(one: int, other: int) -> None:
+    few, many = sorted((one, other))
+    index = made([f"image-{i}" for i in range(400)])
+    before, after = plan_shards(index, n_images=few), plan_shards(index, n_images=many)
+    # All but the stratum that the smaller number cuts short.
+    whole = [high for _, high in strata(few) if high in {h for _, h in strata(many)}]
+    kept = set(ranked([r.image_id for r in index.images])[: max(whole, default=0)])
+    shared = [s.images for s in before if {r.image_id for r in s.images} <= kept]
+    assert [s.images for s in after][: len(shared)] == shared
+    assert {r.image_id for images in shared for r in images} == kept
+    if few in {25, 50, 100, 200, 400}:
+        assert contents(before) <= contents(after)
+
+
+@pytest.mark.parametrize("n_images", [25, 50, 100, 200, 400])
+def test_kinds_that_want_different_numbers_share_their_shards(n_images: int) -> None:
+    index = made([f"image-{i}" for i in range(400)])
+    some, whole = plan_shards(index, n_images=n_images), plan_shards(index, n_images=None)
+    assert some == whole[: len(some)]
+    assert sum(len(shard.images) for shard in some) == n_images
+
+
+def test_few_images_come_in_one_shard_and_many_in_large_ones() -> None:
+    index = made([f"image-{i}" for i in range(3200)])
+    sizes = [len(shard.images) for shard in plan_shards(index, n_images=None)]
+    assert sizes[:4] == [25, 25, 50, 100]
+    assert max(sizes) <= MOST_IMAGES
+    assert len(sizes) < 3200 / (MOST_IMAGES / 2)
 
 
 def test_a_new_image_changes_few_shards() -> None:
     names = [f"image-{i}" for i in range(2000)]
     before = contents(plan_shards(made(names), n_images=None))
-    changed = [
-        len(before - contents(plan_shards(made([*names, f"new-{i}"]), n_images=None)))
-        for i in range(20)
-    ]
-    assert sum(changed) / len(changed) < 4
-    assert len(before) > 60
+    after = [contents(plan_shards(made([*names, f"new-{i}"]), n_images=None)) for i in range(20)]
+    changed = [len(before - one) for one in after]
+    # The one that it falls into, and in each later stratum those that an image leaves or enters.
+    assert sum(changed) / len(changed) < len(strata(2000))
+    assert max(changed) <= 2 * len(strata(2000))
+    assert len(before) > 20
+
+
+def test_a_new_image_of_the_last_stratum_changes_one_shard_or_two() -> None:
+    names = [f"image-{i}" for i in range(2000)]
+    before = contents(plan_shards(made(names), n_images=None))
+    late = [new for i in range(40) if (new := f"new-{i}") in ranked([*names, new])[1600:]]
+    assert late
+    for new in late:
+        after = contents(plan_shards(made([*names, new]), n_images=None))
+        assert len(before - after) <= 2
 
 
 def test_a_new_image_replaces_one_of_the_chosen_at_most() -> None:
@@ -76,9 +158,16 @@ def test_a_new_image_replaces_one_of_the_chosen_at_most() -> None:
         assert len(set(before) - set(after)) <= 1
 
 
-@pytest.mark.parametrize("bad", [{"n_images": 0}, {"n_images": None, "shard_images": 0}])
+@pytest.mark.parametrize(
+    "bad",
+    [
+        {"n_images": 0},
+        {"n_images": None, "shard_images": 0},
+        {"n_images": None, "most_images": 0},
+    ],
+)
 def test_numbers_below_one_are_refused(bad: dict[str, int | None]) -> None:
-    with pytest.raises(TaskError, match=r"(n_images|shard_images) must be at least 1, not 0"):
+    with pytest.raises(TaskError, match=r"(n_images|(shard|most)_images) must be at least 1"):
         plan_shards(made(["a"]), **bad)
 
 

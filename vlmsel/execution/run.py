@@ -6,8 +6,6 @@ Look at what is there, plan what is not, and have it done.
 import logging
 from collections.abc import Callable, Sequence
 
-from vlmsel.addresses import output_address
-from vlmsel.errors import StoreError
 from vlmsel.execution.cells import CellOutcome
 from vlmsel.execution.lease import LEASES
 from vlmsel.execution.options import RunOptions
@@ -47,8 +45,6 @@ def execute(
         StoreError: results cannot be written.
     """
     options = options or RunOptions()
-    # A worker's current folder is another one.
-    store = output_address(store, "store", StoreError)
     if plan.work:
         n_left = store.folder.clean((*measurement_kinds(), *WRITTEN))
         if n_left:
