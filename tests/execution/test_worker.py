@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from tests.execution.conftest import draw_task
-from vlmsel.errors import MemoryLimitError, ModelError, StoreError
+from vlmsel.errors import MemoryLimitError, ModelError, StoreError, StoreUnavailableError
 from vlmsel.execution import worker as module
 from vlmsel.execution.cells import Cell, ModelWork
 from vlmsel.execution.options import RunOptions, WorkerOptions
@@ -14,6 +14,7 @@ from vlmsel.execution.worker import ModelWorker
 from vlmsel.settings import AttributionSettings
 from vlmsel.store.profiles import ProfileStore
 from vlmsel.tasks.catalog import TaskCatalog
+from vlmsel.tasks.outages import is_unavailable
 from vlmsel.zoo.catalog import Zoo
 
 
@@ -100,11 +101,11 @@ def test_a_retry_that_does_no_better_leaves_what_is_stored_and_says_so(
     stored = worker.run(cell).failed_images
     again = replace(cell, again=True)
     second.unlink()
-    worse = worker.run(again)
+    worse = worker.run(again, last_try=True)
     assert (worse.status, worse.failed_images) == ("measured", stored)
     for ref in cell.shard.images:
         Path(ref.source.removeprefix("file://")).unlink(missing_ok=True)
-    none = worker.run(again)
+    none = worker.run(again, last_try=True)
     assert (none.status, none.failed_images) == ("skipped", stored)
     assert ProfileStore(store).failed(cell.id.settings).is_empty()
     assert ProfileStore(store).failed_in(cell.id) == stored
@@ -137,11 +138,67 @@ def test_a_cell_without_one_readable_image_is_failed_and_not_empty(
     for ref in cell.shard.images:
         Path(ref.source.removeprefix("file://")).unlink()
     outcome = worker.run(cell)
-    assert outcome.status == "failed"
+    assert (outcome.status, outcome.transient) == ("failed", True)
+    assert ProfileStore(store).failed(cell.id.settings).is_empty()
+    outcome = worker.run(cell, last_try=True)
+    assert (outcome.status, outcome.transient) == ("failed", False)
     assert outcome.reason is not None
     assert outcome.reason.startswith("none of 6 image(s) could be measured")
     assert not ProfileStore(store).has(cell.id)
+    assert only_failure(store, cell)["kind"] == "transient"
+
+
+def test_a_cell_without_one_whole_image_is_failed_for_good(
+    worker: ModelWorker, cell: Cell, store: str
+) -> None:
+    for ref in cell.shard.images:
+        Path(ref.source.removeprefix("file://")).write_bytes(b"no image at all")
+    assert worker.run(cell).status == "failed"
     assert only_failure(store, cell)["kind"] == "images"
+
+
+def test_an_image_that_is_away_is_waited_for_and_left_out_by_the_last_try_only(
+    worker: ModelWorker, cell: Cell, store: str
+) -> None:
+    victim = cell.shard.images[1]
+    path = Path(victim.source.removeprefix("file://"))
+    data = path.read_bytes()
+    path.unlink()
+    away = worker.run(cell)
+    assert (away.status, away.transient) == ("failed", True)
+    assert not ProfileStore(store).has(cell.id)
+    partly = worker.run(cell, last_try=True)
+    assert (partly.status, partly.n_images) == ("measured", 5)
+    [(image_id, reason)] = partly.failed_images
+    assert image_id == victim.image_id
+    assert is_unavailable(reason)
+    path.write_bytes(data)
+    whole = worker.run(replace(cell, again=True))
+    assert (whole.status, whole.n_images, whole.failed_images) == ("measured", 6, ())
+
+
+def test_weights_that_are_away_may_come_back(
+    worker: ModelWorker, cell: Cell, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    spec = worker._spec
+    with monkeypatch.context() as patch:
+        patch.setattr(worker, "_spec", spec.model_copy(update={"weights": str(tmp_path / "away")}))
+        outcome = worker.run(cell)
+    assert (outcome.status, outcome.transient) == ("failed", True)
+    assert worker.run(cell).status == "measured"
+
+
+@pytest.mark.parametrize("where", ["load_model", "ProfileRecorder.measure"])
+def test_code_that_exits_fails_its_cell_and_not_the_process(
+    worker: ModelWorker,
+    cell: Cell,
+    store: str,
+    monkeypatch: pytest.MonkeyPatch,
+    where: str,
+) -> None:
+    monkeypatch.setattr(f"vlmsel.execution.worker.{where}", _raise(SystemExit(0)))
+    assert worker.run(cell).status == "failed"
+    assert "asked to exit (SystemExit 0)" in str(only_failure(store, cell)["reason"])
 
 
 @pytest.mark.parametrize(
@@ -246,6 +303,17 @@ def test_a_store_that_cannot_be_written_is_no_fault_of_the_cell(
         worker.run(cell)
 
 
+def test_a_store_that_is_away_is_waited_for_until_the_last_try(
+    worker: ModelWorker, cell: Cell, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr(ProfileStore, "write", _raise(StoreUnavailableError("stale")))
+        assert worker.run(cell).transient
+        with pytest.raises(StoreUnavailableError, match="stale"):
+            worker.run(cell, last_try=True)
+    assert worker.run(cell).status == "measured"
+
+
 def test_cells_do_not_depend_on_their_order_or_company(
     zoo: Zoo, tasks: TaskCatalog, tmp_path: Path, settings: AttributionSettings
 ) -> None:
@@ -271,7 +339,7 @@ def test_a_task_of_one_image_is_enough(
     assert worker.run(work.cells[0]).n_images == 1
 
 
-def _raise(error: Exception):
+def _raise(error: BaseException):
     def raising(*_: object, **__: object) -> None:
         raise error
 

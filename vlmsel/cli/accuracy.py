@@ -19,6 +19,8 @@ def accuracy(
     verify: o.Verify = True,
     dry_run: o.DryRun = False,
     retry_failed: o.RetryFailed = False,
+    deadline: o.Deadline = None,
+    patience: o.Patience = o.PATIENCE_S,
     allow_failures: o.AllowFailures = 0,
     as_json: o.AsJson = False,
 ) -> None:
@@ -31,6 +33,7 @@ def accuracy(
     from vlmsel.cli.console import show_table
     from vlmsel.cli.planned import dry_run as show_plans
     from vlmsel.cli.running import finish, run_options, run_plan
+    from vlmsel.execution.limits import Limits
     from vlmsel.store.accuracies import AccuracyStore
 
     workspace = open_workspace(store, zoo=zoo, tasks=tasks)
@@ -43,6 +46,7 @@ def accuracy(
         threads=threads,
         log_level=log_level,
         retry_failed=retry_failed,
+        limits=Limits(deadline, patience),
         verify=verify,
     )
     if dry_run:

@@ -22,6 +22,8 @@ def profile(
     verify: o.Verify = True,
     dry_run: o.DryRun = False,
     retry_failed: o.RetryFailed = False,
+    deadline: o.Deadline = None,
+    patience: o.Patience = o.PATIENCE_S,
     allow_failures: o.AllowFailures = 0,
     as_json: o.AsJson = False,
 ) -> None:
@@ -33,6 +35,7 @@ def profile(
     from vlmsel.api.workspace import open_workspace
     from vlmsel.cli.planned import dry_run as show_plans
     from vlmsel.cli.running import finish, run_options, run_plan
+    from vlmsel.execution.limits import Limits
 
     settings = o.settings_from(preset, attribution, setting)
     workspace = open_workspace(store, zoo=zoo, tasks=tasks, settings=settings, n_images=n_images)
@@ -46,6 +49,7 @@ def profile(
         threads=threads,
         log_level=log_level,
         retry_failed=retry_failed,
+        limits=Limits(deadline, patience),
         verify=verify,
     )
     if dry_run:

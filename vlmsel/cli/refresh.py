@@ -27,6 +27,8 @@ def refresh(
     verify: o.Verify = True,
     dry_run: o.DryRun = False,
     retry_failed: o.RetryFailed = False,
+    deadline: o.Deadline = None,
+    patience: o.Patience = o.PATIENCE_S,
     allow_failures: o.AllowFailures = 0,
     tracking_uri: o.TrackingUri = None,
     as_json: o.AsJson = False,
@@ -41,6 +43,7 @@ def refresh(
     from vlmsel.cli.planned import dry_run as show_plans
     from vlmsel.cli.running import finish, run_options, summary_dict
     from vlmsel.cli.tracked import tracking_uri_for
+    from vlmsel.execution.limits import Limits
     from vlmsel.execution.plan import Plan
     from vlmsel.execution.refresh import refresh as run_refresh
     from vlmsel.tracking import log_run_summary
@@ -57,6 +60,7 @@ def refresh(
         threads=threads,
         log_level=log_level,
         retry_failed=retry_failed,
+        limits=Limits(deadline, patience),
         verify=verify,
     )
     if dry_run:

@@ -10,6 +10,7 @@ from vlmsel.cli.console import emit_json, say, warn
 from vlmsel.cli.options import Executor, LogLevelChoice
 from vlmsel.cli.progress import progress_bar
 from vlmsel.execution.cells import Failure
+from vlmsel.execution.limits import Limits
 from vlmsel.execution.logs import log_json_lines
 from vlmsel.execution.options import RunOptions
 from vlmsel.execution.plan import Plan
@@ -102,6 +103,7 @@ def run_options(
     log_level: LogLevelChoice = LogLevelChoice.warning,
     retry_failed: bool = False,
     verify: bool = True,
+    limits: Limits | None = None,
 ) -> RunOptions:
     """Options of a run from the command line; an option of the other executor is refused.
 
@@ -122,6 +124,7 @@ def run_options(
         log_level=log_level.value,
         retry_failed=retry_failed,
         verify=verify,
+        limits=limits or Limits(),
     )
 
 

@@ -47,6 +47,8 @@ def select(
     threads: o.Threads = 1,
     log_level: o.LogLevelOption = o.LogLevelChoice.warning,
     retry_failed: o.RetryFailed = False,
+    deadline: o.Deadline = None,
+    patience: o.Patience = o.PATIENCE_S,
     allow_failures: o.AllowFailures = 0,
 ) -> None:
     """Rank the models of a zoo for images of your own, without labels, and say how far to trust it.
@@ -59,6 +61,7 @@ def select(
     from vlmsel.api.workspace import open_workspace
     from vlmsel.cli.ranked import name_failures, selection_dict, show_selection
     from vlmsel.cli.running import run_options, run_plan, show_failures
+    from vlmsel.execution.limits import Limits
     from vlmsel.selection.registry import make_selector
 
     if selector is not None:
@@ -74,6 +77,7 @@ def select(
         threads=threads,
         log_level=log_level,
         retry_failed=retry_failed,
+        limits=Limits(deadline, patience),
     )
     workspace = open_workspace(store, zoo=zoo, tasks=tasks, settings=asked)
     plan = plan_target(workspace, images, options)

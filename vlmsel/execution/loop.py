@@ -25,6 +25,7 @@ OnOutcome = Callable[[CellOutcome], None]
 
 # A worker may wait for its place, which others hold; where no worker has one, not for ever.
 PLACE_S = 3600.0
+START_POLL_S = 0.5
 MOMENT_S = 0.01
 
 
@@ -206,9 +207,11 @@ class _Loop(Generic[Worker]):
             self._breaker.note(result.cell, now, is_read=not result.transient)
             if result.transient:
                 self._try_later(post.queue, turn, result)
-            else:
-                post.queue.finished(turn.cell, result.seconds, now - handed_out)
-                self._settle(result)
+                continue
+            if turn.outages:
+                self._hurry()
+            post.queue.finished(turn.cell, result.seconds, now - handed_out)
+            self._settle(result)
 
     def kill_overdue(self) -> None:
         """Kill the workers that are over their deadlines; what they had is tried again."""
@@ -247,7 +250,7 @@ class _Loop(Generic[Worker]):
         times = [post.deadline(self._limits) for post in busy if self._works(post, now)]
         if not all(post.started for post in busy):
             # Look again whether they have: their time counts from then.
-            times.append(now + min(1.0, self._limits.deadline_s))
+            times.append(now + START_POLL_S)
         times += [turn.due for queue in self._queues for turn in queue.waiting if turn.due > now]
         return first_of(times, now)
 
@@ -295,6 +298,13 @@ class _Loop(Generic[Worker]):
         queue.deaths = 0
         outages = turn.outages + 1
         queue.waiting.append(replace(turn, outages=outages, due=self._due(outages)))
+
+    def _hurry(self) -> None:
+        """What was away is back: the cells that wait for it wait no longer than a first pause."""
+        for queue in self._queues:
+            for number, turn in enumerate(queue.waiting):
+                if turn.outages:
+                    queue.waiting[number] = replace(turn, due=min(turn.due, self._due(1)))
 
     def _due(self, tries: int) -> float:
         return self._clock() + self._limits.pause_s(tries, random.random())

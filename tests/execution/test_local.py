@@ -1,0 +1,222 @@
+"""The local executor: a user's code that ends, hangs or crashes its process ends its cell alone."""
+
+import errno
+import os
+import threading
+import time
+from pathlib import Path
+
+import polars as pl
+import pytest
+from polars.testing import assert_frame_equal
+
+from tests.execution import bad_encoders
+from vlmsel.errors import ExecutionError, StoreError
+from vlmsel.execution import threads
+from vlmsel.execution.in_flight import InFlight
+from vlmsel.execution.limits import Limits
+from vlmsel.execution.options import RunOptions
+from vlmsel.execution.run import run_profile
+from vlmsel.settings import AttributionSettings
+from vlmsel.store.local import LocalFolder
+from vlmsel.store.profiles import ProfileStore
+from vlmsel.tasks.catalog import TaskCatalog
+from vlmsel.zoo.catalog import ModelSpec, Zoo
+
+QUICK = RunOptions(limits=Limits(deadline_s=2.0, patience_s=3.0))
+
+
+# Each child imports torch, which takes its time on a busy machine.
+pytestmark = pytest.mark.timeout(400)
+
+
+@pytest.fixture
+def bad(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ModelSpec:
+    """An encoder that behaves as a file says."""
+    (tmp_path / "notes").mkdir()
+    monkeypatch.setenv(bad_encoders.FOLDER, str(tmp_path / "notes"))
+    return ModelSpec(model="bad", pretrained="x", encoder="tests.execution.bad_encoders:build")
+
+
+def behave(tmp_path: Path, words: str) -> None:
+    (tmp_path / "notes" / "bad").write_text(words)
+
+
+@pytest.fixture
+def one_task(tasks: TaskCatalog) -> TaskCatalog:
+    return TaskCatalog(tasks=tasks.tasks[:1])
+
+
+def stored(store: Path, settings: AttributionSettings) -> pl.DataFrame:
+    return ProfileStore(store).scan(settings.digest)
+
+
+def test_what_ends_or_blocks_a_child_is_tried_again_in_another(
+    bad: ModelSpec,
+    one_task: TaskCatalog,
+    settings: AttributionSettings,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    zoo = Zoo(models=(bad,))
+    with monkeypatch.context() as patch:
+        patch.setattr("vlmsel.execution.local.ChildWorker", threads.ThreadWorker)
+        behave(tmp_path, "")
+        assert run_profile(zoo, one_task, str(tmp_path / "calm"), settings).measured == 1
+    behave(tmp_path, "crash loop")
+    begin = time.monotonic()
+    summary = run_profile(zoo, one_task, str(tmp_path / "s"), settings, options=QUICK)
+    assert (summary.measured, summary.exit_code()) == (1, 0)
+    # The loop was waited for, thrice the deadline where the model is loaded.
+    assert time.monotonic() - begin > 6.0
+    same = stored(tmp_path / "calm", settings)
+    assert_frame_equal(stored(tmp_path / "s", settings), same, check_exact=True)
+
+
+@pytest.mark.parametrize(("how", "reason"), [("exit", "asked to exit"), ("os-exit", "exit code 0")])
+def test_an_encoder_that_always_exits_fails_its_cell_and_not_the_others(
+    how: str,
+    reason: str,
+    bad: ModelSpec,
+    zoo: Zoo,
+    one_task: TaskCatalog,
+    settings: AttributionSettings,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("vlmsel.execution.dispatch.MAX_TRIES", 2)
+    behave(tmp_path, f"{how} " * 1000)
+    both = Zoo(models=(bad, zoo.models[0]))
+    summary = run_profile(both, one_task, str(tmp_path / "s"), settings, options=QUICK)
+    assert (summary.measured, summary.exit_code()) == (1, 1)
+    [failure] = summary.failures
+    assert failure.model == "bad"
+    assert reason in failure.reason
+    again = run_profile(both, one_task, str(tmp_path / "s"), settings, options=QUICK)
+    assert (again.measured, again.failed_before, again.exit_code()) == (0, 1, 1)
+
+
+def test_a_model_at_which_a_run_died_gets_a_process_of_its_own(
+    zoo: Zoo,
+    one_task: TaskCatalog,
+    settings: AttributionSettings,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    one = Zoo(models=zoo.models[:1])
+    run_profile(one, one_task, str(tmp_path / "calm"), settings)
+    name = one.models[0].name
+    monkeypatch.setattr(InFlight, "suspects", frozenset({name}), raising=False)
+    monkeypatch.setattr(InFlight, "__init__", lambda self: setattr(self, "_left", []))
+    here: list[int] = []
+    monkeypatch.setattr(threads, "ThreadWorker", lambda *_: here.append(os.getpid()))
+    summary = run_profile(one, one_task, str(tmp_path / "s"), settings)
+    assert (summary.measured, here) == (1, [])
+    same = stored(tmp_path / "calm", settings)
+    assert_frame_equal(stored(tmp_path / "s", settings), same, check_exact=True)
+
+
+def test_a_model_that_hangs_here_is_tried_again_in_a_child(
+    zoo: Zoo,
+    one_task: TaskCatalog,
+    settings: AttributionSettings,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    free = threading.Event()
+
+    def hang(*_: object, **__: object) -> None:
+        free.wait(60)
+        raise RuntimeError("late")
+
+    monkeypatch.setattr("vlmsel.execution.profiling.attribute", hang)
+    one = Zoo(models=zoo.models[:1])
+    summary = run_profile(one, one_task, str(tmp_path / "s"), settings, options=QUICK)
+    free.set()
+    assert (summary.measured, summary.exit_code()) == (1, 0)
+
+
+def test_images_that_are_away_for_a_second_cost_nothing_but_time(
+    zoo: Zoo, tasks: TaskCatalog, settings: AttributionSettings, tmp_path: Path
+) -> None:
+    run_profile(zoo, tasks, str(tmp_path / "calm"), settings)
+    images = tmp_path / "images"
+    seen: list[object] = []
+
+    def on_outcome(outcome: object) -> None:
+        if not seen:
+            images.rename(tmp_path / "away")
+            threading.Timer(1.0, (tmp_path / "away").rename, [images]).start()
+        seen.append(outcome)
+
+    store = str(tmp_path / "s")
+    summary = run_profile(zoo, tasks, store, settings, options=QUICK, on_outcome=on_outcome)
+    assert (summary.measured, summary.exit_code()) == (6, 0)
+    same = stored(tmp_path / "calm", settings)
+    assert_frame_equal(stored(tmp_path / "s", settings), same, check_exact=True)
+
+
+def test_images_that_stay_away_end_the_run_and_the_next_one_heals_it(
+    zoo: Zoo, tasks: TaskCatalog, settings: AttributionSettings, tmp_path: Path
+) -> None:
+    run_profile(zoo, tasks, str(tmp_path / "calm"), settings)
+    images, away = tmp_path / "images", tmp_path / "away"
+    store = str(tmp_path / "s")
+    begin = time.monotonic()
+
+    def vanish(_: object) -> None:
+        if images.exists():
+            images.rename(away)
+
+    try:
+        summary = run_profile(zoo, tasks, store, settings, options=QUICK, on_outcome=vanish)
+        assert summary.n_failures
+    except ExecutionError as error:
+        assert "the same command goes on from there" in str(error)  # noqa: PT017
+    assert time.monotonic() - begin < 60
+    away.rename(images)
+    healed = run_profile(zoo, tasks, store, settings, options=QUICK)
+    assert healed.exit_code() == 0
+    same = stored(tmp_path / "calm", settings)
+    assert_frame_equal(stored(tmp_path / "s", settings), same, check_exact=True)
+
+
+def test_a_store_that_is_away_for_a_second_loses_nothing(
+    zoo: Zoo,
+    tasks: TaskCatalog,
+    settings: AttributionSettings,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    run_profile(zoo, tasks, str(tmp_path / "calm"), settings)
+    until = [0.0]
+    replace = os.replace
+
+    def stale(source: str, target: str) -> None:
+        until[0] = until[0] or time.monotonic() + 1.0
+        if time.monotonic() < until[0] and str(target).endswith(".parquet"):
+            raise OSError(errno.ESTALE, "Stale file handle")
+        replace(source, target)
+
+    monkeypatch.setattr("vlmsel.store.local.os.replace", stale)
+    summary = run_profile(zoo, tasks, str(tmp_path / "s"), settings, options=QUICK)
+    assert (summary.measured, summary.exit_code()) == (6, 0)
+    same = stored(tmp_path / "calm", settings)
+    assert_frame_equal(stored(tmp_path / "s", settings), same, check_exact=True)
+
+
+def test_a_full_disk_ends_the_run_at_once(
+    zoo: Zoo,
+    tasks: TaskCatalog,
+    settings: AttributionSettings,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def full(*_: object) -> None:
+        raise StoreError("the disk is full: free space and run again, nothing measured is lost")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(LocalFolder, "write_atomic", full)
+        with pytest.raises(StoreError, match="the disk is full"):
+            run_profile(zoo, tasks, str(tmp_path / "s"), settings, options=QUICK)
+    assert run_profile(zoo, tasks, str(tmp_path / "s"), settings, options=QUICK).measured == 6
