@@ -109,7 +109,7 @@ def test_a_model_at_which_a_run_died_gets_a_process_of_its_own(
     monkeypatch.setattr(InFlight, "suspects", frozenset({name}), raising=False)
     monkeypatch.setattr(InFlight, "__init__", lambda self: setattr(self, "_left", []))
     here: list[int] = []
-    monkeypatch.setattr(threads, "ThreadWorker", lambda *_: here.append(os.getpid()))
+    monkeypatch.setattr("vlmsel.execution.local.ThreadWorker", lambda *_: here.append(os.getpid()))
     summary = run_profile(one, one_task, str(tmp_path / "s"), settings)
     assert (summary.measured, here) == (1, [])
     same = stored(tmp_path / "calm", settings)

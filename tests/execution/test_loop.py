@@ -57,6 +57,7 @@ class ScriptedCrew:
         self.script, self.seats = script, seats
         self.present: set[int] = set()
         self.hired: list[str] = []
+        self.killed: list[int] = []
         self.out: dict[int, tuple[int, Cell, bool]] = {}
         self.attempts: Counter[str] = Counter()
         self.recorded: dict[str, str] = {}
@@ -107,6 +108,10 @@ class ScriptedCrew:
         _, cell, last = self.out.pop(ticket)
         self.attempts[cell.id.key] += 1
         return [(ticket, self.script(cell, self.attempts[cell.id.key], last))]
+
+    def kill(self, worker: int) -> None:
+        assert worker in self.present
+        self.killed.append(worker)
 
     def release(self, worker: int, *, at_once: bool) -> None:
         self.present.remove(worker)
@@ -268,7 +273,7 @@ def test_a_worker_over_its_deadline_is_killed_and_its_cells_are_tried_again() ->
     crew.hangs = lambda cell: cell.id == stuck and len(crew.hired) == 1
     summary = run(make_plan("a"), crew)
     assert (summary.measured, summary.n_failures) == (5, 0)
-    assert len(crew.hired) == 2
+    assert (len(crew.hired), crew.killed) == (2, [1])
     # One outcome came, so the model was loaded.
     assert 100 <= crew.clock() - begin <= 101
 

@@ -138,6 +138,9 @@ class LocalCrew:
         except Empty:
             return found
 
+    def kill(self, worker: LocalWorker) -> None:
+        """A child is killed at its release; threads cannot be, and are left behind."""
+
     def release(self, worker: LocalWorker, *, at_once: bool) -> None:
         """Forget the worker, and with it the model; cells that did not begin are dropped."""
         if not worker.stop(at_once=at_once, grace_s=self._grace_s) and self._work is not None:

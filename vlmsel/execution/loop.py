@@ -70,8 +70,12 @@ class Crew(Protocol[Worker]):
         """
         ...
 
+    def kill(self, worker: Worker) -> None:
+        """End the process of a worker that hangs, whatever it does; `release` follows."""
+        ...
+
     def release(self, worker: Worker, *, at_once: bool) -> None:
-        """Let a worker go; `at_once` kills it, where it hangs or is not wanted any more."""
+        """Let a worker go; `at_once` where it is dead or what it does is not wanted any more."""
         ...
 
     def record_failure(self, cell: Cell, reason: str) -> None:
@@ -219,6 +223,7 @@ class _Loop(Generic[Worker]):
         for post in self._posts:
             if post.tickets and self._works(post, now) and now >= post.deadline(self._limits):
                 reason = f"no outcome in {now - post.since:.0f} s: its worker was stopped"
+                self._crew.kill(post.worker)
                 turns = [turn for turn, _ in post.tickets.values()]
                 post.tickets.clear()
                 post.dead = True
