@@ -2,6 +2,7 @@
 
 import errno
 import os
+import shutil
 import threading
 import time
 from pathlib import Path
@@ -16,7 +17,8 @@ from vlmsel.execution import threads
 from vlmsel.execution.in_flight import InFlight
 from vlmsel.execution.limits import Limits
 from vlmsel.execution.options import RunOptions
-from vlmsel.execution.run import run_profile
+from vlmsel.execution.prepare import plan_profiles
+from vlmsel.execution.run import execute, run_profile
 from vlmsel.settings import AttributionSettings
 from vlmsel.store.local import LocalFolder
 from vlmsel.store.profiles import ProfileStore
@@ -40,6 +42,12 @@ def bad(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ModelSpec:
 
 def behave(tmp_path: Path, words: str) -> None:
     (tmp_path / "notes" / "bad").write_text(words)
+
+
+def forget_decoded(tmp_path: Path) -> None:
+    """Images that a run decoded would be there although their files are not."""
+    for folder in (tmp_path / "tmp").glob("vlmsel-decoded-*"):
+        shutil.rmtree(folder)
 
 
 @pytest.fixture
@@ -140,17 +148,17 @@ def test_images_that_are_away_for_a_second_cost_nothing_but_time(
     zoo: Zoo, tasks: TaskCatalog, settings: AttributionSettings, tmp_path: Path
 ) -> None:
     run_profile(zoo, tasks, str(tmp_path / "calm"), settings)
-    images = tmp_path / "images"
-    seen: list[object] = []
-
-    def on_outcome(outcome: object) -> None:
-        if not seen:
-            images.rename(tmp_path / "away")
-            threading.Timer(1.0, (tmp_path / "away").rename, [images]).start()
-        seen.append(outcome)
-
     store = str(tmp_path / "s")
-    summary = run_profile(zoo, tasks, store, settings, options=QUICK, on_outcome=on_outcome)
+    plan = plan_profiles(zoo, tasks, store, settings, options=QUICK)
+    images, away = tmp_path / "images", tmp_path / "away"
+    forget_decoded(tmp_path)
+    images.rename(away)
+    timer = threading.Timer(1.0, away.rename, [images])
+    timer.start()
+    begin = time.monotonic()
+    summary = execute(plan, store, options=QUICK)
+    timer.join()
+    assert time.monotonic() - begin > 1.0
     assert (summary.measured, summary.exit_code()) == (6, 0)
     same = stored(tmp_path / "calm", settings)
     assert_frame_equal(stored(tmp_path / "s", settings), same, check_exact=True)
@@ -160,23 +168,35 @@ def test_images_that_stay_away_end_the_run_and_the_next_one_heals_it(
     zoo: Zoo, tasks: TaskCatalog, settings: AttributionSettings, tmp_path: Path
 ) -> None:
     run_profile(zoo, tasks, str(tmp_path / "calm"), settings)
-    images, away = tmp_path / "images", tmp_path / "away"
     store = str(tmp_path / "s")
-    begin = time.monotonic()
-
-    def vanish(_: object) -> None:
-        if images.exists():
-            images.rename(away)
-
-    try:
-        summary = run_profile(zoo, tasks, store, settings, options=QUICK, on_outcome=vanish)
-        assert summary.n_failures
-    except ExecutionError as error:
-        assert "the same command goes on from there" in str(error)  # noqa: PT017
-    assert time.monotonic() - begin < 60
+    plan = plan_profiles(zoo, tasks, store, settings, options=QUICK)
+    images, away = tmp_path / "images", tmp_path / "away"
+    forget_decoded(tmp_path)
+    images.rename(away)
+    with pytest.raises(ExecutionError, match="most of what is read cannot be read"):
+        execute(plan, store, options=QUICK)
+    assert ProfileStore(store).failed(settings.digest).is_empty()
     away.rename(images)
     healed = run_profile(zoo, tasks, store, settings, options=QUICK)
-    assert healed.exit_code() == 0
+    assert (healed.measured, healed.exit_code()) == (6, 0)
+    same = stored(tmp_path / "calm", settings)
+    assert_frame_equal(stored(tmp_path / "s", settings), same, check_exact=True)
+
+
+def test_one_image_that_stays_away_is_left_out_and_measured_by_the_next_run(
+    zoo: Zoo, tasks: TaskCatalog, settings: AttributionSettings, tmp_path: Path
+) -> None:
+    run_profile(zoo, tasks, str(tmp_path / "calm"), settings)
+    store = str(tmp_path / "s")
+    plan = plan_profiles(zoo, tasks, store, settings, options=QUICK)
+    image, away = tmp_path / "images" / "a" / "circle" / "0.png", tmp_path / "0.png"
+    forget_decoded(tmp_path)
+    image.rename(away)
+    partly = execute(plan, store, options=QUICK)
+    assert (partly.measured, len(partly.failures), partly.exit_code()) == (6, 2, 1)
+    away.rename(image)
+    healed = run_profile(zoo, tasks, store, settings, options=QUICK)
+    assert (healed.measured, healed.skipped, healed.exit_code()) == (2, 4, 0)
     same = stored(tmp_path / "calm", settings)
     assert_frame_equal(stored(tmp_path / "s", settings), same, check_exact=True)
 
