@@ -50,7 +50,7 @@ bench-cluster: $(STAMP) ## scaling, cost of a kill, planning at scale
 	$(PY) bench/planning.py
 	$(PY) bench/cluster.py
 
-chaos: $(STAMP) ## kill actors and drivers at random, count lost cells
+chaos: $(STAMP) ## kill, stop and cut off runs at random, count lost cells
 	$(PY) bench/chaos.py
 
 browser: ## a browser for the report's test (Debian, as root; elsewhere the test says why it skips)

@@ -1,11 +1,14 @@
-"""Kill actors, drivers, raylets and whole clusters at random for minutes; print what was lost.
+"""Kill, stop and cut off a profile run at random for minutes; print what was lost.
 
     python bench/chaos.py                       # 5 minutes, seed 0
     python bench/chaos.py --minutes 60 --seed 3
+    python bench/chaos.py --executor local
 
-Each round profiles part of the demo zoo on a Ray cluster of its own, in a driver process that is
-killed and started again until it is done; then the store must equal that of an undisturbed run,
-value for value.
+Each round profiles part of the demo zoo and an encoder that crashes, exits and loops at random, in
+a driver process that is started again until it is done. Meanwhile actors, drivers, raylets and
+clusters are killed, actors are stopped, images are away for seconds to a minute, and the store's
+disk is full or read-only (as root, on a small disk in memory). Then the store must equal that of an
+undisturbed run, value for value.
 """
 
 import argparse
@@ -17,6 +20,9 @@ import sys
 import tempfile
 import time
 from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import polars as pl
@@ -28,12 +34,49 @@ from vlmsel.execution.run import run_profile
 from vlmsel.settings import AttributionSettings
 from vlmsel.store.profiles import ProfileStore
 from vlmsel.tasks.catalog import TaskCatalog, load_tasks
-from vlmsel.zoo.catalog import Zoo, load_zoo
+from vlmsel.zoo.catalog import ModelSpec, Zoo, load_zoo
 
 N_MODELS, N_TASKS = 4, 6
 SETTINGS = AttributionSettings(n_steps=128, rule="trapezoid", path="uniform")
-VICTIMS = (*["actor"] * 5, "driver", "raylet", "raylet", "cluster")
+VICTIMS = {
+    "ray": (*["actor"] * 5, "driver", "raylet", "raylet", "cluster", "stopped", *["images"] * 2),
+    "local": ("driver", "driver", *["images"] * 2),
+}
+# Only where a disk of our own can be made.
+DISK_VICTIMS = ("full disk", "read-only disk")
 KILLS_PER_ROUND = 4
+AWAY_S = (2.0, 60.0)
+DISK_MB = 64
+# Shorter than what a user waits, so that minutes are enough to see them at work.
+DEADLINE_S, PATIENCE_S = 30.0, 120.0
+# Starts of one round's driver; more is a run that never ends.
+MAX_STARTS = 20
+ENCODER = """
+import os, random
+import timm, torch
+from torch import nn
+from torchvision.transforms import v2
+from vlmsel.zoo import Encoder
+
+class Wild(nn.Module):
+    def __init__(self, inner):
+        super().__init__()
+        self.inner = inner
+    def forward(self, images):
+        if "VLMSEL_CHAOS" in os.environ and random.random() < 0.0002:
+            random.choice([os.abort, lambda: os._exit(0), forever])()
+        return self.inner(images)
+
+def forever():
+    while True:
+        pass
+
+def build(spec):
+    torch.manual_seed(0)
+    resize = [v2.PILToTensor(), v2.Resize((160, 160)), v2.ToDtype(torch.float32, scale=True)]
+    model = Wild(timm.create_model("test_vit", num_classes=0))
+    return Encoder(model, v2.Compose(resize), 160, block_pattern=r"blocks\\.\\d+$")
+"""
 # Seconds between kills, on average: a start of Ray and of an actor, and some cells.
 MEAN_PAUSE_S = 5.0
 # Longer than any honest silence: a driver that hangs is a failure of ours.
@@ -45,23 +88,29 @@ Problem = tuple[Zoo, TaskCatalog, AttributionSettings]
 def make_problem(folder: Path) -> Problem:
     """Return part of the demo, with settings that leave time to kill; catalogs are files, too."""
     tasks = load_tasks(write_demo_tasks(folder / "tasks")).tasks[:N_TASKS]
-    models = load_zoo("demo").models[::3][:N_MODELS]
+    (folder / "wild.py").write_text(ENCODER)
+    sys.path.insert(0, str(folder))
+    wild = ModelSpec(model="wild", pretrained="x", encoder="wild:build")
+    models = (*load_zoo("demo").models[::3][: N_MODELS - 1], wild)
     for name, specs in (("models", models), ("tasks", tasks)):
         entries = [spec.model_dump(mode="json", exclude_none=True) for spec in specs]
         (folder / f"{name}.yaml").write_text(yaml.safe_dump({name: entries}))
     return Zoo(models=models), TaskCatalog(tasks=tasks), SETTINGS
 
 
-def start_driver(folder: Path, store: Path) -> subprocess.Popen[bytes]:
+def start_driver(folder: Path, store: Path, executor: str) -> subprocess.Popen[bytes]:
     """Start what a user starts, in a process group of its own."""
-    command = [Path(sys.executable).with_name("vlmsel"), "profile", "--executor", "ray"]
+    command = [sys.executable, "-c", "from vlmsel.cli.app import main; main()", "profile"]
+    command += ["--executor", executor]
+    command += ["--deadline", str(DEADLINE_S), "--patience", str(PATIENCE_S)]
     command += ["--zoo", folder / "models.yaml", "--tasks", folder / "tasks.yaml"]
     command += ["--store", store]
     for name in sorted(SETTINGS.model_fields_set):
         command += ["--set", f"{name}={getattr(SETTINGS, name)}"]
     return subprocess.Popen(
         command,
-        env={name: value for name, value in os.environ.items() if name != "RAY_ADDRESS"},
+        env={name: value for name, value in os.environ.items() if name != "RAY_ADDRESS"}
+        | {"VLMSEL_CHAOS": "1", "PYTHONPATH": os.pathsep.join([str(folder), *sys.path])},
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
         start_new_session=True,
@@ -77,24 +126,80 @@ def kill(driver: subprocess.Popen[bytes], victim: str, chance: random.Random) ->
             os.killpg(driver.pid, signal.SIGKILL)
         else:
             children = psutil.Process(driver.pid).children(recursive=True)
-            names = {"actor": "ray::RayWorker", "raylet": "raylet"}
-            chance.choice([c for c in children if c.name().startswith(names[victim])]).kill()
+            name = "raylet" if victim == "raylet" else "ray::RayWorker"
+            found = chance.choice([c for c in children if c.name().startswith(name)])
+            found.suspend() if victim == "stopped" else found.kill()
     except (ProcessLookupError, psutil.NoSuchProcess, IndexError):
         return False
     return True
 
 
-def run_under_fire(
-    driver: subprocess.Popen[bytes], chance: random.Random, kills: Counter[str], left: int
-) -> bool:
-    """Kill up to `left` times while the driver runs; True when it ended with exit code 0."""
-    while left and driver.poll() is None:
-        time.sleep(chance.expovariate(1 / MEAN_PAUSE_S))
-        victim = chance.choice(VICTIMS)
-        if driver.poll() is None and kill(driver, victim, chance):
-            kills[victim] += 1
-            left -= 1
-    return driver.wait(timeout=HANG_S) == 0
+@contextmanager
+def small_disk(folder: Path) -> Iterator[bool]:
+    """A disk in memory for the stores, if this user may make one."""
+    folder.mkdir()
+    options = f"size={DISK_MB}m"
+    command = ["mount", "-t", "tmpfs", "-o", options, "tmpfs", str(folder)]
+    made = subprocess.run(command, check=False, capture_output=True).returncode == 0
+    try:
+        yield made
+    finally:
+        if made:
+            subprocess.run(["umount", "-l", str(folder)], check=True)
+
+
+def take_away(victim: str, folder: Path, seconds: float) -> None:
+    """Have images or the disk away for some seconds."""
+    images, away, disk = folder / "tasks", folder / "away", folder / "disk"
+    ballast = disk / "ballast"
+    if victim == "images":
+        images.rename(away)
+        time.sleep(seconds)
+        away.rename(images)
+    elif victim == "full disk":
+        with suppress(OSError), ballast.open("wb", buffering=0) as file:
+            while True:
+                file.write(bytes(1 << 12))
+        time.sleep(seconds)
+        ballast.unlink()
+    else:
+        remount = ["mount", "-o", "remount,{}", str(disk)]
+        for mode in ("ro", "rw"):
+            subprocess.run([part.format(mode) for part in remount], check=False)
+            time.sleep(seconds if mode == "ro" else 0)
+
+
+@dataclass
+class Fire:
+    """What happens to drivers.
+
+    Attributes:
+        folder: of images, catalogs and the disk.
+        victims: what may be hit.
+        kills: what was.
+    """
+
+    folder: Path
+    victims: tuple[str, ...]
+    chance: random.Random
+    kills: Counter[str] = field(default_factory=Counter)
+
+    def hit(self, driver: subprocess.Popen[bytes]) -> bool:
+        """Hit something; False where it was not there."""
+        victim = self.chance.choice(self.victims)
+        if victim in ("images", *DISK_VICTIMS):
+            take_away(victim, self.folder, self.chance.uniform(*AWAY_S))
+        elif not kill(driver, victim, self.chance):
+            return False
+        self.kills[victim] += 1
+        return True
+
+    def run(self, driver: subprocess.Popen[bytes], left: int) -> bool:
+        """Hit up to `left` times while the driver runs; True when it ended with exit code 0."""
+        while left and driver.poll() is None:
+            time.sleep(self.chance.expovariate(1 / MEAN_PAUSE_S))
+            left -= driver.poll() is None and self.hit(driver)
+        return driver.wait(timeout=HANG_S) == 0
 
 
 def clean_up(driver: subprocess.Popen[bytes]) -> None:
@@ -105,16 +210,18 @@ def clean_up(driver: subprocess.Popen[bytes]) -> None:
         return
 
 
-def one_round(folder: Path, number: int, chance: random.Random, kills: Counter[str]) -> Path:
+def one_round(fire: Fire, number: int, executor: str) -> Path:
     """Measure one store under fire."""
-    store = folder / f"store-{number}"
-    done, before = False, kills.total()
-    while not done:
-        left = max(0, KILLS_PER_ROUND - (kills.total() - before))
-        driver = start_driver(folder, store)
-        done = run_under_fire(driver, chance, kills, left)
+    store = fire.folder / "disk" / f"store-{number}"
+    before = fire.kills.total()
+    for _ in range(MAX_STARTS):
+        left = max(0, KILLS_PER_ROUND - (fire.kills.total() - before))
+        driver = start_driver(fire.folder, store, executor)
+        done = fire.run(driver, left)
         clean_up(driver)
-    return store
+        if done:
+            return store
+    raise SystemExit(f"not done after {MAX_STARTS} starts: see vlmsel status --store {store}")
 
 
 def lost_cells(store: Path, problem: Problem, undisturbed: pl.DataFrame) -> int:
@@ -130,25 +237,30 @@ def lost_cells(store: Path, problem: Problem, undisturbed: pl.DataFrame) -> int:
 
 def main() -> int:
     """Print the table; return 1 if a cell was lost."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--minutes", type=float, default=5.0)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--executor", choices=sorted(VICTIMS), default="ray")
     args = parser.parse_args()
-    chance, kills, lost, rounds = random.Random(args.seed), Counter[str](), 0, 0
-    with tempfile.TemporaryDirectory() as name:
+    lost = rounds = 0
+    with tempfile.TemporaryDirectory() as name, small_disk(Path(name) / "disk") as is_disk:
         folder = Path(name)
+        victims = VICTIMS[args.executor] + (DISK_VICTIMS if is_disk else ())
+        fire = Fire(folder, victims, random.Random(args.seed))
         problem = make_problem(folder)
         reference = str(folder / "undisturbed")
         run_profile(problem[0], problem[1], reference, problem[2])
         undisturbed = ProfileStore(reference).scan(problem[2].digest)
         end = time.monotonic() + args.minutes * 60
         while time.monotonic() < end:
-            store = one_round(folder, rounds, chance, kills)
+            store = one_round(fire, rounds, args.executor)
             lost += lost_cells(store, problem, undisturbed)
             rounds += 1
-            print(f"round {rounds}: {kills.total()} kills so far, {lost} cells lost", flush=True)
+            total = fire.kills.total()
+            print(f"round {rounds}: {total} troubles so far, {lost} cells lost", flush=True)
+    kills = fire.kills
     by_kind = ", ".join(f"{count} {kind}" for kind, count in sorted(kills.items()))
-    print(f"kills survived: {kills.total()} ({by_kind}); cells per round: {N_MODELS * N_TASKS}")
+    print(f"troubles survived: {kills.total()} ({by_kind}); cells per round: {N_MODELS * N_TASKS}")
     print(f"cells lost: {lost}")
     return 1 if lost else 0
 

@@ -13,6 +13,10 @@ from vlmsel.errors import StoreError
         (PermissionError(13, "Permission denied", "/root/x"), 2, "error: /root/x: Permission"),
         (KeyboardInterrupt(), 130, "stopped: what was measured is in the store"),
         (typer.Exit(1), 1, ""),
+        # Of a signal's handler, or of a model's code: never success.
+        (SystemExit(0), 1, "error: stopped before the end"),
+        (SystemExit(None), 1, "error: stopped before the end"),
+        (SystemExit(15), 15, "error: stopped before the end"),
     ],
 )
 def test_errors_become_a_line_and_an_exit_code(error, code, said):

@@ -1,5 +1,9 @@
+from collections import deque
+from dataclasses import replace
+
 from tests.execution.builders import THREE, work
-from vlmsel.execution.dispatch import MAX_TRIES, ModelQueue, next_model
+from vlmsel.execution.dispatch import ModelQueue, next_model
+from vlmsel.execution.limits import MAX_TRIES, MODEL_DEATHS, OUTAGE_TRIES
 
 
 def queues(*sizes: int, seconds: float = 10.0) -> list[ModelQueue]:
@@ -47,7 +51,7 @@ def test_a_second_worker_must_be_worth_its_start() -> None:
 def test_measured_times_replace_expected_ones() -> None:
     [one] = queues(10, seconds=0.1)
     one.n_workers = 1
-    one.finished(20.0)
+    one.finished(one.waiting[0].unit, 20.0, 20.0)
     assert one.remaining_s == 200.0
     assert next_model([one], EVERYWHERE, start_s=5.0) is one
 
@@ -60,8 +64,37 @@ def test_nobody_is_hired_for_what_the_first_worker_is_about_to_begin() -> None:
 
 def test_tries_are_bounded() -> None:
     [one] = queues(1)
-    unit, _ = one.waiting.popleft()
-    assert [one.requeue(unit, tries) for tries in range(1, MAX_TRIES + 1)] == [True] * 3 + [False]
+    [turn] = one.waiting
+    over = [replace(turn, deaths=n).is_over for n in range(MAX_TRIES + 1)]
+    assert over == [False] * MAX_TRIES + [True]
+    last = [replace(turn, outages=n).is_last for n in range(OUTAGE_TRIES)]
+    assert last == [False] * (OUTAGE_TRIES - 1) + [True]
+
+
+def test_what_is_due_later_waits_and_a_suspect_is_taken_alone() -> None:
+    [one] = queues(3)
+    first, second, third = one.waiting
+    one.waiting = deque([replace(first, due=5.0), replace(second, deaths=1), third])
+    assert one.n_due(0.0) == 2
+    assert one.take(0.0, n_out=1) is third
+    assert one.take(0.0, n_out=1) is None
+    assert one.take(0.0, n_out=0) == replace(second, deaths=1)
+    assert one.take(0.0, n_out=0) is None
+    assert next_model([one], EVERYWHERE) is None
+    assert next_model([one], EVERYWHERE, now=5.0) is one
+    assert one.take(5.0, n_out=0) == replace(first, due=5.0)
+
+
+def test_a_model_whose_workers_only_die_is_broken_until_one_gives_something() -> None:
+    [one] = queues(1)
+    for _ in range(MODEL_DEATHS):
+        assert not one.is_broken
+        one.died(1, "killed")
+    assert one.is_broken
+    one.finished(one.waiting[0].unit, 1.0, 80.0)
+    assert not one.is_broken
+    # It took longer than what was expected of one image.
+    assert one.image_s == 80.0
 
 
 def test_a_unit_is_expected_to_take_what_all_its_cells_take() -> None:

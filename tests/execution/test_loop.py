@@ -6,10 +6,10 @@ from collections.abc import Callable, Sequence
 import pytest
 
 from tests.execution.builders import JOB, THREE, identity, job, shard, spec, wanted
-from vlmsel.errors import StoreError
+from vlmsel.errors import ExecutionError, StoreError
 from vlmsel.execution.cells import Cell, CellOutcome, ModelWork, Unit, UnitOutcome
 from vlmsel.execution.dispatch import IN_FLIGHT
-from vlmsel.execution.limits import MAX_TRIES, OUTAGE_TRIES, Limits
+from vlmsel.execution.limits import MAX_TRIES, MODEL_DEATHS, OUTAGE_TRIES, Limits
 from vlmsel.execution.loop import Lost, work_loop
 from vlmsel.execution.plan import Known, Plan, plan_cells
 from vlmsel.execution.summary import RunSummary
@@ -74,6 +74,7 @@ class ScriptedCrew:
         self.script, self.seats = script, seats
         self.present: set[int] = set()
         self.hired: list[str] = []
+        self.killed: list[int] = []
         self.out: dict[int, tuple[int, Unit, bool]] = {}
         self.attempts: Counter[CellId] = Counter()
         self.recorded: dict[CellId, str] = {}
@@ -129,6 +130,10 @@ class ScriptedCrew:
 
     def _answers(self, worker: int, unit: Unit) -> bool:
         return worker not in self.pending and not any(self.hangs(cell) for cell in unit.cells)
+
+    def kill(self, worker: int) -> None:
+        assert worker in self.present
+        self.killed.append(worker)
 
     def release(self, worker: int, *, at_once: bool) -> None:
         self.present.remove(worker)
@@ -266,3 +271,151 @@ def test_a_unit_that_kills_every_worker_is_given_up_with_all_its_cells() -> None
     assert (summary.measured, summary.total.failed) == (0, 3)
     assert {cell.kind for cell in crew.recorded} == set(job(THREE).measurements)
     assert set(crew.attempts.values()) == {MAX_TRIES}
+
+
+def test_a_fault_that_passes_is_waited_for_and_all_is_measured() -> None:
+    """Everything is away for 100 of the 300 seconds that the run has patience for."""
+    crew = ScriptedCrew()
+    back = crew.clock() + 100.0
+
+    def script(cell: Cell, attempt: int, last: bool) -> CellOutcome:
+        if crew.clock() < back:
+            return CellOutcome(cell.id, "failed", "away", transient=True)
+        return measured(cell, attempt, last)
+
+    crew.script = script
+    summary = run(make_plan(), crew)
+    assert (summary.measured, summary.n_failures) == (10, 0)
+    assert max(crew.attempts.values()) <= OUTAGE_TRIES
+    assert crew.recorded == {}
+    # When one is read, the others do not wait for the end of their pauses.
+    assert crew.clock() < back + 300
+
+
+def test_an_outage_of_everything_stops_the_run_and_marks_nothing_as_failed() -> None:
+    crew = ScriptedCrew(lambda cell, n, last: CellOutcome(cell.id, "failed", "EIO", transient=True))
+    begin = crew.clock()
+    settled: list[CellOutcome] = []
+    with pytest.raises(ExecutionError, match=r"most of what is read cannot be read.*EIO.*goes on"):
+        run(make_plan(), crew, settled.append)
+    assert 150 <= crew.clock() - begin < 1000
+    assert (settled, crew.recorded, crew.present) == ([], {}, set())
+
+
+def test_a_few_that_cannot_be_read_do_not_stop_the_others() -> None:
+    def script(cell: Cell, attempt: int, last: bool) -> CellOutcome:
+        if cell.id.task == "t0":
+            return CellOutcome(cell.id, "failed", "bad sector", transient=not last)
+        return measured(cell, attempt, last)
+
+    summary = run(make_plan("abcdef"), ScriptedCrew(script))
+    assert (summary.measured, summary.total.failed) == (24, 6)
+
+
+def test_a_model_that_waits_for_its_images_makes_room_for_the_next() -> None:
+    """One seat; a's images are away for a while, and b does not wait for them."""
+    order: list[str] = []
+
+    def script(cell: Cell, attempt: int, last: bool) -> CellOutcome:
+        if cell.id.model == "a" and attempt == 1:
+            return CellOutcome(cell.id, "failed", "away", transient=True)
+        order.append(cell.id.model)
+        return measured(cell, attempt, last)
+
+    crew = ScriptedCrew(script, seats=1)
+    assert run(make_plan("ab"), crew).measured == 10
+    assert order == ["b"] * 5 + ["a"] * 5
+
+
+def test_a_worker_over_its_deadline_is_killed_and_its_cells_are_tried_again() -> None:
+    crew = ScriptedCrew(seats=1)
+    begin, stuck = crew.clock(), make_plan().work[0].units[1].cells[0].id
+    crew.hangs = lambda cell: cell.id == stuck and len(crew.hired) == 1
+    summary = run(make_plan("a"), crew)
+    assert (summary.measured, summary.n_failures) == (5, 0)
+    assert (len(crew.hired), crew.killed) == (2, [1])
+    # One outcome came, so the model was loaded.
+    assert 100 <= crew.clock() - begin <= 101
+
+
+def test_a_cell_that_always_hangs_is_given_up_and_the_run_ends() -> None:
+    crew = ScriptedCrew(seats=1)
+    stuck = make_plan().work[0].units[1].cells[0].id
+    crew.hangs = lambda cell: cell.id == stuck
+    summary = run(make_plan(), crew)
+    assert (summary.measured, summary.total.failed) == (9, 1)
+    [(cell, reason)] = crew.recorded.items()
+    assert cell == stuck
+    assert "gave up after 4 tries: no outcome in" in reason
+
+
+def test_a_cell_that_kills_is_alone_when_it_kills_again() -> None:
+    """Its neighbour in the same worker is not blamed, however often they meet."""
+    [poison] = make_plan("a", n_tasks=2).work[0].units[0].cells
+
+    def script(cell: Cell, attempt: int, last: bool) -> CellOutcome | Lost:
+        return Lost("crashed") if cell == poison else measured(cell, attempt, last)
+
+    class Crew(ScriptedCrew):
+        def wait(
+            self, tickets: Sequence[object], timeout_s: float | None
+        ) -> list[tuple[object, UnitOutcome | Lost]]:
+            done = super().wait(tickets, timeout_s)
+            if any(isinstance(result, Lost) for _, result in done):
+                done += [(ticket, Lost("crashed")) for ticket in self.out]
+                self.out.clear()
+            return done
+
+    summary = run(make_plan("a", n_tasks=2), Crew(script, seats=1))
+    assert (summary.measured, summary.total.failed) == (1, 1)
+
+
+def test_a_model_whose_workers_only_die_is_left_and_the_others_are_measured() -> None:
+    def script(cell: Cell, attempt: int, last: bool) -> CellOutcome | Lost:
+        return Lost("SIGSEGV") if cell.id.model == "a" else measured(cell, attempt, last)
+
+    crew = ScriptedCrew(script, seats=1)
+    summary = run(make_plan("ab", n_tasks=30), crew)
+    assert (summary.measured, summary.total.failed) == (30, 30)
+    assert crew.hired.count("a/x") == MODEL_DEATHS
+    assert "died 5 times in a row, so it is left for now; the last: SIGSEGV" in str(
+        summary.failures[0].reason
+    )
+    # Nothing keeps the next run from trying it.
+    assert crew.recorded == {}
+
+
+def test_a_worker_that_waits_for_its_place_is_not_over_any_deadline() -> None:
+    crew = ScriptedCrew(seats=1)
+    hire = crew.hire
+
+    def slow(work: ModelWork) -> int:
+        worker = hire(work)
+        crew.pending.add(worker)
+        return worker
+
+    crew.hire = slow  # type: ignore[method-assign]
+    until = crew.clock() + 2000
+    sleep = crew.clock.sleep
+
+    def pass_time(seconds: float) -> None:
+        sleep(seconds)
+        if crew.clock() > until:
+            crew.pending.clear()
+
+    crew.clock.sleep = pass_time  # type: ignore[method-assign]
+    assert run(make_plan("a"), crew).measured == 5
+    assert len(crew.hired) == 1
+    until += 10_000
+    with pytest.raises(ExecutionError, match="no worker got a place in 3600 s"):
+        run(make_plan("a"), crew)
+
+
+def test_a_unit_whose_worker_is_over_its_deadline_loses_no_cell() -> None:
+    seen: list[CellOutcome] = []
+    crew, plan = ScriptedCrew(seats=1), plan_three()
+    stuck = plan.work[0].units[0].cells[1].id
+    crew.hangs = lambda cell: cell.id == stuck and len(crew.hired) == 1
+    summary = run(plan, crew, seen.append)
+    assert (summary.measured, summary.n_failures, crew.killed) == (6, 0, [1])
+    assert Counter(outcome.cell for outcome in seen) == Counter(plan.wanted)

@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from tests.execution.conftest import draw_task
-from vlmsel.errors import MemoryLimitError, ModelError, StoreError
+from vlmsel.errors import MemoryLimitError, ModelError, StoreError, StoreUnavailableError
 from vlmsel.execution import worker as module
 from vlmsel.execution.cells import Cell, CellOutcome, ModelWork, Unit
 from vlmsel.execution.options import RunOptions, WorkerOptions
@@ -14,6 +14,7 @@ from vlmsel.execution.worker import ModelWorker, record_failure
 from vlmsel.measurements import Embedding, Measurement, Prediction, Profile, Want
 from vlmsel.store.store import Store
 from vlmsel.tasks.catalog import TaskCatalog
+from vlmsel.tasks.outages import is_unavailable
 from vlmsel.zoo.catalog import Zoo
 
 
@@ -122,11 +123,11 @@ def test_a_retry_that_does_no_better_leaves_what_is_stored_and_says_so(
     stored = run(worker, unit).failed_images
     again = retried(unit)
     second.unlink()
-    worse = run(worker, again)
+    worse = run(worker, again, last_try=True)
     assert (worse.status, worse.failed_images) == ("measured", stored)
     for ref in unit.shard.images:
         Path(ref.source.removeprefix("file://")).unlink(missing_ok=True)
-    none = run(worker, again)
+    none = run(worker, again, last_try=True)
     assert (none.status, none.failed_images) == ("skipped", stored)
     assert failed(store, cell) == []
     assert store.failed_in(cell.id) == stored
@@ -159,11 +160,68 @@ def test_a_cell_without_one_readable_image_is_failed_and_not_empty(
     for ref in unit.shard.images:
         Path(ref.source.removeprefix("file://")).unlink()
     outcome = run(worker, unit)
-    assert outcome.status == "failed"
+    assert (outcome.status, outcome.transient) == ("failed", True)
+    assert failed(store, cell) == []
+    outcome = run(worker, unit, last_try=True)
+    assert (outcome.status, outcome.transient) == ("failed", False)
     assert outcome.reason is not None
     assert outcome.reason.startswith("none of 6 image(s) could be measured")
     assert not store.has(cell.id)
+    assert only_failure(store, cell)["kind"] == "transient"
+
+
+def test_a_cell_without_one_whole_image_is_failed_for_good(
+    worker: ModelWorker, unit: Unit, cell: Cell, store: Store
+) -> None:
+    for ref in unit.shard.images:
+        Path(ref.source.removeprefix("file://")).write_bytes(b"no image at all")
+    assert run(worker, unit).status == "failed"
     assert only_failure(store, cell)["kind"] == "images"
+
+
+def test_an_image_that_is_away_is_waited_for_and_left_out_by_the_last_try_only(
+    worker: ModelWorker, unit: Unit, cell: Cell, store: Store
+) -> None:
+    victim = unit.shard.images[1]
+    path = Path(victim.source.removeprefix("file://"))
+    data = path.read_bytes()
+    path.unlink()
+    away = run(worker, unit)
+    assert (away.status, away.transient) == ("failed", True)
+    assert not store.has(cell.id)
+    partly = run(worker, unit, last_try=True)
+    assert (partly.status, partly.n_images) == ("measured", 5)
+    [(image_id, reason)] = partly.failed_images
+    assert image_id == victim.image_id
+    assert is_unavailable(reason)
+    path.write_bytes(data)
+    whole = run(worker, retried(unit))
+    assert (whole.status, whole.n_images, whole.failed_images) == ("measured", 6, ())
+
+
+def test_weights_that_are_away_may_come_back(
+    worker: ModelWorker, unit: Unit, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    spec = worker._spec
+    with monkeypatch.context() as patch:
+        patch.setattr(worker, "_spec", spec.model_copy(update={"weights": str(tmp_path / "away")}))
+        outcome = run(worker, unit)
+    assert (outcome.status, outcome.transient) == ("failed", True)
+    assert run(worker, unit).status == "measured"
+
+
+@pytest.mark.parametrize("where", ["execution.worker.load_model", "probes.profile.attribute"])
+def test_code_that_exits_fails_its_cell_and_not_the_process(
+    worker: ModelWorker,
+    unit: Unit,
+    cell: Cell,
+    store: Store,
+    monkeypatch: pytest.MonkeyPatch,
+    where: str,
+) -> None:
+    monkeypatch.setattr(f"vlmsel.{where}", _raise(SystemExit(0)))
+    assert run(worker, unit).status == "failed"
+    assert "asked to exit (SystemExit 0)" in str(only_failure(store, cell)["reason"])
 
 
 @pytest.mark.parametrize(
@@ -264,6 +322,17 @@ def test_a_store_that_cannot_be_written_is_no_fault_of_the_cell(
         run(worker, unit)
 
 
+def test_a_store_that_is_away_is_waited_for_until_the_last_try(
+    worker: ModelWorker, unit: Unit, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr(Store, "write", _raise(StoreUnavailableError("stale")))
+        assert run(worker, unit).transient
+        with pytest.raises(StoreUnavailableError, match="stale"):
+            run(worker, unit, last_try=True)
+    assert run(worker, unit).status == "measured"
+
+
 def test_cells_do_not_depend_on_their_order_or_company(
     zoo: Zoo, tasks: TaskCatalog, tmp_path: Path, profile: Profile
 ) -> None:
@@ -330,7 +399,7 @@ def test_a_failure_that_no_worker_noted_is_noted_for_every_cell(
         assert (row["reason"], row["kind"]) == ("node lost", "lost")
 
 
-def _raise(error: Exception):
+def _raise(error: BaseException):
     def raising(*_: object, **__: object) -> None:
         raise error
 

@@ -1,10 +1,12 @@
 """One Ray a session, since starting it costs seconds: two CPUs, and two GPUs in name only."""
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from tests.execution import bad_encoders
 from tests.execution.conftest import draw_task
 from vlmsel.execution.ray_cluster import local_cluster
 from vlmsel.settings import AttributionSettings
@@ -17,14 +19,17 @@ S3_KEYS = {"AWS_ACCESS_KEY_ID": "testing", "AWS_SECRET_ACCESS_KEY": "testing-sec
 
 
 @pytest.fixture(scope="session")
-def ray_cluster() -> Iterator[None]:
+def ray_cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """A cluster of this machine; workers import the package and the tests from the checkout."""
+    notes = str(tmp_path_factory.mktemp("encoders"))
+    variables = {"PYTHONPATH": str(ROOT), bad_encoders.FOLDER: notes, **S3_KEYS}
+    os.environ[bad_encoders.FOLDER] = notes
     with local_cluster(
         num_cpus=2,
         num_gpus=2,
         include_dashboard=False,
         log_to_driver=False,
-        runtime_env={"env_vars": {"PYTHONPATH": str(ROOT), **S3_KEYS}},
+        runtime_env={"env_vars": variables},
     ):
         yield
 

@@ -52,6 +52,10 @@ class Commands(TyperGroup):
         except KeyboardInterrupt:
             say("stopped: what was measured is in the store; the same command goes on from there")
             raise typer.Exit(EXIT_INTERRUPTED) from None
+        except SystemExit as stop:
+            # Not ours: a signal's handler or code of a model asked for it, and not all is done.
+            code = stop.code if isinstance(stop.code, int) and stop.code else EXIT_INCOMPLETE
+            raise _stop(code, f"stopped before the end (exit was asked for: {stop.code})") from None
         return result
 
 

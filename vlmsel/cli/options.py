@@ -247,6 +247,26 @@ RetryFailed = Annotated[
         rich_help_panel=_FAILURES,
     ),
 ]
+Deadline = Annotated[
+    float | None,
+    typer.Option(
+        "--deadline",
+        help="Seconds that a cell may take before its worker is killed and it is tried again, "
+        "thrice that where the model is loaded. Default: ten minutes and ten times what is "
+        "expected.",
+        rich_help_panel=_FAILURES,
+    ),
+]
+Patience = Annotated[
+    float,
+    typer.Option(
+        "--patience",
+        help="Seconds over which a fault that may pass (a disk or network that is away) is tried "
+        "again.",
+        rich_help_panel=_FAILURES,
+    ),
+]
+PATIENCE_S = 300.0
 TrackingUri = Annotated[
     str | None,
     typer.Option(

@@ -24,6 +24,8 @@ class RunFlags:
     log_level: o.LogLevelOption = o.LogLevelChoice.warning
     verify: o.Verify = True
     retry_failed: o.RetryFailed = False
+    deadline: o.Deadline = None
+    patience: o.Patience = o.PATIENCE_S
 
     def options(self) -> RunOptions:
         """Options of a run; one that belongs to the other executor is refused."""

@@ -12,6 +12,7 @@ from vlmsel.cli.options import Executor, LogLevelChoice
 from vlmsel.cli.progress import progress_bar
 from vlmsel.cli.run_flags import RunFlags
 from vlmsel.evidence.failure import Failure
+from vlmsel.execution.limits import Limits
 from vlmsel.execution.logs import log_json_lines
 from vlmsel.execution.options import RunOptions
 from vlmsel.execution.plan import Plan
@@ -121,6 +122,7 @@ def run_options(flags: RunFlags) -> RunOptions:
         log_level=level.value,
         retry_failed=flags.retry_failed,
         verify=flags.verify,
+        limits=Limits(flags.deadline, flags.patience),
     )
 
 

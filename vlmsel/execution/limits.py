@@ -18,7 +18,9 @@ MODEL_DEATHS = 5
 # Cells that must fail before an outage is one of the run.
 OUTAGE_CELLS = 4
 # A cell may take so many times what is expected of it; estimates know the order, not the machine.
-SLACK = 20.0
+SLACK = 10.0
+# What any cell may take at least.
+FLOOR_S = 600.0
 # Expected for reading and decoding an image, from afar.
 READ_S = 0.1
 # The first cell of a worker also loads the model, from afar.
@@ -30,22 +32,25 @@ class Limits:
     """What a run has patience for.
 
     Attributes:
-        deadline_s: what any cell may take; one of which much is expected gets more.
+        deadline_s: what a cell may take; None goes by what is expected of it, ten times that and
+            ten minutes.
         patience_s: how long a fault that may pass is waited for, over all pauses of a cell.
     """
 
-    deadline_s: float = 600.0
+    deadline_s: float | None = None
     patience_s: float = 300.0
 
     def __post_init__(self) -> None:
         for name, value in (("deadline", self.deadline_s), ("patience", self.patience_s)):
-            if not 0 < value < math.inf:
+            if value is not None and not 0 < value < math.inf:
                 raise ExecutionError(f"{name} must be a number of seconds above 0, not {value:g}")
 
     def cell_s(self, n_images: int, seconds_per_image: float, *, loads: bool) -> float:
         """How long a worker may take for cells of `n_images` images in all."""
-        floor = self.deadline_s * (LOAD_FACTOR if loads else 1.0)
-        return floor + SLACK * n_images * (seconds_per_image + READ_S)
+        factor = LOAD_FACTOR if loads else 1.0
+        if self.deadline_s is not None:
+            return self.deadline_s * factor
+        return FLOOR_S * factor + SLACK * n_images * (seconds_per_image + READ_S)
 
     def pause_s(self, tries: int, jitter: float) -> float:
         """Seconds before the next try, after `tries`; the pauses of a cell add up to `patience_s`.

@@ -63,7 +63,8 @@ def run_local(
     limits = limits or Limits()
     threads_before = torch.get_num_threads()
     in_flight = InFlight()
-    crew = LocalCrew(plan.job, options, in_flight, grace_s=min(GRACE_S, limits.deadline_s))
+    grace_s = min(GRACE_S, limits.deadline_s or GRACE_S)
+    crew = LocalCrew(plan.job, options, in_flight, grace_s=grace_s)
     try:
         return work_loop(plan, crew, on_outcome, limits=limits)
     finally:
@@ -136,6 +137,9 @@ class LocalCrew:
                 ticket, result = self._results.get_nowait()
         except Empty:
             return found
+
+    def kill(self, worker: LocalWorker) -> None:
+        """A child is killed at its release; threads cannot be, and are left behind."""
 
     def release(self, worker: LocalWorker, *, at_once: bool) -> None:
         """Forget the worker, and with it the model; units that did not begin are dropped."""

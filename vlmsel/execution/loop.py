@@ -25,6 +25,7 @@ OnOutcome = Callable[[CellOutcome], None]
 
 # A worker may wait for its place, which others hold; where no worker has one, not for ever.
 PLACE_S = 3600.0
+START_POLL_S = 0.5
 MOMENT_S = 0.01
 
 
@@ -69,8 +70,12 @@ class Crew(Protocol[Worker]):
         """
         ...
 
+    def kill(self, worker: Worker) -> None:
+        """End the process of a worker that hangs, whatever it does; `release` follows."""
+        ...
+
     def release(self, worker: Worker, *, at_once: bool) -> None:
-        """Let a worker go; `at_once` kills it, where it hangs or is not wanted any more."""
+        """Let a worker go; `at_once` where it is dead or what it does is not wanted any more."""
         ...
 
     def record_failure(self, unit: Unit, reason: str) -> None:
@@ -210,8 +215,10 @@ class _Loop(Generic[Worker]):
                     self._settle(outcome)
             if again.cells:
                 self._try_later(post.queue, replace(turn, unit=again), result.reason)
-            else:
-                post.queue.finished(turn.unit, result.seconds, now - handed_out)
+                continue
+            if turn.outages:
+                self._hurry()
+            post.queue.finished(turn.unit, result.seconds, now - handed_out)
 
     def kill_overdue(self) -> None:
         """Kill the workers that are over their deadlines; what they had is tried again."""
@@ -219,6 +226,7 @@ class _Loop(Generic[Worker]):
         for post in self._posts:
             if post.tickets and self._works(post, now) and now >= post.deadline(self._limits):
                 reason = f"no outcome in {now - post.since:.0f} s: its worker was stopped"
+                self._crew.kill(post.worker)
                 turns = [turn for turn, _ in post.tickets.values()]
                 post.tickets.clear()
                 post.dead = True
@@ -250,7 +258,7 @@ class _Loop(Generic[Worker]):
         times = [post.deadline(self._limits) for post in busy if self._works(post, now)]
         if not all(post.started for post in busy):
             # Look again whether they have: their time counts from then.
-            times.append(now + min(1.0, self._limits.deadline_s))
+            times.append(now + START_POLL_S)
         times += [turn.due for queue in self._queues for turn in queue.waiting if turn.due > now]
         return first_of(times, now)
 
@@ -298,6 +306,13 @@ class _Loop(Generic[Worker]):
         queue.deaths = 0
         outages = turn.outages + 1
         queue.waiting.append(replace(turn, outages=outages, due=self._due(outages)))
+
+    def _hurry(self) -> None:
+        """What was away is back: the cells that wait for it wait no longer than a first pause."""
+        for queue in self._queues:
+            for number, turn in enumerate(queue.waiting):
+                if turn.outages:
+                    queue.waiting[number] = replace(turn, due=min(turn.due, self._due(1)))
 
     def _due(self, tries: int) -> float:
         return self._clock() + self._limits.pause_s(tries, random.random())

@@ -10,8 +10,9 @@ from contextlib import contextmanager, suppress
 from typing import Any
 
 import ray
-from ray._raylet import AuthenticationTokenLoader, Config
+import ray._raylet
 
+from vlmsel.errors import ExecutionError
 from vlmsel.execution import ray_watchdog
 
 TOKEN_BYTES = 32
@@ -28,6 +29,9 @@ def local_cluster(**options: Any) -> Iterator[None]:
 
     Args:
         options: of `ray.init`.
+
+    Raises:
+        ExecutionError: it does not start.
     """
     mark = secrets.token_hex(16)
     with _environment(
@@ -40,7 +44,7 @@ def local_cluster(**options: Any) -> Iterator[None]:
         try:
             # Without SPT_NOENV a process that sets its title overwrites its environment.
             with _environment(**{ray_watchdog.VARIABLE: mark, "SPT_NOENV": "1"}):
-                ray.init(address="local", **options)
+                _start(options)
             yield
         finally:
             ray.shutdown()
@@ -48,10 +52,23 @@ def local_cluster(**options: Any) -> Iterator[None]:
     _read_environment_again()
 
 
+def _start(options: Mapping[str, Any]) -> None:
+    try:
+        ray.init(address="local", **options)
+    except Exception as error:  # Ray raises just that where a machine is too busy
+        said = " ".join(str(error).split())[:200]
+        raise ExecutionError(
+            f"Ray does not start on this machine: {said}. Try again when it is less busy; "
+            "Ray's logs are in /tmp/ray/session_latest/logs"
+        ) from error
+
+
 def _read_environment_again() -> None:
     """Ray reads the mode once, when it is imported, and keeps the token."""
-    Config.initialize("")
-    AuthenticationTokenLoader.instance().reset_cache()
+    # Compiled, without types.
+    raylet: Any = ray._raylet
+    raylet.Config.initialize("")
+    raylet.AuthenticationTokenLoader.instance().reset_cache()
 
 
 def _watch(mark: str) -> subprocess.Popen[bytes]:

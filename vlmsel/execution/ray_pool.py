@@ -156,13 +156,16 @@ class RayCrew:
         done, _ = ray.wait(refs, num_returns=len(refs), timeout=0)
         return [(ref, _result(ref)) for ref in done]
 
+    def kill(self, worker: Post) -> None:
+        """End the actor, and its process on its node: one that is stopped hears no request."""
+        ray.kill(worker.actor)
+        _kill_process(worker.process)
+
     def release(self, worker: Post, *, at_once: bool) -> None:
         """Keep the actor for a model that is hired at once, or end it."""
         self._room.give_back(worker.seat)
         if at_once:
             ray.kill(worker.actor)
-            if self.has_started(worker):
-                _kill_process(worker.process)
         else:
             self._idle.append(worker)
 
@@ -186,7 +189,7 @@ class RayCrew:
 
 
 def _kill_process(process: Any) -> None:
-    """Kill an actor's process on its node: one that is stopped does not hear Ray's own request."""
+    """Kill an actor's process on its node."""
     try:
         node, pid, owner = ray.get(process)
         if node == ray.get_runtime_context().get_node_id():

@@ -31,7 +31,7 @@ AWS_PASSING = {
 GOOGLE_PASSING = {"UNAVAILABLE", "DEADLINE_EXCEEDED", "INTERNAL", "ABORTED", "RESOURCE_EXHAUSTED"}
 SERVER_FAULT = re.compile(r"HTTP (?:status|response code):? (?:5\d\d|429)")
 # Their faults of transport are no OSErrors.
-HTTP_LIBRARIES = ("httpx", "httpcore", "requests", "urllib3")
+HTTP_LIBRARIES = ("httpx", "httpx2", "httpcore", "httpcore2", "requests", "urllib3")
 TRANSPORT = ("TransportError", "ConnectionError", "Timeout", "TimeoutException")
 
 

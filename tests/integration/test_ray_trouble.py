@@ -1,0 +1,81 @@
+"""Workers that are stopped, encoders that exit, loop and crash: a run on Ray ends, and heals."""
+
+import os
+import signal
+from pathlib import Path
+
+import polars as pl
+import pytest
+from polars.testing import assert_frame_equal
+
+from tests.execution import bad_encoders
+from vlmsel.execution.cells import CellOutcome
+from vlmsel.execution.limits import Limits
+from vlmsel.execution.options import RunOptions
+from vlmsel.execution.run import run_profile
+from vlmsel.settings import AttributionSettings
+from vlmsel.store.profiles import ProfileStore
+from vlmsel.tasks.catalog import TaskCatalog
+from vlmsel.zoo.catalog import ModelSpec, Zoo
+
+pytestmark = [
+    pytest.mark.usefixtures("ray_cluster"),
+    pytest.mark.xdist_group("ray"),
+    # Every worker imports torch, and a deadline must be longer than a load on a busy machine.
+    pytest.mark.timeout(600),
+]
+
+QUICK = RunOptions(executor="ray", n_workers=1, limits=Limits(deadline_s=10.0, patience_s=5.0))
+
+
+@pytest.fixture(scope="module")
+def undisturbed(
+    zoo: Zoo,
+    tasks: TaskCatalog,
+    settings: AttributionSettings,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> pl.DataFrame:
+    store = str(tmp_path_factory.mktemp("undisturbed"))
+    assert run_profile(zoo, tasks, store, settings).exit_code() == 0
+    return ProfileStore(store).scan(settings.digest)
+
+
+def test_a_worker_that_is_stopped_is_killed_and_its_cells_are_measured(
+    zoo: Zoo,
+    tasks: TaskCatalog,
+    settings: AttributionSettings,
+    undisturbed: pl.DataFrame,
+    tmp_path: Path,
+) -> None:
+    stopped: list[int] = []
+
+    def stop(outcome: CellOutcome) -> None:
+        if not stopped:
+            stopped.append(int(outcome.place.split()[1]))
+            os.kill(stopped[0], signal.SIGSTOP)
+
+    store = str(tmp_path / "store")
+    summary = run_profile(zoo, tasks, store, settings, options=QUICK, on_outcome=stop)
+    assert (summary.measured + summary.skipped, summary.n_failures) == (12, 0)
+    found = ProfileStore(store).scan(settings.digest)
+    assert_frame_equal(found, undisturbed, check_exact=True)
+    assert Path(f"/proc/{stopped[0]}/stat").exists() is False or is_zombie(stopped[0])
+
+
+def is_zombie(pid: int) -> bool:
+    return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
+
+
+def test_an_encoder_that_loops_crashes_and_exits_fails_its_cells_and_the_others_are_measured(
+    zoo: Zoo, tasks: TaskCatalog, settings: AttributionSettings, tmp_path: Path
+) -> None:
+    folder = Path(os.environ[bad_encoders.FOLDER])
+    (folder / "bad").write_text("os-exit loop exit")
+    bad = ModelSpec(model="bad", pretrained="x", encoder="tests.execution.bad_encoders:build")
+    two = TaskCatalog(tasks=tasks.tasks[:2])
+    both = Zoo(models=(bad, zoo.models[0]))
+    summary = run_profile(both, two, str(tmp_path / "store"), settings, options=QUICK)
+    # The first two cost tries, the third, which is no accident, one cell.
+    assert (summary.measured, summary.total.failed, summary.exit_code()) == (3, 1, 1)
+    [failure] = summary.failures
+    assert "asked to exit" in failure.reason
