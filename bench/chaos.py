@@ -1,14 +1,15 @@
-"""Kill, stop and cut off a profile run at random for minutes; print what was lost.
+"""Kill, stop and cut off a measuring run at random for minutes; print what was lost.
 
     python bench/chaos.py                       # 5 minutes, seed 0
     python bench/chaos.py --minutes 60 --seed 3
     python bench/chaos.py --executor local
 
-Each round profiles part of the demo zoo and an encoder that crashes, exits and loops at random, in
-a driver process that is started again until it is done. Meanwhile actors, drivers, raylets and
-clusters are killed, actors are stopped, images are away for seconds to a minute, and the store's
-disk is full or read-only (as root, on a small disk in memory). Then the store must equal that of an
-undisturbed run, value for value.
+Each round measures every kind of part of the demo zoo and of an encoder that crashes, exits and
+loops at random (it has no text: its predictions fail, and nothing else may), in a driver process
+that is started again until it is done. Meanwhile actors, drivers, raylets and clusters are killed,
+actors are stopped, images are away for seconds to a minute, and the store's disk is full or
+read-only (as root, on a small disk in memory). Then the store must equal that of an undisturbed
+run, value for value.
 """
 
 import argparse
@@ -30,14 +31,23 @@ import psutil
 import yaml
 
 from vlmsel.demo.tasks import write_demo_tasks
-from vlmsel.execution.run import run_profile
+from vlmsel.execution.run import measure
+from vlmsel.measurements import Embedding, Prediction, Profile, Want
 from vlmsel.settings import AttributionSettings
-from vlmsel.store.profiles import ProfileStore
+from vlmsel.store.store import Store
 from vlmsel.tasks.catalog import TaskCatalog, load_tasks
 from vlmsel.zoo.catalog import ModelSpec, Zoo, load_zoo
 
 N_MODELS, N_TASKS = 4, 6
+# One shard, so a cell per model, task and kind.
+N_IMAGES = 25
 SETTINGS = AttributionSettings(n_steps=128, rule="trapezoid", path="uniform")
+# The embedding before the prediction: a run killed between the two goes on from what is stored.
+MEASUREMENTS = (Profile(settings=SETTINGS), Embedding(), Prediction())
+WANTS = tuple(Want(one, N_IMAGES) for one in MEASUREMENTS)
+# The predictions of the encoder, which has no text.
+N_FAILED = N_TASKS
+N_CELLS = N_MODELS * N_TASKS * len(WANTS) - N_FAILED
 VICTIMS = {
     "ray": (*["actor"] * 5, "driver", "raylet", "raylet", "cluster", "stopped", *["images"] * 2),
     "local": ("driver", "driver", *["images"] * 2),
@@ -82,7 +92,8 @@ MEAN_PAUSE_S = 5.0
 # Longer than any honest silence: a driver that hangs is a failure of ours.
 HANG_S = 600.0
 
-Problem = tuple[Zoo, TaskCatalog, AttributionSettings]
+Problem = tuple[Zoo, TaskCatalog]
+Rows = dict[str, pl.DataFrame]
 
 
 def make_problem(folder: Path) -> Problem:
@@ -95,13 +106,14 @@ def make_problem(folder: Path) -> Problem:
     for name, specs in (("models", models), ("tasks", tasks)):
         entries = [spec.model_dump(mode="json", exclude_none=True) for spec in specs]
         (folder / f"{name}.yaml").write_text(yaml.safe_dump({name: entries}))
-    return Zoo(models=models), TaskCatalog(tasks=tasks), SETTINGS
+    return Zoo(models=models), TaskCatalog(tasks=tasks)
 
 
 def start_driver(folder: Path, store: Path, executor: str) -> subprocess.Popen[bytes]:
     """Start what a user starts, in a process group of its own."""
-    command = [sys.executable, "-c", "from vlmsel.cli.app import main; main()", "profile"]
-    command += ["--executor", executor]
+    command = [sys.executable, "-c", "from vlmsel.cli.app import main; main()", "measure"]
+    command += [*(want.kind for want in WANTS), "--n-images", str(N_IMAGES)]
+    command += ["--executor", executor, "--allow-failures", str(N_FAILED)]
     command += ["--deadline", str(DEADLINE_S), "--patience", str(PATIENCE_S)]
     command += ["--zoo", folder / "models.yaml", "--tasks", folder / "tasks.yaml"]
     command += ["--store", store]
@@ -224,45 +236,56 @@ def one_round(fire: Fire, number: int, executor: str) -> Path:
     raise SystemExit(f"not done after {MAX_STARTS} starts: see vlmsel status --store {store}")
 
 
-def lost_cells(store: Path, problem: Problem, undisturbed: pl.DataFrame) -> int:
-    """Cells that are missing or differ from the undisturbed run."""
-    found = ProfileStore(store).scan(problem[2].digest)
-    keys = ["model", "pretrained", "task", "image_id", "block"]
-    same = undisturbed.join(found, on=undisturbed.columns, how="semi", nulls_equal=True)
-    bad = undisturbed.join(same, on=keys, how="anti", nulls_equal=True)
-    more = found.join(undisturbed, on=keys, how="anti", nulls_equal=True)
-    pairs = ["model", "pretrained", "task"]
-    return pl.concat([bad.select(pairs), more.select(pairs)]).unique().height
+def rows_of(store: Path) -> Rows:
+    """Rows of the measured cells by kind; a corrupt file has none."""
+    found = Store(store)
+    files = {want.kind: found.cells(want.kind, want.measurement.digest) for want in WANTS}
+    return {kind: found.scan(some).rows for kind, some in files.items() if some}
+
+
+def wrong_cells(store: Path, undisturbed: Rows) -> int:
+    """Cells that are missing, too many, or differ in a bit from the undisturbed run."""
+    found = rows_of(store)
+    return sum(_wrong(found.get(kind, rows.clear()), rows) for kind, rows in undisturbed.items())
+
+
+def _wrong(found: pl.DataFrame, expected: pl.DataFrame) -> int:
+    cell = ["model", "pretrained", "task"]
+    there, due = (
+        {name: part.rows() for name, part in frame.partition_by(cell, as_dict=True).items()}
+        for frame in (found, expected)
+    )
+    return sum(there.get(name) != due.get(name) for name in there.keys() | due.keys())
 
 
 def main() -> int:
-    """Print the table; return 1 if a cell was lost."""
+    """Print the table; return 1 if a cell was lost, doubled or changed."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--minutes", type=float, default=5.0)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--executor", choices=sorted(VICTIMS), default="ray")
     args = parser.parse_args()
-    lost = rounds = 0
+    wrong = rounds = 0
     with tempfile.TemporaryDirectory() as name, small_disk(Path(name) / "disk") as is_disk:
         folder = Path(name)
         victims = VICTIMS[args.executor] + (DISK_VICTIMS if is_disk else ())
         fire = Fire(folder, victims, random.Random(args.seed))
         problem = make_problem(folder)
-        reference = str(folder / "undisturbed")
-        run_profile(problem[0], problem[1], reference, problem[2])
-        undisturbed = ProfileStore(reference).scan(problem[2].digest)
+        reference = folder / "undisturbed"
+        assert measure(*problem, Store(reference), WANTS).measured == N_CELLS
+        undisturbed = rows_of(reference)
         end = time.monotonic() + args.minutes * 60
         while time.monotonic() < end:
             store = one_round(fire, rounds, args.executor)
-            lost += lost_cells(store, problem, undisturbed)
+            wrong += wrong_cells(store, undisturbed)
             rounds += 1
             total = fire.kills.total()
-            print(f"round {rounds}: {total} troubles so far, {lost} cells lost", flush=True)
+            print(f"round {rounds}: {total} troubles so far, {wrong} cells wrong", flush=True)
     kills = fire.kills
     by_kind = ", ".join(f"{count} {kind}" for kind, count in sorted(kills.items()))
-    print(f"troubles survived: {kills.total()} ({by_kind}); cells per round: {N_MODELS * N_TASKS}")
-    print(f"cells lost: {lost}")
-    return 1 if lost else 0
+    print(f"troubles survived: {kills.total()} ({by_kind}); cells per round: {N_CELLS}")
+    print(f"cells lost, doubled or changed: {wrong}")
+    return 1 if wrong else 0
 
 
 if __name__ == "__main__":

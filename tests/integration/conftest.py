@@ -8,6 +8,7 @@ import pytest
 
 from tests.execution import bad_encoders
 from tests.execution.conftest import draw_task
+from tests.integration.problem import Wants, all_kinds
 from vlmsel.execution.ray_cluster import local_cluster
 from vlmsel.settings import AttributionSettings
 from vlmsel.tasks.catalog import TaskCatalog
@@ -37,6 +38,12 @@ def ray_cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
 @pytest.fixture(scope="session")
 def settings() -> AttributionSettings:
     return AttributionSettings(n_steps=2, rule="trapezoid", path="uniform")
+
+
+@pytest.fixture(scope="session")
+def wants(settings: AttributionSettings) -> Wants:
+    """Profiles, embeddings and predictions of all images."""
+    return all_kinds(settings)
 
 
 @pytest.fixture(scope="session")

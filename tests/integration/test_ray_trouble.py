@@ -6,15 +6,16 @@ from pathlib import Path
 
 import polars as pl
 import pytest
-from polars.testing import assert_frame_equal
 
 from tests.execution import bad_encoders
+from tests.integration.problem import Wants, assert_equal_stores, stored
 from vlmsel.execution.cells import CellOutcome
 from vlmsel.execution.limits import Limits
 from vlmsel.execution.options import RunOptions
-from vlmsel.execution.run import run_profile
+from vlmsel.execution.run import measure
+from vlmsel.measurements import Profile, Want
 from vlmsel.settings import AttributionSettings
-from vlmsel.store.profiles import ProfileStore
+from vlmsel.store.store import Store
 from vlmsel.tasks.catalog import TaskCatalog
 from vlmsel.zoo.catalog import ModelSpec, Zoo
 
@@ -32,19 +33,19 @@ QUICK = RunOptions(executor="ray", n_workers=1, limits=Limits(deadline_s=10.0, p
 def undisturbed(
     zoo: Zoo,
     tasks: TaskCatalog,
-    settings: AttributionSettings,
+    wants: Wants,
     tmp_path_factory: pytest.TempPathFactory,
-) -> pl.DataFrame:
-    store = str(tmp_path_factory.mktemp("undisturbed"))
-    assert run_profile(zoo, tasks, store, settings).exit_code() == 0
-    return ProfileStore(store).scan(settings.digest)
+) -> dict[str, pl.DataFrame]:
+    store = tmp_path_factory.mktemp("undisturbed")
+    assert measure(zoo, tasks, Store(store), wants).exit_code() == 0
+    return stored(store, wants)
 
 
 def test_a_worker_that_is_stopped_is_killed_and_its_cells_are_measured(
     zoo: Zoo,
     tasks: TaskCatalog,
-    settings: AttributionSettings,
-    undisturbed: pl.DataFrame,
+    wants: Wants,
+    undisturbed: dict[str, pl.DataFrame],
     tmp_path: Path,
 ) -> None:
     stopped: list[int] = []
@@ -54,11 +55,10 @@ def test_a_worker_that_is_stopped_is_killed_and_its_cells_are_measured(
             stopped.append(int(outcome.place.split()[1]))
             os.kill(stopped[0], signal.SIGSTOP)
 
-    store = str(tmp_path / "store")
-    summary = run_profile(zoo, tasks, store, settings, options=QUICK, on_outcome=stop)
-    assert (summary.measured + summary.skipped, summary.n_failures) == (12, 0)
-    found = ProfileStore(store).scan(settings.digest)
-    assert_frame_equal(found, undisturbed, check_exact=True)
+    store = tmp_path / "store"
+    summary = measure(zoo, tasks, Store(store), wants, options=QUICK, on_outcome=stop)
+    assert (summary.measured + summary.skipped, summary.n_failures) == (36, 0)
+    assert_equal_stores(stored(store, wants), undisturbed)
     assert Path(f"/proc/{stopped[0]}/stat").exists() is False or is_zombie(stopped[0])
 
 
@@ -74,7 +74,9 @@ def test_an_encoder_that_loops_crashes_and_exits_fails_its_cells_and_the_others_
     bad = ModelSpec(model="bad", pretrained="x", encoder="tests.execution.bad_encoders:build")
     two = TaskCatalog(tasks=tasks.tasks[:2])
     both = Zoo(models=(bad, zoo.models[0]))
-    summary = run_profile(both, two, str(tmp_path / "store"), settings, options=QUICK)
+    # One kind: in a unit of several, the words of the file would not be a unit's each.
+    wants = [Want(Profile(settings=settings))]
+    summary = measure(both, two, Store(tmp_path / "store"), wants, options=QUICK)
     # The first two cost tries, the third, which is no accident, one cell.
     assert (summary.measured, summary.total.failed, summary.exit_code()) == (3, 1, 1)
     [failure] = summary.failures

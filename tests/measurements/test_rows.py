@@ -93,11 +93,11 @@ def test_a_row_is_measured_or_failed(measurement: Measurement, make: Make) -> No
         if column in measurement.optional:
             assert check_rows(measurement, without, "x").num_rows == rows.num_rows
             continue
-        with pytest.raises(StoreError, match=r"image a is neither measured .* nor failed"):
+        with pytest.raises(StoreError, match=r"image a.* is neither measured .* nor failed"):
             check_rows(measurement, without, "x")
-    with pytest.raises(StoreError, match=r"image a is neither measured .* reason 'but why'"):
+    with pytest.raises(StoreError, match=r"image a.* is neither measured .* 'reason': 'but why'"):
         check_rows(measurement, with_value(rows, "reason", 0, "but why"), "x")
-    with pytest.raises(StoreError, match=r"image c is neither measured"):
+    with pytest.raises(StoreError, match=r"image c.* is neither measured"):
         check_rows(measurement, with_value(rows, "reason", rows.num_rows - 1, None), "x")
 
 
@@ -106,28 +106,28 @@ def test_a_failed_row_holds_no_value_at_all(measurement: Measurement, make: Make
     rows = make(failed=("c",))
     for column in measurement.values.names:
         value = rows[column][0].as_py()
-        with pytest.raises(StoreError, match=r"image c is neither measured"):
+        with pytest.raises(StoreError, match=r"image c.* is neither measured"):
             check_rows(measurement, with_value(rows, column, rows.num_rows - 1, value), "x")
 
 
 @every_kind
 def test_a_row_that_comes_twice_is_refused(measurement: Measurement, make: Make) -> None:
     rows = make(failed=("c",))
-    for place, said in ((0, "a row comes twice: a"), (rows.num_rows - 1, "comes twice: c")):
+    for place, said in ((0, "image a.*: it comes twice"), (rows.num_rows - 1, "image c.*: it comes twice")):
         with pytest.raises(StoreError, match=said):
             check_rows(measurement, pa.concat_tables([rows, rows.slice(place, 1)]), "x")
 
 
 def test_a_block_that_comes_twice_is_named() -> None:
     rows = make_rows(CELL)
-    with pytest.raises(StoreError, match="a row comes twice: a, 1"):
+    with pytest.raises(StoreError, match="image a, block 1: it comes twice"):
         check_rows(PROFILE, pa.concat_tables([rows, rows.slice(1, 1)]), "x")
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), -1.0])
 def test_a_conductance_is_a_finite_number_from_zero(value: float) -> None:
     rows = with_value(make_rows(CELL, failed=["c"]), "conductance", 1, value)
-    with pytest.raises(StoreError, match=r"x: image a, block 1: conductance .* not a finite num"):
+    with pytest.raises(StoreError, match=r"x: image a, block 1: its conductance is not a finite num"):
         check_rows(PROFILE, rows, "x")
 
 
@@ -178,12 +178,12 @@ def test_how_many_classes_are_kept(
 
 @pytest.mark.parametrize("value", [[1.0, float("nan"), 0.0], [float("-inf"), 0.0, 0.0]])
 def test_a_vector_is_finite(value: list[float]) -> None:
-    with pytest.raises(StoreError, match="image b: it is not finite"):
+    with pytest.raises(StoreError, match="image b: its vector is not finite"):
         check_rows(EMBEDDING, with_value(make_embeddings(), "vector", 1, value), "x")
 
 
 def test_vectors_have_one_length() -> None:
-    with pytest.raises(StoreError, match=r"vectors have lengths \[2, 3\]"):
+    with pytest.raises(StoreError, match="its vector has another length"):
         check_rows(EMBEDDING, with_value(make_embeddings(), "vector", 1, [1.0, 2.0]), "x")
 
 

@@ -1,5 +1,6 @@
 """Embeddings: the vector that a model makes of an image."""
 
+from collections.abc import Mapping
 from typing import ClassVar
 
 import polars as pl
@@ -33,11 +34,11 @@ class Embedding(Measurement):
         needed = {Capability.image_embedding}
         return frozenset(needed if self.layer == OUTPUT else needed | {Capability.blocks})
 
-    def find_fault(self, rows: pl.DataFrame) -> str | None:
+    @property
+    def faults(self) -> Mapping[str, pl.Expr]:
         """Every vector is finite, and all have one length."""
-        lengths = rows["vector"].list.len().unique()
-        if lengths.len() > 1:
-            return f"vectors have lengths {sorted(lengths.to_list())}"
-        finite = pl.col("vector").list.eval(pl.element().is_finite()).list.all()
-        wrong = rows.filter(~finite)
-        return None if wrong.is_empty() else f"image {wrong['image_id'][0]}: it is not finite"
+        vector = pl.col("vector").list
+        return {
+            "its vector has another length": vector.len() != vector.len().mode().first(),
+            "its vector is not finite": ~vector.eval(pl.element().is_finite()).list.all(),
+        }

@@ -3,6 +3,7 @@
 import hashlib
 import json
 from abc import ABC
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -69,9 +70,13 @@ class Measurement(BaseModel, ABC):
         """Cost for one image, in forward passes of the visual encoder."""
         return 1.0
 
-    def find_fault(self, rows: pl.DataFrame) -> str | None:
-        """Say what is wrong with measured rows, or None; columns and nulls are checked already."""
-        return None
+    @property
+    def faults(self) -> Mapping[str, pl.Expr]:
+        """What a measured row may not be: words for people, and when it is so.
+
+        Columns, nulls and doubled rows are checked for every kind alike.
+        """
+        return {}
 
 
 @dataclass(frozen=True)

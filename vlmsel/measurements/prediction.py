@@ -1,5 +1,6 @@
 """Predictions: what a model answers on an image, over the classes of a task."""
 
+from collections.abc import Mapping
 from typing import Annotated, ClassVar, Literal
 
 import polars as pl
@@ -49,12 +50,13 @@ class Prediction(Measurement):
         """How many classes are named in `top`, where the task has as many."""
         return TOP_K if self.logits == "full" else max(TOP_K, int(self.logits))
 
-    def find_fault(self, rows: pl.DataFrame) -> str | None:
+    @property
+    def faults(self) -> Mapping[str, pl.Expr]:
         """Ids name classes, the best comes first, and every number is finite."""
         n_classes, top, logits = pl.col("n_classes"), pl.col("top"), pl.col("logits")
         n_top = pl.min_horizontal(n_classes, pl.lit(self.n_top))
         n_logits = n_classes if self.logits == "full" else n_top
-        wrong = {
+        return {
             "argmax is not the first of top": pl.col("argmax") != top.list.first(),
             "top names a class that is not there": (top.list.min() < 0)
             | (top.list.max() >= n_classes),
@@ -63,10 +65,3 @@ class Prediction(Measurement):
             "a logit is not finite": ~logits.list.eval(pl.element().is_finite()).list.all(),
             "log_sum_exp is not finite": ~pl.col("log_sum_exp").is_finite(),
         }
-        found = rows.select(pl.lit(True), *(one.any().alias(n) for n, one in wrong.items())).row(
-            0, named=True
-        )
-        for fault, condition in wrong.items():
-            if found[fault]:
-                return f"image {rows.filter(condition)['image_id'][0]}: {fault}"
-        return None

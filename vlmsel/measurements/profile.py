@@ -1,5 +1,6 @@
 """Profiles: the block scores of an image."""
 
+from collections.abc import Mapping
 from typing import ClassVar
 
 import polars as pl
@@ -55,14 +56,10 @@ class Profile(Measurement):
         steps = self.settings.n_steps + 1 if self.settings.attribution == "conductance" else 1
         return PASSES_PER_STEP * steps
 
-    def find_fault(self, rows: pl.DataFrame) -> str | None:
+    @property
+    def faults(self) -> Mapping[str, pl.Expr]:
         """A conductance is a finite number >= 0."""
         value = pl.col("conductance")
-        wrong = rows.filter(~(value.is_finite() & (value >= 0.0)))
-        if wrong.is_empty():
-            return None
-        row = wrong.row(0, named=True)
-        return (
-            f"image {row['image_id']}, block {row['block']}: conductance {row['conductance']} is "
-            "not a finite number >= 0"
-        )
+        return {
+            "its conductance is not a finite number >= 0": ~(value.is_finite() & (value >= 0.0))
+        }

@@ -4,7 +4,7 @@ import polars as pl
 import pyarrow as pa
 
 from vlmsel.errors import StoreError
-from vlmsel.measurements.measurement import Measurement
+from vlmsel.measurements.measurement import SHARED, Measurement
 
 
 def check_rows(measurement: Measurement, rows: pa.Table, what: str) -> pa.Table:
@@ -21,30 +21,39 @@ def check_rows(measurement: Measurement, rows: pa.Table, what: str) -> pa.Table:
         StoreError: a row is neither measured nor failed, comes twice, or says something impossible.
     """
     schema = measurement.row_schema()
-    frame = _polars(conform(rows, schema, what)).sort("image_id", *measurement.row_key)
+    key = ["image_id", *measurement.row_key]
+    frame = _polars(conform(rows, schema, what)).sort(key)
+    conditions = _impossible(measurement, frame.schema)
+    # All at once: a cell is small, and every query costs as much as its rows.
+    is_wrong = frame.select(
+        *(condition.any().alias(name) for name, condition in conditions.items()),
+        pl.struct(key).is_duplicated().any().alias("it comes twice"),
+    ).row(0, named=True)
+    for fault in (name for name, found in is_wrong.items() if found):
+        condition = conditions.get(fault, pl.struct(key).is_duplicated())
+        row = frame.filter(condition).row(0, named=True)
+        shown = {name: row[name] for name in frame.columns[len(SHARED) :]}
+        place = ", ".join(f"{name} {row[name]}" for name in measurement.row_key)
+        raise StoreError(
+            f"{what}: image {row['image_id']}{place and f', {place}'}: {fault}: {str(shown)[:300]}"
+        )
+    return frame.to_arrow().cast(schema)
+
+
+def _impossible(measurement: Measurement, schema: pl.Schema) -> dict[str, pl.Expr]:
+    """What no row may be, by what is said of it."""
     values = measurement.values.names
     needed = [name for name in values if name not in measurement.optional]
     is_measured = pl.col("reason").is_null()
-    lists = [name for name in values if isinstance(frame.schema[name], pl.List)]
+    lists = [name for name in values if isinstance(schema[name], pl.List)]
     gapless = [pl.col(n).list.drop_nulls().list.len() == pl.col(n).list.len() for n in lists]
     whole = pl.all_horizontal(pl.col(needed).is_not_null(), *gapless)
     empty = pl.all_horizontal(pl.col(values).is_null())
-    wrong = frame.filter(~pl.when(is_measured).then(whole).otherwise(empty))
-    if wrong.height:
-        row = wrong.row(0, named=True)
-        shown = {name: row[name] for name in (*measurement.row_key, *needed)}
-        raise StoreError(
-            f"{what}: image {row['image_id']} is neither measured (all values, no reason) nor "
-            f"failed (a reason, no values): {str(shown)[:200]}, reason {row['reason']!r}"
-        )
-    twice = frame.filter(frame.select("image_id", *measurement.row_key).is_duplicated())
-    if twice.height:
-        row = twice.select("image_id", *measurement.row_key).row(0)
-        raise StoreError(f"{what}: a row comes twice: {', '.join(map(str, row))}")
-    fault = measurement.find_fault(frame.filter(is_measured))
-    if fault:
-        raise StoreError(f"{what}: {fault}")
-    return frame.to_arrow().cast(schema)
+    neither = "it is neither measured (all values, no reason) nor failed (a reason, no values)"
+    return {
+        neither: ~pl.when(is_measured).then(whole).otherwise(empty),
+        **{name: is_measured & condition for name, condition in measurement.faults.items()},
+    }
 
 
 def conform(rows: pa.Table, schema: pa.Schema, what: str) -> pa.Table:

@@ -12,9 +12,9 @@ from dataclasses import dataclass
 
 from vlmsel.store.cells import cell_folder, settings_folder
 from vlmsel.store.faults import MissingFileError
-from vlmsel.store.files import READERS
+from vlmsel.store.files import READERS, files_of_stem
 from vlmsel.store.filesystem import Folder
-from vlmsel.store.keys import CellId, file_name, parse_file_name, stem
+from vlmsel.store.keys import CellId, file_name, stem
 
 log = logging.getLogger(__name__)
 
@@ -125,9 +125,7 @@ def failed_in_cell(folder: Folder, cell: CellId, parent: str) -> ImageReasons:
 
 def _files(folder: Folder, cell: CellId, parent: str) -> list[str]:
     """Names of a cell's files, the one that counts first."""
-    parsed = {name: parse_file_name(name) for name in folder.names(parent)}
-    start = stem(cell.task, cell.key)
-    return sorted(name for name, found in parsed.items() if found and found[0] == start)
+    return files_of_stem(folder.names(parent), stem(cell.task, cell.key))
 
 
 def _notes(cell: CellId) -> str:

@@ -34,6 +34,13 @@ def first_by_stem(names: Iterable[str]) -> dict[str, str]:
     return found
 
 
+def files_of_stem(names: Iterable[str], stem: str) -> list[str]:
+    """The files of one stem, the one that counts first."""
+    # Few begin so: a folder of hundreds is not parsed for each of its cells.
+    near = [name for name in names if name.startswith(f"{stem}.")]
+    return sorted(name for name in near if (parse_file_name(name) or ("",))[0] == stem)
+
+
 def list_folders(folder: Folder, prefix: str, wanted: set[str] | None) -> dict[str, list[str]]:
     """Names of the files in the folders `wanted` (None: all below `prefix`), by folder."""
     if wanted is not None and len(wanted) <= FOLDERS_LISTED_ALONE:

@@ -16,7 +16,7 @@ from vlmsel.store import imported, known_settings
 from vlmsel.store.cells import cell_files, cell_folder, cell_stem, walk_cells
 from vlmsel.store.failed_images import FailedImages, ImageReasons, commit_cell, failed_in_cell
 from vlmsel.store.failures import FailureLog
-from vlmsel.store.files import first_by_stem, quarantine_corrupt, read_sound
+from vlmsel.store.files import files_of_stem, quarantine_corrupt, read_sound
 from vlmsel.store.filesystem import Folder, open_folder
 from vlmsel.store.keys import CellId
 from vlmsel.store.schema import from_bytes, to_bytes
@@ -120,7 +120,7 @@ class Store:
 
     def has(self, cell: CellId) -> bool:
         """Whether the cell is measured; its bytes are not hashed, `verify` does that."""
-        return cell_stem(cell) in first_by_stem(self._folder.names(cell_folder(cell)))
+        return bool(files_of_stem(self._folder.names(cell_folder(cell)), cell_stem(cell)))
 
     def cells(
         self, kind: str, settings_digest: str, among: Iterable[CellId] | None = None
@@ -264,8 +264,8 @@ class Store:
 
     def _path(self, cell: CellId) -> str | None:
         """The file that counts for a cell now; a retry may have replaced it since the listing."""
-        name = first_by_stem(self._folder.names(cell_folder(cell))).get(cell_stem(cell))
-        return None if name is None else f"{cell_folder(cell)}/{name}"
+        names = files_of_stem(self._folder.names(cell_folder(cell)), cell_stem(cell))
+        return f"{cell_folder(cell)}/{names[0]}" if names else None
 
     def _write_settings(self, measurement: Measurement) -> None:
         if measurement.digest not in self._settings_written:
