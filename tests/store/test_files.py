@@ -8,7 +8,7 @@ from vlmsel.errors import StoreError
 from vlmsel.store.faults import MissingFileError
 from vlmsel.store.files import (
     FOLDERS_LISTED_ALONE,
-    first_by_stem,
+    files_of_stem,
     is_corrupt,
     list_folders,
     quarantine_corrupt,
@@ -21,8 +21,8 @@ from vlmsel.store.keys import file_name
 
 def test_the_first_name_of_a_stem_counts() -> None:
     one, two = f"t@k.{'1' * 16}.parquet", f"t@k.{'2' * 16}.parquet"
-    assert first_by_stem([two, one, "settings.json"]) == {"t@k": one}
-    assert first_by_stem([one, two]) == {"t@k": one}
+    others = ["settings.json", f"t@k2.{'1' * 16}.parquet", "t@k.json", "t@k.half.parquet"]
+    assert files_of_stem([two, *others, one], "t@k") == [one, two]
 
 
 def test_any_change_is_corruption() -> None:

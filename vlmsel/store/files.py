@@ -24,16 +24,6 @@ READERS = 16
 FOLDERS_LISTED_ALONE = 32
 
 
-def first_by_stem(names: Iterable[str]) -> dict[str, str]:
-    """Stem -> file name, the lexicographically first of each stem; other files are passed over."""
-    found: dict[str, str] = {}
-    for name in names:
-        parsed = parse_file_name(name)
-        if parsed and (parsed[0] not in found or name < found[parsed[0]]):
-            found[parsed[0]] = name
-    return found
-
-
 def files_of_stem(names: Iterable[str], stem: str) -> list[str]:
     """The files of one stem, the one that counts first."""
     # Few begin so: a folder of hundreds is not parsed for each of its cells.
