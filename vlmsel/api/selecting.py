@@ -64,8 +64,9 @@ def plan_target(workspace: Workspace, images: str | Path, options: RunOptions | 
     Raises:
         TaskError: no such folder, no image in it, or none that can be read.
     """
-    name = TARGET_PREFIX + folder_task(images).name
-    target = TaskCatalog(tasks=(folder_task(images, name=name),))
+    found = folder_task(images)
+    named = found.model_copy(update={"name": TARGET_PREFIX + found.name})
+    target = TaskCatalog(tasks=(named,))
     plan = workspace.plan_profiles(options, tasks=target)
     if plan.n_measured:
         return plan

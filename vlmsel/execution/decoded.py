@@ -25,6 +25,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from vlmsel.errors import ImageError, TaskError
+from vlmsel.outside_names import readable
 from vlmsel.private_temp import UnsafeFolderError, file_lock, make_private, user_folder
 from vlmsel.tasks.decode import decode_image
 from vlmsel.tasks.index import ImageRef
@@ -76,13 +77,13 @@ def decode_shard(shard: Shard, transform: Transform) -> DecodedShard:
         for ref, data in read_shard(asked):
             failed.pop(ref, None)
             if isinstance(data, TaskError):
-                failed[ref] = str(data)
+                failed[ref] = readable(str(data))
                 unread.append(ref)
                 continue
             try:
                 tensors[ref] = transform(decode_image(data))
             except ImageError as error:
-                failed[ref] = str(error)
+                failed[ref] = readable(str(error))
         asked = replace(shard, images=tuple(ref for ref in unread if "://" in ref.source))
         if pause is None or not asked.images:
             break

@@ -1,12 +1,14 @@
 """Every image of a task: its id, its content's checksum, its label. Reads a file once."""
 
 import hashlib
+import os
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
 from vlmsel.cache import cache_dir
 from vlmsel.errors import TaskError
+from vlmsel.outside_names import readable
 from vlmsel.tasks.catalog import TaskSpec
 from vlmsel.tasks.found import FoundImage
 from vlmsel.tasks.index_cache import Scans, load_scans, save_scans
@@ -130,10 +132,10 @@ def _refs(spec: TaskSpec, sources: Sources, scans: Scans) -> list[ImageRef]:
 
 def _image_id(sources: Sources, source: SourceFile, found: FoundImage) -> str:
     if sources.kind == "folder":
-        return source.name
+        return readable(source.name)
     # By the pattern and not by the number of files, so that a new shard renames no image.
-    return f"{source.name}/{found.key}" if sources.pattern else found.key
+    return readable(f"{source.name}/{found.key}" if sources.pattern else found.key)
 
 
 def _sha256_text(text: str) -> str:
-    return hashlib.sha256(text.encode()).hexdigest()
+    return hashlib.sha256(os.fsencode(text)).hexdigest()

@@ -1,5 +1,6 @@
 """Labels that folder names give: `<folder>/<class name>/x.png`."""
 
+import unicodedata
 from collections.abc import Sequence
 
 from vlmsel.catalogs import nearest
@@ -45,4 +46,5 @@ def check_labels(task: str, labels: Sequence[int | None], classnames: Sequence[s
 
 
 def _plain(name: str) -> str:
-    return name.replace("_", " ").casefold()
+    # One letter may be one character or two: a Mac's disk and a list of names differ there.
+    return unicodedata.normalize("NFC", name.replace("_", " ")).casefold()
