@@ -8,7 +8,6 @@ import time
 from pathlib import Path
 
 import pytest
-
 from vlmsel.store.profiles import ProfileStore
 
 COMMAND = Path(sys.executable).parent / "vlmsel"

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 import yaml
 from mlflow.tracking import MlflowClient
+from vlmsel.store.profiles import ProfileStore
 
 from vlmsel.execution.lease import hold_lease
-from vlmsel.store.profiles import ProfileStore
 
 DATA = Path(__file__).parents[3] / "shared" / "data"
 

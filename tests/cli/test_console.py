@@ -3,7 +3,17 @@ import logging
 
 import polars as pl
 
-from vlmsel.cli.console import emit_json, say, show_log_records, show_table, stdout, warn
+from vlmsel.cli.console import (
+    emit_json,
+    fail,
+    note,
+    say,
+    show_log_records,
+    show_table,
+    stdout,
+    tell,
+    warn,
+)
 
 
 def test_json_has_neither_nan_nor_infinity(capsys):
@@ -43,3 +53,21 @@ def test_log_records_are_warnings_once_and_not_what_the_summary_says(capsys):
     logging.getLogger("vlmsel.execution.known").info("measured")
     logging.getLogger("vlmsel.execution.worker").warning("failed: y")
     assert capsys.readouterr().err.splitlines() == ["warning: set aside x"]
+
+
+def test_names_are_shown_without_codes_and_control_characters(capsys):
+    name = "set:100:fire: \x1b[31mred\nerror: forged \u202egnp caf\udce9 [bold]"
+    plain = r"set:100:fire: \x1b[31mred\nerror: forged \u202egnp caf\xe9 [bold]"
+    say(name)
+    warn(name)
+    fail(name)
+    note(name)
+    tell(name)
+    captured = capsys.readouterr()
+    assert captured.err.splitlines() == [plain, f"warning: {plain}", f"error: {plain}"]
+    assert captured.out.splitlines() == [plain, plain]
+    show_table(pl.DataFrame({":fire:": ["a\x1bb:100:"]}), title=":b:\n")
+    said = capsys.readouterr().out
+    assert "\x1b" not in said
+    for text in (":fire:", r"a\x1bb:100:", r":b:\n"):
+        assert text in said

@@ -15,9 +15,9 @@ from pathlib import Path
 import pytest
 import yaml
 from moto.server import ThreadedMotoServer
+from vlmsel.store.profiles import ProfileStore
 
 from tests.cli.conftest import Answer, Lab
-from vlmsel.store.profiles import ProfileStore
 
 COMMAND = Path(sys.executable).parent / "vlmsel"
 KEYS = {"AWS_ACCESS_KEY_ID": "AKIATESTING", "AWS_SECRET_ACCESS_KEY": "hunter2"}

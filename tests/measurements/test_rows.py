@@ -113,7 +113,10 @@ def test_a_failed_row_holds_no_value_at_all(measurement: Measurement, make: Make
 @every_kind
 def test_a_row_that_comes_twice_is_refused(measurement: Measurement, make: Make) -> None:
     rows = make(failed=("c",))
-    for place, said in ((0, "image a.*: it comes twice"), (rows.num_rows - 1, "image c.*: it comes twice")):
+    for place, said in (
+        (0, "image a.*: it comes twice"),
+        (rows.num_rows - 1, "image c.*: it comes twice"),
+    ):
         with pytest.raises(StoreError, match=said):
             check_rows(measurement, pa.concat_tables([rows, rows.slice(place, 1)]), "x")
 
@@ -127,7 +130,9 @@ def test_a_block_that_comes_twice_is_named() -> None:
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), -1.0])
 def test_a_conductance_is_a_finite_number_from_zero(value: float) -> None:
     rows = with_value(make_rows(CELL, failed=["c"]), "conductance", 1, value)
-    with pytest.raises(StoreError, match=r"x: image a, block 1: its conductance is not a finite num"):
+    with pytest.raises(
+        StoreError, match=r"x: image a, block 1: its conductance is not a finite num"
+    ):
         check_rows(PROFILE, rows, "x")
 
 

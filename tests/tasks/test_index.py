@@ -7,11 +7,13 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from PIL import Image
 
 from vlmsel.errors import TaskError
 from vlmsel.tasks import index
 from vlmsel.tasks.catalog import TaskSpec, folder_task
 from vlmsel.tasks.index import index_task
+from vlmsel.tasks.index_cache import load_scans
 
 MakePng = Callable[..., bytes]
 MakeTar = Callable[..., Path]
@@ -149,3 +151,19 @@ def test_an_object_store(
     assert [r.label for r in first.images] == [None, None, None, 1, None]
     assert index_task(task) == first
     assert scanned == ["s-0.tar"]
+
+
+def test_names_that_are_no_utf8_are_indexed_under_an_escaped_id(tmp_path: Path) -> None:
+    folder = tmp_path / "caf\udce9"
+    folder.mkdir()
+    for name in ("ok.png", "b\udcfcro.png"):
+        Image.new("RGB", (8, 8)).save(folder / name, "PNG")
+    cache = tmp_path / "cache"
+    spec = folder_task(folder)
+    assert spec.name == r"caf\xe9"
+    first = index_task(spec, cache=cache)
+    assert [ref.image_id for ref in first.images] == [r"b\xfcro.png", "ok.png"]
+    assert [Path(ref.source).name for ref in first.images] == ["b\udcfcro.png", "ok.png"]
+    assert index_task(spec, cache=cache) == first
+    (note,) = cache.iterdir()
+    assert len(load_scans(note)) == 2

@@ -146,3 +146,34 @@ def test_what_is_missing_in_an_object_store_is_said_without_options(
     with pytest.raises(TaskError, match=said) as caught:
         find_sources(f"{uri}?{s3_options}")
     assert "endpoint_override" not in str(caught.value)
+
+
+def test_what_is_passed_over_is_counted(tmp_path: Path) -> None:
+    for name in ("a.png", "b.JFIF", "c.j2k", "d.heic", "e.HEIC", "f.tar", "g.parquet", "notes.txt"):
+        (tmp_path / name).write_bytes(b"x")
+    (tmp_path / "real").mkdir()
+    (tmp_path / "cat").symlink_to("real")
+    (tmp_path / "dead.png").symlink_to("nowhere")
+    found = find_sources(str(tmp_path))
+    assert [file.name for file in found.files] == ["a.png", "b.JFIF", "c.j2k"]
+    assert found.passed_over == (
+        "1 folder(s) that are links, which are not followed: cat",
+        "1 link(s) that lead nowhere",
+        "1 tar file(s): end `images` with /*.tar to read those instead",
+        "1 parquet file(s): end `images` with /*.parquet to read those instead",
+        "2 .heic file(s), a format that is not read: convert them",
+    )
+
+
+def test_a_folder_of_linked_folders_says_so(tmp_path: Path) -> None:
+    (tmp_path / "real").mkdir()
+    (tmp_path / "all").mkdir()
+    (tmp_path / "all" / "cat").symlink_to(tmp_path / "real")
+    with pytest.raises(TaskError, match=r"1 folder\(s\) that are links, .*: cat"):
+        find_sources(str(tmp_path / "all"))
+
+
+def test_a_plain_folder_passes_nothing_over(tmp_path: Path) -> None:
+    for name in ("a.png", "notes.txt", ".hidden.heic"):
+        (tmp_path / name).write_bytes(b"x")
+    assert find_sources(str(tmp_path)).passed_over == ()

@@ -5,6 +5,7 @@ import pytest
 
 from vlmsel.errors import CatalogError, ModelError
 from vlmsel.zoo.catalog import ModelSpec, Zoo, load_zoo
+from vlmsel.zoo.identity import identify
 from vlmsel.zoo.registry import tag_config
 
 
@@ -79,3 +80,36 @@ def test_the_paper_zoo_has_one_of_each_published_pair() -> None:
     assert "RN101/openai" not in names
     assert "ViT-B-16-quickgelu/dfn2b" in names
     assert "ViT-B-16/dfn2b" not in names
+
+
+def test_weights_go_by_the_name_they_were_given(tmp_path: Path) -> None:
+    (tmp_path / "blobs").mkdir()
+    (tmp_path / "blobs" / "0f3a").write_bytes(b"")
+    (tmp_path / "model.safetensors").symlink_to("blobs/0f3a")
+    (tmp_path / "z.yaml").write_text(
+        "models: [{model: m, pretrained: p, weights: model.safetensors}]"
+    )
+    assert load_zoo(tmp_path / "z.yaml").models[0].weights == str(tmp_path / "model.safetensors")
+
+
+@pytest.mark.parametrize(
+    ("weights", "message"),
+    [
+        ("s3://bucket/x.pt", "m/p: weights s3://bucket/x.pt is an address, and a local file"),
+        ("s3:/bucket/x.pt", "m/p: weights s3:/bucket/x.pt: write s3:// with two slashes"),
+        ("''", "m/p: weights: the name is empty"),
+        ("https://host/x.pt", "https:// is unknown"),
+    ],
+)
+def test_weights_are_local_and_fail_their_model_alone(
+    tmp_path: Path, weights: str, message: str
+) -> None:
+    (tmp_path / "z.yaml").write_text(f"models: [{{model: m, pretrained: p, weights: {weights}}}]")
+    (spec,) = load_zoo(tmp_path / "z.yaml").models
+    with pytest.raises(ModelError, match=message):
+        identify(spec)
+
+
+def test_a_name_of_a_hub_is_answered_with_the_way_that_exists() -> None:
+    with pytest.raises(ModelError, match=r"hf download org/x --local-dir FOLDER.*weights: FOLDER"):
+        tag_config("hf-hub:org/x", "y")

@@ -65,8 +65,9 @@ def target_workspace(workspace: Workspace, images: str | Path) -> Workspace:
     Raises:
         TaskError: no such folder, or no image in it.
     """
-    name = TARGET_PREFIX + folder_task(images).name
-    target = TaskCatalog(tasks=(folder_task(images, name=name),))
+    found = folder_task(images)
+    named = found.model_copy(update={"name": TARGET_PREFIX + found.name})
+    target = TaskCatalog(tasks=(named,))
     return workspace.with_defaults().of_target(target, ["profile"])
 
 

@@ -4,6 +4,7 @@ import os
 import sys
 from collections.abc import Sequence
 from importlib.metadata import version
+from io import TextIOWrapper
 from typing import Annotated, Any
 
 import typer
@@ -125,4 +126,8 @@ def run(args: Sequence[str]) -> int:
 
 def main() -> None:
     """Entry point of the ``vlmsel`` command."""
+    for stream in (sys.stdout, sys.stderr):
+        # A name that the terminal's encoding cannot show is no reason to stop.
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
     sys.exit(run(sys.argv[1:]))

@@ -14,6 +14,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from vlmsel.execution.logs import logs_json_lines
+from vlmsel.outside_names import shown
 from vlmsel.redaction import redact
 
 # A pipe or a log file has no width; tables of a zoo need about this much.
@@ -30,18 +31,19 @@ class Screen(Console):
         raise BrokenPipeError
 
 
-stdout = Screen(highlight=False, width=None if sys.stdout.isatty() else LOG_WIDTH)
-stderr = Screen(stderr=True, highlight=False)
+# Names may hold what rich takes for a code of a picture, as :100: and :fire:.
+stdout = Screen(highlight=False, emoji=False, width=None if sys.stdout.isatty() else LOG_WIDTH)
+stderr = Screen(stderr=True, highlight=False, emoji=False)
 
 
 def say(text: str) -> None:
     """Write one line for people; it goes to stderr so that ``--json`` output stays clean."""
-    stderr.print(escape(redact(text)), soft_wrap=True)
+    stderr.print(_plain(redact(text)), soft_wrap=True)
 
 
 def warn(text: str) -> None:
     """Write one line that a person should not miss."""
-    stderr.print(f"[yellow]warning:[/yellow] {escape(redact(text))}", soft_wrap=True)
+    stderr.print(f"[yellow]warning:[/yellow] {_plain(redact(text))}", soft_wrap=True)
 
 
 def warn_of_some(lines: Sequence[str], most: int, what: str = "") -> None:
@@ -54,12 +56,22 @@ def warn_of_some(lines: Sequence[str], most: int, what: str = "") -> None:
 
 def fail(text: str) -> None:
     """Write the one line that says why a command stopped."""
-    stderr.print(f"[red]error:[/red] {escape(redact(text))}", soft_wrap=True)
+    stderr.print(f"[red]error:[/red] {_plain(redact(text))}", soft_wrap=True)
 
 
 def note(text: str) -> None:
     """Write a line that explains a table on stdout, less loud than the table."""
-    stdout.print(escape(text), style="dim", soft_wrap=True)
+    stdout.print(_plain(text), style="dim", soft_wrap=True)
+
+
+def tell(text: str) -> None:
+    """Write one line of a result to stdout."""
+    stdout.print(_plain(text), soft_wrap=True)
+
+
+def _plain(text: str) -> str:
+    """Text as it is, on one line: no markup, no control characters."""
+    return escape(shown(text))
 
 
 def show_log_records() -> None:
@@ -98,15 +110,15 @@ def show_table(frame: pl.DataFrame, *, title: str, decimals: int = 3) -> None:
     for name, dtype in frame.schema.items():
         # Folded, not cut: half a model's name is of no use.
         side = "right" if dtype.is_numeric() else "left"
-        table.add_column(escape(name), justify=side, overflow="fold")
+        table.add_column(_plain(name), justify=side, overflow="fold")
     for row in frame.iter_rows():
         table.add_row(*(_cell(value, decimals) for value in row))
     # Printed apart: a table's own title would wrap at the width of a narrow table.
-    stdout.print(escape(title), style="bold", soft_wrap=True)
+    stdout.print(_plain(title), style="bold", soft_wrap=True)
     stdout.print(table)
 
 
 def _cell(value: Any, decimals: int) -> str:
     if value is None or (isinstance(value, float) and math.isnan(value)):
         return "-"
-    return f"{value:.{decimals}f}" if isinstance(value, float) else escape(str(value))
+    return f"{value:.{decimals}f}" if isinstance(value, float) else _plain(str(value))

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from vlmsel.cli import options as o
-from vlmsel.cli.console import emit_json, say, show_table, stdout
+from vlmsel.cli.console import emit_json, say, show_table, tell
 from vlmsel.cli.run_flags import RunFlags
 
 DEFAULT_OUT = Path("vlmsel-demo")
@@ -97,11 +97,11 @@ def demo(
             ranking.select(SHOWN).with_columns(ranking["true_rank"].cast(int)),
             title=f"ranking for {target} by {selection.selector}, labels unseen, beside the truth",
         )
-        stdout.print(f"selector {selection.selector}: {selection.why}", soft_wrap=True)
-        stdout.print(selection.trust.sentence, soft_wrap=True)
+        tell(f"selector {selection.selector}: {selection.why}")
+        tell(selection.trust.sentence)
         for name, path in paths.items():
-            stdout.print(f"{name.replace('_', ' ')}: {path}", soft_wrap=True)
+            tell(f"{name.replace('_', ' ')}: {path}")
         own = Path(sys.executable).with_name("vlmsel")
         command = "vlmsel" if shutil.which("vlmsel") else own
-        stdout.print(f"next: {command} select {sample} --store {store}", soft_wrap=True)
+        tell(f"next: {command} select {sample} --store {store}")
     finish(summary, what="demo", allow_failures=0, as_json=False)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import polars as pl
 import typer
 
-from vlmsel.cli.console import emit_json, note, say, show_table, stdout
+from vlmsel.cli.console import emit_json, note, say, show_table, tell
 from vlmsel.cli.judging import (
     AccuracyTables,
     KeepDuplicates,
@@ -97,7 +97,7 @@ def evaluate(
         )
         return
     show_summary(summary, f"{knowledge.about}: {_sizes(loo)}")
-    stdout.print(verdict, soft_wrap=True)
+    tell(verdict)
     show_left_out(loo.left_out)
     say(f"{len(ids)} runs in MLflow: {uri}")
 

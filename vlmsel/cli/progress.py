@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
-from rich.markup import escape
 from rich.progress import (
     BarColumn,
     Progress,
@@ -21,6 +20,7 @@ from rich.text import Text
 from vlmsel.cli.console import say, stderr
 from vlmsel.execution.cells import CellOutcome, ModelWork
 from vlmsel.execution.plan import Plan
+from vlmsel.outside_names import shown
 
 
 @dataclass
@@ -116,7 +116,7 @@ class Ticker:
     def __init__(self, bar: Progress, what: str) -> None:
         self._bar = bar
         self._pace = Pace()
-        self._task = bar.add_task(escape(what), total=1.0, pace=self._pace)
+        self._task = bar.add_task(shown(what), total=1.0, pace=self._pace)
 
     def expect(self, plan: Plan) -> None:
         """There is this plan to do as well."""
@@ -128,7 +128,7 @@ class Ticker:
         self._pace.settle(outcome)
         cell = outcome.cell
         name = f"{cell.kind} of {cell.model}/{cell.pretrained} on {cell.task}"
-        self._bar.update(self._task, completed=self._pace.share, description=escape(name))
+        self._bar.update(self._task, completed=self._pace.share, description=shown(name))
         if self._bar.disable and self._pace.done * 10 // max(1, self._pace.cells) != tenth:
             left = _left(self._pace) if self._pace.done < self._pace.cells else ""
             parts = (f"{self._pace.done}/{self._pace.cells} {name}", left, _speed(self._pace))
@@ -192,7 +192,7 @@ def progress_bar(what: str) -> Iterator[Ticker]:
         _Left(),
         _Speed(),
         # Last, since a long name is cut on a narrow terminal.
-        TextColumn("{task.description}"),
+        TextColumn("{task.description}", markup=False),
         console=stderr,
         disable=not stderr.is_terminal,
         transient=True,

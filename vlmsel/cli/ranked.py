@@ -3,7 +3,7 @@
 import polars as pl
 
 from vlmsel.api.ranking import BASELINE, MODEL, Selection
-from vlmsel.cli.console import note, show_table, stdout, warn, warn_of_some
+from vlmsel.cli.console import note, show_table, tell, warn, warn_of_some
 
 SHOWN_IMAGES = 10
 
@@ -18,15 +18,14 @@ def show_selection(selection: Selection, top: int) -> None:
     show_table(ranking_table(selection).head(top), title=title)
     for line in _legend(selection):
         note(line)
-    stdout.print(f"selector {selection.selector}: {selection.why}", soft_wrap=True)
+    tell(f"selector {selection.selector}: {selection.why}")
     if ranking.effective_sources is not None:
-        stdout.print(
+        tell(
             f"effective sources: {ranking.effective_sources:.1f} of {ranking.n_sources} (how many "
-            "source tasks really speak)",
-            soft_wrap=True,
+            "source tasks really speak)"
         )
     _say_rival(selection)
-    stdout.print(selection.trust.sentence, soft_wrap=True)
+    tell(selection.trust.sentence)
     if ranking.notice:
         warn(ranking.notice)
     if selection.novelty and selection.novelty.notice:
@@ -69,10 +68,9 @@ def _say_rival(selection: Selection) -> None:
     first = selection.rival.table.row(0, named=True)
     ours = selection.table.filter(model=first["model"], pretrained=first["pretrained"])
     if ours.height and ours["rank"][0] != 1:
-        stdout.print(
+        tell(
             f"{BASELINE} would choose {first['model']}/{first['pretrained']}, here on place "
-            f"{ours['rank'][0]}",
-            soft_wrap=True,
+            f"{ours['rank'][0]}"
         )
 
 

@@ -25,6 +25,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from vlmsel.errors import ImageError, TaskError, UnavailableError
+from vlmsel.outside_names import readable
 from vlmsel.private_temp import UnsafeFolderError, file_lock, make_private, user_folder
 from vlmsel.tasks.decode import decode_image
 from vlmsel.tasks.index import ImageRef
@@ -80,13 +81,13 @@ def decode_shard(shard: Shard, transform: Transform) -> DecodedShard:
             failed.pop(ref, None)
             if isinstance(data, TaskError):
                 may_pass = isinstance(data, UnavailableError)
-                failed[ref] = f"{UNAVAILABLE if may_pass else ''}{data}"
+                failed[ref] = f"{UNAVAILABLE if may_pass else ''}{readable(str(data))}"
                 unread.append(ref)
                 continue
             try:
                 tensors[ref] = transform(decode_image(data))
             except ImageError as error:
-                failed[ref] = str(error)
+                failed[ref] = readable(str(error))
         asked = replace(shard, images=tuple(ref for ref in unread if "://" in ref.source))
         if pause is None or not asked.images:
             break

@@ -10,6 +10,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from vlmsel.addresses import absolute_path
 from vlmsel.errors import StoreError
+from vlmsel.outside_names import readable
 from vlmsel.redaction import redact
 from vlmsel.report.inputs import ReportInputs
 from vlmsel.report.sections import build_sections, full_ranking
@@ -55,7 +56,7 @@ def write_report(path: str | Path, inputs: ReportInputs) -> Path:
     fresh = target.with_name(f".{target.name}.{os.getpid()}")
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        fresh.write_text(text, encoding="utf-8")
+        fresh.write_text(readable(text), encoding="utf-8")
         fresh.replace(target)
     except OSError as error:
         with suppress(OSError):

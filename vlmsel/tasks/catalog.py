@@ -3,16 +3,36 @@
 from collections import Counter
 from contextlib import suppress
 from pathlib import Path
-from typing import Self
+from typing import Annotated, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    PlainValidator,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 
 from vlmsel.addresses import absolute_address, absolute_path, is_address
 from vlmsel.catalogs import nearest, one_line, read_entries
 from vlmsel.errors import CatalogError, TaskError
+from vlmsel.outside_names import encoded_length, stored
 
 # Of ad-hoc targets: a folder may be called like a source task and must not be taken for it.
 TARGET_PREFIX = "target:"
+
+
+# Of the 255 bytes of a file name, with room for a key, a digest and a suffix.
+MAX_NAME = 180
+
+
+def _place(value: object) -> str:
+    """A path or an address; unlike other text it may hold bytes that are no UTF-8."""
+    if not isinstance(value, str) or not value:
+        raise ValueError("Input should be a text with at least one character")
+    return value
 
 
 class TaskSpec(BaseModel):
@@ -32,11 +52,21 @@ class TaskSpec(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     name: str = Field(min_length=1, pattern=r"^\S(.*\S)?$")
-    images: str = Field(min_length=1)
+    images: Annotated[str, PlainValidator(_place)]
     classnames: tuple[str, ...] | None = Field(default=None, min_length=1)
     templates: tuple[str, ...] | None = Field(default=None, min_length=1)
     prompts: str | None = Field(default=None, pattern=r"^clip-benchmark:.+$")
     labels: str | None = Field(default=None, min_length=1)
+
+    @field_validator("name")
+    @classmethod
+    def _fits_a_file(cls, name: str) -> str:
+        if (length := encoded_length(name)) > MAX_NAME:
+            raise ValueError(
+                f"the name is too long: its results are kept in files named after it, and it takes "
+                f"{length} bytes there, of {MAX_NAME}"
+            )
+        return name
 
     @field_validator("templates")
     @classmethod
@@ -124,4 +154,5 @@ def folder_task(folder: str | Path, name: str | None = None) -> TaskSpec:
     elif name is None:
         path = Path(images)
         name = (path.resolve() if path.name == ".." else path).name or "target"
-    return TaskSpec(name=name, images=images)
+    # Under it results are kept; a name of a folder may hold anything.
+    return TaskSpec(name=stored(name), images=images)

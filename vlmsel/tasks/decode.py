@@ -79,6 +79,15 @@ def _formats() -> list[str]:
     return [name for name in FORMATS if name in Image.OPEN]
 
 
+@cache
+def image_suffixes() -> frozenset[str]:
+    """Suffixes, in small letters, of the files that `decode_image` reads."""
+    Image.init()
+    known = {suffix for suffix, name in Image.EXTENSION.items() if name in FORMATS}
+    # Of JPEG, too. Films are no pictures, and floating-point pixels are refused in any case.
+    return frozenset(known | {".mpo"}) - {".apng", ".avifs", ".pfm"}
+
+
 def _as_rgb(image: Image.Image) -> Image.Image:
     if image.mode == "F":
         raise ValueError("floating-point pixels of unknown range; save it with 8 bits a channel")

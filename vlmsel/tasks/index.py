@@ -1,12 +1,15 @@
 """Every image of a task: its id, its content's checksum, its label. Reads a file once."""
 
 import hashlib
+import logging
+import os
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
 from vlmsel.cache import cache_dir
 from vlmsel.errors import TaskError
+from vlmsel.outside_names import readable
 from vlmsel.tasks.catalog import TaskSpec
 from vlmsel.tasks.found import FoundImage
 from vlmsel.tasks.index_cache import Scans, load_scans, save_scans
@@ -17,7 +20,11 @@ from vlmsel.tasks.prompts import class_prompts, has_classnames
 from vlmsel.tasks.sources import SourceFile, Sources, find_sources, kind_of
 from vlmsel.tasks.tars import scan_tar
 
+log = logging.getLogger(__name__)
+
 CHUNK_BYTES = 1 << 20
+# What was passed over is said once per task.
+_warned: set[tuple[str, str]] = set()
 
 
 @dataclass(frozen=True)
@@ -54,11 +61,19 @@ class BadSource:
 
 @dataclass(frozen=True)
 class TaskIndex:
-    """All images of a task, by id; `bad` is empty unless it was asked for (`strict=False`)."""
+    """All images of a task.
+
+    Attributes:
+        task: its name.
+        images: by id.
+        bad: source files that cannot be read; empty unless asked for (`strict=False`).
+        passed_over: what lies beside the images and is not read, a phrase per kind.
+    """
 
     task: str
     images: tuple[ImageRef, ...]
     bad: tuple[BadSource, ...] = ()
+    passed_over: tuple[str, ...] = ()
 
 
 def index_task(spec: TaskSpec, *, cache: Path | None = None, strict: bool = True) -> TaskIndex:
@@ -82,7 +97,10 @@ def index_task(spec: TaskSpec, *, cache: Path | None = None, strict: bool = True
     images = tuple(sorted(_refs(spec, sources, scans), key=lambda ref: ref.image_id))
     if not images:
         raise TaskError(f"task '{spec.name}': no image in {spec.images.partition('?')[0]}")
-    return TaskIndex(spec.name, images, tuple(bad))
+    if sources.passed_over and (spec.name, spec.images) not in _warned:
+        _warned.add((spec.name, spec.images))
+        log.warning("task '%s': passed over %s", spec.name, "; ".join(sources.passed_over))
+    return TaskIndex(spec.name, images, tuple(bad), sources.passed_over)
 
 
 def _scan_all(sources: Sources, known: Scans, note: Path) -> tuple[Scans, list[BadSource]]:
@@ -130,10 +148,10 @@ def _refs(spec: TaskSpec, sources: Sources, scans: Scans) -> list[ImageRef]:
 
 def _image_id(sources: Sources, source: SourceFile, found: FoundImage) -> str:
     if sources.kind == "folder":
-        return source.name
+        return readable(source.name)
     # By the pattern and not by the number of files, so that a new shard renames no image.
-    return f"{source.name}/{found.key}" if sources.pattern else found.key
+    return readable(f"{source.name}/{found.key}" if sources.pattern else found.key)
 
 
 def _sha256_text(text: str) -> str:
-    return hashlib.sha256(text.encode()).hexdigest()
+    return hashlib.sha256(os.fsencode(text)).hexdigest()

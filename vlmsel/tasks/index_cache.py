@@ -1,9 +1,11 @@
 """What was read of a task's source files, remembered by (file, size, mtime) in one Parquet file."""
 
 import io
-from collections.abc import Mapping
+import os
+from collections.abc import Mapping, Sequence
 from dataclasses import astuple
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -16,12 +18,13 @@ Scans = dict[SourceFile, tuple[FoundImage, ...]]
 NOTHING = FoundImage("", None, "", None)
 SCHEMA = pa.schema(
     [
-        ("uri", pa.string()),
-        ("name", pa.string()),
+        # Names of files and members are bytes, which need be no UTF-8.
+        ("uri", pa.binary()),
+        ("name", pa.binary()),
         ("size", pa.int64()),
         ("mtime_ns", pa.int64()),
-        ("key", pa.string()),
-        ("member", pa.string()),
+        ("key", pa.binary()),
+        ("member", pa.binary()),
         ("sha256", pa.string()),
         ("label", pa.int64()),
         ("offset", pa.int64()),
@@ -40,7 +43,7 @@ def load_scans(path: Path) -> Scans:
         return {}
     found: dict[SourceFile, list[FoundImage]] = {}
     for uri, name, size, mtime_ns, *image in zip(
-        *(c.to_pylist() for c in table.columns), strict=True
+        *(_values(column) for column in table.columns), strict=True
     ):
         images = found.setdefault(SourceFile(uri, name, size, mtime_ns), [])
         if (found_image := FoundImage(*image)) != NOTHING:
@@ -57,10 +60,23 @@ def save_scans(path: Path, scans: Mapping[SourceFile, tuple[FoundImage, ...]]) -
         for i in images or (NOTHING,)
     ]
     columns = list(zip(*rows, strict=True)) if rows else [[] for _ in SCHEMA]
-    arrays = [pa.array(c, f.type) for c, f in zip(columns, SCHEMA, strict=True)]
+    arrays = [_array(c, f.type) for c, f in zip(columns, SCHEMA, strict=True)]
     buffer = io.BytesIO()
     pq.write_table(pa.table(arrays, schema=SCHEMA), buffer)
     try:
         write_atomically(path, buffer.getvalue())
     except OSError:
         return
+
+
+def _values(column: pa.ChunkedArray) -> list[Any]:
+    values = column.to_pylist()
+    if not pa.types.is_binary(column.type):
+        return values
+    return [None if value is None else os.fsdecode(value) for value in values]
+
+
+def _array(values: Sequence[Any], kind: pa.DataType) -> pa.Array:
+    if pa.types.is_binary(kind):
+        values = [None if value is None else os.fsencode(value) for value in values]
+    return pa.array(values, kind)

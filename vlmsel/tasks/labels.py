@@ -47,4 +47,5 @@ def check_labels(task: str, labels: Sequence[int | None], classnames: Sequence[s
 
 def plain_name(name: str) -> str:
     """A class name up to case, underscores and Unicode form."""
+    # One letter may be one character or two: a Mac's disk and a list of names differ there.
     return unicodedata.normalize("NFC", name).replace("_", " ").strip().casefold()

@@ -4,7 +4,9 @@ A source is named by a string: an absolute local path, or `scheme://bucket/key?o
 as it is (not percent-encoded). Credentials come from the environment, never from the name.
 """
 
+import os
 import re
+import stat
 from functools import lru_cache
 from io import BufferedReader
 
@@ -12,6 +14,7 @@ import pyarrow as pa
 from pyarrow import fs
 
 from vlmsel.errors import TaskError
+from vlmsel.outside_names import readable
 from vlmsel.redaction import why_refused
 from vlmsel.tasks.clouds import NO_SUCH_BUCKET, cloud_reason, with_retry_limit
 from vlmsel.tasks.outages import read_error
@@ -58,9 +61,20 @@ def file_info(uri: str) -> fs.FileInfo:
     """
     filesystem, path = filesystem_of(uri)
     try:
-        return filesystem.get_file_info(path)
+        return filesystem.get_file_info(path) if readable(path) == path else _info_by_bytes(path)
     except (OSError, pa.ArrowException) as error:
         raise TaskError(f"{display(uri)} cannot be reached: {reason(error)}") from None
+
+
+def _info_by_bytes(path: str) -> fs.FileInfo:
+    """What Arrow says of a local path, for one that is no UTF-8, which Arrow does not take."""
+    try:
+        found = os.stat(path)
+    except (FileNotFoundError, NotADirectoryError):
+        return fs.FileInfo(readable(path), fs.FileType.NotFound)
+    kinds = {stat.S_IFREG: fs.FileType.File, stat.S_IFDIR: fs.FileType.Directory}
+    kind = kinds.get(stat.S_IFMT(found.st_mode), fs.FileType.Unknown)
+    return fs.FileInfo(readable(path), kind, mtime_ns=found.st_mtime_ns, size=found.st_size)
 
 
 def require_bucket(uri: str) -> None:
@@ -84,7 +98,7 @@ def list_files(uri: str, base: str, *, recursive: bool) -> list[fs.FileInfo]:
         infos = filesystem.get_file_info(fs.FileSelector(base, recursive=recursive))
     except FileNotFoundError:
         raise TaskError(f"no file matches {display(uri)}: {base} does not exist") from None
-    except (OSError, pa.ArrowException) as error:
+    except (OSError, UnicodeError, pa.ArrowException) as error:
         raise TaskError(f"{display(uri)} cannot be listed: {reason(error)}") from None
     return [info for info in infos if info.type == fs.FileType.File]
 

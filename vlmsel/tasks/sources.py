@@ -2,8 +2,9 @@
 
 import os
 import re
+from collections import Counter
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Literal
 
@@ -12,6 +13,7 @@ from pyarrow import fs
 
 from vlmsel.addresses import absolute_address
 from vlmsel.errors import TaskError
+from vlmsel.tasks.decode import image_suffixes
 from vlmsel.tasks.locations import (
     display,
     file_info,
@@ -23,23 +25,15 @@ from vlmsel.tasks.locations import (
 )
 
 Kind = Literal["folder", "tar", "parquet"]
-IMAGE_SUFFIXES = frozenset(
+# Pictures that the decoder does not read: passing them over is worth a word.
+UNREAD_SUFFIXES = frozenset(
     f".{name}"
     for name in (
-        "avif",
-        "bmp",
-        "gif",
-        "jp2",
-        "jpeg",
-        "jpg",
-        "pgm",
-        "png",
-        "ppm",
-        "tif",
-        "tiff",
-        "webp",
+        "arw", "cr2", "cr3", "dng", "eps", "exr", "hdr", "heic", "heif", "hif", "ico", "jxl", "nef",
+        "orf", "pfm", "psd", "raf", "svg", "tga",
     )
-)
+)  # fmt: skip
+SHOWN_LINKS = 3
 TAR_SUFFIXES = (".tar", ".tar.gz", ".tgz")
 WILDCARDS = re.compile(r"[*?\[]")
 
@@ -63,11 +57,19 @@ class SourceFile:
 
 @dataclass(frozen=True)
 class Sources:
-    """The files of a task, by name; `pattern` says whether they were given by a pattern."""
+    """The files of a task.
+
+    Attributes:
+        kind: how they are read.
+        files: by name.
+        pattern: whether they were given by a pattern.
+        passed_over: what lies there and is not read, a phrase per kind.
+    """
 
     kind: Kind
     files: tuple[SourceFile, ...]
     pattern: bool
+    passed_over: tuple[str, ...] = ()
 
 
 def kind_of(uri: str) -> Kind:
@@ -87,7 +89,8 @@ def find_sources(images: str) -> Sources:
     uri = absolute_address(images, "images", TaskError)
     kind = kind_of(uri)
     if kind == "folder":
-        return Sources("folder", tuple(_folder(uri)), pattern=False)
+        files, passed = _folder(uri)
+        return Sources("folder", tuple(files), pattern=False, passed_over=passed)
     if file_info(uri).type != fs.FileType.NotFound:
         return Sources(kind, (_source(uri, _existing(uri)),), pattern=False)
     if "{" in uri:
@@ -99,7 +102,7 @@ def find_sources(images: str) -> Sources:
     raise TaskError(f"file {display(uri)} does not exist")
 
 
-def _folder(uri: str) -> list[SourceFile]:
+def _folder(uri: str) -> tuple[list[SourceFile], tuple[str, ...]]:
     kind = file_info(uri).type
     if kind == fs.FileType.NotFound:
         require_bucket(uri)
@@ -107,30 +110,78 @@ def _folder(uri: str) -> list[SourceFile]:
     if kind == fs.FileType.File:
         msg = f"{display(uri)} is a file: images are a folder, *.tar or *.parquet"
         raise TaskError(msg)
-    found = list(_walk_remote(uri) if is_remote(uri) else _walk_local(Path(uri)))
-    if not found:
+    unread = Unread()
+    found = list(_walk_remote(uri) if is_remote(uri) else _walk_local(Path(uri), unread))
+    passed = (*unread.phrases(), *_passed_over(found))
+    if not found and not passed:
         raise TaskError(f"folder {display(uri)} is empty")
-    images = [f for f in found if PurePosixPath(f.name).suffix.casefold() in IMAGE_SUFFIXES]
+    images = [f for f in found if _suffix(f) in image_suffixes()]
     if not images:
-        raise TaskError(f"no image in folder {display(uri)}: {_what_is_there(found)}")
-    return sorted(images, key=lambda f: f.name)
+        what = "; ".join(unread.phrases()) or _what_is_there(found)
+        raise TaskError(f"no image in folder {display(uri)}: {what}")
+    return sorted(images, key=lambda f: f.name), passed
+
+
+def _suffix(file: SourceFile) -> str:
+    return PurePosixPath(file.name).suffix.casefold()
+
+
+@dataclass
+class Unread:
+    """What a walk through a folder could not go into."""
+
+    linked: list[str] = field(default_factory=list)
+    dead: int = 0
+    unlisted: int = 0
+
+    def phrases(self) -> Iterable[str]:
+        """A phrase per kind."""
+        if self.linked:
+            shown = ", ".join(sorted(self.linked)[:SHOWN_LINKS])
+            more = f" and {len(self.linked) - SHOWN_LINKS} more" * (len(self.linked) > SHOWN_LINKS)
+            yield (
+                f"{len(self.linked)} folder(s) that are links, which are not followed: "
+                f"{shown}{more}"
+            )
+        if self.dead:
+            yield f"{self.dead} link(s) that lead nowhere"
+        if self.unlisted:
+            yield f"{self.unlisted} folder(s) that cannot be listed"
+
+
+def _passed_over(found: list[SourceFile]) -> Iterable[str]:
+    for kind, example in (("tar", "*.tar"), ("parquet", "*.parquet")):
+        if number := sum(kind_of(f.name) == kind for f in found):
+            yield f"{number} {kind} file(s): end `images` with /{example} to read those instead"
+    suffixes = Counter(s for f in found if (s := _suffix(f)) in UNREAD_SUFFIXES)
+    for suffix, number in sorted(suffixes.items()):
+        yield f"{number} {suffix} file(s), a format that is not read: convert them"
 
 
 def _what_is_there(found: list[SourceFile]) -> str:
     for kind, example in (("tar", "*.tar"), ("parquet", "*.parquet")):
         if any(kind_of(f.name) == kind for f in found):
             return f"it holds {kind} files: end `images` with /{example}"
-    suffixes = ", ".join(sorted(s.removeprefix(".") for s in IMAGE_SUFFIXES))
+    if passed := "; ".join(_passed_over(found)):
+        return passed
+    suffixes = ", ".join(sorted(s.removeprefix(".") for s in image_suffixes()))
     return f"{len(found)} files, none of them {suffixes}"
 
 
-def _walk_local(folder: Path) -> Iterable[SourceFile]:
+def _walk_local(folder: Path, unread: Unread) -> Iterable[SourceFile]:
+    def count(_: OSError) -> None:
+        unread.unlisted += 1
+
     # Links to folders are not followed (they can go round); links to images are read.
-    for root, folders, names in os.walk(folder):
+    for root, folders, names in os.walk(folder, onerror=count):
         folders[:] = sorted(f for f in folders if not f.startswith("."))
+        unread.linked += [f for f in folders if os.path.islink(os.path.join(root, f))]
         for name in names:
             path = Path(root, name)
-            if name.startswith(".") or not path.is_file():
+            if name.startswith("."):
+                continue
+            if not path.is_file():
+                unread.dead += path.is_symlink() and not path.exists()
                 continue
             stat = path.stat()
             relative = path.relative_to(folder).as_posix()

@@ -16,11 +16,10 @@ from operator import itemgetter
 from pathlib import PurePosixPath
 
 from vlmsel.errors import TaskError
-from vlmsel.tasks.decode import MAX_IMAGE_BYTES
+from vlmsel.tasks.decode import MAX_IMAGE_BYTES, image_suffixes
 from vlmsel.tasks.found import FoundImage
 from vlmsel.tasks.locations import display, open_source, reason
 from vlmsel.tasks.outages import read_error
-from vlmsel.tasks.sources import IMAGE_SUFFIXES
 
 TAR_ERRORS = (tarfile.TarError, OSError, EOFError, zlib.error, lzma.LZMAError)
 # What tarfile says of a file that none of its formats fits, before a list of them.
@@ -44,7 +43,7 @@ def scan_tar(uri: str) -> list[FoundImage]:
             key, extension = split_key(info.name)
             if extension == "cls":
                 labels[key] = _label(uri, archive, info)
-            elif f".{extension.rpartition('.')[2]}" in IMAGE_SUFFIXES:
+            elif f".{extension.rpartition('.')[2]}" in image_suffixes():
                 if info.name in images:
                     raise TaskError(f"{display(uri)}: two members are named '{info.name}'")
                 images[info.name] = _found(archive, info, key)
