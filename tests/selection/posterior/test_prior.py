@@ -86,7 +86,7 @@ def _slow(table):
 
 @pytest.mark.skipif(not DATA.is_dir(), reason=f"the published tables are not in {DATA}")
 def test_golden_of_open_clips_table():
-    from vlmsel.store.imports import read_openclip_results
+    from vlmsel.published import read_openclip_results
 
     path = DATA / "openclip_results.csv"
     known = count_once(read_openclip_results(path).frame).accuracies
