@@ -6,13 +6,48 @@ has its own v and rho, and costs one rotation instead of a factorisation for eve
 """
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from scipy.special import softmax
 
 from vlmsel.selection.posterior.mixture import JITTER
+from vlmsel.selection.posterior.observation import LEAST_IMAGES, MOST_CORRELATION
 from vlmsel.selection.posterior.prior import Prior
 from vlmsel.selection.posterior.scale import to_accuracy
+
+
+class ManyObservations(NamedTuple):
+    """Observations of whole zoos, one a draw of labelled images.
+
+    Attributes:
+        y: (draws, models), on the scale of the scores.
+        variance: (draws,), v of every model.
+        rho: (draws,), common correlation.
+    """
+
+    y: np.ndarray
+    variance: np.ndarray
+    rho: np.ndarray
+
+
+def observe_draws(hits: np.ndarray) -> ManyObservations:
+    """Observe several draws of labelled images, as `observation.observe_hits` does each.
+
+    Args:
+        hits: (draws, images, models) of 1 and 0, without holes.
+    """
+    n_draws, n, n_models = hits.shape
+    rate = hits.mean(axis=1)
+    y = np.arcsin(np.sqrt((n * rate + 0.375) / (n + 0.75)))
+    variance = np.full(n_draws, 1 / (4 * (n + 0.5)))
+    b = rate * (1 - rate)
+    sums = b.sum(axis=1)
+    apart = np.sqrt(b).sum(axis=1) ** 2 - sums
+    common = hits.mean(axis=2).var(axis=1) * n_models**2 - sums
+    usable = (apart > 1e-12) & (n >= LEAST_IMAGES)
+    rho = np.where(usable, common / np.where(usable, apart, 1.0), 0.0)
+    return ManyObservations(y, variance, np.clip(rho, 0.0, MOST_CORRELATION))
 
 
 @dataclass(frozen=True)
@@ -38,14 +73,9 @@ class SpectralPrior:
         self._ones = self._vectors.sum(axis=0)
         self._mean = self._vectors.T @ prior.mean
 
-    def condition(self, y: np.ndarray, variance: np.ndarray, rho: np.ndarray) -> ManyPosteriors:
-        """Condition on each observation alone; equal to `mixture.condition` of it.
-
-        Args:
-            y: (observations, models), on the scale of the scores.
-            variance: (observations,), v of every model.
-            rho: (observations,), common correlation.
-        """
+    def condition(self, seen: ManyObservations) -> ManyPosteriors:
+        """Condition on each observation alone; equal to `mixture.condition` of it."""
+        y, variance, rho = seen
         gain, evidence = self._solve(y[:, None] @ self._vectors, variance, rho)
         weights = softmax(self._prior.log_weights + evidence, axis=1)
         mean = self._prior_mean() + self._times_k(gain)
@@ -54,9 +84,8 @@ class SpectralPrior:
 
     def draw(
         self,
-        y: np.ndarray,
-        variance: float,
-        rho: float,
+        seen: ManyObservations,
+        which: int,
         weights: np.ndarray,
         n_draws: int,
         rng: np.random.Generator,
@@ -64,16 +93,16 @@ class SpectralPrior:
         """Draw accuracies from one posterior: a prior draw, corrected by what was seen.
 
         Args:
-            y: (models,), as for `condition`.
-            variance: v.
-            rho: common correlation.
-            weights: (grid,), of `condition`.
+            seen: the observations.
+            which: of them.
+            weights: (grid,), of `condition` for it.
             n_draws: how many.
             rng: source of the draws.
 
         Returns:
             (n_draws, models).
         """
+        y, variance, rho = (part[which] for part in seen)
         grid = np.repeat(np.arange(len(weights)), rng.multinomial(n_draws, weights))
         shape = (n_draws, len(self._ones))
         common = rng.standard_normal((2, n_draws, 1))
