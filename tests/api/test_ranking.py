@@ -11,7 +11,7 @@ from vlmsel.errors import SelectionError
 MODELS = [f"m{i}" for i in range(6)]
 # Two kinds of tasks: on each the models come in their own order, and blocks work in their own way.
 KINDS = {"sea": (0, [1.0, 5.0, 1.0]), "sky": (1, [5.0, 1.0, 2.0])}
-TASKS = [f"{kind}-{i}" for kind in KINDS for i in range(4)]
+TASKS = [f"{kind}-{i}" for kind in KINDS for i in range(5)]
 
 
 def profile_rows(task: str, kind: str) -> list[dict]:

@@ -1,9 +1,12 @@
 """Study of labels on published tables, or on a store's own: what a few labels gain, and cost."""
 
+import os
+import platform
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import polars as pl
 from matplotlib.figure import Figure
 
@@ -11,10 +14,13 @@ from vlmsel.api.imported import accuracy_tables, chosen_profiles
 from vlmsel.errors import SelectionError
 from vlmsel.evaluation.complete_models import keep_complete
 from vlmsel.evaluation.duplicates import count_once
-from vlmsel.evaluation.held_out import HeldOutTasks, hold_out
+from vlmsel.evaluation.held_out import IMAGENET_NAMES, HeldOutTasks, hold_out
 from vlmsel.evaluation.studies.figures import labels_figure
 from vlmsel.evaluation.studies.label_calibration import calibration_of_advice, cost_of_stopping
 from vlmsel.evaluation.studies.labels import LABELS, N_DRAWS, RHO, gain_of_labels, labels_rows
+
+# Each draw of labels takes a hundred times as long to judge as to rank.
+CALIBRATION_DRAWS = 10
 
 
 @dataclass(frozen=True)
@@ -81,7 +87,8 @@ def study_labels(
         n_draws: draws of labelled images a target.
         seed: of the draws.
         keep_duplicates: count near-duplicate checkpoints as models of their own.
-        calibration: also hold the advice against the truth, which takes minutes.
+        calibration: also hold the advice against the truth, with at most 10 draws a target, which
+            takes minutes.
 
     Raises:
         SelectionError: no table can be used.
@@ -99,6 +106,7 @@ def study_labels(
         left_out.append(gone.with_columns(name=pl.format("{}: {}", pl.lit(name), "name")))
         if calibration:
             tag = pl.lit(name).alias("table")
+            draws["n_draws"] = min(n_draws, CALIBRATION_DRAWS)
             judged.append(calibration_of_advice(held_out, **draws).select(tag, pl.all()))
             rules.append(cost_of_stopping(held_out, **draws).select(tag, pl.all()))
     if not rows:
@@ -114,13 +122,19 @@ def study_labels(
     )
 
 
+def this_machine() -> str:
+    """The machine in words, for a page of results."""
+    return (
+        f"{os.cpu_count()} cores ({platform.machine()}), {platform.system()}, Python "
+        f"{platform.python_version()}, numpy {np.__version__}"
+    )
+
+
 _LEFT_OUT = {"schema": dict.fromkeys(("kind", "name", "reason"), pl.String), "orient": "row"}
 
 
 def _references(tables: Mapping[str, pl.DataFrame]) -> pl.DataFrame:
     """Cells of ImageNet, which need no profile."""
-    from vlmsel.evaluation.held_out import IMAGENET_NAMES
-
     cells = pl.concat(table.select("model", "pretrained", "task") for table in tables.values())
     return cells.filter(pl.col("task").is_in(IMAGENET_NAMES)).unique()
 

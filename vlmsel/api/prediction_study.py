@@ -34,6 +34,11 @@ class PredictionStudy:
     left_out: pl.DataFrame
 
 
+def has_predictions(store: str | Path) -> bool:
+    """Whether predictions were imported into a store."""
+    return not read_predictions(open_folder(store)).is_empty()
+
+
 def study_predictions(
     store: str | Path,
     *,

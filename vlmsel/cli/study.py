@@ -45,6 +45,7 @@ def study(
     draws: study_labels.Draws = None,
     calibration: study_labels.Calibration = False,
     predictions: study_labels.Predictions = False,
+    markdown: study_labels.Markdown = None,
     tracking_uri: o.TrackingUri = None,
     as_json: o.AsJson = False,
 ) -> None:
@@ -64,7 +65,7 @@ def study(
     if name not in known:
         raise SettingsError(f"no study {name!r}: there is {', '.join(known)}")
 
-    asked = study_labels.Asked(labels, rho, draws, calibration, predictions)
+    asked = study_labels.Asked(labels, rho, draws, calibration, predictions, markdown)
     if name != study_labels.NAME:
         asked.refuse(name)
 

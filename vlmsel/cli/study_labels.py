@@ -1,7 +1,10 @@
 """``vlmsel study labels``: what a few labels gain, on published tables with simulated hits."""
 
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import polars as pl
@@ -9,7 +12,8 @@ import typer
 
 from vlmsel.cli.console import note, show_table
 from vlmsel.cli.judging import show_left_out
-from vlmsel.errors import SettingsError
+from vlmsel.errors import SettingsError, StoreError
+from vlmsel.redaction import redact
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -70,6 +74,15 @@ Predictions = Annotated[
         rich_help_panel=_PANEL,
     ),
 ]
+Markdown = Annotated[
+    Path | None,
+    typer.Option(
+        "--markdown",
+        help="Also write a page of the results here, with the saving of imported predictions.",
+        rich_help_panel=_PANEL,
+        show_default=False,
+    ),
+]
 
 
 @dataclass(frozen=True)
@@ -81,6 +94,7 @@ class Asked:
     draws: int | None = None
     calibration: bool = False
     predictions: bool = False
+    markdown: Path | None = None
 
     def refuse(self, study: str) -> None:
         """Options of this study have no effect on another.
@@ -129,8 +143,10 @@ def check_options(asked: Asked, others: Mapping[str, object]) -> None:
             raise SettingsError(f"{name} has no effect on study {NAME}: leave it out")
     if asked.rho is not None and not 0 <= asked.rho <= 1:
         raise SettingsError(f"--rho {asked.rho:g}: a correlation of hits is 0 to 1")
-    if asked.predictions and (asked.rho is not None or asked.calibration):
-        raise SettingsError("--predictions simulates nothing: leave out --rho and --calibration")
+    if asked.predictions and (asked.rho is not None or asked.calibration or asked.markdown):
+        raise SettingsError(
+            "--predictions simulates nothing: leave out --rho, --calibration and --markdown"
+        )
 
 
 @dataclass(frozen=True)
@@ -223,9 +239,31 @@ def run(asked: Asked, where: Where, *, seed: int, keep_duplicates: bool) -> Outc
         for name, table in (("calibration", found.calibration), ("stopping", found.stopping))
         if table is not None
     }
+    if asked.markdown:
+        _write_page(asked.markdown, found, where, rho=rho, n_draws=n_draws, seed=seed)
     return Outcome(
         NAME, found.rows, found.figure, params, further, lambda: _show(found, rho, n_draws)
     )
+
+
+def _write_page(
+    file: Path, found: "LabelStudy", where: Where, *, rho: float, n_draws: int, seed: int
+) -> None:
+    """The results as Markdown, with the command, the machine and the date."""
+    from vlmsel.api.label_study import this_machine
+    from vlmsel.api.prediction_study import has_predictions, study_predictions
+    from vlmsel.evaluation.studies.labels_page import PageHead, labels_page
+
+    savings = None
+    if has_predictions(where.store):
+        savings = study_predictions(where.store, seed=seed).rows
+    command = " ".join(["vlmsel", *map(redact, sys.argv[1:])])
+    head = PageHead(command, this_machine(), date.today().isoformat(), rho, n_draws)
+    page = labels_page(head, found.rows, found.calibration, found.stopping, savings)
+    try:
+        file.write_text(page, encoding="utf-8")
+    except OSError as error:
+        raise StoreError(f"--markdown {file} cannot be written: {error.strerror}") from None
 
 
 def _run_predictions(asked: Asked, store: str, seed: int) -> Outcome:
