@@ -93,9 +93,9 @@ def test_every_caption_says_that_it_is_simulated(vlmsel, tmp_path):
     assert len(titles) == 4
     assert all("simulated" in title for title in titles)
     text = page.read_text()
-    assert text.count("simulated") >= 3
+    assert text.lower().count("simulated") >= 3
     assert "cores" in text
-    assert "vlmsel study labels" in text or "Made by `vlmsel" in text
+    assert "Made by `vlmsel " in text
     assert "| answers |" in text
     assert (tmp_path / "out" / "labels-stopping.csv").is_file()
 

@@ -67,7 +67,7 @@ def labels_page(
             "## Does the advice hold? (simulated labels)",
             "`regret` is the loss of accuracy of the first choice: expected by the posterior, and "
             "realised. `ranks held`: share of the true ranks in their 95 % interval; `accuracies "
-            "held`: in the 90 % interval. Widths are shares of the zoo.",
+            "held`: in the 90 % interval. Widths are shares of the zoo. `n cases`: tasks x draws.",
             plain_markdown(calibration),
             "Labelling stops when the expected regret is below the tolerance, at 5, 10, 15, 20, "
             "30, 40, 50, 75, 100, 150 or 200 labels:",
