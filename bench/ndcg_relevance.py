@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from vlmsel.store.imports import read_openclip_results, read_published_profiles
+from vlmsel.published import read_openclip_results, read_published_profiles
 
 ZOOS, MODELS, TOP, NEAR = 400, 48, 5, 0.012
 PUBLISHED = {"average rank": (0.478, 0.729), "ImageNet": (0.489, 0.785), "DCD": (0.411, 0.612)}

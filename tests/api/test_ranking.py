@@ -11,7 +11,7 @@ from vlmsel.errors import SelectionError
 MODELS = [f"m{i}" for i in range(6)]
 # Two kinds of tasks: on each the models come in their own order, and blocks work in their own way.
 KINDS = {"sea": (0, [1.0, 5.0, 1.0]), "sky": (1, [5.0, 1.0, 2.0])}
-TASKS = [f"{kind}-{i}" for kind in KINDS for i in range(4)]
+TASKS = [f"{kind}-{i}" for kind in KINDS for i in range(5)]
 
 
 def profile_rows(task: str, kind: str) -> list[dict]:
@@ -65,15 +65,15 @@ def test_average_rank_stands_beside_and_cannot_tell_the_kinds_apart(knowledge):
     selection = rank_profiles("new", own("sea"), knowledge, selector="average-rank")
     assert "image_low" not in selection.table.columns
     assert (selection.table["high"] - selection.table["low"]).max() > 0, "it is wrong, and says so"
-    assert selection.rival.table["score"].n_unique() == 1, "both orders cancel"
+    assert selection.rival.table["score"].round(9).n_unique() == 1, "both orders cancel"
     assert selection.table["average_rank"].to_list() == selection.table["rank"].to_list()
 
 
 def test_the_default_is_what_leave_one_out_supports(knowledge):
     selection = rank_profiles("new", own("sky"), knowledge)
     assert selection.selector in {"dcd", "dcd-scaled", "dcd-pooled", "combined"}
-    assert "in leave-one-out over 8 sources it beats average rank" in selection.why
-    assert selection.trust.n_tasks == 8
+    assert "in leave-one-out over 10 sources it beats average rank" in selection.why
+    assert selection.trust.n_tasks == 10
 
 
 def test_a_known_task_is_ranked_as_if_it_were_new_and_the_truth_stands_beside(knowledge):

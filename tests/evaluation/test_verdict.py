@@ -1,10 +1,12 @@
 """The rule, on evidence made to fall on either side of it."""
 
+import numpy as np
 import polars as pl
 import pytest
 
 from vlmsel.errors import SelectionError
 from vlmsel.evaluation.leave_one_out import LeaveOneOut
+from vlmsel.evaluation.paired import MIN_TARGETS
 from vlmsel.evaluation.verdict import DEFAULT_SELECTOR, judge_evidence
 from vlmsel.selection import make_selector, selector_names
 
@@ -12,13 +14,13 @@ METRICS = ("ndcg5", "tau", "regret1")
 TARGETS = [f"t{i}" for i in range(12)]
 
 
-def evidence(**means: tuple[float, float, float]) -> LeaveOneOut:
+def evidence(n_tasks: int = 12, /, **means: tuple[float, float, float]) -> LeaveOneOut:
     """Every selector has the same small scatter around (ndcg5, tau, regret1)."""
     rows = [
-        (name.replace("_", "-"), target, 6, 11, metric, mean + 0.01 * (i % 3))
+        (name.replace("_at_", "@").replace("_", "-"), target, 6, 11, metric, mean + 0.01 * (i % 3))
         for name, values in means.items()
         for metric, mean in zip(METRICS, values, strict=True)
-        for i, target in enumerate(TARGETS)
+        for i, target in enumerate(TARGETS[:n_tasks])
     ]
     metrics = pl.DataFrame(
         rows,
@@ -82,11 +84,77 @@ def test_the_words_name_what_was_compared_and_nothing_else() -> None:
     assert won.startswith("Use dcd: it beats average rank on ndcg5")
 
 
-def test_where_imagenet_accuracy_is_the_better_rival_it_says_so() -> None:
+def test_imagenet_accuracy_can_be_the_choice() -> None:
     strong = {**RIVALS, "imagenet": (0.9, 0.5, 0.03)}
-    said = "ImageNet accuracy is clearly better than average rank in ndcg5"
-    assert said in judge_evidence({"a": evidence(**strong)}).paragraph
-    assert said not in judge_evidence({"a": evidence(**RIVALS)}).paragraph
+    verdict = judge_evidence({"a": evidence(dcd=(0.85, 0.6, 0.02), **strong)})
+    assert verdict.selector == "imagenet"
+    assert verdict.paragraph.startswith("Use imagenet: it beats average rank on ndcg5 with")
+
+
+def test_where_imagenet_accuracy_also_loses_it_says_so() -> None:
+    strong = {**RIVALS, "imagenet": (0.9, 0.3, 0.03)}
+    verdict = judge_evidence({"a": evidence(**strong)})
+    assert verdict.selector == "average-rank"
+    expected = "ImageNet accuracy is clearly better than average rank in ndcg5 here, and clearly "
+    assert f"{expected}worse in tau." in verdict.paragraph
+    assert expected not in judge_evidence({"a": evidence(**RIVALS)}).paragraph
+
+
+LABELLED = {
+    "posterior_at_0": (0.80, 0.5, 0.03),
+    "posterior_at_10": (0.83, 0.52, 0.03),
+    "posterior_at_25": (0.85, 0.6, 0.02),
+}
+
+
+def test_the_fewest_labels_that_are_supported_are_named() -> None:
+    verdict = judge_evidence({"a": evidence(**LABELLED, **RIVALS)})
+    assert (verdict.selector, verdict.labelled, verdict.n_labels) == (
+        "average-rank",
+        "posterior@10",
+        10,
+    )
+    assert verdict.paragraph.startswith(
+        "With 10 labelled images, drawn at random, use posterior: it beats average rank and "
+        "ImageNet accuracy on ndcg5 with an interval that excludes zero (+0.030 over average "
+        "rank; +0.050 with 25)"
+    )
+    assert "Without labels use average-rank: nothing was compared" in verdict.paragraph
+
+
+def test_labels_must_gain_more_than_the_choice_without() -> None:
+    verdict = judge_evidence({"a": evidence(dcd=(0.84, 0.6, 0.02), **LABELLED, **RIVALS)})
+    assert (verdict.selector, verdict.labelled) == ("dcd", "posterior@25")
+    assert "Without labels use dcd: it beats average rank" in verdict.paragraph
+
+
+def test_labels_that_do_not_help_are_not_named() -> None:
+    verdict = judge_evidence({"a": evidence(posterior_at_10=(0.8, 0.5, 0.03), **RIVALS)})
+    assert (verdict.labelled, verdict.n_labels) == (None, 0)
+    assert "labelled images" not in verdict.paragraph
+
+
+@pytest.mark.parametrize("n_tasks", [1, 3, 9])
+def test_of_few_tasks_nothing_can_be_said(n_tasks: int) -> None:
+    verdict = judge_evidence({"a": evidence(n_tasks, dcd=(0.95, 0.9, 0.0), **RIVALS)})
+    assert verdict.selector == "average-rank"
+    assert verdict.too_few == {"a": n_tasks}
+    assert verdict.paragraph.startswith("Nothing can be said of which selector is better: ")
+    assert "interval" not in verdict.paragraph
+    enough = judge_evidence({"a": evidence(10, dcd=(0.95, 0.9, 0.0), **RIVALS)})
+    assert (enough.selector, enough.too_few) == ("dcd", {})
+
+
+def test_the_bound_is_where_false_claims_become_rare() -> None:
+    """Selectors that differ in nothing: how often is one called better, by number of tasks?"""
+    rng = np.random.default_rng(0)
+    rates = {}
+    for n in (5, MIN_TARGETS):
+        counts = rng.multinomial(n, np.full(n, 1 / n), 1000) / n
+        low = np.quantile(rng.standard_normal((4000, n)) @ counts.T, 0.025, axis=1)
+        rates[n] = (low > 0).mean()
+    assert rates[MIN_TARGETS] < 0.06
+    assert rates[5] > 0.07
 
 
 def test_a_win_over_one_rival_only_is_no_win() -> None:

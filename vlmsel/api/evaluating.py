@@ -11,7 +11,8 @@ from vlmsel.api.workspace import Workspace
 from vlmsel.errors import SelectionError, StoreError
 from vlmsel.evaluation.duplicates import CountedOnce, count_once
 from vlmsel.evaluation.held_out import IMAGENET_NAMES
-from vlmsel.evaluation.leave_one_out import LeaveOneOut, leave_one_out
+from vlmsel.evaluation.label_budgets import Budgets, leave_one_out_with_labels
+from vlmsel.evaluation.leave_one_out import LeaveOneOut
 from vlmsel.evaluation.sweep import sweep
 from vlmsel.evidence.accuracies import beside_imported
 from vlmsel.selection.divergence import dcd_matrix
@@ -130,6 +131,7 @@ def evaluate(
     *,
     options: Mapping[str, Mapping[str, object]] | None = None,
     keep_duplicates: bool = False,
+    budgets: Budgets | None = None,
 ) -> LeaveOneOut:
     """Leave every task out once; rank the zoo with every selector.
 
@@ -139,15 +141,16 @@ def evaluate(
         options: options of a selector by its name.
         keep_duplicates: count near-duplicate checkpoints as models of their own; else one of each
             group stays, and `left_out` names the others.
+        budgets: simulated labels for the selectors that take some; see `leave_one_out_with_labels`.
 
     Raises:
         SelectionError: unknown selector, or too little is known.
     """
-    names = selectors or usable_selectors(knowledge)
+    names = selectors or usable_selectors(knowledge, has_labels=budgets is not None)
     made = make_selectors(names, options or {})
     once = judged_tables(knowledge, keep_duplicates=keep_duplicates)
-    found = leave_one_out(made, once.accuracies, once.profiles)
-    starved = {} if selectors else starved_selectors(knowledge)
+    found = leave_one_out_with_labels(made, once.accuracies, once.profiles, budgets)
+    starved = {} if selectors else starved_selectors(knowledge, has_labels=budgets is not None)
     rows = [("selector", name, reason) for name, reason in starved.items()]
     unfed = pl.DataFrame(rows, schema=once.left_out.schema, orient="row")
     return replace(found, left_out=pl.concat([unfed, once.left_out, found.left_out]))
@@ -178,9 +181,9 @@ def judged_tables(knowledge: Knowledge, *, keep_duplicates: bool = False) -> Cou
     return count_once(knowledge.accuracies, profiles)
 
 
-def usable_selectors(knowledge: Knowledge) -> list[str]:
+def usable_selectors(knowledge: Knowledge, *, has_labels: bool = False) -> list[str]:
     """Every selector that this knowledge can feed."""
-    starved = starved_selectors(knowledge)
+    starved = starved_selectors(knowledge, has_labels=has_labels)
     return [name for name in selector_names() if name not in starved]
 
 
@@ -217,12 +220,16 @@ def require_fed(selector: str | None, knowledge: Knowledge) -> None:
         )
 
 
-def starved_selectors(knowledge: Knowledge) -> dict[str, str]:
+def starved_selectors(knowledge: Knowledge, *, has_labels: bool = False) -> dict[str, str]:
     """The other selectors, each with what they lack."""
     starved = {}
     if not knowledge.has_profiles:
         needy = [name for name in selector_names() if make_selector(name).needs_profiles]
         starved = dict.fromkeys(needy, "it needs profiles, and there are none")
+    if not has_labels:
+        takers = [name for name in selector_names() if make_selector(name).takes_labels]
+        lack = "it needs labels: `vlmsel evaluate --labels 10,25` simulates some"
+        starved |= dict.fromkeys(takers, lack)
     on_imagenet = knowledge.accuracies.filter(pl.col("task").is_in(IMAGENET_NAMES))
     if on_imagenet.is_empty():
         starved["imagenet"] = "no accuracy on ImageNet is known"

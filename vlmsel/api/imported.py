@@ -7,9 +7,9 @@ import polars as pl
 
 from vlmsel.errors import StoreError
 from vlmsel.evidence.accuracies import SCHEMA, beside_imported
-from vlmsel.store.filesystem import open_folder
+from vlmsel.published.names import load_names
+from vlmsel.store.filesystem import Folder, open_folder
 from vlmsel.store.imported import read_accuracies, read_profiles
-from vlmsel.store.names import load_names
 
 MODEL = ["model", "pretrained"]
 CELL = [*MODEL, "task"]
@@ -29,19 +29,30 @@ def chosen_accuracies(store: str | Path, names: Sequence[str]) -> pl.DataFrame:
             contradict each other.
     """
     folder = open_folder(store)
-    known = read_accuracies(folder)
-    if known.is_empty():
-        raise StoreError(
-            f"store {folder.address} holds no imported accuracies: `vlmsel import accuracies FILE "
-            f"--store {folder.address}` reads a published table, `vlmsel profile` and "
-            "`vlmsel accuracy` measure a zoo"
-        )
+    known = _some_accuracies(folder)
     _check_names(folder.address, "accuracies", names, known)
     if not names:
         _refuse_contradictions(folder.address, known)
     sources = names or sorted(set(known["source"]))
     none = pl.DataFrame(schema=SCHEMA)
     return beside_imported(none, known, sources=sources, address=folder.address)
+
+
+def accuracy_tables(store: str | Path, names: Sequence[str] = ()) -> dict[str, pl.DataFrame]:
+    """Imported accuracies, each table by itself, by the names of the imports.
+
+    Args:
+        store: folder or address.
+        names: of imports; all when empty.
+
+    Raises:
+        StoreError: nothing was imported, or a name is unknown.
+    """
+    folder = open_folder(store)
+    known = _some_accuracies(folder)
+    _check_names(folder.address, "accuracies", names, known)
+    chosen = list(dict.fromkeys(names)) or sorted(set(known["source"]))
+    return {name: known.filter(source=name) for name in chosen}
 
 
 def chosen_profiles(store: str | Path, names: Sequence[str]) -> pl.DataFrame:
@@ -88,6 +99,18 @@ def under_known_names(
     return joined.with_columns(
         model=pl.coalesce("_model", "model"), pretrained=pl.coalesce("_pretrained", "pretrained")
     ).drop("_model", "_pretrained"), said
+
+
+def _some_accuracies(folder: Folder) -> pl.DataFrame:
+    """All imported accuracies, at least one."""
+    known = read_accuracies(folder)
+    if known.is_empty():
+        raise StoreError(
+            f"store {folder.address} holds no imported accuracies: `vlmsel import accuracies FILE "
+            f"--store {folder.address}` reads a published table, `vlmsel profile` and "
+            "`vlmsel accuracy` measure a zoo"
+        )
+    return known
 
 
 def _check_names(address: str, kind: str, names: Sequence[str], known: pl.DataFrame) -> None:

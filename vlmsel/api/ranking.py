@@ -120,6 +120,8 @@ def _judged(selector: str | None, accuracies: pl.DataFrame) -> list[str]:
 def _supported(loo: LeaveOneOut) -> tuple[str, str]:
     """The selector that leave-one-out over the sources supports, and the evidence in words."""
     verdict = judge_evidence({"the sources": loo})
+    for n_tasks in (verdict.too_few or {}).values():
+        return BASELINE, f"{n_tasks} sources are too few to choose a selector on"
     if verdict.selector == BASELINE:
         return BASELINE, "on the sources, no selector that looks at images clearly beats it"
     row = verdict.comparisons.filter(selector=verdict.selector, rival=BASELINE, metric="ndcg5").row(

@@ -30,11 +30,33 @@ from vlmsel.cli.options import (
     output_path,
 )
 from vlmsel.cli.options import DEFAULT_STORE as DEFAULT
-from vlmsel.errors import StoreError
+from vlmsel.errors import SettingsError, StoreError
 
 if TYPE_CHECKING:
+    from vlmsel.evaluation.label_budgets import Budgets
     from vlmsel.evaluation.leave_one_out import LeaveOneOut
 
+_PANEL = "Labels"
+Labels = Annotated[
+    str | None,
+    typer.Option(
+        "--labels",
+        metavar="N,N,...",
+        help="Numbers of labelled images for selectors that take labels, e.g. 0,10,25,50,100: they "
+        "get hits simulated from the accuracies, in several random draws.",
+        rich_help_panel=_PANEL,
+        show_default=False,
+    ),
+]
+Rho = Annotated[
+    float | None,
+    typer.Option(
+        "--rho",
+        help="With --labels: correlation of the models' hits, 0 to 1. Default: 0.5.",
+        rich_help_panel=_PANEL,
+        show_default=False,
+    ),
+]
 Markdown = Annotated[
     Path | None,
     typer.Option(
@@ -57,6 +79,8 @@ def evaluate(
     accuracies: AccuracyTables = None,
     profiles: ProfileTables = None,
     keep_duplicates: KeepDuplicates = False,
+    labels: Labels = None,
+    rho: Rho = None,
     markdown: Markdown = None,
     tracking_uri: TrackingUri = None,
     experiment: Experiment = DEFAULT_EXPERIMENT,
@@ -71,14 +95,20 @@ def evaluate(
     from vlmsel.api.evaluating import evaluate as run_evaluation
     from vlmsel.cli.tracked import track_evaluation, tracking_uri_for
 
-    options = selector_options(option)
+    options, budgets = selector_options(option), _budgets(labels, rho)
     tracking_uri = tracking_uri_for(store, tracking_uri)
     knowledge, settings = gather_tables(
         store, zoo, tasks, imported=imported, accuracies=accuracies, profiles=profiles
     )
     if option:
         knowledge = replace(knowledge, about=f"{knowledge.about}, {', '.join(option)}")
-    loo = run_evaluation(knowledge, selector, options=options, keep_duplicates=keep_duplicates)
+    if budgets:
+        shown = ",".join(map(str, budgets.labels))
+        about = f"{knowledge.about}, simulated labels {shown} (rho {budgets.rho:g})"
+        knowledge = replace(knowledge, about=about)
+    loo = run_evaluation(
+        knowledge, selector, options=options, keep_duplicates=keep_duplicates, budgets=budgets
+    )
     verdict = _verdict(loo, knowledge.about)
     if markdown:
         _write(markdown, loo, knowledge.about, verdict)
@@ -97,9 +127,29 @@ def evaluate(
         )
         return
     show_summary(summary, f"{knowledge.about}: {_sizes(loo)}")
+    if budgets:
+        note(
+            f"  NAME@n: with n labelled images, {budgets.n_draws} draws; their hits are simulated "
+            "from the accuracies"
+        )
     tell(verdict)
     show_left_out(loo.left_out)
     say(f"{len(ids)} runs in MLflow: {uri}")
+
+
+def _budgets(labels: str | None, rho: float | None) -> "Budgets | None":
+    """Simulated labels, where they were asked for."""
+    from vlmsel.cli.study_labels import parse_labels
+    from vlmsel.evaluation.label_budgets import Budgets
+
+    if labels is None:
+        if rho is not None:
+            raise SettingsError("--rho belongs to --labels: say how many, e.g. --labels 0,10,25")
+        return None
+    if rho is not None and not 0 <= rho <= 1:
+        raise SettingsError(f"--rho {rho:g}: a correlation of hits is 0 to 1")
+    numbers = tuple(parse_labels(labels))
+    return Budgets(numbers) if rho is None else Budgets(numbers, rho=rho)
 
 
 def show_summary(summary: pl.DataFrame, about: str) -> None:

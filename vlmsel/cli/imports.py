@@ -1,6 +1,5 @@
 """``vlmsel import``: published accuracies and profiles into a store."""
 
-from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -8,10 +7,12 @@ import typer
 
 from vlmsel.cli import options as o
 from vlmsel.cli.console import emit_json, say, warn_of_some
+from vlmsel.published.layouts import Layout
+from vlmsel.published.mieb import Protocol
 from vlmsel.store.filesystem import open_folder
 
 if TYPE_CHECKING:
-    from vlmsel.store.tables import Imported
+    from vlmsel.published.cleaning import Imported
 
 # Lines of one kind; the rest is counted.
 SHOWN = 30
@@ -22,7 +23,12 @@ app = typer.Typer(
 
 File = Annotated[
     Path,
-    typer.Argument(parser=o.input_file, metavar="FILE", help="The CSV file.", show_default=False),
+    typer.Argument(
+        parser=o.input_file,
+        metavar="FILE",
+        help="The CSV or Parquet file.",
+        show_default=False,
+    ),
 ]
 Names = Annotated[
     Path | None,
@@ -45,20 +51,16 @@ QuickGelu = Annotated[
 ]
 
 
-class Layout(StrEnum):
-    """How a table of accuracies is laid out."""
-
-    auto = "auto"
-    openclip = "openclip"
-    lovm = "lovm"
-
-
 @app.command("accuracies")
 def accuracies(
     file: File,
     store: o.Store = o.DEFAULT_STORE,
     layout: Annotated[
-        Layout, typer.Option(help="openclip: one column a data set. lovm: one row a cell.")
+        Layout,
+        typer.Option(
+            help="How the table is laid out; auto recognises it by its columns. openclip: one "
+            "column a data set; all others: one row a model and data set (classes: and class)."
+        ),
     ] = Layout.auto,
     percent: Annotated[
         bool, typer.Option("--percent", help="The accuracies are in percent.")
@@ -66,19 +68,56 @@ def accuracies(
     quickgelu: QuickGelu = False,
     names: Names = None,
     name: Name = None,
+    protocol: Annotated[
+        Protocol | None,
+        typer.Option(help="Of MIEB's table: which accuracies. Default: zero-shot."),
+    ] = None,
+    prompts: Annotated[
+        str | None,
+        typer.Option(
+            help="Of a table with a column prompts: which kind. Default: ensemble.",
+            show_default=False,
+        ),
+    ] = None,
+    keep_unknown: Annotated[
+        bool | None,
+        typer.Option(
+            "--keep-unknown/--drop-unknown",
+            help="Keep data sets that the name table does not know, under their own names. "
+            "Default: kept in a plain long table and in one of classes, else left out.",
+            show_default=False,
+        ),
+    ] = None,
     as_json: o.AsJson = False,
 ) -> None:
-    """Import open_clip's results table (wide) or LOVM's evaluation table (long)."""
-    from vlmsel.store.imports import read_lovm_table, read_openclip_results
-    from vlmsel.store.names import with_own_names
+    """Import published accuracies: open_clip, LOVM, CLIP_benchmark, MIEB, or a plain long table.
+
+    A plain long table has the columns model, pretrained, task, accuracy. Accuracies of every class
+    (dataset, model, pretrained, classname, acc) are kept, and so are their means over the classes.
+    """
+    from vlmsel.published.class_accuracies import ImportedClasses
+    from vlmsel.published.layouts import read_accuracies, recognise
+    from vlmsel.published.names import with_own_names
+    from vlmsel.store.imported import write_class_accuracies
     from vlmsel.store.store import Store
 
-    readers = {Layout.openclip: read_openclip_results, Layout.lovm: read_lovm_table}
-    chosen = _guess(file) if layout is Layout.auto else layout
-    table = with_own_names(names)
-    found = readers[chosen](file, percent=percent, quickgelu=quickgelu, names=table)
-    Store(store).import_accuracies(found.frame, name or file.stem)
-    _tell(file, found, store, "accuracies", as_json=as_json)
+    table, kept_as = with_own_names(names), name or file.stem
+    chosen = recognise(file) if layout is Layout.auto else layout
+    found = read_accuracies(
+        file,
+        chosen,
+        percent=percent,
+        quickgelu=quickgelu,
+        protocol=protocol,
+        prompts=prompts,
+        keep_unknown=keep_unknown,
+        names=table,
+    )
+    if isinstance(found, ImportedClasses):
+        write_class_accuracies(open_folder(store), found.classes.frame, kept_as)
+        found = found.accuracies
+    Store(store).import_accuracies(found.frame, kept_as)
+    _tell(file, found, store, "accuracies", as_json=as_json, layout=chosen)
 
 
 @app.command("profiles")
@@ -91,8 +130,8 @@ def profiles(
     as_json: o.AsJson = False,
 ) -> None:
     """Import published profiles: model, pretrained, task, block, block_name, conductance."""
-    from vlmsel.store.imports import read_published_profiles
-    from vlmsel.store.names import with_own_names
+    from vlmsel.published.layer_profiles import read_published_profiles
+    from vlmsel.published.names import with_own_names
     from vlmsel.store.store import Store
 
     found = read_published_profiles(file, quickgelu=quickgelu, names=with_own_names(names))
@@ -100,19 +139,50 @@ def profiles(
     _tell(file, found, store, "profile values", as_json=as_json)
 
 
-def _guess(file: Path) -> Layout:
-    from vlmsel.store.tables import read_header
+@app.command("predictions")
+def predictions(
+    file: File,
+    store: o.Store = o.DEFAULT_STORE,
+    task: Annotated[
+        str | None,
+        typer.Option(
+            help="Name of the images, where the table has no column task. Default: its name in "
+            "the store.",
+            show_default=False,
+        ),
+    ] = None,
+    name: Name = None,
+    as_json: o.AsJson = False,
+) -> None:
+    """Import predictions on single images: model, image, pred_label, pred_conf, label.
 
-    header = {name.lower() for name in read_header(file)}
-    return Layout.lovm if {"dataset", "acc1"} <= header else Layout.openclip
+    Without a column label the images must be named as those of cue-conflict (cat4-truck2).
+    """
+    from vlmsel.published.image_predictions import read_image_predictions
+    from vlmsel.store.imported import write_predictions
+
+    found = read_image_predictions(file, task=task or name)
+    write_predictions(open_folder(store), found.frame, name or file.stem)
+    used_by = "`vlmsel study labels --predictions` uses them"
+    _tell(file, found, store, "predictions", as_json=as_json, used_by=used_by)
 
 
-def _tell(file: Path, found: "Imported", store: str, what: str, *, as_json: bool) -> None:
+def _tell(
+    file: Path,
+    found: "Imported",
+    store: str,
+    what: str,
+    *,
+    as_json: bool,
+    layout: Layout | None = None,
+    used_by: str = "`vlmsel evaluate --imported` uses them",
+) -> None:
     frame = found.frame
     models = frame.select("model", "pretrained").n_unique()
     if as_json:
         emit_json(
             {
+                **({"layout": layout.value} if layout else {}),
                 "rows": frame.height,
                 "models": models,
                 "tasks": sorted(frame["task"].unique()),
@@ -126,7 +196,8 @@ def _tell(file: Path, found: "Imported", store: str, what: str, *, as_json: bool
     warn_of_some([f"doubtful: {doubt}" for doubt in found.doubts], SHOWN)
     say(
         f"{frame.height} {what} of {models} models on {frame['task'].n_unique()} tasks "
-        f"from {file} are in {open_folder(store).address}; `vlmsel evaluate --imported` uses them"
+        f"from {file}{f' (layout {layout})' if layout else ''} are in "
+        f"{open_folder(store).address}; {used_by}"
     )
 
 

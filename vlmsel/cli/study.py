@@ -8,7 +8,7 @@ import typer
 from matplotlib import rc_context, rcParams
 from matplotlib.figure import Figure
 
-from vlmsel.cli import exactness
+from vlmsel.cli import exactness, study_labels
 from vlmsel.cli import judging as j
 from vlmsel.cli import options as o
 from vlmsel.cli.console import emit_json, say, show_table
@@ -45,6 +45,12 @@ def study(
     profiles: j.ProfileTables = None,
     keep_duplicates: j.KeepDuplicates = False,
     weights: exactness.Weights = None,
+    labels: study_labels.Labels = None,
+    rho: study_labels.Rho = None,
+    draws: study_labels.Draws = None,
+    calibration: study_labels.Calibration = False,
+    predictions: study_labels.Predictions = False,
+    markdown: study_labels.Markdown = None,
     tracking_uri: o.TrackingUri = None,
     as_json: o.AsJson = False,
 ) -> None:
@@ -56,12 +62,17 @@ def study(
 
     known = {key: one.description for key, one in STUDIES.items()}
     known[exactness.NAME] = exactness.DESCRIPTION
+    known[study_labels.NAME] = study_labels.DESCRIPTION
     if name is None:
         rows = [{"study": key, "what it shows": text} for key, text in known.items()]
         emit_json(rows) if as_json else show_table(pl.DataFrame(rows), title="studies")
         return
     if name not in known:
         raise SettingsError(f"no study {name!r}: there is {', '.join(known)}")
+
+    asked = study_labels.Asked(labels, rho, draws, calibration, predictions, markdown)
+    if name != study_labels.NAME:
+        asked.refuse(name)
 
     from vlmsel.cli.tracked import tracking_uri_for
 
@@ -82,6 +93,18 @@ def study(
         return
     if weights is not None:
         raise SettingsError(f"--weights belongs to study {exactness.NAME}, not to {name}")
+
+    if name == study_labels.NAME:
+        study_labels.check_options(asked, {"--selector": selector, "--option": option})
+        where = study_labels.Where(store, zoo, tasks, imported, accuracies, profiles)
+        of_labels = study_labels.run(asked, where, seed=seed, keep_duplicates=keep_duplicates)
+        table, figure, params = of_labels.table, of_labels.figure, of_labels.params
+        done = _keep(of_labels.name, table, figure, out=out, uri=uri, params=params)
+        for part, table in of_labels.further.items():
+            _write_table(out / f"{name}-{part}.csv", table, out)
+        emit_json(of_labels.json()) if as_json else of_labels.show()
+        _say_where(done)
+        return
 
     from vlmsel.api.studying import run_study, stored_variants
     from vlmsel.api.workspace import open_workspace
@@ -164,6 +187,13 @@ def _make_folder(out: Path) -> None:
     """Before the work: what took minutes must not be lost for want of a place."""
     try:
         out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise StoreError(f"--out {out} cannot be written: {error.strerror}") from None
+
+
+def _write_table(file: Path, table: pl.DataFrame, out: Path) -> None:
+    try:
+        table.write_csv(file)
     except OSError as error:
         raise StoreError(f"--out {out} cannot be written: {error.strerror}") from None
 

@@ -8,7 +8,7 @@ from vlmsel.errors import SelectionError
 from vlmsel.evaluation.calibration import Coverage, held_out_coverage
 from vlmsel.evaluation.leave_one_out import LeaveOneOut
 from vlmsel.evaluation.metrics import TOP
-from vlmsel.evaluation.paired import paired_bootstrap
+from vlmsel.evaluation.paired import MIN_TARGETS, paired_bootstrap
 
 # Intervals that promise 95 % and hold less than this deserve a warning.
 NARROW = 0.9
@@ -45,9 +45,14 @@ class Trust:
     n_ranked: int | None = None
 
     @property
+    def is_enough(self) -> bool:
+        """Whether there are tasks enough to say anything of other tasks."""
+        return self.n_tasks >= MIN_TARGETS
+
+    @property
     def sentence(self) -> str:
         """The line to print under a ranking, with a warning where it is worth nothing."""
-        if self.beats_chance:
+        if self.beats_chance or not self.is_enough:
             return self.worth
         return (
             f"{self.worth} Do not trust this ranking: there, that of {self.selector} was not "
@@ -57,6 +62,12 @@ class Trust:
     @property
     def worth(self) -> str:
         """What its first choice cost, how often it was good, and whether the intervals hold."""
+        if not self.is_enough:
+            return (
+                f"Nothing can be said of how good the ranking of {self.selector} is: "
+                f"{self.n_tasks} known tasks are too few, "
+                f"{MIN_TARGETS} are needed."
+            )
         return (
             f"In leave-one-out over {self.n_tasks} tasks the first choice of {self.selector} lost "
             f"{100 * self.regret:.1f} points of accuracy to the best model (95 % interval "
@@ -91,10 +102,13 @@ class Trust:
         if self.n_ranked is not None and self.n_ranked > largest:
             scaled = f" The errors of these zoos are scaled to the {self.n_ranked} models here."
         weak = " These intervals promise too much." if self.coverage.share < NARROW else ""
+        held = f"held {share} % of a task's ranks in the mean (95 % interval {low} to {high})"
+        if self.coverage.low == self.coverage.high:
+            # All tasks alike: resampling them knows no other value.
+            held = f"held {share} % of the ranks on each of the {self.n_tasks} tasks"
         return (
             " The 95 % intervals of true ranks, made for each task from the errors on the others, "
-            f"held {share} % of a task's ranks in the mean (95 % interval {low} to {high}); that "
-            f"of the first choice spans {wide}.{weak}{scaled}"
+            f"{held}; that of the first choice spans {wide}.{weak}{scaled}"
         )
 
 

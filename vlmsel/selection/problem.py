@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import polars as pl
 
 from vlmsel.errors import SelectionError
+from vlmsel.selection.labelled_hits import LabelledHits
 from vlmsel.selection.profiles import CELL, MODEL
 
 
@@ -21,6 +22,8 @@ class Problem:
         profiles: task profiles (model, pretrained, task, profile) of sources and target; None where
             there are none.
         truth: model, pretrained, accuracy on the target, for `oracle` selectors alone.
+        hits: on labelled images of the target, for selectors that take labels; None where none are
+            labelled.
     """
 
     target: str
@@ -28,6 +31,7 @@ class Problem:
     accuracies: pl.DataFrame
     profiles: pl.DataFrame | None = None
     truth: pl.DataFrame | None = None
+    hits: LabelledHits | None = None
 
     def __post_init__(self) -> None:
         """Refuse a problem that has no answer or gives it away."""

@@ -50,6 +50,7 @@ class Selector(Protocol):
     name: ClassVar[str]
     needs_profiles: ClassVar[bool]
     oracle: ClassVar[bool]
+    takes_labels: ClassVar[bool]
 
     def prepare(self, problem: Problem) -> Scorer:
         """Get ready to score zoos for the problem's target."""
@@ -67,6 +68,7 @@ class BaseSelector(BaseModel):
         name: what users call it.
         needs_profiles: whether it asks for `Problem.profiles`.
         oracle: whether it uses the target's true accuracies; no default may.
+        takes_labels: whether it uses `Problem.hits`; without them it may rank like another.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
@@ -74,6 +76,7 @@ class BaseSelector(BaseModel):
     name: ClassVar[str]
     needs_profiles: ClassVar[bool] = False
     oracle: ClassVar[bool] = False
+    takes_labels: ClassVar[bool] = False
 
     @abstractmethod
     def prepare(self, problem: Problem) -> Scorer:

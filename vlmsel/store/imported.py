@@ -19,6 +19,24 @@ IMPORTED = "imported"
 # Stands for what was measured here, where accuracies of several sources meet.
 MEASURED = "measured"
 PUBLISHED_IMAGE = "published"
+_TEXT = pa.string()
+CELL_FIELDS = [pa.field(name, _TEXT, nullable=False) for name in ("model", "pretrained", "task")]
+PREDICTION_SCHEMA = pa.schema(
+    [
+        *CELL_FIELDS,
+        pa.field("image_id", _TEXT, nullable=False),
+        pa.field("prediction", _TEXT),
+        pa.field("confidence", pa.float64()),
+        pa.field("label", _TEXT, nullable=False),
+    ]
+)
+CLASS_SCHEMA = pa.schema(
+    [
+        *CELL_FIELDS,
+        pa.field("classname", _TEXT, nullable=False),
+        pa.field("accuracy", pa.float64(), nullable=False),
+    ]
+)
 
 
 def write_profiles(folder: Folder, frame: pl.DataFrame, name: str) -> None:
@@ -38,6 +56,30 @@ def write_accuracies(folder: Folder, frame: pl.DataFrame, name: str) -> None:
     if name == MEASURED:
         raise StoreError(f"import name {MEASURED!r} is reserved for what was measured here")
     _write(folder, "accuracies", frame, name, ACCURACY_SCHEMA, ["model", "pretrained", "task"])
+
+
+def write_predictions(folder: Folder, frame: pl.DataFrame, name: str) -> None:
+    """Keep predictions on single images, columns as `PREDICTION_SCHEMA`."""
+    key = ["model", "pretrained", "task", "image_id"]
+    _write(folder, "predictions", frame, name, PREDICTION_SCHEMA, key)
+
+
+def write_class_accuracies(folder: Folder, frame: pl.DataFrame, name: str) -> None:
+    """Keep accuracies of every class, columns as `CLASS_SCHEMA`."""
+    key = ["model", "pretrained", "task", "classname"]
+    _write(folder, "classes", frame, name, CLASS_SCHEMA, key)
+
+
+def read_predictions(folder: Folder) -> pl.DataFrame:
+    """All imported predictions with their `source`, sorted."""
+    key = ["source", "model", "pretrained", "task", "image_id"]
+    return _read(folder, "predictions", PREDICTION_SCHEMA).sort(key)
+
+
+def read_class_accuracies(folder: Folder) -> pl.DataFrame:
+    """All imported accuracies of classes with their `source`, sorted."""
+    key = ["source", "model", "pretrained", "task", "classname"]
+    return _read(folder, "classes", CLASS_SCHEMA).sort(key)
 
 
 def read_profiles(folder: Folder, source: str | None) -> pl.DataFrame:

@@ -72,6 +72,56 @@ def zoos_figure(table: pl.DataFrame, metrics: tuple[str, ...] = ("ndcg5", "tau")
     return figure
 
 
+def labels_figure(
+    table: pl.DataFrame,
+    metrics: tuple[str, ...] = ("ndcg5", "tau"),
+    rival: str = "average-rank",
+    selector: str = "posterior",
+) -> Figure:
+    """Gain over a rival against the number of labels: mean and 95 % interval, a line a table.
+
+    Args:
+        table: of `labels_rows`, one table or several.
+        metrics: one panel each.
+        rival: whose difference is shown.
+        selector: which gains.
+    """
+    chosen = table.filter(selector=selector, rival=rival)
+    figure = Figure(figsize=(5.5 * len(metrics), 4), layout="constrained")
+    axes = figure.subplots(1, len(metrics), squeeze=False)[0]
+    for axis, metric in zip(axes, metrics, strict=True):
+        axis.axhline(0, color="grey", linewidth=0.8)
+        for (name,), rows in chosen.filter(metric=metric).group_by("table", maintain_order=True):
+            at = rows["n_labels"].to_numpy()
+            mean, low, high = (
+                rows[part].to_numpy() for part in ("delta", "delta_low", "delta_high")
+            )
+            axis.errorbar(at, mean, yerr=[mean - low, high - mean], fmt="o-", capsize=3, label=name)
+        axis.set(xlabel="labelled images", ylabel=f"{metric}: difference to {rival}")
+        axis.set_xscale("symlog", linthresh=10)
+    axes[-1].legend(fontsize="small")
+    figure.suptitle(f"{selector} with simulated labels", fontsize="medium")
+    return figure
+
+
+def saving_figure(table: pl.DataFrame) -> Figure:
+    """Realised (solid) and stated (dashed) ratio of variances against the number of labels.
+
+    Args:
+        table: of `saving_of_predictions`, one zoo or several.
+    """
+    figure = Figure(figsize=(7, 4), layout="constrained")
+    axis = figure.subplots()
+    axis.axhline(1, color="grey", linewidth=0.8)
+    for (name,), rows in table.group_by("table", maintain_order=True):
+        at = rows["n_labels"].to_numpy()
+        lines = axis.plot(at, rows["realised"].to_numpy(), "o-", label=name)
+        axis.plot(at, rows["stated"].to_numpy(), "--", color=lines[0].get_color())
+    axis.set(xlabel="labelled images", ylabel="variance over that of plain hits")
+    axis.legend(fontsize="small", title="realised (dashed: stated)")
+    return figure
+
+
 def _panels(rows: pl.DataFrame) -> Iterator[tuple[str, pl.DataFrame]]:
     if "side" not in rows.columns:
         yield "", rows

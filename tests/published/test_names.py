@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from vlmsel.errors import StoreError
-from vlmsel.store.names import fold, load_names
+from vlmsel.published.names import fold, load_names
 
 # ../shared/data/README.md: task of the profiles = column of open_clip's table.
 SAME = {

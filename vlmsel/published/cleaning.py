@@ -9,7 +9,7 @@ from typing import Any
 import polars as pl
 
 from vlmsel.errors import StoreError
-from vlmsel.store.names import NameTable, fold
+from vlmsel.published.names import NameTable, fold
 
 MISSING = ("", "-", "na", "n/a", "#n/a", "nan", "null", "none")
 NO_TEXT = "is not UTF-8 text; save it again as CSV UTF-8"
@@ -17,6 +17,7 @@ SEPARATORS = {";": "semicolons", "\t": "tabs", "|": "bars"}
 # So many values at or below 1 % look like fractions; a good model far below its task's others, too.
 ENOUGH = 3
 GOOD = 20.0
+CELL = ("model", "pretrained", "task")
 LEFT_OUT = {"what": pl.String, "name": pl.String, "count": pl.Int64, "reason": pl.String}
 
 
@@ -57,20 +58,12 @@ class LeftOut:
 
 
 def read_csv(path: str | Path, expected: Sequence[str]) -> pl.DataFrame:
-    """All cells as stripped text, missing ones as null.
+    """All cells of a CSV or Parquet file as stripped text, missing ones as null.
 
     Raises:
         StoreError: the file is absent, empty, no table, or lacks one of the `expected` columns.
     """
-    text = _read_text(path)
-    header = _header(text, path)
-    twice = sorted({name for name in header if name and header.count(name) > 1})
-    if twice:
-        raise StoreError(f"table {path} has several columns {', '.join(twice)}; keep one of each")
-    try:
-        frame = pl.read_csv(text.encode(), infer_schema=False)
-    except pl.exceptions.PolarsError as error:
-        raise StoreError(f"table {path} cannot be read as CSV: {_csv_fault(error)}") from error
+    frame = _parquet_cells(path) if is_parquet(path) else _csv_cells(path)
     absent = [name for name in expected if name not in frame.columns]
     if absent:
         raise StoreError(
@@ -81,6 +74,36 @@ def read_csv(path: str | Path, expected: Sequence[str]) -> pl.DataFrame:
         raise StoreError(f"table {path} has a header and no rows")
     cell = pl.all().str.strip_chars()
     return frame.select(pl.when(~cell.str.to_lowercase().is_in(MISSING)).then(cell).name.keep())
+
+
+def is_parquet(path: str | Path) -> bool:
+    """Whether the file is named as Parquet; whatever it holds, it is read as that."""
+    return Path(path).suffix.lower() in (".parquet", ".pq")
+
+
+def _parquet_cells(path: str | Path) -> pl.DataFrame:
+    try:
+        frame = pl.read_parquet(path)
+    except FileNotFoundError as error:
+        raise StoreError(f"table {path} is not there") from error
+    except (OSError, pl.exceptions.PolarsError) as error:
+        fault = (str(error).splitlines() or [type(error).__name__])[0]
+        raise StoreError(f"table {path} cannot be read as Parquet: {fault}") from error
+    nested = [name for name, dtype in frame.schema.items() if dtype.is_nested()]
+    return frame.drop(nested).cast(pl.String)
+
+
+def _csv_cells(path: str | Path) -> pl.DataFrame:
+    text = _read_text(path)
+    header = _header(text, path)
+    twice = sorted({name for name in header if name and header.count(name) > 1})
+    if twice:
+        raise StoreError(f"table {path} has several columns {', '.join(twice)}; keep one of each")
+    try:
+        frame = pl.read_csv(text.encode(), infer_schema=False)
+    except pl.exceptions.PolarsError as error:
+        raise StoreError(f"table {path} cannot be read as CSV: {_csv_fault(error)}") from error
+    return frame
 
 
 def to_numbers(frame: pl.DataFrame, columns: Iterable[str], path: str | Path) -> pl.DataFrame:
@@ -177,18 +200,32 @@ def _doubtful(frame: pl.DataFrame, name: str) -> list[str]:
 _PERCENT = "if these are percent, say so with percent=True (--percent)"
 
 
-def canonical_tasks(frame: pl.DataFrame, names: NameTable, left_out: LeftOut) -> pl.DataFrame:
-    """`task` under its canonical name; unknown and non-classification tasks are left out."""
+def canonical_tasks(
+    frame: pl.DataFrame, names: NameTable, left_out: LeftOut, *, keep_unknown: bool = False
+) -> pl.DataFrame:
+    """`task` under its canonical name; unknown and non-classification tasks are left out.
+
+    With `keep_unknown` an unknown task stays under the name that the table gives it, and is noted
+    as a doubt.
+    """
     spellings = names.spellings()
     written = frame["task"].unique().drop_nulls().to_list()
     known = {name: spellings[fold(name)] for name in written if fold(name) in spellings}
+    if keep_unknown:
+        unknown = sorted(set(written) - set(known))
+        left_out.doubts.extend(f"task {name} is not in the name table: kept" for name in unknown)
+        known.update({name: name for name in unknown})
     left_out.add_groups(
         "task",
         frame.filter(~pl.col("task").is_in(list(known))),
         ["task"],
         "unknown name: give it a line in a file for --names (docs/store.md)",
     )
-    other = [n for n, task in known.items() if names.tasks[task].kind != "classification"]
+    other = [
+        name
+        for name, task in known.items()
+        if task in names.tasks and names.tasks[task].kind != "classification"
+    ]
     for name in sorted(other):
         kind = names.tasks[known[name]].kind
         count = frame.filter(pl.col("task") == name).height
@@ -252,12 +289,50 @@ def drop_duplicates(
     return unique
 
 
+def something(long: pl.DataFrame, path: str | Path, left_out: LeftOut) -> Imported:
+    """The result of a reader.
+
+    Raises:
+        StoreError: nothing is left of the table.
+    """
+    if long.is_empty():
+        shown = "; ".join(f"{what} {name}: {why}" for what, name, _, why in left_out.rows[:3])
+        raise StoreError(
+            f"table {path}: nothing in it can be used ({shown}"
+            f"{'; ...' if len(left_out.rows) > 3 else ''})"
+        )
+    return Imported(long, left_out.frame(), tuple(left_out.doubts))
+
+
+def present(long: pl.DataFrame, left_out: LeftOut) -> pl.DataFrame:
+    """Rows with an acc1; the others are noted by task."""
+    missing = pl.col("acc1").is_null()
+    left_out.add_groups("value", long.filter(missing), ["task"], "missing accuracy")
+    return long.filter(~missing)
+
+
+def finish_accuracies(
+    long: pl.DataFrame, path: str | Path, table: NameTable, left_out: LeftOut, *, quickgelu: bool
+) -> Imported:
+    """Accuracies under canonical models, each cell once; measures that a table lacks are null."""
+    for name in ("acc5", "mean_per_class_recall"):
+        if name not in long.columns:
+            long = long.with_columns(pl.lit(None, pl.Float64).alias(name))
+    long = canonical_models(long, table, left_out, quickgelu=quickgelu)
+    long = long.select(*CELL, "acc1", "acc5", "mean_per_class_recall")
+    long = drop_duplicates(long, CELL, path, left_out)
+    long = long.with_columns(n_images=pl.lit(None, pl.Int64))
+    return something(long.sort(CELL), path, left_out)
+
+
 def read_header(path: str | Path) -> list[str]:
     """Names of the columns as the file spells them; polars would rename those that come twice.
 
     Raises:
         StoreError: the file is absent, empty, no UTF-8 text, or separated by other than commas.
     """
+    if is_parquet(path):
+        return _parquet_cells(path).columns
     return _header(_read_text(path), path)
 
 

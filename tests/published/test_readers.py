@@ -7,10 +7,10 @@ import polars as pl
 import pytest
 
 from vlmsel.errors import StoreError
+from vlmsel.published import read_lovm_table, read_openclip_results, read_published_profiles
+from vlmsel.published.names import with_own_names
 from vlmsel.store import Store
 from vlmsel.store.duplicates import duplicate_groups
-from vlmsel.store.imports import read_lovm_table, read_openclip_results, read_published_profiles
-from vlmsel.store.names import with_own_names
 
 DATA = Path(os.environ.get("VLMSEL_SHARED_DATA", Path(__file__).parents[3] / "shared" / "data"))
 needs_data = pytest.mark.skipif(

@@ -1,0 +1,150 @@
+"""Leave-one-out of selectors that take labels, at several numbers of labels.
+
+A selector with n labels is called ``NAME@n`` and stands in the same tables as the others. The hits
+are simulated from the target's accuracies (`simulated_labels`).
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import polars as pl
+
+from vlmsel.errors import SelectionError
+from vlmsel.evaluation.held_out import HeldOut, HeldOutTasks, hold_out
+from vlmsel.evaluation.leave_one_out import (
+    LeaveOneOut,
+    judge,
+    leave_one_out,
+    named_selectors,
+)
+from vlmsel.evaluation.simulated_labels import draw_hits, target_rng
+from vlmsel.selection.labelled_hits import LabelledHits
+from vlmsel.selection.profiles import MODEL
+from vlmsel.selection.selector import Selector
+
+MARK = "@"
+N_DRAWS = 10
+
+
+@dataclass(frozen=True)
+class Budgets:
+    """How labels are simulated.
+
+    Attributes:
+        labels: numbers of labelled images.
+        rho: correlation of the models' hits.
+        n_draws: draws of labelled images; metrics are means over them.
+        seed: of the draws.
+    """
+
+    labels: tuple[int, ...]
+    rho: float = 0.5
+    n_draws: int = N_DRAWS
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        """Refuse impossible numbers."""
+        if not self.labels or min(self.labels) < 0 or self.n_draws < 1:
+            raise SelectionError("numbers of labels must be 0 or more, and draws 1 or more")
+
+
+def number_of_labels(name: str) -> int:
+    """Labels that a selector in a table takes: 25 of ``posterior@25``, 0 of ``dcd``."""
+    number = name.rpartition(MARK)[2]
+    return int(number) if MARK in name and number.isdigit() else 0
+
+
+def without_labels(name: str) -> str:
+    """Name of the selector: ``posterior`` of ``posterior@25``."""
+    return name.rpartition(MARK)[0] if MARK in name else name
+
+
+def leave_one_out_with_labels(
+    selectors: Sequence[Selector] | Mapping[str, Selector],
+    accuracies: pl.DataFrame,
+    profiles: pl.DataFrame | pl.LazyFrame | None,
+    budgets: Budgets | None,
+) -> LeaveOneOut:
+    """Leave one out, with labels for the selectors that take some.
+
+    Args:
+        selectors: as for `leave_one_out`.
+        accuracies: likewise.
+        profiles: likewise.
+        budgets: numbers of labels and how they are drawn; None is `leave_one_out`.
+
+    Raises:
+        SelectionError: as `leave_one_out`.
+    """
+    if budgets is None:
+        return leave_one_out(selectors, accuracies, profiles)
+    named = named_selectors(selectors)
+    needy = [name for name, selector in named.items() if selector.needs_profiles]
+    if needy and profiles is None:
+        raise SelectionError(f"selector {needy[0]!r} needs profiles and none are given")
+    return judge_with_labels(named, hold_out(accuracies, profiles), budgets)
+
+
+def judge_with_labels(
+    named: Mapping[str, Selector], held_out: HeldOutTasks, budgets: Budgets
+) -> LeaveOneOut:
+    """Let every selector rank every held-out task; those that take labels once a number of them.
+
+    Args:
+        named: selectors by name.
+        held_out: the targets.
+        budgets: numbers of labels and how they are drawn.
+
+    Returns:
+        Metrics of a selector with labels are means over its draws; its rankings are those of the
+        first draw.
+
+    Raises:
+        SelectionError: no selector could rank any task.
+    """
+    plain = {name: one for name, one in named.items() if not one.takes_labels}
+    takers = {name: one for name, one in named.items() if one.takes_labels}
+    results = [judge(plain, held_out)] if plain else []
+    for n in sorted(set(budgets.labels)):
+        at = {f"{name}{MARK}{n}": one for name, one in takers.items()}
+        if at:
+            draws = budgets.n_draws if n else 1
+            drawn = [judge(at, _shown(held_out, n, i, budgets)) for i in range(draws)]
+            results.append(_mean(drawn))
+    if not results:
+        raise SelectionError("there is no selector to judge")
+    return LeaveOneOut(
+        *(
+            pl.concat([getattr(result, part) for result in results])
+            for part in ("metrics", "rankings", "weights")
+        ),
+        left_out=pl.concat([result.left_out for result in results]).unique(maintain_order=True),
+    )
+
+
+def _shown(held_out: HeldOutTasks, n: int, draw: int, budgets: Budgets) -> HeldOutTasks:
+    """The targets with hits on n images, the first of those that a larger number shows."""
+    if n == 0:
+        return held_out
+    tasks = tuple(
+        replace(one, problem=replace(one.problem, hits=_hits(one, n, draw, budgets)))
+        for one in held_out.tasks
+    )
+    return HeldOutTasks(tasks, held_out.left_out)
+
+
+def _hits(one: HeldOut, n: int, draw: int, budgets: Budgets) -> LabelledHits:
+    truth = one.truth.sort(MODEL)
+    rng = target_rng(budgets.seed + draw, one.problem.target)
+    # As many images for every number of labels, so that the first n are the same.
+    accuracy = truth["accuracy"].to_numpy()
+    hits = draw_hits(accuracy, max(budgets.labels), 1, budgets.rho, rng)[0, :n]
+    return LabelledHits(tuple(truth.select(MODEL).rows()), hits.astype(float))
+
+
+def _mean(results: Sequence[LeaveOneOut]) -> LeaveOneOut:
+    """Means over draws; rankings of the first."""
+    keys = ["selector", "target", "n_models", "n_sources", "metric"]
+    metrics = pl.concat([result.metrics for result in results])
+    values = metrics.group_by(keys, maintain_order=True).agg(pl.col("value").mean())
+    return replace(results[0], metrics=values)

@@ -1,0 +1,64 @@
+"""Reader of CLIP_benchmark's long results, such as its scaling study: one row a model and set."""
+
+from pathlib import Path
+
+import polars as pl
+
+from vlmsel.published.cleaning import (
+    Imported,
+    LeftOut,
+    canonical_tasks,
+    finish_accuracies,
+    present,
+    read_csv,
+    to_fractions,
+    to_numbers,
+)
+from vlmsel.published.lovm import LOVM_MEASURES, LOVM_TASK, named_models
+from vlmsel.published.names import NameTable, load_names
+
+# Rows of these are means over data sets.
+MEANS = ("vtab", "vtab+", "imagenet_robustness")
+
+
+def read_clip_benchmark(
+    path: str | Path,
+    *,
+    percent: bool = False,
+    quickgelu: bool = False,
+    keep_unknown: bool = False,
+    names: NameTable | None = None,
+) -> Imported:
+    """CLIP_benchmark's results with downstream_dataset, acc1, and model_fullname or model.
+
+    Rows of other tasks than zero-shot classification are left out, and so are means over data sets.
+
+    Args:
+        path: the CSV file.
+        percent: the accuracies are in percent.
+        quickgelu: read ``X/openai`` as ``X-quickgelu/openai``, see ``names.yaml``.
+        keep_unknown: keep data sets that the name table does not know, under their own names.
+        names: another name table than the shipped one.
+
+    Returns:
+        model, pretrained, task, acc1, acc5, mean_per_class_recall, n_images (null).
+
+    Raises:
+        StoreError: the file is no such table, has a cell that is no number, contradicts itself, or
+            its numbers contradict `percent`, or nothing in it can be used.
+    """
+    table, left_out = names or load_names(), LeftOut()
+    raw = named_models(read_csv(path, ["downstream_dataset", "acc1"]), path)
+    if "task" in raw.columns:
+        other = raw.filter(pl.col("task") != LOVM_TASK)
+        left_out.add_groups("row", other, ["task"], f"not {LOVM_TASK}")
+        raw = raw.filter(pl.col("task").is_null() | (pl.col("task") == LOVM_TASK)).drop("task")
+    means = raw.filter(pl.col("downstream_dataset").is_in(MEANS))
+    left_out.add_groups("task", means, ["downstream_dataset"], "a mean over data sets, no data set")
+    raw = raw.filter(~pl.col("downstream_dataset").is_in(MEANS).fill_null(value=False))
+    measures = [name for name in LOVM_MEASURES if name in raw.columns]
+    long = raw.select("model", "pretrained", *measures, task="downstream_dataset")
+    long = canonical_tasks(long, table, left_out, keep_unknown=keep_unknown)
+    long = present(to_numbers(long, measures, path), left_out)
+    long = to_fractions(long, measures, path, left_out, percent=percent)
+    return finish_accuracies(long, path, table, left_out, quickgelu=quickgelu)

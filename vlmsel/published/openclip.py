@@ -1,0 +1,78 @@
+"""Reader of open_clip's results table: one row a model, one column a data set."""
+
+import re
+from pathlib import Path
+
+import polars as pl
+
+from vlmsel.errors import StoreError
+from vlmsel.published.cleaning import (
+    Imported,
+    LeftOut,
+    canonical_tasks,
+    finish_accuracies,
+    present,
+    read_csv,
+    to_fractions,
+    to_numbers,
+)
+from vlmsel.published.names import NameTable, load_names
+
+# Columns of open_clip's table that describe a model and are no task.
+DESCRIPTION = re.compile(r"name|pretrained|params.*|flops.*|average.*")
+
+
+def read_openclip_results(
+    path: str | Path,
+    *,
+    percent: bool = False,
+    quickgelu: bool = False,
+    names: NameTable | None = None,
+) -> Imported:
+    """open_clip's ``openclip_results.csv``: name, pretrained, then one column a data set.
+
+    ``acc1`` is the figure that the table prints; for tasks whose ``headline`` in ``names.yaml`` is
+    another measure, it is that one (flowers, pets: mean per class recall, given there as well).
+
+    Args:
+        path: the CSV file.
+        percent: the accuracies are in percent.
+        quickgelu: read ``X/openai`` as ``X-quickgelu/openai``, see ``names.yaml``.
+        names: another name table than the shipped one.
+
+    Returns:
+        model, pretrained, task, acc1, acc5 (null), mean_per_class_recall, n_images (null).
+
+    Raises:
+        StoreError: the file is no such table, has a cell that is no number, contradicts itself, or
+            its numbers contradict `percent`, or nothing in it can be used.
+    """
+    table, left_out = names or load_names(), LeftOut()
+    wide = read_csv(path, ["name", "pretrained"])
+    for name in wide.columns:
+        if _nameless(name):
+            left_out.add("column", "(without a name)", wide.height, "it may be anything")
+    tasks = [name for name in wide.columns if not _describes(name) and not _nameless(name)]
+    if not tasks:
+        raise StoreError(f"table {path} has no data set columns, found {', '.join(wide.columns)}")
+    long = wide.rename({"name": "model"}).unpivot(
+        tasks, index=["model", "pretrained"], variable_name="task", value_name="acc1"
+    )
+    long = canonical_tasks(long, table, left_out)
+    long = present(to_numbers(long, ["acc1"], path), left_out)
+    long = to_fractions(long, ["acc1"], path, left_out, percent=percent)
+    recall = [n for n, task in table.tasks.items() if task.headline == "mean_per_class_recall"]
+    long = long.with_columns(
+        acc5=pl.lit(None, pl.Float64),
+        mean_per_class_recall=pl.when(pl.col("task").is_in(recall)).then("acc1"),
+    )
+    return finish_accuracies(long, path, table, left_out, quickgelu=quickgelu)
+
+
+def _describes(column: str) -> bool:
+    return DESCRIPTION.fullmatch(column.lower()) is not None
+
+
+def _nameless(column: str) -> bool:
+    """An empty header, or what polars makes of several."""
+    return not column.removeprefix("_duplicated_").strip("0123456789 ")

@@ -1,0 +1,16 @@
+"""Negative entropy of the probabilities: near 0 where a model is sure."""
+
+import numpy as np
+from scipy.special import xlogy
+
+from vlmsel.selection.estimators.probabilities import checked_probabilities
+
+
+def negative_entropy(probabilities: np.ndarray) -> float:
+    """Return the mean over images of sum_k p_k ln p_k.
+
+    Args:
+        probabilities: (images, classes).
+    """
+    table = checked_probabilities(probabilities)
+    return float(xlogy(table, table).sum(axis=1).mean())
