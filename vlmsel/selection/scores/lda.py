@@ -4,6 +4,7 @@ from typing import Any
 
 import numpy as np
 
+from vlmsel.errors import SelectionError
 from vlmsel.selection.scores.support.class_folds import class_folds
 from vlmsel.selection.scores.support.image_copies import copy_groups
 from vlmsel.selection.scores.support.label_groups import labelled
@@ -39,6 +40,11 @@ def lda(
     splits = [(everything, everything)]
     if folds:
         splits = class_folds(groups, copy_groups(images, len(rows)), most=folds, seed=seed)
+    if min(len(training) for training, _ in splits) <= groups.n_classes:
+        raise SelectionError(
+            f"a discriminant of {groups.n_classes} classes needs more images to fit on than "
+            f"classes, and {len(rows)} images leave too few; label 3 a class"
+        )
     right = 0
     for training, held_out in splits:
         model = LinearDiscriminantAnalysis(solver="lsqr", shrinkage="auto")

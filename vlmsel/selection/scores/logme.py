@@ -48,16 +48,14 @@ def logme(
         rows = check_features(features)
         targets = _check_targets(labels, len(rows))
         parts = decomposition_of(rows, decomposition)
-        return float(_evidence(parts, targets).mean())
+        sums = parts.left[:, : parts.rank].T @ targets
+        return _mean_evidence(parts, sums, targets.sum(axis=0), (targets**2).sum(axis=0))
     rows, groups = labelled(features, labels)
     parts = decomposition_of(rows, decomposition)
-    values = [
-        _evidence(parts, (groups.codes[:, None] == classes).astype(float))
-        for classes in np.array_split(
-            np.arange(groups.n_classes), math.ceil(groups.n_classes / CHUNK)
-        )
-    ]
-    return float(np.concatenate(values).mean())
+    # The classes' indicators need not be laid out: their products are sums over rows.
+    sums = groups.sums(parts.left[:, : parts.rank]).T
+    counts = groups.counts.astype(float)
+    return _mean_evidence(parts, sums, counts, counts)
 
 
 def logme_floor(labels: Any) -> float:
@@ -65,14 +63,33 @@ def logme_floor(labels: Any) -> float:
     return float((-0.5 * np.log(2 * np.pi * np.e * group_labels(labels).priors)).mean())
 
 
-def _evidence(parts: Decomposition, targets: np.ndarray) -> np.ndarray:
-    """Evidence per image of each column of the targets."""
-    lam = parts.uncentred[0][:, None] ** 2
-    z = parts.project(targets) ** 2
-    n, rank = parts.n, len(lam)
-    r0 = np.maximum((targets**2).sum(axis=0) - z.sum(axis=0), 0.0)
-    alpha, beta, m2, r2 = np.ones((4, targets.shape[1]))
-    active = np.ones(targets.shape[1], dtype=bool)
+def _mean_evidence(
+    parts: Decomposition, sums: np.ndarray, totals: np.ndarray, squares: np.ndarray
+) -> float:
+    """Mean over targets of their evidence per image.
+
+    Args:
+        parts: of the features.
+        sums: (rank, t) products of the left vectors with the targets.
+        totals: (t,) sums of the targets.
+        squares: (t,) squared lengths of the targets.
+    """
+    singular, basis = parts.uncentred
+    values = []
+    for first in range(0, len(totals), CHUNK):
+        mine = slice(first, first + CHUNK)
+        coordinates = np.vstack([sums[:, mine], totals[mine] / np.sqrt(parts.n)])
+        z = (basis.T @ coordinates) ** 2
+        values.append(_evidence(parts.n, singular[:, None] ** 2, z, squares[mine]))
+    return float(np.concatenate(values).mean())
+
+
+def _evidence(n: int, lam: np.ndarray, z: np.ndarray, squares: np.ndarray) -> np.ndarray:
+    """Evidence per image of each target, of its squared coordinates z (rank, t)."""
+    rank = len(lam)
+    r0 = np.maximum(squares - z.sum(axis=0), 0.0)
+    alpha, beta, m2, r2 = np.ones((4, len(squares)))
+    active = np.ones(len(squares), dtype=bool)
     for _ in range(MOST_STEPS):
         q = alpha[active] / beta[active]
         kept = lam / (lam + q)

@@ -67,14 +67,6 @@ class Decomposition:
         known = singular > max(self.n, self.d) * np.finfo(float).eps * singular[0]
         return singular[known], left[:, known]
 
-    def project(self, targets: np.ndarray) -> np.ndarray:
-        """Return the (rank of F, t) coordinates of columns (n, t) on the left vectors of F."""
-        basis = self.uncentred[1]
-        coordinates = np.empty((self.rank + 1, targets.shape[1]))
-        coordinates[:-1] = self.left[:, : self.rank].T @ targets
-        coordinates[-1] = targets.sum(axis=0) / np.sqrt(self.n)
-        return basis.T @ coordinates
-
 
 def decompose(features: np.ndarray) -> Decomposition:
     """Decompose the centred features of one model.
