@@ -8,7 +8,7 @@ import typer
 from matplotlib import rc_context, rcParams
 from matplotlib.figure import Figure
 
-from vlmsel.cli import exactness
+from vlmsel.cli import exactness, transferability
 from vlmsel.cli import judging as j
 from vlmsel.cli import options as o
 from vlmsel.cli.console import emit_json, say, show_table
@@ -40,6 +40,7 @@ def study(
     profiles: j.ProfileTables = None,
     keep_duplicates: j.KeepDuplicates = False,
     weights: exactness.Weights = None,
+    tables: transferability.Tables = None,
     tracking_uri: o.TrackingUri = None,
     as_json: o.AsJson = False,
 ) -> None:
@@ -51,6 +52,7 @@ def study(
 
     known = {key: one.description for key, one in STUDIES.items()}
     known[exactness.NAME] = exactness.DESCRIPTION
+    known[transferability.NAME] = transferability.DESCRIPTION
     if name is None:
         rows = [{"study": key, "what it shows": text} for key, text in known.items()]
         emit_json(rows) if as_json else show_table(pl.DataFrame(rows), title="studies")
@@ -77,6 +79,22 @@ def study(
         return
     if weights is not None:
         raise SettingsError(f"--weights belongs to study {exactness.NAME}, not to {name}")
+    if name == transferability.NAME:
+        of_store = {
+            "--zoo": zoo, "--tasks": tasks, "--selector": selector, "--option": option,
+            "--imported": imported, "--accuracies": accuracies, "--profiles": profiles,
+            "--keep-duplicates": keep_duplicates,
+        }  # fmt: skip
+        transferability.refuse(of_store)
+        judged = transferability.run_benchmarks(tables, seed=seed, out=out)
+        params = {"seed": seed, "tables": [path.name for path in tables or ()]}
+        done = _keep(name, judged.table, judged.figure, out=out, uri=uri, params=params)
+        done["page"] = str(transferability.write_page(judged, out))
+        emit_json(done) if as_json else transferability.show_benchmarks(judged)
+        _say_where(done)
+        return
+    if tables is not None:
+        raise SettingsError(f"--tables belongs to study {transferability.NAME}, not to {name}")
 
     from vlmsel.api.studying import run_study, stored_variants
     from vlmsel.api.workspace import open_workspace
