@@ -112,13 +112,13 @@ def _verdict(rows: pl.DataFrame) -> str:
     above = enough.filter(pl.col("delta_low") > 0)["selector"].to_list()
     below = enough.filter(pl.col("delta_high") < 0)["selector"].to_list()
     said = [
-        f"clearly above average rank: {', '.join(above) or 'none'}",
+        f"Clearly above average rank: {', '.join(above) or 'none'}",
         f"clearly below: {', '.join(below) or 'none'}",
     ]
     few = rows.filter(pl.col("n_targets") < LEAST_SETS)["selector"].to_list()
     if few:
         said.append(f"on fewer than {LEAST_SETS} data sets, so no evidence: {', '.join(few)}")
-    return "; ".join(said).capitalize() + "."
+    return "; ".join(said) + "."
 
 
 def _printed(rows: pl.DataFrame) -> list[str]:
