@@ -1,5 +1,6 @@
 """``vlmsel study``: experiments on what a store knows, each with a table, a figure and a run."""
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -8,7 +9,7 @@ import typer
 from matplotlib import rc_context, rcParams
 from matplotlib.figure import Figure
 
-from vlmsel.cli import exactness, study_labels
+from vlmsel.cli import exactness, study_labels, transferability
 from vlmsel.cli import judging as j
 from vlmsel.cli import options as o
 from vlmsel.cli.console import emit_json, say, show_table
@@ -51,6 +52,7 @@ def study(
     calibration: study_labels.Calibration = False,
     predictions: study_labels.Predictions = False,
     markdown: study_labels.Markdown = None,
+    tables: transferability.Tables = None,
     tracking_uri: o.TrackingUri = None,
     as_json: o.AsJson = False,
 ) -> None:
@@ -63,6 +65,7 @@ def study(
     known = {key: one.description for key, one in STUDIES.items()}
     known[exactness.NAME] = exactness.DESCRIPTION
     known[study_labels.NAME] = study_labels.DESCRIPTION
+    known[transferability.NAME] = transferability.DESCRIPTION
     if name is None:
         rows = [{"study": key, "what it shows": text} for key, text in known.items()]
         emit_json(rows) if as_json else show_table(pl.DataFrame(rows), title="studies")
@@ -78,32 +81,29 @@ def study(
 
     uri = tracking_uri_for(store, tracking_uri)
     _make_folder(out)
+    place = _Place(name, out, uri, as_json)
+    of_store = {
+        "--zoo": zoo, "--tasks": tasks, "--selector": selector, "--option": option,
+        "--imported": imported, "--accuracies": accuracies, "--profiles": profiles,
+        "--keep-duplicates": keep_duplicates,
+    }  # fmt: skip
     if name == exactness.NAME:
-        of_selection = {
-            "--zoo": zoo, "--tasks": tasks, "--selector": selector, "--option": option,
-            "--seed": seed, "--imported": imported, "--accuracies": accuracies,
-            "--profiles": profiles, "--keep-duplicates": keep_duplicates,
-        }  # fmt: skip
-        exactness.refuse(of_selection)
-        table, figure = exactness.run_exactness(weights)
-        params = exactness.run_params(table)
-        done = _keep(name, table, figure, out=out, uri=uri, params=params)
-        emit_json(done) if as_json else exactness.show_exactness(table)
-        _say_where(done)
+        exactness.refuse({**of_store, "--seed": seed})
+        _study_exactness(weights, place)
         return
     if weights is not None:
         raise SettingsError(f"--weights belongs to study {exactness.NAME}, not to {name}")
-
+    if name == transferability.NAME:
+        transferability.refuse(of_store)
+        _study_transferability(tables, seed, place)
+        return
+    if tables is not None:
+        raise SettingsError(f"--tables belongs to study {transferability.NAME}, not to {name}")
     if name == study_labels.NAME:
         study_labels.check_options(asked, {"--selector": selector, "--option": option})
         where = study_labels.Where(store, zoo, tasks, imported, accuracies, profiles)
         of_labels = study_labels.run(asked, where, seed=seed, keep_duplicates=keep_duplicates)
-        table, figure, params = of_labels.table, of_labels.figure, of_labels.params
-        done = _keep(of_labels.name, table, figure, out=out, uri=uri, params=params)
-        for part, table in of_labels.further.items():
-            _write_table(out / f"{name}-{part}.csv", table, out)
-        emit_json(of_labels.json()) if as_json else of_labels.show()
-        _say_where(done)
+        _keep_labels(of_labels, place)
         return
 
     from vlmsel.api.studying import run_study, stored_variants
@@ -133,6 +133,46 @@ def study(
         return
     show_table(_shown(found.table), title=f"{name}: {found.description}")
     j.show_left_out(found.left_out)
+    _say_where(done)
+
+
+@dataclass(frozen=True)
+class _Place:
+    """Where a study's results go, and in which form they are shown."""
+
+    name: str
+    out: Path
+    uri: str
+    as_json: bool
+
+    def keep(
+        self, table: pl.DataFrame, figure: Figure, params: dict[str, object], *, name: str = ""
+    ) -> dict[str, Any]:
+        """Write and log them; see `_keep`."""
+        return _keep(name or self.name, table, figure, out=self.out, uri=self.uri, params=params)
+
+
+def _study_exactness(weights: Path | None, place: _Place) -> None:
+    table, figure = exactness.run_exactness(weights)
+    done = place.keep(table, figure, exactness.run_params(table))
+    emit_json(done) if place.as_json else exactness.show_exactness(table)
+    _say_where(done)
+
+
+def _study_transferability(tables: list[Path] | None, seed: int, place: _Place) -> None:
+    judged = transferability.run_benchmarks(tables, seed=seed, out=place.out)
+    params = {"seed": seed, "tables": [path.name for path in tables or ()]}
+    done = place.keep(judged.table, judged.figure, params)
+    done["page"] = str(transferability.write_page(judged, place.out))
+    emit_json(done) if place.as_json else transferability.show_benchmarks(judged)
+    _say_where(done)
+
+
+def _keep_labels(found: study_labels.Outcome, place: _Place) -> None:
+    done = place.keep(found.table, found.figure, found.params, name=found.name)
+    for part, table in found.further.items():
+        _write_table(place.out / f"{place.name}-{part}.csv", table, place.out)
+    emit_json(found.json()) if place.as_json else found.show()
     _say_where(done)
 
 

@@ -1,0 +1,109 @@
+"""Linear probe: logistic regression judged on held-out folds. What people understand."""
+
+import warnings
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from vlmsel.errors import SelectionError
+from vlmsel.selection.scores.support.class_folds import class_folds
+from vlmsel.selection.scores.support.image_copies import copy_groups
+from vlmsel.selection.scores.support.label_groups import labelled
+
+FOLDS = 5
+LEAST = 1e-12
+MOST_ITERATIONS = 1000
+TOLERANCE = 1e-6
+
+
+class Probe(NamedTuple):
+    """Held-out results of a linear probe.
+
+    Attributes:
+        accuracy: share of the held-out images classified right, higher is better.
+        log_likelihood: mean ln of the probability of the true class, higher is better; it rarely
+            ties, so it orders models of one accuracy.
+        converged: False where a fold's fit stopped at its limit of iterations.
+    """
+
+    accuracy: float
+    log_likelihood: float
+    converged: bool
+
+
+def probe(
+    features: Any,
+    labels: Any,
+    *,
+    strength: float = 1.0,
+    folds: int = FOLDS,
+    standardise: bool = False,
+    held_out: Any = None,
+    seed: int = 0,
+    images: Any = None,
+) -> Probe:
+    """Fit a logistic regression on the training folds, judge the others.
+
+    Args:
+        features: (n, d).
+        labels: (n,) classes, two images each at least.
+        strength: C of scikit-learn's logistic regression.
+        folds: at most; as many as the smallest class has images where that is less.
+        standardise: scale the columns of each training fold to variance 1 first. Without it the
+            strength depends on the scale of the features: rows of length 1 are hardly fitted.
+        held_out: (n,) booleans: one split instead of folds.
+        seed: of the folds.
+        images: (n,) identities: copies of an image lie in one fold.
+
+    Raises:
+        SelectionError: features or labels cannot be scored, such as one image a class.
+    """
+    rows, groups = labelled(features, labels)
+    if held_out is None:
+        splits = class_folds(groups, copy_groups(images, len(rows)), most=folds, seed=seed)
+    else:
+        splits = [_one_split(held_out, groups.codes)]
+    chosen, likely, converged = [], [], True
+    for training, judged in splits:
+        known, codes = np.unique(groups.codes[training], return_inverse=True)
+        model, done = _fit(rows[training], codes, strength, standardise)
+        converged &= done
+        probability = np.zeros((len(judged), groups.n_classes))
+        probability[:, known] = model.predict_proba(rows[judged])
+        truth = groups.codes[judged]
+        chosen.append(probability.argmax(axis=1) == truth)
+        likely.append(np.log(np.maximum(probability[np.arange(len(judged)), truth], LEAST)))
+    return Probe(
+        float(np.concatenate(chosen).mean()), float(np.concatenate(likely).mean()), converged
+    )
+
+
+def _fit(
+    rows: np.ndarray, codes: np.ndarray, strength: float, standardise: bool
+) -> tuple[Any, bool]:
+    from sklearn.exceptions import ConvergenceWarning
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
+
+    model = make_pipeline(
+        StandardScaler() if standardise else "passthrough",
+        LogisticRegression(C=strength, max_iter=MOST_ITERATIONS, tol=TOLERANCE),
+    )
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)  # said in the result instead
+        model.fit(rows, codes)
+    steps: Any = model.named_steps
+    return model, bool(steps["logisticregression"].n_iter_.max() < MOST_ITERATIONS)
+
+
+def _one_split(held_out: Any, codes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    judged = np.asarray(held_out)
+    if judged.dtype != bool or judged.shape != codes.shape or judged.all() or not judged.any():
+        raise SelectionError(
+            "held_out must be one boolean an image, some true and some false, not "
+            f"{judged.dtype} of shape {judged.shape}"
+        )
+    if len(np.unique(codes[~judged])) < 2:
+        raise SelectionError("fewer than two classes are left to fit on; hold out fewer images")
+    return np.flatnonzero(~judged), np.flatnonzero(judged)
