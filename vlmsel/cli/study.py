@@ -60,12 +60,7 @@ def study(
 
     Every study writes a table and a figure and logs an MLflow run of kind `study`.
     """
-    from vlmsel.evaluation.studies import STUDIES
-
-    known = {key: one.description for key, one in STUDIES.items()}
-    known[exactness.NAME] = exactness.DESCRIPTION
-    known[study_labels.NAME] = study_labels.DESCRIPTION
-    known[transferability.NAME] = transferability.DESCRIPTION
+    known = _known_studies()
     if name is None:
         rows = [{"study": key, "what it shows": text} for key, text in known.items()]
         emit_json(rows) if as_json else show_table(pl.DataFrame(rows), title="studies")
@@ -91,14 +86,12 @@ def study(
         exactness.refuse({**of_store, "--seed": seed})
         _study_exactness(weights, place)
         return
-    if weights is not None:
-        raise SettingsError(f"--weights belongs to study {exactness.NAME}, not to {name}")
+    _refuse_foreign(name, {"--weights": (weights, exactness.NAME)})
     if name == transferability.NAME:
         transferability.refuse(of_store)
         _study_transferability(tables, seed, place)
         return
-    if tables is not None:
-        raise SettingsError(f"--tables belongs to study {transferability.NAME}, not to {name}")
+    _refuse_foreign(name, {"--tables": (tables, transferability.NAME)})
     if name == study_labels.NAME:
         study_labels.check_options(asked, {"--selector": selector, "--option": option})
         where = study_labels.Where(store, zoo, tasks, imported, accuracies, profiles)
@@ -134,6 +127,24 @@ def study(
     show_table(_shown(found.table), title=f"{name}: {found.description}")
     j.show_left_out(found.left_out)
     _say_where(done)
+
+
+def _known_studies() -> dict[str, str]:
+    """Names with what each shows."""
+    from vlmsel.evaluation.studies import STUDIES
+
+    return {key: one.description for key, one in STUDIES.items()} | {
+        exactness.NAME: exactness.DESCRIPTION,
+        study_labels.NAME: study_labels.DESCRIPTION,
+        transferability.NAME: transferability.DESCRIPTION,
+    }
+
+
+def _refuse_foreign(name: str, options: dict[str, tuple[object, str]]) -> None:
+    """Refuse options that were given and belong to another study."""
+    for option, (value, owner) in options.items():
+        if value is not None:
+            raise SettingsError(f"{option} belongs to study {owner}, not to {name}")
 
 
 @dataclass(frozen=True)
