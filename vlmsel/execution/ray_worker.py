@@ -27,8 +27,11 @@ class RayWorker:
 
     def __init__(self, job: Job, options: WorkerOptions, demand: Demand) -> None:
         # Imported here: the driver, which only names this class, needs neither torch nor open_clip.
+        # Before the first call, so that this time does not count for a cell's deadline.
         from vlmsel.execution.device import best_device
+        from vlmsel.execution.worker import ModelWorker
 
+        self._make_worker = ModelWorker
         log_json_lines(options.log_level)
         self._job = job
         # Torch decides on the device, not Ray: logical GPUs are no GPUs.
@@ -49,10 +52,8 @@ class RayWorker:
     ) -> UnitOutcome:
         """See `ModelWorker.run`."""
         with self._changing:
-            from vlmsel.execution.worker import ModelWorker
-
             if spec != self._spec:
-                self._worker = ModelWorker(spec, identity, self._job, self._options)
+                self._worker = self._make_worker(spec, identity, self._job, self._options)
                 self._spec = spec
             worker = self._worker
         done = worker.run(unit, last_try=last_try)
