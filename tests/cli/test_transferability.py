@@ -53,8 +53,9 @@ def test_without_json_pools_are_shown(lab, vlmsel, table, tmp_path):
         (("zoos", "--tables", "x"), "--tables belongs to study transferability, not to zoos"),
     ],
 )
-def test_what_makes_no_sense_is_refused(lab, vlmsel, tmp_path, args, says):
-    answer = vlmsel("study", *args, "--out", tmp_path / "out", "--tracking-uri", lab.uri)
+def test_what_makes_no_sense_is_refused(vlmsel, tmp_path, args, says):
+    uri = f"sqlite:///{tmp_path}/unused.db"
+    answer = vlmsel("study", *args, "--out", tmp_path / "out", "--tracking-uri", uri)
     assert answer.code == 2
     assert says in answer.err
     assert not answer.out
