@@ -96,14 +96,14 @@ def study_labels(
     rows, judged, rules, left_out = [], [], [], []
     for name, accuracies in tables.items():
         try:
-            held_out, gone = _held_out(accuracies, keep_duplicates=keep_duplicates)
+            held_out, dropped = _held_out(accuracies, keep_duplicates=keep_duplicates)
             draws = {"rho": rho, "n_draws": n_draws, "seed": seed}
             metrics = gain_of_labels(held_out, labels=labels, **draws)
         except SelectionError as error:
             left_out.append(pl.DataFrame([("table", name, str(error))], **_LEFT_OUT))
             continue
         rows.append(labels_rows(metrics, name, seed=seed))
-        left_out.append(gone.with_columns(name=pl.format("{}: {}", pl.lit(name), "name")))
+        left_out.append(dropped.with_columns(name=pl.format("{}: {}", pl.lit(name), "name")))
         if calibration:
             tag = pl.lit(name).alias("table")
             draws["n_draws"] = min(n_draws, CALIBRATION_DRAWS)
@@ -143,8 +143,8 @@ def _held_out(
     accuracies: pl.DataFrame, *, keep_duplicates: bool
 ) -> tuple[HeldOutTasks, pl.DataFrame]:
     """The targets of a table without holes where possible, and what was left out."""
-    complete, gone = keep_complete(accuracies)
-    left_out = [gone]
+    complete, dropped = keep_complete(accuracies)
+    left_out = [dropped]
     if not keep_duplicates:
         once = count_once(complete)
         complete = once.accuracies

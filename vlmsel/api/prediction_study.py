@@ -65,18 +65,18 @@ def study_predictions(
             f"store {folder.address} holds no imported predictions: `vlmsel import predictions "
             f"FILE --store {folder.address}` reads them"
         )
-    rows, gone = [], []
+    rows, dropped = [], []
     for name, predictions in _zoos(known):
         try:
             answered = lay_out_predictions(predictions, name)
             draws = {"labels": labels, "n_draws": n_draws, "seed": seed}
             rows.append(saving_of_predictions(answered, **draws))
         except SelectionError as error:
-            gone.append(("zoo", name, str(error)))
+            dropped.append(("zoo", name, str(error)))
     if not rows:
-        raise SelectionError(f"no imported predictions can be studied: {gone[-1][-1]}")
+        raise SelectionError(f"no imported predictions can be studied: {dropped[-1][-1]}")
     found = pl.concat(rows)
-    left_out = pl.DataFrame(gone, schema=["kind", "name", "reason"], orient="row")
+    left_out = pl.DataFrame(dropped, schema=["kind", "name", "reason"], orient="row")
     return PredictionStudy(found, saving_figure(found), left_out.cast(pl.String))
 
 

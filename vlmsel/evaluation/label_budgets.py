@@ -24,6 +24,8 @@ from vlmsel.selection.selector import Selector
 
 MARK = "@"
 N_DRAWS = 10
+# No two seeds share a draw.
+DRAWS_OF_A_SEED = 10_000
 
 
 @dataclass(frozen=True)
@@ -102,11 +104,11 @@ def judge_with_labels(
     Raises:
         SelectionError: no selector could rank any task.
     """
-    plain = {name: one for name, one in named.items() if not one.takes_labels}
-    takers = {name: one for name, one in named.items() if one.takes_labels}
+    plain = {name: selector for name, selector in named.items() if not selector.takes_labels}
+    takers = {name: selector for name, selector in named.items() if selector.takes_labels}
     results = [judge(plain, held_out)] if plain else []
     for n in sorted(set(budgets.labels)):
-        at = {f"{name}{MARK}{n}": one for name, one in takers.items()}
+        at = {f"{name}{MARK}{n}": selector for name, selector in takers.items()}
         if at:
             draws = budgets.n_draws if n else 1
             drawn = [judge(at, _shown(held_out, n, i, budgets)) for i in range(draws)]
@@ -127,15 +129,15 @@ def _shown(held_out: HeldOutTasks, n: int, draw: int, budgets: Budgets) -> HeldO
     if n == 0:
         return held_out
     tasks = tuple(
-        replace(one, problem=replace(one.problem, hits=_hits(one, n, draw, budgets)))
-        for one in held_out.tasks
+        replace(task, problem=replace(task.problem, hits=_hits(task, n, draw, budgets)))
+        for task in held_out.tasks
     )
     return HeldOutTasks(tasks, held_out.left_out)
 
 
-def _hits(one: HeldOut, n: int, draw: int, budgets: Budgets) -> LabelledHits:
-    truth = one.truth.sort(MODEL)
-    rng = target_rng(budgets.seed + draw, one.problem.target)
+def _hits(task: HeldOut, n: int, draw: int, budgets: Budgets) -> LabelledHits:
+    truth = task.truth.sort(MODEL)
+    rng = target_rng(budgets.seed * DRAWS_OF_A_SEED + draw, task.problem.target)
     # As many images for every number of labels, so that the first n are the same.
     accuracy = truth["accuracy"].to_numpy()
     hits = draw_hits(accuracy, max(budgets.labels), 1, budgets.rho, rng)[0, :n]

@@ -120,7 +120,7 @@ def _refuse_options(
             ("--protocol", protocol is not None, (Layout.mieb,)),
             ("--prompts", prompts is not None, (Layout.long, Layout.classes)),
             ("--keep-unknown", bool(keep_unknown), _WITH_UNKNOWN),
-            ("--quickgelu", quickgelu, tuple(one for one in Layout if one is not Layout.mieb)),
+            ("--quickgelu", quickgelu, tuple(set(Layout) - {Layout.mieb})),
         )
         if given and layout not in layouts
     ]
