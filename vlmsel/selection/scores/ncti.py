@@ -34,7 +34,7 @@ class Ncti(NamedTuple):
 
 
 def ncti(features: Any, labels: Any, *, decomposition: Decomposition | None = None) -> Ncti:
-    """Terms of one model (arXiv 2310.19676).
+    """Terms of one model (Wang et al., ICCV 2023).
 
     A linear discriminant of the first 64 principal components with shrinkage
     max(exp(-sum of the 32 largest variances), 1e-10). It depends on the scale of F through it, and

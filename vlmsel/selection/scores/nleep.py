@@ -1,4 +1,4 @@
-"""NLEEP: LEEP with a Gaussian mixture of the features for a head (arXiv 2006.15237)."""
+"""NLEEP: LEEP with a Gaussian mixture of the features for a head (Li et al., CVPR 2021)."""
 
 from collections.abc import Sequence
 from typing import Any, NamedTuple
