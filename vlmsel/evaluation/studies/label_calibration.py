@@ -35,7 +35,7 @@ def calibration_of_advice(
     Returns:
         n_labels, n_cases, expected_regret, realised_regret, p_best (said of the first choice),
         was_best (share of the cases), rank_held (share of the true ranks in their 95 % interval;
-        equal accuracies share the mean of their ranks), rank_width (share of the zoo),
+        of tied models any place of the tie counts), rank_width (share of the zoo),
         first_width (of the first choice's), accuracy_held (in the 90 % interval).
     """
     rows = []
