@@ -74,7 +74,7 @@ def test_an_encoder_that_loops_crashes_and_exits_fails_its_cells_and_the_others_
     bad = ModelSpec(model="bad", pretrained="x", encoder="tests.execution.bad_encoders:build")
     two = TaskCatalog(tasks=tasks.tasks[:2])
     both = Zoo(models=(bad, zoo.models[0]))
-    # One kind: in a unit of several, the words of the file would not be a unit's each.
+    # One kind, so that each word of the file is one try of a cell.
     wants = [Want(Profile(settings=settings))]
     summary = measure(both, two, Store(tmp_path / "store"), wants, options=QUICK)
     # The first two cost tries, the third, which is no accident, one cell.
