@@ -45,6 +45,7 @@ bench: $(STAMP) ## speed, as ratios measured in one run
 	$(PY) bench/attribution.py
 	$(PY) bench/divergence.py
 	$(PY) bench/sweep.py
+	$(PY) bench/passes.py
 
 bench-cluster: $(STAMP) ## scaling, cost of a kill, planning at scale
 	$(PY) bench/planning.py

@@ -8,6 +8,7 @@ import pytest
 import ray
 
 from tests.execution.conftest import draw_task
+from tests.integration.problem import Wants, all_kinds
 from vlmsel.settings import AttributionSettings
 from vlmsel.tasks.catalog import TaskCatalog
 from vlmsel.zoo.catalog import Zoo, load_zoo
@@ -36,6 +37,12 @@ def ray_cluster() -> Iterator[None]:
 @pytest.fixture(scope="session")
 def settings() -> AttributionSettings:
     return AttributionSettings(n_steps=2, rule="trapezoid", path="uniform")
+
+
+@pytest.fixture(scope="session")
+def wants(settings: AttributionSettings) -> Wants:
+    """Profiles, embeddings and predictions of all images."""
+    return all_kinds(settings)
 
 
 @pytest.fixture(scope="session")

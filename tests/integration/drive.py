@@ -4,15 +4,16 @@ import sys
 
 from tests.integration.problem import read_problem
 from vlmsel.execution.options import RunOptions
-from vlmsel.execution.run import run_profile
+from vlmsel.execution.run import measure
+from vlmsel.store.store import Store
 
 if __name__ == "__main__":
-    zoo, tasks, settings = read_problem(sys.argv[1])
-    summary = run_profile(
+    zoo, tasks, wants = read_problem(sys.argv[1])
+    summary = measure(
         zoo,
         tasks,
-        sys.argv[2],
-        settings,
+        Store(sys.argv[2]),
+        wants,
         options=RunOptions(executor=sys.argv[3]),  # type: ignore[arg-type]
         on_outcome=lambda outcome: print(outcome.status, outcome.place, flush=True),  # noqa: T201
     )

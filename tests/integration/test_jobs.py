@@ -17,13 +17,13 @@ from pathlib import Path
 
 import pytest
 import yaml
-from polars.testing import assert_frame_equal
 from ray.job_submission import JobStatus, JobSubmissionClient
 
 from tests.integration.conftest import ROOT
-from vlmsel.execution.run import run_profile
+from tests.integration.problem import Wants, assert_equal_stores, stored, stored_cells
+from vlmsel.execution.run import measure
 from vlmsel.settings import AttributionSettings
-from vlmsel.store.profiles import ProfileStore
+from vlmsel.store.store import Store
 from vlmsel.tasks.catalog import TaskCatalog
 from vlmsel.zoo.catalog import Zoo
 
@@ -111,20 +111,34 @@ def write_catalogs(folder: Path, zoo: Zoo, tasks: TaskCatalog) -> tuple[str, str
     return str(paths[0]), str(paths[1])
 
 
-def test_a_submitted_profile_gives_the_same_values_as_here_and_its_id_is_used_once(
-    head: str, zoo: Zoo, tasks: TaskCatalog, settings: AttributionSettings, tmp_path: Path
-) -> None:
-    zoo_path, tasks_path = write_catalogs(tmp_path, zoo, tasks)
-    args = ["--zoo", zoo_path, "--tasks", tasks_path, "--store", str(tmp_path / "ray")]
+def arguments(
+    folder: Path, zoo: Zoo, tasks: TaskCatalog, settings: AttributionSettings, store: str
+) -> list[str]:
+    """Catalogs, store and settings as the command line takes them."""
+    zoo_path, tasks_path = write_catalogs(folder, zoo, tasks)
+    args = ["--zoo", zoo_path, "--tasks", tasks_path, "--store", str(folder / store)]
     for name in sorted(settings.model_fields_set):
         args += ["--set", f"{name}={getattr(settings, name)}"]
-    entry = [sys.executable, "jobs/profile.py", "--workers", "1", *args]
+    return [*args, "--n-images", "all"]
+
+
+def test_a_submitted_job_gives_the_same_values_as_here_and_its_id_is_used_once(
+    head: str,
+    zoo: Zoo,
+    tasks: TaskCatalog,
+    settings: AttributionSettings,
+    wants: Wants,
+    tmp_path: Path,
+) -> None:
+    args = [*(want.kind for want in wants), "--workers", "1"]
+    args += arguments(tmp_path, zoo, tasks, settings, "ray")
+    entry = [sys.executable, "jobs/measure.py", *args]
     done = submit(head, "--working-dir", ".", "--submission-id", "night-1", "--", *entry)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "night-1: succeeded" in done.stderr
-    run_profile(zoo, tasks, str(tmp_path / "local"), settings)
-    here, there = (ProfileStore(tmp_path / n).scan(settings.digest) for n in ("local", "ray"))
-    assert_frame_equal(there, here, check_exact=True)
+    measure(zoo, tasks, Store(tmp_path / "local"), wants)
+    here, there = (stored(tmp_path / name, wants) for name in ("local", "ray"))
+    assert_equal_stores(there, here)
     second = submit(head, "--submission-id", "night-1", "--", "echo", "twice")
     assert second.returncode == 2
     assert "a job 'night-1' was submitted before and is succeeded" in second.stderr
@@ -217,16 +231,18 @@ entry.load()()
 
 
 def test_without_a_working_directory_driver_and_workers_use_the_wheel_of_the_image(
-    image: Path, zoo: Zoo, tasks: TaskCatalog, settings: AttributionSettings, tmp_path: Path
+    image: Path,
+    zoo: Zoo,
+    tasks: TaskCatalog,
+    settings: AttributionSettings,
+    wants: Wants,
+    tmp_path: Path,
 ) -> None:
     one = Zoo(models=zoo.models[:1]), TaskCatalog(tasks=tasks.tasks[:1])
-    zoo_path, tasks_path = write_catalogs(tmp_path, *one)
     script = tmp_path / "show.py"
     script.write_text(SHOW)
-    args = ["--zoo", zoo_path, "--tasks", tasks_path, "--store", str(tmp_path / "store")]
-    for name in sorted(settings.model_fields_set):
-        args += ["--set", f"{name}={getattr(settings, name)}"]
-    entry = [str(image), str(script), "profile", "--executor", "ray", *args]
+    args = [*(want.kind for want in wants), *arguments(tmp_path, *one, settings, "store")]
+    entry = [str(image), str(script), "measure", "--executor", "ray", *args]
     # The raylet starts its workers with the Python that started it.
     with running_head([str(image), "-m", "ray.scripts.scripts"], tmp_path) as address:
         done = submit(address, "--", *entry)
@@ -234,4 +250,4 @@ def test_without_a_working_directory_driver_and_workers_use_the_wheel_of_the_ima
     found = next(line for line in done.stdout.splitlines() if line.startswith("FOUND "))
     files = json.loads(found.removeprefix("FOUND "))
     assert all(Path(file).is_relative_to(image.parents[1]) for file in files), files
-    assert len(ProfileStore(tmp_path / "store").measured(settings.digest)) == 1
+    assert len(stored_cells(tmp_path / "store", wants)) == len(wants)

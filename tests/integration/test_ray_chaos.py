@@ -7,40 +7,52 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 import pytest
-from polars.testing import assert_frame_equal
 
 from tests.integration.conftest import ROOT
-from tests.integration.problem import Problem, write_problem
+from tests.integration.problem import (
+    Problem,
+    Wants,
+    assert_equal_stores,
+    stored,
+    stored_cells,
+    write_problem,
+)
 from vlmsel.execution.cells import CellOutcome
 from vlmsel.execution.options import RunOptions
-from vlmsel.execution.run import run_profile
-from vlmsel.settings import AttributionSettings
-from vlmsel.store.profiles import ProfileStore
+from vlmsel.execution.run import measure
+from vlmsel.execution.summary import RunSummary
+from vlmsel.store.store import Store
 from vlmsel.tasks.catalog import TaskCatalog
 from vlmsel.zoo.catalog import Zoo
 
-N_CELLS = 12
+# Two models, six tasks, three kinds.
+N_CELLS = 36
 # What needs no cluster of the session runs beside what does.
 ALONE = pytest.mark.xdist_group("chaos")
 
 
 @pytest.fixture(scope="module")
-def problem(zoo: Zoo, tasks: TaskCatalog, settings: AttributionSettings) -> Problem:
-    return zoo, tasks, settings
+def problem(zoo: Zoo, tasks: TaskCatalog, wants: Wants) -> Problem:
+    return zoo, tasks, wants
 
 
 @pytest.fixture(scope="module")
-def undisturbed(problem: Problem, tmp_path_factory: pytest.TempPathFactory) -> pl.DataFrame:
+def undisturbed(
+    problem: Problem, tmp_path_factory: pytest.TempPathFactory
+) -> dict[str, pl.DataFrame]:
     store = str(tmp_path_factory.mktemp("undisturbed"))
-    assert run_profile(*problem[:2], store, problem[2]).measured == N_CELLS
-    return stored(store, problem)
+    assert finish(problem, store).measured == N_CELLS
+    return stored(store, problem[2])
 
 
-def stored(store: str, problem: Problem) -> pl.DataFrame:
-    return ProfileStore(store).scan(problem[2].digest)
+def finish(problem: Problem, store: str, **more: Any) -> RunSummary:
+    """Measure what is missing, in this process if nothing else is said."""
+    zoo, tasks, wants = problem
+    return measure(zoo, tasks, Store(store), wants, **more)
 
 
 def start(
@@ -74,7 +86,7 @@ def end(driver: subprocess.Popen[str]) -> None:
 @pytest.mark.usefixtures("ray_cluster")
 @pytest.mark.xdist_group("ray")
 def test_actors_killed_at_random_moments(
-    problem: Problem, undisturbed: pl.DataFrame, tmp_path: Path
+    problem: Problem, undisturbed: dict[str, pl.DataFrame], tmp_path: Path
 ) -> None:
     chance = random.Random(3)
     kills: list[int] = []
@@ -83,6 +95,9 @@ def test_actors_killed_at_random_moments(
         if outcome.place and len(kills) < 3 and chance.random() < 0.4:
             time.sleep(chance.random() / 20)
             pid = int(outcome.place.split()[1])
+            if pid in kills:
+                # Another cell of the unit that it did last.
+                return
             try:
                 os.kill(pid, signal.SIGKILL)
                 kills.append(pid)
@@ -91,15 +106,15 @@ def test_actors_killed_at_random_moments(
 
     store = str(tmp_path / "store")
     options = RunOptions(executor="ray")
-    summary = run_profile(*problem[:2], store, problem[2], options=options, on_outcome=maybe_kill)
+    summary = finish(problem, store, options=options, on_outcome=maybe_kill)
     assert kills
     assert (summary.measured + summary.skipped, summary.n_failures) == (N_CELLS, 0)
-    assert_frame_equal(stored(store, problem), undisturbed, check_exact=True)
+    assert_equal_stores(stored(store, problem[2]), undisturbed)
 
 
 @ALONE
 def test_a_driver_killed_twice_is_finished_by_the_third(
-    problem: Problem, undisturbed: pl.DataFrame, tmp_path: Path
+    problem: Problem, undisturbed: dict[str, pl.DataFrame], tmp_path: Path
 ) -> None:
     chance = random.Random(7)
     done = 0
@@ -108,30 +123,30 @@ def test_a_driver_killed_twice_is_finished_by_the_third(
         read_outcomes(driver, chance.randint(1, 4))
         time.sleep(chance.random() / 20)
         end(driver)
-        now = len(ProfileStore(tmp_path / "store").measured(problem[2].digest))
+        now = len(stored_cells(tmp_path / "store", problem[2]))
         assert now > done
         done = now
-    summary = run_profile(*problem[:2], str(tmp_path / "store"), problem[2])
+    summary = finish(problem, str(tmp_path / "store"))
     # Only what was missing is measured.
     assert (summary.measured, summary.skipped) == (N_CELLS - done, done)
-    assert_frame_equal(stored(str(tmp_path / "store"), problem), undisturbed, check_exact=True)
+    assert_equal_stores(stored(tmp_path / "store", problem[2]), undisturbed)
 
 
 @ALONE
 def test_a_ray_driver_and_its_whole_cluster_killed_at_once(
-    problem: Problem, undisturbed: pl.DataFrame, tmp_path: Path
+    problem: Problem, undisturbed: dict[str, pl.DataFrame], tmp_path: Path
 ) -> None:
     driver = start(problem, tmp_path, "ray")
     read_outcomes(driver, 2)
     end(driver)
-    summary = run_profile(*problem[:2], str(tmp_path / "store"), problem[2])
+    summary = finish(problem, str(tmp_path / "store"))
     assert 0 < summary.measured <= N_CELLS - 2
-    assert_frame_equal(stored(str(tmp_path / "store"), problem), undisturbed, check_exact=True)
+    assert_equal_stores(stored(tmp_path / "store", problem[2]), undisturbed)
 
 
 @ALONE
 def test_two_drivers_at_once_end_with_the_same_store(
-    problem: Problem, undisturbed: pl.DataFrame, tmp_path: Path
+    problem: Problem, undisturbed: dict[str, pl.DataFrame], tmp_path: Path
 ) -> None:
     drivers = [start(problem, tmp_path) for _ in range(2)]
     for driver in drivers:
@@ -140,4 +155,4 @@ def test_two_drivers_at_once_end_with_the_same_store(
         assert len(output.splitlines()) <= N_CELLS
     files = list((tmp_path / "store").rglob("*.parquet"))
     assert len(files) == N_CELLS
-    assert_frame_equal(stored(str(tmp_path / "store"), problem), undisturbed, check_exact=True)
+    assert_equal_stores(stored(tmp_path / "store", problem[2]), undisturbed)

@@ -10,22 +10,24 @@ from polars.testing import assert_frame_equal
 
 import vlmsel
 from tests.execution.conftest import draw_task
+from tests.integration.problem import Wants, assert_equal_stores, stored, stored_cells
 from vlmsel.errors import ExecutionError, StoreError
 from vlmsel.execution.cells import CellOutcome
 from vlmsel.execution.options import RunOptions
 from vlmsel.execution.placement import Node, Resources
-from vlmsel.execution.prepare import plan_profiles
+from vlmsel.execution.prepare import plan_measurements
 from vlmsel.execution.ray_pool import run_ray
 from vlmsel.execution.ray_session import IN_JOB, _runtime_env, asked_gpus, cluster_resources
-from vlmsel.execution.run import run_accuracy, run_profile
-from vlmsel.settings import AttributionSettings
-from vlmsel.store.accuracies import AccuracyStore
-from vlmsel.store.profiles import ProfileStore
+from vlmsel.execution.run import measure
+from vlmsel.measurements import Embedding, Want
+from vlmsel.store.store import Store
 from vlmsel.tasks.catalog import TaskCatalog
 from vlmsel.zoo.catalog import Zoo
 
 pytestmark = [pytest.mark.usefixtures("ray_cluster"), pytest.mark.xdist_group("ray")]
 
+# Two models, six tasks, three kinds.
+N_CELLS = 36
 ON_RAY = RunOptions(executor="ray")
 # Every actor imports torch and open_clip: seconds each, so tests take as few as they can.
 ONE_ACTOR = RunOptions(executor="ray", n_workers=1)
@@ -35,13 +37,13 @@ ONE_ACTOR = RunOptions(executor="ray", n_workers=1)
 def reference(
     zoo: Zoo,
     tasks: TaskCatalog,
-    settings: AttributionSettings,
+    wants: Wants,
     tmp_path_factory: pytest.TempPathFactory,
-) -> pl.DataFrame:
+) -> dict[str, pl.DataFrame]:
     """What the local executor measures."""
-    store = str(tmp_path_factory.mktemp("local"))
-    assert run_profile(zoo, tasks, store, settings).exit_code() == 0
-    return ProfileStore(store).scan(settings.digest)
+    store = Store(tmp_path_factory.mktemp("local"))
+    assert measure(zoo, tasks, store, wants).exit_code() == 0
+    return stored(store.uri, wants)
 
 
 def test_the_cluster_is_seen_as_it_is() -> None:
@@ -51,34 +53,42 @@ def test_the_cluster_is_seen_as_it_is() -> None:
 def test_ray_gives_the_same_cells_as_here_bit_for_bit(
     zoo: Zoo,
     tasks: TaskCatalog,
-    settings: AttributionSettings,
+    wants: Wants,
     tmp_path: Path,
-    reference: pl.DataFrame,
+    reference: dict[str, pl.DataFrame],
 ) -> None:
     seen: list[CellOutcome] = []
-    store = str(tmp_path / "store")
-    summary = run_profile(zoo, tasks, store, settings, options=ON_RAY, on_outcome=seen.append)
-    assert (summary.measured, summary.exit_code()) == (12, 0)
-    assert_frame_equal(ProfileStore(store).scan(settings.digest), reference, check_exact=True)
+    store = Store(tmp_path / "store")
+    summary = measure(zoo, tasks, store, wants, options=ON_RAY, on_outcome=seen.append)
+    assert (summary.measured, summary.exit_code()) == (N_CELLS, 0)
+    assert_equal_stores(stored(store.uri, wants), reference)
     gpu_of: dict[str, set[str]] = {}
     for outcome in seen:
         gpu_of.setdefault(outcome.cell.model, set()).add(outcome.place.rpartition("gpu ")[2])
     # Two models, two GPUs: one each, and nobody moved.
     assert sorted(gpu_of.values(), key=str) == [{"0"}, {"1"}]
-    again = run_profile(zoo, tasks, store, settings, options=ON_RAY)
-    assert (again.measured, again.skipped) == (0, 12)
+    again = measure(zoo, tasks, store, wants, options=ON_RAY)
+    assert (again.measured, again.skipped) == (0, N_CELLS)
 
 
-def test_accuracies_go_through_the_same_loop(zoo: Zoo, tasks: TaskCatalog, tmp_path: Path) -> None:
-    run_accuracy(zoo, tasks, str(tmp_path / "local"))
-    summary = run_accuracy(zoo, tasks, str(tmp_path / "ray"), options=ONE_ACTOR)
-    assert (summary.measured, summary.exit_code()) == (12, 0)
-    here, there = (AccuracyStore(tmp_path / name).scan() for name in ("local", "ray"))
-    assert_frame_equal(there, here, check_exact=True)
+def test_predictions_of_stored_embeddings_are_those_of_a_forward_pass(
+    zoo: Zoo,
+    tasks: TaskCatalog,
+    wants: Wants,
+    tmp_path: Path,
+    reference: dict[str, pl.DataFrame],
+) -> None:
+    store = Store(tmp_path / "store")
+    assert measure(zoo, tasks, store, [Want(Embedding())]).measured == 12
+    (prediction,) = (want for want in wants if want.kind == "prediction")
+    summary = measure(zoo, tasks, store, [prediction], options=ONE_ACTOR)
+    assert (summary.measured, summary.total.n_decoded, summary.exit_code()) == (12, 0, 0)
+    found = stored(store.uri, (prediction,))["prediction"]
+    assert_frame_equal(found, reference["prediction"], check_exact=True)
 
 
 def test_one_model_spreads_over_both_gpus(
-    zoo: Zoo, tmp_path: Path, settings: AttributionSettings, monkeypatch: pytest.MonkeyPatch
+    zoo: Zoo, tmp_path: Path, wants: Wants, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("vlmsel.execution.ray_pool.START_S", 0.0)
     tasks = TaskCatalog(
@@ -86,14 +96,14 @@ def test_one_model_spreads_over_both_gpus(
     )
     seen: list[CellOutcome] = []
     one = Zoo(models=zoo.models[:1])
-    store = str(tmp_path / "store")
-    summary = run_profile(one, tasks, store, settings, options=ON_RAY, on_outcome=seen.append)
-    assert summary.measured == 8
+    store = Store(tmp_path / "store")
+    summary = measure(one, tasks, store, wants, options=ON_RAY, on_outcome=seen.append)
+    assert summary.measured == 8 * len(wants)
     assert {outcome.place.rpartition("gpu ")[2] for outcome in seen} == {"0", "1"}
 
 
 def test_an_actor_without_work_gives_its_gpu_to_one_that_waits_for_it(
-    zoo: Zoo, tasks: TaskCatalog, tmp_path: Path, settings: AttributionSettings
+    zoo: Zoo, tasks: TaskCatalog, tmp_path: Path, wants: Wants
 ) -> None:
     """Somebody else holds a GPU, which no list of the cluster's resources tells."""
 
@@ -105,17 +115,17 @@ def test_an_actor_without_work_gives_its_gpu_to_one_that_waits_for_it(
     assert ray.get(tenant.ready.remote())
     try:
         two = TaskCatalog(tasks=tasks.tasks[:2])
-        summary = run_profile(zoo, two, str(tmp_path / "store"), settings, options=ON_RAY)
+        summary = measure(zoo, two, Store(tmp_path / "store"), wants, options=ON_RAY)
     finally:
         ray.kill(tenant)
-    assert (summary.measured, summary.n_failures) == (4, 0)
+    assert (summary.measured, summary.n_failures) == (4 * len(wants), 0)
 
 
 def test_small_models_share_one_gpu_by_declared_memory(
     zoo: Zoo,
     tasks: TaskCatalog,
     tmp_path: Path,
-    settings: AttributionSettings,
+    wants: Wants,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     small = Zoo(models=tuple(m.model_copy(update={"memory_gb": 10.0}) for m in zoo.models))
@@ -123,10 +133,9 @@ def test_small_models_share_one_gpu_by_declared_memory(
     monkeypatch.setattr("vlmsel.execution.ray_pool.cluster_resources", lambda: one_gpu)
     seen: list[CellOutcome] = []
     two = TaskCatalog(tasks=tasks.tasks[:2])
-    summary = run_profile(
-        small, two, str(tmp_path / "store"), settings, options=ON_RAY, on_outcome=seen.append
-    )
-    assert summary.measured == 4
+    store = Store(tmp_path / "store")
+    summary = measure(small, two, store, wants, options=ON_RAY, on_outcome=seen.append)
+    assert summary.measured == 4 * len(wants)
     # Two processes at work at once, each with half of the same GPU.
     places = {outcome.place for outcome in seen}
     assert len(places) == 2
@@ -134,9 +143,9 @@ def test_small_models_share_one_gpu_by_declared_memory(
 
 
 def test_a_demand_that_the_cluster_cannot_meet_fails_fast_and_names_both(
-    zoo: Zoo, tasks: TaskCatalog, tmp_path: Path, settings: AttributionSettings
+    zoo: Zoo, tasks: TaskCatalog, tmp_path: Path, wants: Wants
 ) -> None:
-    plan = plan_profiles(zoo, tasks, str(tmp_path / "s"), settings)
+    plan = plan_measurements(zoo, tasks, Store(tmp_path / "s"), wants)
     with pytest.raises(ExecutionError, match=r"asks for 64 CPU\(s\).*2 CPUs and 2 GPUs"):
         run_ray(plan, str(tmp_path / "s"), RunOptions(executor="ray", threads=64))
     # At once, not after a quarter of an hour: this cluster has no autoscaler.
@@ -187,16 +196,18 @@ def test_an_autoscaling_cluster_is_waited_for_and_what_came_is_used(
 
 
 def test_a_corrupt_image_and_a_broken_model_are_failures_on_ray_as_here(
-    zoo: Zoo, tmp_path: Path, settings: AttributionSettings
+    zoo: Zoo, tmp_path: Path, wants: Wants
 ) -> None:
     task = draw_task(tmp_path / "images" / "t", 3)
     (tmp_path / "images" / "t" / "circle" / "0.png").write_bytes(b"broken")
     catalog = TaskCatalog(tasks=(task,))
     found = {}
     for executor, options in (("local", RunOptions()), ("ray", ONE_ACTOR)):
-        summary = run_profile(zoo, catalog, str(tmp_path / executor), settings, options=options)
+        summary = measure(zoo, catalog, Store(tmp_path / executor), wants, options=options)
         found[executor] = sorted(map(str, summary.failures))
-        assert (summary.measured, summary.exit_code()) == (2, 1)
+        assert (summary.measured, summary.exit_code()) == (2 * len(wants), 1)
+        # The image fails in every kind's cell of both models.
+        assert len(found[executor]) == 2 * len(wants)
     assert found["ray"] == found["local"]
 
 
@@ -204,17 +215,17 @@ def test_a_full_disk_ends_the_run_with_the_store_s_own_error_and_loses_nothing(
     zoo: Zoo,
     tasks: TaskCatalog,
     small_disk: Path,
-    settings: AttributionSettings,
-    reference: pl.DataFrame,
+    wants: Wants,
+    reference: dict[str, pl.DataFrame],
 ) -> None:
-    store = str(small_disk / "store")
+    store = Store(small_disk / "store")
     with pytest.raises(StoreError, match="the disk is full: free space and run again"):
-        run_profile(zoo, tasks, store, settings, options=ONE_ACTOR)
-    measured = ProfileStore(store).measured(settings.digest)
-    assert 0 < len(measured) < 12
+        measure(zoo, tasks, store, wants, options=ONE_ACTOR)
+    measured = stored_cells(store.uri, wants)
+    assert 0 < len(measured) < N_CELLS
     subprocess.run(["mount", "-o", "remount,size=4m", str(small_disk)], check=True)
-    rest = run_profile(zoo, tasks, store, settings)
+    rest = measure(zoo, tasks, store, wants)
     # The actor may have finished a cell that still fitted.
-    assert 0 < rest.measured <= 12 - len(measured)
+    assert 0 < rest.measured <= N_CELLS - len(measured)
     assert rest.exit_code() == 0
-    assert_frame_equal(ProfileStore(store).scan(settings.digest), reference, check_exact=True)
+    assert_equal_stores(stored(store.uri, wants), reference)

@@ -8,21 +8,27 @@ import boto3
 import polars as pl
 import pytest
 from moto.server import ThreadedMotoServer
-from polars.testing import assert_frame_equal
 
 from tests.integration.conftest import S3_KEYS
-from tests.integration.problem import Problem
+from tests.integration.problem import (
+    Problem,
+    Wants,
+    assert_equal_stores,
+    stored,
+    stored_cells,
+)
 from tests.integration.test_ray_chaos import ALONE, end, read_outcomes, start
 from vlmsel.errors import StoreError
 from vlmsel.execution.lease import read_lease
 from vlmsel.execution.options import RunOptions
 from vlmsel.execution.refresh import refresh
-from vlmsel.execution.run import run_profile
-from vlmsel.settings import AttributionSettings
-from vlmsel.store.filesystem import open_folder
-from vlmsel.store.profiles import ProfileStore
+from vlmsel.execution.run import measure
+from vlmsel.store.store import Store
 from vlmsel.tasks.catalog import TaskCatalog
 from vlmsel.zoo.catalog import Zoo
+
+# Two models, three tasks, three kinds.
+N_CELLS = 18
 
 
 @pytest.fixture(autouse=True)
@@ -64,9 +70,7 @@ def address(endpoint: str, bucket: str, path: str) -> str:
 
 
 @pytest.fixture
-def remote(
-    endpoint: str, bucket: str, zoo: Zoo, tasks: TaskCatalog, settings: AttributionSettings
-) -> Problem:
+def remote(endpoint: str, bucket: str, zoo: Zoo, tasks: TaskCatalog, wants: Wants) -> Problem:
     """Three of the tasks with their images in the bucket."""
     specs = []
     for spec in tasks.tasks[:3]:
@@ -74,61 +78,59 @@ def remote(
             key = f"{spec.name}/{path.relative_to(spec.images)}"
             client(endpoint).upload_file(str(path), bucket, key)
         specs.append(spec.model_copy(update={"images": address(endpoint, bucket, spec.name)}))
-    return zoo, TaskCatalog(tasks=tuple(specs)), settings
+    return zoo, TaskCatalog(tasks=tuple(specs)), wants
 
 
 @pytest.fixture
-def expected(
-    zoo: Zoo, tasks: TaskCatalog, settings: AttributionSettings, tmp_path: Path
-) -> pl.DataFrame:
+def expected(zoo: Zoo, tasks: TaskCatalog, wants: Wants, tmp_path: Path) -> dict[str, pl.DataFrame]:
     """The same from the local disk."""
-    store = str(tmp_path / "local")
-    run_profile(zoo, TaskCatalog(tasks=tasks.tasks[:3]), store, settings)
-    return ProfileStore(store).scan(settings.digest)
+    measure(zoo, TaskCatalog(tasks=tasks.tasks[:3]), Store(tmp_path / "local"), wants)
+    return stored(tmp_path / "local", wants)
 
 
 @ALONE
 def test_a_driver_killed_on_s3_is_finished_by_the_next(
-    endpoint: str, bucket: str, remote: Problem, expected: pl.DataFrame, tmp_path: Path
+    endpoint: str, bucket: str, remote: Problem, expected: dict[str, pl.DataFrame], tmp_path: Path
 ) -> None:
-    zoo, tasks, settings = remote
+    zoo, tasks, wants = remote
     store = address(endpoint, bucket, "store")
     driver = start(remote, tmp_path, store=store)
     read_outcomes(driver, 2)
     end(driver)
-    done = len(ProfileStore(store).measured(settings.digest))
+    done = len(stored_cells(store, wants))
     assert done >= 2
-    summary = run_profile(zoo, tasks, store, settings)
-    assert (summary.measured, summary.skipped, summary.exit_code()) == (6 - done, done, 0)
-    assert_frame_equal(ProfileStore(store).scan(settings.digest), expected, check_exact=True)
+    summary = measure(zoo, tasks, Store(store), wants)
+    assert (summary.measured, summary.skipped, summary.exit_code()) == (N_CELLS - done, done, 0)
+    assert_equal_stores(stored(store, wants), expected)
 
 
 @pytest.mark.usefixtures("ray_cluster")
 @pytest.mark.xdist_group("ray")
 def test_ray_on_s3_gives_the_same_cells(
-    endpoint: str, bucket: str, remote: Problem, expected: pl.DataFrame
+    endpoint: str, bucket: str, remote: Problem, expected: dict[str, pl.DataFrame]
 ) -> None:
-    zoo, tasks, settings = remote
+    zoo, tasks, wants = remote
     store = address(endpoint, bucket, "store")
     one = RunOptions(executor="ray", n_workers=1)
-    assert run_profile(zoo, tasks, store, settings, options=one).measured == 6
-    assert_frame_equal(ProfileStore(store).scan(settings.digest), expected, check_exact=True)
+    assert measure(zoo, tasks, Store(store), wants, options=one).measured == N_CELLS
+    assert_equal_stores(stored(store, wants), expected)
 
 
 @ALONE
 def test_a_refresh_on_s3_holds_and_releases_its_lease(
     endpoint: str, bucket: str, remote: Problem
 ) -> None:
-    zoo, tasks, settings = remote
-    store = address(endpoint, bucket, "store")
-    first = refresh(zoo, tasks, store, settings)
-    again = refresh(zoo, tasks, store, settings)
-    assert (first.profiles.measured, again.profiles.measured, again.exit_code()) == (6, 0, 0)
-    assert read_lease(open_folder(store), "leases/refresh.json") is None
+    zoo, tasks, wants = remote
+    store = Store(address(endpoint, bucket, "store"))
+    first = refresh(zoo, tasks, store, wants)
+    again = refresh(zoo, tasks, store, wants)
+    assert (first.summary.measured, again.summary.measured) == (N_CELLS, 0)
+    assert again.exit_code() == 0
+    assert read_lease(store.folder, "leases/refresh.json") is None
 
 
 @ALONE
 def test_a_bucket_that_does_not_exist_is_a_clear_error(endpoint: str, remote: Problem) -> None:
-    zoo, tasks, settings = remote
+    zoo, tasks, wants = remote
     with pytest.raises(StoreError, match="no-such-bucket"):
-        run_profile(zoo, tasks, address(endpoint, "no-such-bucket", "store"), settings)
+        measure(zoo, tasks, Store(address(endpoint, "no-such-bucket", "store")), wants)
