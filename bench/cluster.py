@@ -22,10 +22,12 @@ from vlmsel.execution.cells import CellOutcome
 from vlmsel.execution.local import run_local
 from vlmsel.execution.options import RunOptions
 from vlmsel.execution.plan import Plan
-from vlmsel.execution.prepare import plan_profiles
+from vlmsel.execution.prepare import plan_measurements
 from vlmsel.execution.ray_cluster import local_cluster
 from vlmsel.execution.ray_pool import run_ray
+from vlmsel.measurements import Profile, Want
 from vlmsel.settings import AttributionSettings
+from vlmsel.store.store import Store
 from vlmsel.tasks.catalog import load_tasks
 from vlmsel.zoo.catalog import Zoo, load_zoo
 
@@ -102,7 +104,8 @@ def main() -> int:
         def plan(steps: int) -> Plan:
             settings = AttributionSettings(n_steps=steps, rule="trapezoid", path="uniform")
             options = RunOptions(verify=False)
-            return plan_profiles(zoo, tasks, str(folder / "none"), settings, options=options)
+            wants = [Want(Profile(settings=settings))]
+            return plan_measurements(zoo, tasks, Store(folder / "none"), wants, options=options)
 
         work, light = plan(args.steps), plan(2)
         local = here(light, folder / "light-local")

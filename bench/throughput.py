@@ -29,8 +29,10 @@ from vlmsel.attribution import attribute
 from vlmsel.execution.cells import CellOutcome
 from vlmsel.execution.local import run_local
 from vlmsel.execution.options import RunOptions
-from vlmsel.execution.prepare import plan_profiles
+from vlmsel.execution.prepare import plan_measurements
+from vlmsel.measurements import Profile, Want
 from vlmsel.settings import AttributionSettings
+from vlmsel.store.store import Store
 from vlmsel.tasks.catalog import TaskCatalog, TaskSpec
 from vlmsel.zoo.catalog import ModelSpec, Zoo
 
@@ -95,10 +97,10 @@ def busy(name: str, folder: Path, n_images: int, precision: str, device: str) ->
         save_file(open_clip.create_model(name).state_dict(), weights)
     tasks = TaskCatalog(tasks=(TaskSpec(name="photos", images=str(folder / "photos")),))
     zoo = Zoo(models=(ModelSpec(model=name, pretrained="random", weights=str(weights)),))
-    settings = AttributionSettings(precision=precision)
+    want = Want(Profile(settings=AttributionSettings(precision=precision)), n_images)
     options = RunOptions(device=device, verify=False)
     store = str(folder / f"store-{name}-{precision}")
-    plan = plan_profiles(zoo, tasks, store, settings, n_images=n_images, options=options)
+    plan = plan_measurements(zoo, tasks, Store(store), [want], options=options)
     ends: list[tuple[float, CellOutcome]] = []
     done = run_local(
         plan, store, device=device, on_outcome=lambda o: ends.append((time.perf_counter(), o))

@@ -23,7 +23,7 @@ N_IMAGES = 8
 
 @dataclass(frozen=True)
 class Lab:
-    """Catalogs, and a store with profiles and accuracies of 4 models on 6 tasks of 8 images."""
+    """Catalogs, and a store with profiles (of 8 images) and predictions of 4 models on 6 tasks."""
 
     zoo: Path
     tasks: Path

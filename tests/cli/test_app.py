@@ -68,7 +68,8 @@ def test_every_command_explains_itself(command, capsys):
 
 
 def test_all_promised_commands_are_there():
-    promised = "demo models tasks profile accuracy import select evaluate sweep refresh report"
+    measuring = "measure profile accuracy refresh status import"
+    promised = f"demo models tasks {measuring} select evaluate sweep study report"
     assert set(promised.split()) <= {command[0] for command in names(app)}
 
 

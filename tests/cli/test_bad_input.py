@@ -8,7 +8,8 @@ import time
 from pathlib import Path
 
 import pytest
-from vlmsel.store.profiles import ProfileStore
+
+from vlmsel.store.store import Store
 
 COMMAND = Path(sys.executable).parent / "vlmsel"
 NO_SERVER = "http://127.0.0.1:9"
@@ -58,7 +59,9 @@ def test_accuracy_of_a_task_without_class_names(lab, vlmsel, tmp_path):
     store = tmp_path / "store"
     answer = vlmsel("accuracy", "--zoo", lab.zoo, "--tasks", tasks, "--store", store)
     assert answer.code == 2
-    assert answer.error.startswith("task 'mine' has no class names: add `classnames`")
+    assert answer.error.startswith(
+        "task 'mine' has no class names, which prediction needs: add `classnames`"
+    )
 
 
 @pytest.mark.parametrize("command", [["evaluate"], ["sweep"], ["refresh"]])
@@ -114,7 +117,9 @@ def test_places_that_cannot_be_written(lab, vlmsel, tmp_path):
     assert f"{file}" in answer.error
 
 
-@pytest.mark.parametrize("command", ["select here", "profile", "accuracy", "refresh", "status"])
+@pytest.mark.parametrize(
+    "command", ["select here", "measure profile", "profile", "accuracy", "refresh", "status"]
+)
 def test_a_store_that_does_not_exist(vlmsel, tmp_path, command):
     answer = vlmsel(*command.split(), "--store", tmp_path / "none")
     assert answer.code == 2
@@ -177,13 +182,13 @@ def test_a_reader_that_goes_away_is_no_failure(lab):
 def test_ctrl_c_keeps_what_was_measured(lab, tmp_path):
     store = tmp_path / "store"
     # Steps enough for it to be still at work when the signal comes.
-    slow = ["--set", "n_steps=50", "--n-images", "16"]
+    slow = ["--set", "n_steps=50", "--n-images", "4"]
     catalogs = ["--zoo", str(lab.zoo), "--tasks", str(lab.tasks), "--store", str(store)]
     with subprocess.Popen(
         [COMMAND, "profile", *catalogs, *slow], stderr=subprocess.PIPE, text=True
     ) as process:
         deadline = time.monotonic() + 120
-        while not list(store.glob("profiles/*/*/*.parquet")) and process.poll() is None:
+        while not list(store.glob("profile/*/*/*.parquet")) and process.poll() is None:
             assert time.monotonic() < deadline
             time.sleep(0.05)
         process.send_signal(signal.SIGINT)
@@ -191,6 +196,6 @@ def test_ctrl_c_keeps_what_was_measured(lab, tmp_path):
     assert process.returncode == 130
     assert "stopped: what was measured is in the store" in err
     assert "Traceback" not in err
-    (digest,) = ProfileStore(store).settings()
-    assert ProfileStore(store).verify(digest) == []
-    assert 0 < len(ProfileStore(store).measured(digest)) < 24
+    (digest,) = Store(store).settings("profile")
+    assert Store(store).verify("profile", digest) == []
+    assert 0 < len(Store(store).cells("profile", digest)) < 24

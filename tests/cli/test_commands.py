@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 import yaml
 from mlflow.tracking import MlflowClient
-from vlmsel.store.profiles import ProfileStore
 
 from vlmsel.execution.lease import hold_lease
+from vlmsel.store.store import Store
 
 DATA = Path(__file__).parents[3] / "shared" / "data"
 
@@ -69,12 +69,15 @@ def test_refresh_measures_nothing_new_and_logs_a_run(own_lab, vlmsel):
     assert answer.code == 0, answer.err
     said = json.loads(answer.out)
     assert (said["measured"], said["skipped"]) == (0, 48)
-    assert said["changes"] == [{"change": "unchanged", "pairs": 24}]
+    assert said["changes"] == [
+        {"kind": kind, "change": "unchanged", "pairs": 24} for kind in ("prediction", "profile")
+    ]
     assert said["mlflow"]["run"] in {run.info.run_id for run in runs(own_lab.uri, "refresh")}
 
 
-def test_refresh_measures_what_was_lost(own_lab, vlmsel):
-    lost = next((own_lab.store / "profiles").glob("*/*/digits-a@*.parquet"))
+@pytest.mark.parametrize("kind", ["profile", "prediction"])
+def test_refresh_measures_what_was_lost(own_lab, vlmsel, kind):
+    lost = next((own_lab.store / kind).glob("*/*/digits-a@*.parquet"))
     lost.unlink()
     assert vlmsel("status", "--store", own_lab.store).code == 1
     answer = vlmsel("refresh", "--store", own_lab.store, "--tracking-uri", own_lab.uri, "--json")
@@ -99,13 +102,27 @@ def test_two_refreshes_at_once_do_the_work_once(own_lab, vlmsel):
 
 def test_status_counts_by_model_task_and_cell(lab, vlmsel):
     for by, rows in (("model", 4), ("task", 6), ("cell", 24)):
-        said = json.loads(vlmsel("status", "--store", lab.store, "--by", by, "--json").out)
-        assert len(said["rows"]) == rows
-        assert (said["measured"], said["failed"], said["missing"]) == (24, 0, 0)
+        for kinds in (["profile"], ["prediction"], ["profile", "prediction"]):
+            asked = [f"--kind={kind}" for kind in kinds]
+            command = ["status", "--store", lab.store, "--by", by, *asked, "--json"]
+            said = json.loads(vlmsel(*command).out)
+            assert {row["kind"] for row in said["rows"]} == set(kinds)
+            assert len(said["rows"]) == len(kinds) * rows
+            counts = (said["measured"], said["failed"], said["missing"])
+            assert counts == (24 * len(kinds), 0, 0)
+    # Without --kind, every kind that the store was asked for.
+    assert said == json.loads(vlmsel("status", "--store", lab.store, "--by", by, "--json").out)
 
 
-def test_status_sets_a_corrupt_file_aside(own_lab, vlmsel):
-    broken = next((own_lab.store / "profiles").glob("*/*/shapes-a@*.parquet"))
+def test_status_of_a_kind_that_nobody_asked_for(lab, vlmsel):
+    answer = vlmsel("status", "--store", lab.store, "--kind", "embedding")
+    assert answer.code == 2
+    assert "--kind embedding: the store holds profile, prediction" in answer.error
+
+
+@pytest.mark.parametrize("kind", ["profile", "prediction"])
+def test_status_sets_a_corrupt_file_aside(own_lab, vlmsel, kind):
+    broken = next((own_lab.store / kind).glob("*/*/shapes-a@*.parquet"))
     broken.write_bytes(broken.read_bytes()[:-1] + b"x")
     answer = vlmsel("status", "--store", own_lab.store, "--verify", "--json")
     assert answer.code == 1
@@ -172,17 +189,17 @@ def test_dry_run_says_what_it_takes_and_where(lab, vlmsel, tmp_path):
     assert "of CPU time; at best" in answer.err
 
 
-def test_dry_run_of_a_refresh_shows_both_plans_and_leaves_no_trace(lab, vlmsel, tmp_path):
+def test_dry_run_of_a_refresh_shows_both_kinds_and_leaves_no_trace(lab, vlmsel, tmp_path):
     command = ["refresh", *catalogs(lab, tmp_path / "new"), "--dry-run", "--json"]
     said = json.loads(vlmsel(*command, "--tracking-uri", "http://127.0.0.1:9").out)
-    assert {what: len(plan["plan"]) for what, plan in said.items()} == {
-        "profiles": 4,
-        "accuracies": 4,
-    }
+    # Six profiles and six predictions a model.
+    assert [row["to_measure"] for row in said["plan"]] == [12] * 4
     assert not (tmp_path / "new").exists()
 
 
-@pytest.mark.parametrize("command", ["profile", "accuracy", "refresh", "select images"])
+@pytest.mark.parametrize(
+    "command", ["measure profile", "profile", "accuracy", "refresh", "select images"]
+)
 @pytest.mark.parametrize("option", ["--address=127.0.0.1:9", "--n-gpus=1", "--workers=1"])
 def test_options_of_the_cluster_are_refused_here(lab, vlmsel, command, option):
     answer = vlmsel(*command.split(), "--store", lab.store, option)
@@ -198,9 +215,9 @@ def test_threads_reach_torch_and_a_line_a_cell_is_logged_on_request(lab, tmp_pat
     ]
     runs[1] += ["--threads", "2", "--log-level", "info"]
     code = (
-        "import sys, torch; from vlmsel.execution import profiling; from vlmsel.cli.app import run;"
-        "real = profiling.attribute;"
-        "profiling.attribute = lambda *a, **k: (print('threads', torch.get_num_threads()),"
+        "import sys, torch; from vlmsel.probes import profile; from vlmsel.cli.app import run;"
+        "real = profile.attribute;"
+        "profile.attribute = lambda *a, **k: (print('threads', torch.get_num_threads()),"
         f" real(*a, **k))[1]; quiet, loud = {runs!r};"
         "assert run(quiet) == 0; print('--', file=sys.stderr, flush=True); sys.exit(run(loud))"
     )
@@ -214,8 +231,8 @@ def test_threads_reach_torch_and_a_line_a_cell_is_logged_on_request(lab, tmp_pat
     assert [line["message"] for line in lines] == ["measured"] * 24
     keys = {
         cell.key
-        for d in ProfileStore(tmp_path / "loud").settings()
-        for cell in ProfileStore(tmp_path / "loud").measured(d)
+        for digest in Store(tmp_path / "loud").settings("profile")
+        for cell in Store(tmp_path / "loud").cells("profile", digest)
     }
     assert all(any(key in line["cell"] for key in keys) for line in lines)
 
@@ -249,23 +266,26 @@ def test_a_rerun_tells_the_same_truth_about_a_bad_image(lab, vlmsel, tmp_path):
         )
         assert first_failed == before
         assert {f["image_id"] for f in said["failed"]} == {"hi/3.png"}
-        assert "warning: failed before: demo-" in again.err
+        kind = "prediction" if command[0] == "accuracy" else "profile"
+        assert f"warning: failed before: {kind} of demo-" in again.err
         assert vlmsel(*command, "--allow-failures", "4").code == 0
         assert vlmsel(*command, "--allow-failures", "3").code == 1
     status = ["status", "--store", store, "--by", "task", "--json"]
-    for more in ([], ["--accuracies"]):
-        answer = vlmsel(*status, *more)
-        counts = json.loads(answer.out)
+    for kinds in (["profile"], ["prediction"], ["profile", "prediction"]):
+        asked = [f"--kind={kind}" for kind in kinds]
+        answer = vlmsel(*status, *asked)
+        counts, n = json.loads(answer.out), 4 * len(kinds)
         assert answer.code == 1
-        assert (counts["measured"], counts["failed"], counts["failed_images"]) == (4, 0, 4)
-        assert counts["rows"][0]["failed_images"] == 4
-        assert vlmsel(*status, *more, "--allow-failures", "4").code == 0
+        assert (counts["measured"], counts["failed"], counts["failed_images"]) == (n, 0, n)
+        assert [row["failed_images"] for row in counts["rows"]] == [4] * len(kinds)
+        assert vlmsel(*status, *asked, "--allow-failures", n).code == 0
+        assert vlmsel(*status, *asked, "--allow-failures", n - 1).code == 1
 
     # The same bytes fail again, and what was measured stays.
-    before = sorted(path.name for path in store.glob("profiles/*/*/*.parquet"))
+    before = sorted(path.name for path in store.glob("profile/*/*/*.parquet"))
     retried = vlmsel("profile", "--store", store, "--retry-failed", "--json")
     assert (retried.code, json.loads(retried.out)["failures"]) == (1, 4)
-    assert sorted(path.name for path in store.glob("profiles/*/*/*.parquet")) == before
+    assert sorted(path.name for path in store.glob("profile/*/*/*.parquet")) == before
 
 
 def test_images_with_inexact_profiles_are_named_once_a_run(lab, vlmsel, tmp_path):
@@ -276,24 +296,27 @@ def test_images_with_inexact_profiles_are_named_once_a_run(lab, vlmsel, tmp_path
     inexact = json.loads(answer.out)["inexact"]
     first = inexact[0]
     assert first["reason"].startswith("completeness error 0.")
-    assert f"inexact: {first['model']}/{first['pretrained']} on {first['task']}" in answer.err
+    assert (
+        f"inexact: profile of {first['model']}/{first['pretrained']} on {first['task']}"
+        in answer.err
+    )
     assert f"{len(inexact)} image(s) may have inexact profiles" in answer.err
 
 
-def test_a_dry_run_leaves_a_corrupt_file_where_it_is(own_lab, vlmsel):
-    victim = next((own_lab.store / "profiles").rglob("*@*/*.parquet"))
+@pytest.mark.parametrize(("command", "kind"), [("profile", "profile"), ("accuracy", "prediction")])
+def test_a_dry_run_leaves_a_corrupt_file_where_it_is(own_lab, vlmsel, command, kind):
+    victim = next((own_lab.store / kind).rglob("*@*/*.parquet"))
     victim.write_bytes(b"rotten")
-    assert vlmsel("profile", "--store", own_lab.store, "--dry-run").code == 0
+    assert vlmsel(command, "--store", own_lab.store, "--dry-run").code == 0
     assert victim.read_bytes() == b"rotten"
 
 
-def test_tasks_without_class_names_have_no_accuracies_to_miss(own_lab, vlmsel, tmp_path):
+def test_tasks_without_class_names_have_no_predictions_to_miss(own_lab, vlmsel, tmp_path):
     specs = yaml.safe_load(own_lab.tasks.read_text())["tasks"]
     for key in ("classnames", "templates", "prompts"):
         specs[0].pop(key, None)
     mixed = tmp_path / "mixed.yaml"
     mixed.write_text(yaml.safe_dump({"tasks": specs}))
     where = ["--store", own_lab.store, "--tasks", mixed]
-    assert vlmsel("status", "--accuracies", *where).code == 0
-    plans = json.loads(vlmsel("refresh", "--dry-run", "--json", *where).out)
-    assert [plans[what]["faults"] for what in ("profiles", "accuracies")] == [[], []]
+    assert vlmsel("status", *where).code == 0
+    assert json.loads(vlmsel("refresh", "--dry-run", "--json", *where).out)["faults"] == []

@@ -15,9 +15,9 @@ from pathlib import Path
 import pytest
 import yaml
 from moto.server import ThreadedMotoServer
-from vlmsel.store.profiles import ProfileStore
 
 from tests.cli.conftest import Answer, Lab
+from vlmsel.store.store import Store
 
 COMMAND = Path(sys.executable).parent / "vlmsel"
 KEYS = {"AWS_ACCESS_KEY_ID": "AKIATESTING", "AWS_SECRET_ACCESS_KEY": "hunter2"}
@@ -212,10 +212,10 @@ def test_a_full_disk_loses_nothing(profile: Profile, lab: Lab, small_disk: Path)
     assert answer.error.endswith(
         "the disk is full: free space and run again, nothing measured is lost"
     )
-    (digest,) = ProfileStore(store).settings()
-    measured = ProfileStore(store).measured(digest)
+    (digest,) = Store(store).settings("profile")
+    measured = Store(store).cells("profile", digest)
     assert 0 < len(measured) < 12
-    assert ProfileStore(store).verify(digest) == []
+    assert Store(store).verify("profile", digest) == []
     subprocess.run(["mount", "-o", "remount,size=4m", str(small_disk)], check=True)
     rest = profile("--json", store=store, **tasks)
     assert rest.code == 0

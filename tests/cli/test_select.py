@@ -194,8 +194,8 @@ def test_one_source_is_too_little_and_is_said_before_the_work(own_lab, vlmsel, t
     assert "to measure" not in answer.err
 
 
-def test_a_store_without_accuracies_is_refused_before_the_work(own_lab, vlmsel):
-    shutil.rmtree(own_lab.store / "accuracies")
+def test_a_store_without_predictions_is_refused_before_the_work(own_lab, vlmsel):
+    shutil.rmtree(own_lab.store / "prediction")
     answer = vlmsel("select", own_lab.images, "--store", own_lab.store)
     assert answer.code == 2
     assert "holds no accuracy of this zoo on these tasks: run `vlmsel accuracy`" in answer.error

@@ -14,8 +14,8 @@ from pathlib import Path
 import polars as pl
 
 from vlmsel.errors import StoreError
-from vlmsel.published.names import fold
 from vlmsel.published.cleaning import LEFT_OUT, LeftOut, drop_duplicates, read_csv, to_numbers
+from vlmsel.published.names import fold
 
 KEY = ("pool", "task", "model", "pretrained")
 ACCURACIES = {**dict.fromkeys(KEY, pl.String), "acc1": pl.Float64}
