@@ -104,7 +104,7 @@ def main() -> int:
         def plan(steps: int) -> Plan:
             settings = AttributionSettings(n_steps=steps, rule="trapezoid", path="uniform")
             options = RunOptions(verify=False)
-            wants = [Want(Profile(settings=settings))]
+            wants = [Want(Profile(settings=settings), Profile.default_images)]
             return plan_measurements(zoo, tasks, Store(folder / "none"), wants, options=options)
 
         work, light = plan(args.steps), plan(2)

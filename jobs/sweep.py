@@ -6,7 +6,7 @@ ARGS are those of `vlmsel sweep`.
 import sys
 from pathlib import Path
 
-# This folder off the path, the repository on it: `profile` here would hide the standard library's.
+# This folder off the path, the repository on it.
 sys.path[0] = str(Path(__file__).resolve().parents[1])
 
 from vlmsel.cli.app import run  # noqa: E402

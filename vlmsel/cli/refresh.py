@@ -40,9 +40,15 @@ def refresh(
     from vlmsel.execution.refresh import refresh as run_refresh
     from vlmsel.tracking import log_run_summary
 
-    # A number without a kind is the profiles', whose number is what a refresh is tuned by.
+    remembered = open_workspace(store, zoo=zoo, tasks=tasks, kinds=DEFAULT_KINDS)
     said = read_wants(
-        ["profile"], preset=preset, attribution=attribution, setting=setting, n_images=n_images
+        remembered.wants,
+        preset=preset,
+        attribution=attribution,
+        setting=setting,
+        n_images=n_images,
+        # What a refresh is tuned by.
+        counted=["profile"],
     )
     workspace = open_workspace(
         store,

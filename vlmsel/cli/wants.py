@@ -29,21 +29,30 @@ def read_wants(
     attribution: AttributionChoice | None = None,
     setting: Sequence[str] | None = None,
     n_images: Sequence[str] | None = None,
+    counted: Iterable[str] | None = None,
 ) -> Said:
     """Measurements whose settings were said, and numbers of images.
 
     Args:
-        kinds: those that are measured; a number of images without a kind is for all of them.
+        kinds: those that are measured.
         preset: of the profiles.
         attribution: of the profiles.
         setting: ``KEY=VALUE``; every key belongs to one kind.
         n_images: ``N``, ``all`` or ``KIND=N``.
+        counted: kinds that a number without a kind is for; all of them by default.
 
     Raises:
         SettingsError: a key, value or kind that does not exist, with what may be said.
     """
     names = tuple(kinds)
-    return Said(_measurements(preset, attribution, setting or ()), _numbers(names, n_images or ()))
+    measurements = _measurements(preset, attribution, setting or ())
+    for kind in measurements:
+        if kind not in names:
+            raise SettingsError(
+                f"{kind} is not measured here, but {', '.join(names)}: leave out its settings"
+            )
+    numbers = _numbers(names, names if counted is None else tuple(counted), n_images or ())
+    return Said(measurements, numbers)
 
 
 def _measurements(
@@ -92,7 +101,9 @@ def _checked(kind: str, fields: dict[str, object]) -> "Measurement":
         raise SettingsError(f"{kind} setting {key}={fields.get(key)!r}: {first['msg']}") from None
 
 
-def _numbers(kinds: Sequence[str], said: Sequence[str]) -> dict[str, int | None]:
+def _numbers(
+    kinds: Sequence[str], counted: Sequence[str], said: Sequence[str]
+) -> dict[str, int | None]:
     from vlmsel.measurements.registry import measurement_class
 
     found: dict[str, int | None] = {}
@@ -105,7 +116,7 @@ def _numbers(kinds: Sequence[str], said: Sequence[str]) -> dict[str, int | None]
                 raise SettingsError(f"--n-images {item}: {kind} is not measured here")
             found[kind] = number
         else:
-            found = {**dict.fromkeys(kinds, number), **found}
+            found = {**dict.fromkeys(counted, number), **found}
     return found
 
 

@@ -23,7 +23,7 @@ def known_cells(
     Args:
         store: what is looked at.
         job: the measurements.
-        wanted: the cells that are asked for.
+        wanted: names the cells that are asked for, of which alone files are hashed.
         verify: hash their files first; corrupt ones are set aside, so that they count as missing.
         retry_failed: whether the plan is to try failed cells again.
 
@@ -33,13 +33,13 @@ def known_cells(
     measured: set[CellId] = set()
     failed: dict[CellId, str] = {}
     images: dict[CellId, ImageReasons] = {}
+    asked = wanted() if verify else frozenset()
     for kind, measurement in job.measurements.items():
         digest = measurement.digest
-        cells = {cell for cell in wanted if cell.kind == kind}
         if verify:
-            for corrupt in store.verify(kind, digest, cells):
+            for corrupt in store.verify(kind, digest, (c for c in asked if c.kind == kind)):
                 log.warning("set aside a corrupt file, measured again: %s", corrupt)
-        files = store.cells(kind, digest, cells)
+        files = store.cells(kind, digest)
         measured |= files.keys()
         images |= store.failed_images(files)
         # What failed for a reason that may pass is tried again without being asked for.

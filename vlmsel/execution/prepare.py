@@ -9,7 +9,7 @@ from dataclasses import replace
 from vlmsel.errors import TaskError
 from vlmsel.evidence.catalogued import Catalogued, look_up
 from vlmsel.evidence.failure import Failure
-from vlmsel.evidence.wanted import wanted_shards
+from vlmsel.evidence.wanted import wanted_cells, wanted_shards
 from vlmsel.execution.cells import Job
 from vlmsel.execution.costs import seconds_per_image
 from vlmsel.execution.known import known_cells
@@ -84,8 +84,13 @@ def plan_catalogued(
         }
         for spec, _ in catalogued.models
     }
-    cells = {cell for one in shards for model in catalogued.models for cell in one.cells(model)}
-    known = known_cells(store, job, cells, verify=options.verify, retry_failed=options.retry_failed)
+    known = known_cells(
+        store,
+        job,
+        lambda: {cell for cell, _ in wanted_cells(catalogued.models, shards)},
+        verify=options.verify,
+        retry_failed=options.retry_failed,
+    )
     plan = plan_cells(
         catalogued.models,
         shards,

@@ -82,6 +82,19 @@ class Batch:
     def __len__(self) -> int:
         return len(self.sha256s)
 
+    def has_distinct(self, among: Tensor) -> bool:
+        """Whether two images differ as the model sees them, so that their embeddings must.
+
+        Files may differ and show one picture. Stored embeddings passed this when they were stored.
+
+        Args:
+            among: (N,) which images count.
+        """
+        if self._images is None:
+            return False
+        images = self._images[among.to(self._images.device)]
+        return bool((images != images[:1]).any())
+
     @property
     def images(self) -> Tensor:
         """(N, 3, H, W) on the CPU.

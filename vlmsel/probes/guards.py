@@ -23,10 +23,7 @@ def unusable_images(batch: Batch) -> dict[int, str]:
         bad[number] = "its embedding is zero"
     if len(bad) < len(batch):
         sound = embedding[finite]
-        contents = {
-            sha256 for sha256, one in zip(batch.sha256s, finite.tolist(), strict=True) if one
-        }
-        if len(contents) > 1 and bool((sound == sound[0]).all()):
+        if bool((sound == sound[0]).all()) and batch.has_distinct(finite):
             raise ModelError(
                 f"{batch.model.spec.name}: all {len(sound)} images have one embedding, so it says "
                 "nothing of an image; are its weights those of this architecture?"
