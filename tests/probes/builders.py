@@ -1,6 +1,6 @@
 """Made-up models whose embeddings a test chooses."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 import torch
 from PIL import Image
@@ -47,11 +47,16 @@ def embedded(embedding: Tensor, classes: Tensor, *, scale: float = 1.0, bias: fl
     names = tuple(str(number) for number in range(len(classes)))
     return Batch(
         made_up_model(classes=classes, scale=scale, bias=bias),
-        None,
+        pictures(range(len(embedding))),
         [sha(str(number)) for number in range(len(embedding))],
         prompts=ClassPrompts(names, ("{}",)),
         embedding=embedding,
     )
+
+
+def pictures(values: Iterable[float]) -> Tensor:
+    """One picture of one colour per value, (N, 3, 2, 2)."""
+    return torch.tensor([float(value) for value in values])[:, None, None, None].expand(-1, 3, 2, 2)
 
 
 def random_unit(n_rows: int, width: int, seed: int) -> Tensor:

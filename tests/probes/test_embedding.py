@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from tests.execution.builders import sha
-from tests.probes.builders import made_up_model
+from tests.probes.builders import made_up_model, pictures
 from vlmsel.errors import ModelError
 from vlmsel.execution.decoded import DecodedShard, decode_shard
 from vlmsel.execution.run import measure
@@ -146,7 +146,7 @@ def test_bad_embeddings_fail_their_image_or_their_model() -> None:
         1: "its embedding has values that are not finite",
         2: "its embedding is zero",
     }
-    constant = Batch(made_up_model(), None, shas, embedding=torch.ones(4, 2))
+    constant = Batch(made_up_model(), pictures(range(4)), shas, embedding=torch.ones(4, 2))
     with pytest.raises(ModelError, match="all 4 images have one embedding"):
         EmbeddingProbe(Embedding()).measure(constant)
 

@@ -11,7 +11,7 @@ from sklearn.metrics import accuracy_score, balanced_accuracy_score, top_k_accur
 from torch import Tensor
 
 from tests.execution.builders import sha
-from tests.probes.builders import embedded, made_up_model, random_unit
+from tests.probes.builders import embedded, made_up_model, pictures, random_unit
 from vlmsel.errors import ModelError, TaskError
 from vlmsel.evidence.accuracies import derive_accuracies
 from vlmsel.evidence.catalogued import look_up
@@ -136,11 +136,11 @@ def test_one_embedding_for_the_images_that_have_a_finite_one_is_one_too_many() -
 
 
 def copies(embedding: Tensor, contents: str) -> Batch:
-    """Images whose contents are equal where their letters are."""
+    """Pictures that are equal where their letters are, though no two files are."""
     return Batch(
         made_up_model(classes=TWO_CLASSES),
-        None,
-        [sha(letter) for letter in contents],
+        pictures(ord(letter) for letter in contents),
+        [sha(str(number)) for number in range(len(contents))],
         prompts=ClassPrompts(("0", "1"), ("{}",)),
         embedding=embedding,
     )
