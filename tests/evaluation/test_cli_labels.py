@@ -95,7 +95,7 @@ def test_every_caption_says_that_it_is_simulated(vlmsel, tmp_path):
     text = page.read_text()
     assert text.lower().count("simulated") >= 3
     assert "cores" in text
-    assert "Made by `vlmsel " in text
+    assert "Made by `vlmsel" in text
     assert "| answers |" in text
     assert (tmp_path / "out" / "labels-stopping.csv").is_file()
 
