@@ -112,7 +112,9 @@ def known_on_disk(measured: set[CellId], wanted: set[CellId]) -> tuple[Known, fl
         lay_out(Path(folder), measured)
         found, seconds = timed(
             "list the store",
-            lambda: known_cells(Store(folder), JOB, lambda: wanted, verify=False, retry_failed=False),
+            lambda: known_cells(
+                Store(folder), JOB, lambda: wanted, verify=False, retry_failed=False
+            ),
         )
     assert found.measured == measured
     return found, seconds

@@ -41,6 +41,10 @@ class StoreError(VlmselError):
     """The store cannot be read or written, or holds something else than asked for."""
 
 
+class RowsError(StoreError):
+    """Rows are none of their kind: the fault of what made them, not of the store."""
+
+
 class StoreUnavailableError(StoreError):
     """The store cannot be reached now, for a reason that may pass."""
 

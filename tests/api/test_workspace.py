@@ -161,3 +161,23 @@ def test_a_catalog_that_is_gone_names_the_option(tmp_path, catalogs):
 def test_task_catalogs_that_are_not_there(tmp_path):
     with pytest.raises(CatalogError, match="does not exist"):
         load_task_catalog(tmp_path / "none.yaml")
+
+
+def test_a_command_said_in_full_forgets_no_other_kind(tmp_path, catalogs):
+    store = tmp_path / "store"
+    open_workspace(store, **catalogs, kinds=["profile", "embedding"]).remember()
+    said = {"measurements": {"profile": steps(3)}, "n_images": {"profile": 5}}
+    full = open_workspace(store, **catalogs, **said)
+    assert full.wants["profile"] == Want(steps(3), 5)
+    assert set(full.wants) == {"profile", "embedding"}
+
+
+def test_files_of_labels_are_remembered_for_the_same_catalog(tmp_path, catalogs):
+    Path(catalogs["tasks"]).write_text(
+        "tasks: [{name: cars, images: cars, classnames: [a, b]}]", encoding="utf-8"
+    )
+    store = tmp_path / "store"
+    open_workspace(store, **catalogs).with_labels({"cars": "/labels.csv"}).remember()
+    again = open_workspace(store)
+    assert again.labels == {"cars": "/labels.csv"}
+    assert again.tasks.find("cars").labels == "/labels.csv"

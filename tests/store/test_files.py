@@ -5,7 +5,6 @@ from pathlib import Path
 import pytest
 
 from vlmsel.errors import StoreError
-from vlmsel.store.faults import MissingFileError
 from vlmsel.store.files import (
     FOLDERS_LISTED_ALONE,
     files_of_stem,
@@ -69,5 +68,5 @@ def test_a_file_that_was_replaced_is_looked_for_again(store_uri: str) -> None:
     assert read_sound(folder, [(old, "k")], {"k": new}.get) == ([b"new"], [])
     folder.write_atomic(new, b"spoilt")
     assert read_sound(folder, [(old, "k")], {"k": new}.get) == ([], ["k"])
-    with pytest.raises(MissingFileError):
-        read_sound(folder, [(old, "k")], lambda _: None)
+    # Set aside by a run that verifies, since it was listed.
+    assert read_sound(folder, [(old, "k")], lambda _: None) == ([], ["k"])

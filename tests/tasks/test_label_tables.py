@@ -128,8 +128,12 @@ def test_a_bad_file_is_named_with_the_line(read, text: str | bytes, said: str) -
 
 
 def test_alike_class_names_cannot_be_labels(read) -> None:
-    with pytest.raises(TaskError, match="two class names are alike, so names cannot be labels"):
-        read("image,label\na.png,a b\n", classnames=("a b", "A_b"))
+    with pytest.raises(
+        TaskError, match="line 2: several classes are named 'a b', so it is no label"
+    ):
+        read("image,label\na.png,a b\n", classnames=("a b", "A_b", "c"))
+    # As ImageNet's list does; the other names are labels.
+    assert read("image,label\na.png,c\n", classnames=("a b", "A_b", "c"))
 
 
 def test_labels_need_class_names(read) -> None:

@@ -15,6 +15,7 @@ from vlmsel.evaluation.label_budgets import Budgets, leave_one_out_with_labels
 from vlmsel.evaluation.leave_one_out import LeaveOneOut
 from vlmsel.evaluation.sweep import sweep
 from vlmsel.evidence.accuracies import beside_imported
+from vlmsel.evidence.failure import Failure
 from vlmsel.selection.divergence import dcd_matrix
 from vlmsel.selection.registry import make_selector, selector_names
 from vlmsel.selection.selector import BaseSelector
@@ -62,17 +63,19 @@ def current_knowledge(workspace: Workspace) -> Knowledge:
         raise _nothing(store, "profile", "profile")
     accuracies = _current_accuracies(workspace)
     if accuracies.is_empty():
-        raise _nothing(store, "accuracy", "accuracy")
+        raise _nothing(store, "accuracy", "accuracy", evidence.label_faults)
     about = (
         f"{len(workspace.zoo.models)} models, {len(workspace.tasks.tasks)} tasks, "
         f"store {store.address}"
     )
-    return Knowledge(accuracies, evidence.profiles, about)
+    notes = tuple(f"no accuracy on {one.task}: {one.reason}" for one in evidence.label_faults)
+    return Knowledge(accuracies, evidence.profiles, about, notes)
 
 
-def _nothing(store: Store, what: str, command: str) -> StoreError:
+def _nothing(store: Store, what: str, command: str, faults: Sequence[Failure] = ()) -> StoreError:
+    why = f" ({faults[0].reason})" if faults else ""
     return StoreError(
-        f"store {store.address} holds no {what} of this zoo on these tasks: "
+        f"store {store.address} holds no {what} of this zoo on these tasks{why}: "
         f"run `vlmsel {command}` with the same --store, --zoo and --tasks first"
     )
 

@@ -54,6 +54,7 @@ class Choices(BaseModel):
     zoo: str
     tasks: str
     wants: dict[str, RememberedWant]
+    labels: dict[str, str] = {}
 
 
 @dataclass(frozen=True)
@@ -65,6 +66,7 @@ class Workspace:
         zoo_source: what ``zoo`` was loaded from, a path or a shipped name.
         tasks_source: what ``tasks`` was loaded from.
         wants: measurements by kind, each with its number of images.
+        labels: files of labels by task, beside those that the catalog names.
     """
 
     store: Store
@@ -73,6 +75,7 @@ class Workspace:
     wants: Mapping[str, Want]
     zoo: Zoo = field(repr=False)
     tasks: TaskCatalog = field(repr=False)
+    labels: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def address(self) -> str:
@@ -100,6 +103,15 @@ class Workspace:
         """What the store holds of them; raises as `catalogued`."""
         return Evidence(self.store, self.catalogued, self.wants)
 
+    def with_labels(self, files: Mapping[str, str]) -> "Workspace":
+        """The same with these files of labels, which `remember` keeps; no cell depends on them."""
+        labels = {**self.labels, **files}
+        specs = tuple(
+            spec.model_copy(update={"labels": labels.get(spec.name, spec.labels)})
+            for spec in self.tasks.tasks
+        )
+        return replace(self, tasks=TaskCatalog(tasks=specs), labels=labels)
+
     def with_defaults(self) -> "Workspace":
         """The same with the measurements that every store is meant to hold."""
         wants = {kind: self.wants.get(kind) or default_want(kind) for kind in DEFAULT_KINDS}
@@ -116,6 +128,7 @@ class Workspace:
                 )
                 for kind, want in self.wants.items()
             },
+            labels=dict(self.labels),
         )
         text = choices.model_dump_json(indent=2)
         self.store.folder.write_atomic(REMEMBERED, text.encode())
@@ -191,9 +204,13 @@ def open_workspace(
     opened = (
         store if isinstance(store, Store) else Store(output_address(store, "store", StoreError))
     )
-    # What is said in full needs no memory, so that it also mends a broken one.
-    whole = zoo is not None and tasks is not None and measurements and n_images
-    last = None if whole else _recall(opened)
+    try:
+        last = _recall(opened)
+    except StoreError:
+        # What is said in full needs no memory, so that it also mends a broken one.
+        if zoo is None or tasks is None or not measurements or not n_images:
+            raise
+        last = None
     missing = [name for name, said in (("--zoo", zoo), ("--tasks", tasks)) if said is None]
     if missing and last is None:
         raise StoreError(
@@ -202,7 +219,7 @@ def open_workspace(
         )
     zoo_source = _source("zoo", zoo, last)
     tasks_source = _source("tasks", tasks, last)
-    return Workspace(
+    found = Workspace(
         store=opened,
         zoo_source=zoo_source,
         tasks_source=tasks_source,
@@ -210,6 +227,9 @@ def open_workspace(
         zoo=load_zoo(zoo_source),
         tasks=load_task_catalog(tasks_source),
     )
+    # Those of another catalog's tasks mean nothing here.
+    same = last is not None and last.tasks == tasks_source
+    return found.with_labels(last.labels) if last is not None and same else found
 
 
 def remembers(store: str | Path) -> bool:

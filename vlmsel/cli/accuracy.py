@@ -54,7 +54,8 @@ def accuracy(
         return
     workspace, summary = found
     evidence = Evidence(workspace.store, workspace.catalogued, workspace.wants)
-    summary = replace(summary, faults=summary.faults + evidence.label_faults)
+    faults = evidence.label_faults + evidence.unanswered_faults
+    summary = replace(summary, faults=summary.faults + faults)
     if not as_json:
         _show(evidence)
     more = {"accuracies": evidence.accuracies} if as_json else {}

@@ -1,7 +1,6 @@
 """``vlmsel measure``: every kind of measurement in one pass; `profile` and `accuracy` are words."""
 
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -90,7 +89,7 @@ def measure_kinds(
     from vlmsel.api.workspace import open_workspace
     from vlmsel.cli.planned import dry_run as show_plan
     from vlmsel.cli.running import run_plan
-    from vlmsel.cli.wants import with_labels
+    from vlmsel.cli.wants import labels_by_task
 
     workspace = open_workspace(
         store,
@@ -100,7 +99,11 @@ def measure_kinds(
         measurements=said.measurements,
         n_images=said.n_images,
     )
-    workspace = replace(workspace, tasks=with_labels(workspace.tasks, labels))
+    files = labels_by_task(workspace.tasks, labels)
+    workspace = workspace.with_labels(files)
+    for task in files:
+        # A mistake in them is found before the work.
+        workspace.catalogued.labels(task)
     options = flags.options()
     if dry_run:
         show_plan(options, lambda options: workspace.plan(kinds, options), as_json=as_json)

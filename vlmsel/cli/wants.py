@@ -126,8 +126,8 @@ def _number(text: str, item: str) -> int:
     return int(text)
 
 
-def with_labels(tasks: "TaskCatalog", said: Sequence[str] | None) -> "TaskCatalog":
-    """The catalog with labels files that were named on the command line.
+def labels_by_task(tasks: "TaskCatalog", said: Sequence[str] | None) -> dict[str, str]:
+    """Absolute paths of the labels files that were named on the command line.
 
     Args:
         tasks: the catalog.
@@ -137,8 +137,6 @@ def with_labels(tasks: "TaskCatalog", said: Sequence[str] | None) -> "TaskCatalo
         SettingsError: a file without a task where there are several, or two for one task.
         TaskError: there is no such task.
     """
-    from vlmsel.tasks.catalog import TaskCatalog
-
     files: dict[str, str] = {}
     names = {spec.name for spec in tasks.tasks}
     for item in said or ():
@@ -153,10 +151,4 @@ def with_labels(tasks: "TaskCatalog", said: Sequence[str] | None) -> "TaskCatalo
         if task in files:
             raise SettingsError(f"--labels {item}: task {task} has {files[task]} already")
         files[task] = str(absolute_path(file, "--labels", SettingsError))
-    if not files:
-        return tasks
-    specs = tuple(
-        spec.model_copy(update={"labels": files.get(spec.name, spec.labels)})
-        for spec in tasks.tasks
-    )
-    return TaskCatalog(tasks=specs)
+    return files

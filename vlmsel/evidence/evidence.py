@@ -98,6 +98,15 @@ class Evidence:
         return self._labels[1]
 
     @cached_property
+    def unanswered_faults(self) -> tuple[Failure, ...]:
+        """Tasks whose labelled images are none of those that were answered."""
+        labelled = set(self.labels["task"])
+        answered = set(label_predictions(self.predictions, self.labels)["task"])
+        tasks = labelled & set(self.predictions["task"]) - answered
+        reason = "none of its labelled images is among those answered: more images (--n-images)"
+        return tuple(Failure("", "", task, None, reason) for task in sorted(tasks))
+
+    @cached_property
     def _labels(self) -> tuple[dict[str, pl.DataFrame], tuple[Failure, ...]]:
         tables: dict[str, pl.DataFrame] = {}
         faults: list[Failure] = []

@@ -59,8 +59,8 @@ class ModelQueue:
         n_done: finished units.
         deaths: of its workers, since its last outcome.
         last_death: how the last of them came.
-        image_s: the longest that one of its units took, by image, from hand-out to outcome;
-            what is expected until one was finished.
+        image_s: the longest that one of its units took, by image, from hand-out to outcome; at
+            least what is expected.
     """
 
     work: ModelWork
@@ -113,7 +113,8 @@ class ModelQueue:
     def finished(self, unit: Unit, seconds: float, wall_s: float) -> None:
         """Learn from one outcome."""
         image_s = wall_s / max(1, len(unit.shard.images))
-        self.image_s = max(self.image_s, image_s) if self.n_done else image_s
+        # Never below what was expected: a cheap first unit says nothing of a dear second one.
+        self.image_s = max(self.image_s, image_s)
         self.busy_s += seconds
         self.n_done += 1
         self.deaths = 0

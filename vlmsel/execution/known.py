@@ -1,7 +1,7 @@
 """What a store holds of a job: the cells that need not be measured again."""
 
 import logging
-from collections.abc import Set
+from collections.abc import Callable, Set
 
 import polars as pl
 
@@ -16,7 +16,7 @@ log = logging.getLogger(__name__)
 
 
 def known_cells(
-    store: Store, job: Job, wanted: Set[CellId], *, verify: bool, retry_failed: bool
+    store: Store, job: Job, wanted: Callable[[], Set[CellId]], *, verify: bool, retry_failed: bool
 ) -> Known:
     """The measured and failed cells of a job.
 

@@ -34,22 +34,24 @@ def local_cluster(**options: Any) -> Iterator[None]:
         ExecutionError: it does not start.
     """
     mark = secrets.token_hex(16)
-    with _environment(
-        RAY_AUTH_MODE="token",
-        RAY_AUTH_TOKEN=secrets.token_hex(TOKEN_BYTES),
-        RAY_USAGE_STATS_ENABLED=os.environ.get("RAY_USAGE_STATS_ENABLED", "0"),
-    ):
+    try:
+        with _environment(
+            RAY_AUTH_MODE="token",
+            RAY_AUTH_TOKEN=secrets.token_hex(TOKEN_BYTES),
+            RAY_USAGE_STATS_ENABLED=os.environ.get("RAY_USAGE_STATS_ENABLED", "0"),
+        ):
+            _read_environment_again()
+            watchdog = _watch(mark)
+            try:
+                # Without SPT_NOENV a process that sets its title overwrites its environment.
+                with _environment(**{ray_watchdog.VARIABLE: mark, "SPT_NOENV": "1"}):
+                    _start(options)
+                yield
+            finally:
+                ray.shutdown()
+                _end(watchdog)
+    finally:
         _read_environment_again()
-        watchdog = _watch(mark)
-        try:
-            # Without SPT_NOENV a process that sets its title overwrites its environment.
-            with _environment(**{ray_watchdog.VARIABLE: mark, "SPT_NOENV": "1"}):
-                _start(options)
-            yield
-        finally:
-            ray.shutdown()
-            _end(watchdog)
-    _read_environment_again()
 
 
 def _start(options: Mapping[str, Any]) -> None:

@@ -91,16 +91,18 @@ def describe_changes(plan: Plan, measured: Iterable[CellId]) -> pl.DataFrame:
 
     Returns:
         kind, model, pretrained, task, change; sorted. A change is one of: new model; new task;
-        missing (no run came to it); new weights (every task of the model differs); new images
-        (every model differs on the task); changed (either of them); left (kept in the store, but
-        in no catalog); unchanged.
+        missing (no run came to all of it); new weights (every task of the model differs); new
+        images (every model differs on the task); changed (either of them); left (kept in the
+        store, but in no catalog); unchanged.
     """
     kept = (cell for cell in measured if not cell.task.startswith(TARGET_PREFIX))
     now, before = _keys_by_pair(plan.wanted), _keys_by_pair(kept)
     models = {pair[:3] for pair in before}
     tasks = {(pair[0], pair[3]) for pair in before}
-    changed = {pair for pair in now.keys() & before.keys() if not now[pair] <= before[pair]}
-    same = (now.keys() & before.keys()) - changed
+    both = now.keys() & before.keys()
+    begun = {pair for pair in both if now[pair] > before[pair]}
+    changed = {pair for pair in both - begun if not now[pair] <= before[pair]}
+    same = both - begun - changed
     same_models = {pair[:3] for pair in same}
     same_tasks = {(pair[0], pair[3]) for pair in same}
     rows: list[tuple[str, str, str, str, str]] = []
@@ -110,6 +112,8 @@ def describe_changes(plan: Plan, measured: Iterable[CellId]) -> pl.DataFrame:
             change = "left"
         elif pair in same:
             change = "unchanged"
+        elif pair in begun:
+            change = "missing"
         elif pair in changed:
             change = _cause(model in same_models, task in same_tasks)
         else:

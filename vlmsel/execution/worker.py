@@ -16,6 +16,7 @@ from vlmsel.errors import (
     ExecutionError,
     MemoryLimitError,
     ModelError,
+    RowsError,
     StoreError,
     StoreUnavailableError,
     UnavailableError,
@@ -143,7 +144,8 @@ class ModelWorker:
         """Raise what ends the run: not a store that may be there again at the next try."""
         if isinstance(error, StoreUnavailableError) and not last_try:
             return
-        if isinstance(error, RUN_FAULTS):
+        # Rows that are none of their kind are the fault of what made them.
+        if isinstance(error, RUN_FAULTS) and not isinstance(error, RowsError):
             raise error
 
     def _inputs(
@@ -237,7 +239,12 @@ class ModelWorker:
         kind = _kind_of(error)
         if kind == TRANSIENT and not last_try:
             return CellOutcome(cell.id, "failed", reason, transient=True)
-        return self._recorded(cell, reason, kind)
+        try:
+            return self._recorded(cell, reason, kind)
+        except StoreUnavailableError:
+            if last_try:
+                raise
+            return CellOutcome(cell.id, "failed", reason, transient=True)
 
     def _recorded(self, cell: Cell, reason: str, kind: str) -> CellOutcome:
         if cell.again and self._store.has(cell.id):

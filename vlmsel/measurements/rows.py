@@ -3,7 +3,7 @@
 import polars as pl
 import pyarrow as pa
 
-from vlmsel.errors import StoreError
+from vlmsel.errors import RowsError
 from vlmsel.measurements.measurement import SHARED, Measurement
 
 
@@ -18,7 +18,7 @@ def check_rows(measurement: Measurement, rows: pa.Table, what: str) -> pa.Table:
         what: the cell, for messages.
 
     Raises:
-        StoreError: a row is neither measured nor failed, comes twice, or says something impossible.
+        RowsError: a row is neither measured nor failed, comes twice, or says something impossible.
     """
     schema = measurement.row_schema()
     key = ["image_id", *measurement.row_key]
@@ -34,7 +34,7 @@ def check_rows(measurement: Measurement, rows: pa.Table, what: str) -> pa.Table:
         row = frame.filter(condition).row(0, named=True)
         shown = {name: row[name] for name in frame.columns[len(SHARED) :]}
         place = ", ".join(f"{name} {row[name]}" for name in measurement.row_key)
-        raise StoreError(
+        raise RowsError(
             f"{what}: image {row['image_id']}{place and f', {place}'}: {fault}: {str(shown)[:300]}"
         )
     return frame.to_arrow().cast(schema)
@@ -60,12 +60,12 @@ def conform(rows: pa.Table, schema: pa.Schema, what: str) -> pa.Table:
     """`rows` with exactly the columns and types of `schema`; a nullable column may be absent.
 
     Raises:
-        StoreError: a column is missing, unknown, of another type, or null where it must not be.
+        RowsError: a column is missing, unknown, of another type, or null where it must not be.
     """
     unknown = sorted(set(rows.column_names) - set(schema.names))
     missing = [f.name for f in schema if f.name not in rows.column_names and not f.nullable]
     if unknown or missing:
-        raise StoreError(
+        raise RowsError(
             f"{what}: columns {missing} are missing and {unknown} unknown; expected {schema.names}"
         )
     columns = [
@@ -75,9 +75,9 @@ def conform(rows: pa.Table, schema: pa.Schema, what: str) -> pa.Table:
     try:
         table = pa.table(columns, names=schema.names).cast(schema)
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError, ValueError) as error:
-        raise StoreError(f"{what}: a column has the wrong type or a null: {error}") from error
+        raise RowsError(f"{what}: a column has the wrong type or a null: {error}") from error
     if table.num_rows == 0:
-        raise StoreError(f"{what}: there are no rows to write")
+        raise RowsError(f"{what}: there are no rows to write")
     return table.combine_chunks()
 
 

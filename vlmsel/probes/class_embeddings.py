@@ -42,15 +42,21 @@ def check_classes(name: str, classes: Tensor, classnames: Sequence[str]) -> None
         classnames: of the C classes.
 
     Raises:
-        ModelError: an embedding is not finite, or two classes have the same one.
+        ModelError: an embedding is not finite, two different names have one, or a name is empty.
     """
     if not torch.isfinite(classes).all():
         raise ModelError(f"{name}: its embedding of a class name is not finite")
-    _, places, counts = torch.unique(classes, dim=0, return_inverse=True, return_counts=True)
-    if int(counts.max()) > 1:
-        twin = int(counts.argmax())
-        first, second = (places == twin).nonzero().flatten().tolist()[:2]
-        raise ModelError(
-            f"{name}: classes '{classnames[first][:80]}' and '{classnames[second][:80]}' have one "
-            "embedding (is a name empty, given twice, or cut by the tokenizer's length?)"
-        )
+    if any(not name.strip() for name in classnames):
+        raise ModelError(f"{name}: class {list(map(str.strip, classnames)).index('')} has no name")
+    _, places = torch.unique(classes, dim=0, return_inverse=True)
+    first_of: dict[int, str] = {}
+    for place, classname in zip(places.tolist(), classnames, strict=True):
+        # A list may name a class twice (ImageNet's does): that is the list's affair.
+        other = first_of.setdefault(place, classname)
+        if other != classname:
+            raise ModelError(
+                f"{name}: classes '{other[:80]}' and '{classname[:80]}' have one embedding (are "
+                "they cut to one text by the tokenizer's length?)"
+            )
+    if len(first_of) == 1 and len(classnames) > 1:
+        raise ModelError(f"{name}: all {len(classnames)} classes have one name")

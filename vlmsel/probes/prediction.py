@@ -14,6 +14,9 @@ from vlmsel.probes.batch import Batch
 from vlmsel.probes.guards import unusable_images
 from vlmsel.probes.probe import Probed
 
+# A temperature of thousands is beyond what float16 holds; argmax, top and log_sum_exp are not.
+FLOAT16_MAX = float(np.finfo(np.float16).max)
+
 
 class PredictionProbe:
     """Compares the image embeddings with the class embeddings (Radford et al. 2021, 3.1)."""
@@ -32,7 +35,6 @@ class PredictionProbe:
         """
         classes = batch.class_embeddings
         failures = unusable_images(batch)
-        kept = [number for number in range(len(batch)) if number not in failures]
         with torch.inference_mode(), ieee_float32():
             # Of all images at once: the values of one must not depend on which others failed.
             similarity = normalize(batch.embedding, dim=-1) @ classes.to(batch.device).T
@@ -40,10 +42,14 @@ class PredictionProbe:
             # By the similarity, since a bias that is added afterwards rounds differences away.
             order = similarity.sort(dim=-1, descending=True, stable=True).indices
             log_sum_exp = logits.logsumexp(dim=-1)
+        for number in (~torch.isfinite(logits).all(dim=1)).nonzero().flatten().tolist():
+            failures.setdefault(number, "its logits are not finite")
+        kept = [number for number in range(len(batch)) if number not in failures]
         top = order[kept][:, : self._measurement.n_top].cpu()
         values = logits[kept].cpu()
         if self._measurement.logits != "full":
             values = values.gather(1, top)
+        values = values.clamp(-FLOAT16_MAX, FLOAT16_MAX)
         columns = {
             "argmax": pa.array(top[:, 0].numpy().astype(np.int32)),
             "top": list_array(top.numpy().astype(np.int32)),

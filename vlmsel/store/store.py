@@ -8,7 +8,7 @@ import polars as pl
 import pyarrow as pa
 
 from vlmsel.addresses import absolute_address
-from vlmsel.errors import StoreError
+from vlmsel.errors import RowsError, StoreError
 from vlmsel.measurements.measurement import Measurement
 from vlmsel.measurements.registry import measurement_class
 from vlmsel.measurements.rows import check_rows
@@ -290,4 +290,4 @@ def _check_belongs(cell: CellId, table: pa.Table) -> None:
     for name in ("model", "pretrained", "task"):
         values = set(table[name].unique().to_pylist())
         if values != {getattr(cell, name)}:
-            raise StoreError(f"cell {cell}: its rows have {name} {sorted(values)}")
+            raise RowsError(f"cell {cell}: its rows have {name} {sorted(values)}")

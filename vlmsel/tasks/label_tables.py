@@ -4,7 +4,7 @@ Labels are part of no key: to mend one, or to add one, measures nothing.
 """
 
 import csv
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 
 import polars as pl
@@ -60,6 +60,8 @@ def read_labels(path: Path, spec: TaskSpec, index: TaskIndex) -> dict[str, int]:
         if image in found:
             raise TaskError(f"{where}: image '{image}' comes twice; keep one row")
         label = label_of.get(plain_name(name))
+        if plain_name(name) in label_of and label is None:
+            raise TaskError(f"{where}: several classes are named '{name}', so it is no label")
         if label is None:
             hint = nearest(name, list(label_of), n=1) or f"; the first is '{next(iter(label_of))}'"
             raise TaskError(f"{where}: no class is named '{name}'{hint}")
@@ -73,12 +75,12 @@ def read_labels(path: Path, spec: TaskSpec, index: TaskIndex) -> dict[str, int]:
 MANY_IMAGES = 20_000
 
 
-def _labels_by_name(spec: TaskSpec) -> dict[str, int]:
-    classnames: Sequence[str] = class_prompts(spec).classnames
-    by_name = {plain_name(name): label for label, name in enumerate(classnames)}
-    if len(by_name) < len(classnames):
-        raise TaskError(f"task '{spec.name}': two class names are alike, so names cannot be labels")
-    return by_name
+def _labels_by_name(spec: TaskSpec) -> dict[str, int | None]:
+    """Labels by plain name; None for a name that several classes have (ImageNet has two such)."""
+    found: dict[str, int | None] = {}
+    for label, name in enumerate(class_prompts(spec).classnames):
+        found[plain_name(name)] = None if plain_name(name) in found else label
+    return found
 
 
 def _rows(path: Path) -> Iterator[tuple[int, str, str]]:
