@@ -5,6 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import polars as pl
 import pytest
 import yaml
 from PIL import Image
@@ -274,6 +275,28 @@ def test_mended_labels_measure_nothing_and_change_the_accuracy(
     assert said["accuracies"][0]["n_images"] == 6
     change = said["accuracies"][0]["acc1"] - first["accuracies"][0]["acc1"]
     assert abs(change) == pytest.approx(1 / 6)
+
+
+def test_details_of_accuracies_are_written_beside_each_other(
+    answered: tuple[list[str], Store], vlmsel: Command, tmp_path: Path
+) -> None:
+    command, _ = answered
+    answer = vlmsel(*command, "--details", tmp_path / "details", "--json")
+    assert answer.code == 0, answer.err
+    (accuracy,) = json.loads(answer.out)["accuracies"]
+    read = {
+        name: pl.read_csv(tmp_path / "details" / f"{name}.csv")
+        for name in ("per_class", "confusion", "calibration")
+    }
+    assert read["per_class"]["classname"].to_list() == ["hi", "lo"]
+    assert read["per_class"]["accuracy"].mean() == pytest.approx(accuracy["mean_per_class_recall"])
+    right = read["confusion"].filter(pl.col("classname") == pl.col("answer"))["n_images"].sum()
+    assert right / read["confusion"]["n_images"].sum() == pytest.approx(accuracy["acc1"])
+    assert 0 <= read["calibration"]["calibration_error"][0] <= 1
+    (tmp_path / "file").write_text("")
+    refused = vlmsel(*command, "--details", tmp_path / "file" / "x")
+    assert refused.code == 2
+    assert "--details" in refused.error
 
 
 @pytest.mark.parametrize(

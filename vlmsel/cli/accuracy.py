@@ -1,17 +1,32 @@
 """``vlmsel accuracy``: zero-shot accuracy of every model on every labelled task."""
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import polars as pl
+import typer
 
 from vlmsel.cli import options as o
 from vlmsel.cli.measure import measure_kinds
 from vlmsel.cli.run_flags import RunFlags, takes_run_flags
+from vlmsel.errors import StoreError
 
 if TYPE_CHECKING:
     from vlmsel.evidence.evidence import Evidence
 
 # More tasks than this do not fit beside each other on a terminal.
 MAX_COLUMNS = 14
+
+Details = Annotated[
+    Path | None,
+    typer.Option(
+        parser=o.output_path,
+        metavar="FOLDER",
+        help="Also write per_class.csv, confusion.csv and calibration.csv here.",
+        show_default=False,
+    ),
+]
 
 
 @takes_run_flags
@@ -23,6 +38,7 @@ def accuracy(
     n_images: o.Images = None,
     setting: o.SettingOption = None,
     labels: o.LabelFiles = None,
+    details: Details = None,
     dry_run: o.DryRun = False,
     allow_failures: o.AllowFailures = 0,
     as_json: o.AsJson = False,
@@ -53,13 +69,52 @@ def accuracy(
     if found is None:
         return
     workspace, summary = found
-    evidence = Evidence(workspace.store, workspace.catalogued, workspace.wants)
+    evidence = Evidence(
+        workspace.store, workspace.catalogued, workspace.wants, with_logits=details is not None
+    )
+    if details is not None:
+        _write_details(evidence, details)
     faults = evidence.label_faults + evidence.unanswered_faults
     summary = replace(summary, faults=summary.faults + faults)
     if not as_json:
         _show(evidence)
     more = {"accuracies": evidence.accuracies} if as_json else {}
     finish(summary, what="accuracies", allow_failures=allow_failures, as_json=as_json, more=more)
+
+
+def _write_details(evidence: "Evidence", folder: Path) -> None:
+    """Accuracy by class, confusion table and calibration error, one CSV each.
+
+    Raises:
+        StoreError: the folder cannot be written.
+    """
+    from vlmsel.cli.console import say
+    from vlmsel.evidence.accuracies import calibration_error, confusion, per_class_accuracies
+
+    rows = [
+        (task, label, name)
+        for task, prompts in evidence.catalogued.prompts.items()
+        for label, name in enumerate(prompts.classnames)
+    ]
+    schema = {"task": pl.String, "label": pl.Int32, "classname": pl.String}
+    names = pl.DataFrame(rows, schema=schema, orient="row")
+    answers = names.rename({"label": "argmax", "classname": "answer"})
+    tables = {
+        "per_class": per_class_accuracies(evidence.labelled).join(
+            names, on=["task", "label"], how="left", maintain_order="left"
+        ),
+        "confusion": confusion(evidence.labelled)
+        .join(names, on=["task", "label"], how="left", maintain_order="left")
+        .join(answers, on=["task", "argmax"], how="left", maintain_order="left"),
+        "calibration": calibration_error(evidence.labelled),
+    }
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        for name, table in tables.items():
+            table.write_csv(folder / f"{name}.csv")
+    except OSError as error:
+        raise StoreError(f"--details {folder} cannot be written: {error.strerror}") from None
+    say(f"details: {', '.join(str(folder / f'{name}.csv') for name in tables)}")
 
 
 def _show(evidence: "Evidence") -> None:

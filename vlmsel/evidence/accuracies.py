@@ -19,6 +19,8 @@ SCHEMA = {
 TOP_K = 5
 # Of these columns alone are accuracies made: logits stay unread.
 PREDICTION_COLUMNS = [*GROUP, "image_id", "argmax", "top", "n_classes", "reason"]
+# Calibration needs these as well.
+LOGIT_COLUMNS = ["log_sum_exp", "logits"]
 
 
 def label_predictions(predictions: pl.DataFrame, labels: pl.DataFrame) -> pl.DataFrame:

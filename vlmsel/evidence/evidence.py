@@ -9,6 +9,7 @@ import polars as pl
 from vlmsel.errors import TaskError
 from vlmsel.evidence.accuracies import (
     GROUP,
+    LOGIT_COLUMNS,
     PREDICTION_COLUMNS,
     SCHEMA,
     derive_accuracies,
@@ -32,9 +33,18 @@ class Evidence:
         store: where they are.
         catalogued: the catalogs.
         wants: which measurement of how many images, by kind.
+        with_logits: read the logits of predictions, too, which takes most of their bytes.
     """
 
-    def __init__(self, store: Store, catalogued: Catalogued, wants: Mapping[str, Want]) -> None:
+    def __init__(
+        self,
+        store: Store,
+        catalogued: Catalogued,
+        wants: Mapping[str, Want],
+        *,
+        with_logits: bool = False,
+    ) -> None:
+        self._columns = [*PREDICTION_COLUMNS, *(LOGIT_COLUMNS if with_logits else ())]
         self.store = store
         self.catalogued = catalogued
         self._wants = wants
@@ -80,7 +90,7 @@ class Evidence:
 
     @cached_property
     def predictions(self) -> pl.DataFrame:
-        """Answers on the measured images, without their logits; sorted."""
+        """Answers on the measured images, with their logits only where asked for; sorted."""
         scan = self._prediction_scan
         return scan.measured.sort(*GROUP, "image_id")
 
@@ -101,7 +111,7 @@ class Evidence:
     def unanswered_faults(self) -> tuple[Failure, ...]:
         """Tasks whose labelled images are none of those that were answered."""
         labelled = set(self.labels["task"])
-        answered = set(label_predictions(self.predictions, self.labels)["task"])
+        answered = set(self.labelled["task"])
         tasks = labelled & set(self.predictions["task"]) - answered
         reason = "none of its labelled images is among those answered: more images (--n-images)"
         return tuple(Failure("", "", task, None, reason) for task in sorted(tasks))
@@ -124,13 +134,17 @@ class Evidence:
         return tables, tuple(faults)
 
     @cached_property
+    def labelled(self) -> pl.DataFrame:
+        """Predictions of labelled images, with their label."""
+        return label_predictions(self.predictions, self.labels)
+
+    @cached_property
     def accuracies(self) -> pl.DataFrame:
         """Accuracies of the models and tasks whose every wanted prediction is measured.
 
         Those of a model that answered on a part of the images only would not compare with others.
         """
-        labelled = label_predictions(self.predictions, self.labels)
-        found = derive_accuracies(labelled)
+        found = derive_accuracies(self.labelled)
         whole = self._whole("prediction", self._prediction_scan)
         return found.join(whole, on=GROUP, how="semi", maintain_order="left").select(list(SCHEMA))
 
@@ -140,7 +154,7 @@ class Evidence:
 
     @cached_property
     def _prediction_scan(self) -> Scan:
-        return self.read("prediction", PREDICTION_COLUMNS)
+        return self.read("prediction", self._columns)
 
     def _whole(self, kind: str, scan: Scan) -> pl.DataFrame:
         """Model and task of which no wanted cell is missing or corrupt."""
