@@ -164,6 +164,7 @@ class _Loop(Generic[Worker]):
         self._limits = limits
         self._clock = clock
         self._breaker = OutageBreaker(limits)
+        self._last_outage: str | None = None
         self._posts: list[_Post[Worker]] = []
         self._last_start = clock()
 
@@ -279,6 +280,9 @@ class _Loop(Generic[Worker]):
                 return
             if not post.tickets:
                 post.since = now
+            if turn.outages and turn.is_last:
+                # Its last try would record as unreadable what is only away.
+                self._stop_in_an_outage()
             ticket = self._crew.submit(post.worker, turn.unit, last_try=turn.is_last)
             post.tickets[ticket] = (turn, now)
 
@@ -296,16 +300,20 @@ class _Loop(Generic[Worker]):
         self._settle_failed(turn.unit, reason)
 
     def _try_later(self, queue: ModelQueue, turn: Turn, reason: str | None) -> None:
-        if self._breaker.is_open(self._clock()):
-            raise ExecutionError(
-                f"most of what is read cannot be read, for {self._limits.patience_s / 2:.0f} s and "
-                f"more; the last: {reason}. What was measured is kept, nothing is marked as "
-                "failed, and the same command goes on from there"
-            )
+        self._last_outage = reason
+        self._stop_in_an_outage()
         log.warning("%s; it is tried again", reason, extra={"cell": str(turn.unit)})
         queue.deaths = 0
         outages = turn.outages + 1
         queue.waiting.append(replace(turn, outages=outages, due=self._due(outages)))
+
+    def _stop_in_an_outage(self) -> None:
+        if self._breaker.is_open(self._clock()):
+            raise ExecutionError(
+                f"most of what is read cannot be read, for {self._limits.patience_s / 2:.0f} s and "
+                f"more; the last: {self._last_outage}. What was measured is kept, nothing is marked "
+                "as failed, and the same command goes on from there"
+            )
 
     def _hurry(self) -> None:
         """What was away is back: the cells that wait for it wait no longer than a first pause."""
