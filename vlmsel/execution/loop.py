@@ -311,8 +311,8 @@ class _Loop(Generic[Worker]):
         if self._breaker.is_open(self._clock()):
             raise ExecutionError(
                 f"most of what is read cannot be read, for {self._limits.patience_s / 2:.0f} s and "
-                f"more; the last: {self._last_outage}. What was measured is kept, nothing is marked "
-                "as failed, and the same command goes on from there"
+                f"more; the last: {self._last_outage}. What was measured is kept, nothing is "
+                "marked as failed, and the same command goes on from there"
             )
 
     def _hurry(self) -> None:
