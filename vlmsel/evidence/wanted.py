@@ -39,16 +39,17 @@ class WantedShard:
     def cells(self, model: Candidate) -> list[CellId]:
         """The cells of one model, in the order of `asked`."""
         spec, identity = model
-        digest = identity.digest
-        return [self._cell(spec.model, spec.pretrained, digest, one) for one in self.asked]
-
-    def cells_of(self, model: str, pretrained: str, identity_digest: str) -> list[CellId]:
-        """The same where the digest is known, which costs time in large plans."""
-        return [self._cell(model, pretrained, identity_digest, one) for one in self.asked]
-
-    def _cell(self, model: str, pretrained: str, identity_digest: str, asked: Asked) -> CellId:
-        key = cell_key(identity_digest, asked.basis, self.images)
-        return CellId(model, pretrained, self.shard.task, key, asked.settings, asked.kind)
+        return [
+            CellId(
+                spec.model,
+                spec.pretrained,
+                self.shard.task,
+                cell_key(identity.digest, asked.basis, self.images),
+                asked.settings,
+                asked.kind,
+            )
+            for asked in self.asked
+        ]
 
 
 def wanted_shards(catalogued: Catalogued, wants: Sequence[Want]) -> tuple[WantedShard, ...]:
@@ -83,10 +84,9 @@ def wanted_cells(
     models: Iterable[Candidate], shards: Sequence[WantedShard]
 ) -> Iterator[tuple[CellId, Shard]]:
     """Every cell of these models on these shards."""
-    for spec, identity in models:
-        digest = identity.digest
+    for model in models:
         for wanted in shards:
-            for cell in wanted.cells_of(spec.model, spec.pretrained, digest):
+            for cell in wanted.cells(model):
                 yield cell, wanted.shard
 
 

@@ -157,14 +157,12 @@ def _sort_cells(
     model: Candidate, shards: Sequence[WantedShard], known: Known
 ) -> tuple[list[Unit], list[CellId], int, int]:
     """Units to do, all ids, and how many cells are measured and left as failed."""
-    spec, identity = model
-    digest = identity.digest
     units: list[Unit] = []
     ids: list[CellId] = []
     n_measured = n_failed = 0
     for wanted in shards:
         missing: list[Cell] = []
-        for cell in wanted.cells_of(spec.model, spec.pretrained, digest):
+        for cell in wanted.cells(model):
             ids.append(cell)
             again = known.is_tried_again(cell)
             if cell in known.measured and not again:

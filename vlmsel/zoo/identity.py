@@ -8,6 +8,7 @@ anything is measured.
 import hashlib
 import importlib.util
 import json
+from functools import lru_cache
 from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict
@@ -55,7 +56,13 @@ class ModelIdentity(BaseModel):
     @property
     def digest(self) -> str:
         """16 hex digits over all four parts."""
-        return _digest(self.model_dump())
+        return _fields_digest(**self.__dict__)
+
+
+# Asked for once per model and shard.
+@lru_cache(maxsize=4096)
+def _fields_digest(**fields: str) -> str:
+    return _digest(fields)
 
 
 def identify(spec: ModelSpec) -> ModelIdentity:
