@@ -311,14 +311,39 @@ def present(long: pl.DataFrame, left_out: LeftOut) -> pl.DataFrame:
     return long.filter(~missing)
 
 
+def clean_values(
+    long: pl.DataFrame,
+    measures: Sequence[str],
+    path: str | Path,
+    table: NameTable,
+    left_out: LeftOut,
+    *,
+    percent: bool,
+    keep_unknown: bool = False,
+) -> pl.DataFrame:
+    """Long accuracies under canonical tasks, as fractions, without the missing ones.
+
+    Raises:
+        StoreError: a cell is no number, or its numbers contradict `percent`.
+    """
+    long = canonical_tasks(long, table, left_out, keep_unknown=keep_unknown)
+    long = present(to_numbers(long, measures, path), left_out)
+    return to_fractions(long, measures, path, left_out, percent=percent)
+
+
 def finish_accuracies(
     long: pl.DataFrame, path: str | Path, table: NameTable, left_out: LeftOut, *, quickgelu: bool
 ) -> Imported:
-    """Accuracies under canonical models, each cell once; measures that a table lacks are null."""
+    """Accuracies under canonical models, see `whole_rows`."""
+    long = canonical_models(long, table, left_out, quickgelu=quickgelu)
+    return whole_rows(long, path, left_out)
+
+
+def whole_rows(long: pl.DataFrame, path: str | Path, left_out: LeftOut) -> Imported:
+    """Accuracies with all columns, each cell once; measures that a table lacks are null."""
     for name in ("acc5", "mean_per_class_recall"):
         if name not in long.columns:
             long = long.with_columns(pl.lit(None, pl.Float64).alias(name))
-    long = canonical_models(long, table, left_out, quickgelu=quickgelu)
     long = long.select(*CELL, "acc1", "acc5", "mean_per_class_recall")
     long = drop_duplicates(long, CELL, path, left_out)
     long = long.with_columns(n_images=pl.lit(None, pl.Int64))

@@ -7,14 +7,11 @@ import polars as pl
 from vlmsel.published.cleaning import (
     Imported,
     LeftOut,
-    canonical_tasks,
+    clean_values,
     finish_accuracies,
-    present,
     read_csv,
-    to_fractions,
-    to_numbers,
 )
-from vlmsel.published.lovm import LOVM_MEASURES, LOVM_TASK, named_models
+from vlmsel.published.lovm import LOVM_MEASURES, named_models, zero_shot_rows
 from vlmsel.published.names import NameTable, load_names
 
 # Rows of these are means over data sets.
@@ -49,16 +46,13 @@ def read_clip_benchmark(
     """
     table, left_out = names or load_names(), LeftOut()
     raw = named_models(read_csv(path, ["downstream_dataset", "acc1"]), path)
-    if "task" in raw.columns:
-        other = raw.filter(pl.col("task") != LOVM_TASK)
-        left_out.add_groups("row", other, ["task"], f"not {LOVM_TASK}")
-        raw = raw.filter(pl.col("task").is_null() | (pl.col("task") == LOVM_TASK)).drop("task")
+    raw = zero_shot_rows(raw, left_out)
     means = raw.filter(pl.col("downstream_dataset").is_in(MEANS))
     left_out.add_groups("task", means, ["downstream_dataset"], "a mean over data sets, no data set")
     raw = raw.filter(~pl.col("downstream_dataset").is_in(MEANS).fill_null(value=False))
     measures = [name for name in LOVM_MEASURES if name in raw.columns]
     long = raw.select("model", "pretrained", *measures, task="downstream_dataset")
-    long = canonical_tasks(long, table, left_out, keep_unknown=keep_unknown)
-    long = present(to_numbers(long, measures, path), left_out)
-    long = to_fractions(long, measures, path, left_out, percent=percent)
+    long = clean_values(
+        long, measures, path, table, left_out, percent=percent, keep_unknown=keep_unknown
+    )
     return finish_accuracies(long, path, table, left_out, quickgelu=quickgelu)

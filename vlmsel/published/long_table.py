@@ -8,12 +8,9 @@ from vlmsel.errors import StoreError
 from vlmsel.published.cleaning import (
     Imported,
     LeftOut,
-    canonical_tasks,
+    clean_values,
     finish_accuracies,
-    present,
     read_csv,
-    to_fractions,
-    to_numbers,
 )
 from vlmsel.published.names import NameTable, load_names
 
@@ -79,9 +76,9 @@ def read_long_table(
         if name not in used:
             left_out.add("column", name, raw.height, "not part of the layout")
     long = raw.select([name for name in raw.columns if name in used]).rename(columns)
-    long = canonical_tasks(long, table, left_out, keep_unknown=keep_unknown)
-    long = present(to_numbers(long, measures, path), left_out)
-    long = to_fractions(long, measures, path, left_out, percent=percent)
+    long = clean_values(
+        long, measures, path, table, left_out, percent=percent, keep_unknown=keep_unknown
+    )
     return finish_accuracies(long, path, table, left_out, quickgelu=quickgelu)
 
 

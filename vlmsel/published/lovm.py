@@ -8,12 +8,9 @@ from vlmsel.errors import StoreError
 from vlmsel.published.cleaning import (
     Imported,
     LeftOut,
-    canonical_tasks,
+    clean_values,
     finish_accuracies,
-    present,
     read_csv,
-    to_fractions,
-    to_numbers,
 )
 from vlmsel.published.names import NameTable, load_names
 
@@ -48,17 +45,22 @@ def read_lovm_table(
     raw = named_models(read_csv(path, ["dataset", "acc1"]), path)
     for name in sorted(set(raw.columns) - LOVM_KNOWN):
         left_out.add("column", name, raw.height, "not part of the layout")
-    if "task" in raw.columns:
-        other = raw.filter(pl.col("task") != LOVM_TASK)
-        left_out.add_groups("row", other, ["task"], f"not {LOVM_TASK}")
-        raw = raw.filter(pl.col("task").is_null() | (pl.col("task") == LOVM_TASK)).drop("task")
+    raw = zero_shot_rows(raw, left_out)
     for name in LOVM_MEASURES:
         if name not in raw.columns:
             raw = raw.with_columns(pl.lit(None, pl.String).alias(name))
-    long = canonical_tasks(raw.rename({"dataset": "task"}), table, left_out)
-    long = present(to_numbers(long, LOVM_MEASURES, path), left_out)
-    long = to_fractions(long, LOVM_MEASURES, path, left_out, percent=percent)
+    long = raw.rename({"dataset": "task"})
+    long = clean_values(long, LOVM_MEASURES, path, table, left_out, percent=percent)
     return finish_accuracies(long, path, table, left_out, quickgelu=quickgelu)
+
+
+def zero_shot_rows(raw: pl.DataFrame, left_out: LeftOut) -> pl.DataFrame:
+    """Rows of zero-shot classification, without the column that says so; the others are noted."""
+    if "task" not in raw.columns:
+        return raw
+    other = raw.filter(pl.col("task") != LOVM_TASK)
+    left_out.add_groups("row", other, ["task"], f"not {LOVM_TASK}")
+    return raw.filter(pl.col("task").is_null() | (pl.col("task") == LOVM_TASK)).drop("task")
 
 
 def named_models(raw: pl.DataFrame, path: str | Path) -> pl.DataFrame:

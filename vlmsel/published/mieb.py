@@ -7,16 +7,14 @@ import polars as pl
 
 from vlmsel.errors import StoreError
 from vlmsel.published.cleaning import (
-    CELL,
     Imported,
     LeftOut,
     canonical_tasks,
-    drop_duplicates,
     present,
     read_csv,
-    something,
     to_fractions,
     to_numbers,
+    whole_rows,
 )
 from vlmsel.published.names import NameTable, fold, load_names
 
@@ -79,11 +77,8 @@ def read_mieb(
     long = to_fractions(
         long.with_columns(pretrained=pl.lit(PRETRAINED)), ["acc1"], path, left_out, percent=percent
     )
-    long = long.select(pl.col("model").str.replace("__", "/"), "pretrained", "task", "acc1")
-    long = drop_duplicates(long, CELL, path, left_out)
-    empty = [pl.lit(None, pl.Float64).alias(n) for n in ("acc5", "mean_per_class_recall")]
-    long = long.with_columns(*empty, n_images=pl.lit(None, pl.Int64))
-    return something(long.sort(CELL), path, left_out)
+    long = long.with_columns(pl.col("model").str.replace("__", "/"))
+    return whole_rows(long, path, left_out)
 
 
 def _of_protocol(

@@ -9,12 +9,9 @@ from vlmsel.errors import StoreError
 from vlmsel.published.cleaning import (
     Imported,
     LeftOut,
-    canonical_tasks,
+    clean_values,
     finish_accuracies,
-    present,
     read_csv,
-    to_fractions,
-    to_numbers,
 )
 from vlmsel.published.names import NameTable, load_names
 
@@ -58,13 +55,10 @@ def read_openclip_results(
     long = wide.rename({"name": "model"}).unpivot(
         tasks, index=["model", "pretrained"], variable_name="task", value_name="acc1"
     )
-    long = canonical_tasks(long, table, left_out)
-    long = present(to_numbers(long, ["acc1"], path), left_out)
-    long = to_fractions(long, ["acc1"], path, left_out, percent=percent)
+    long = clean_values(long, ["acc1"], path, table, left_out, percent=percent)
     recall = [n for n, task in table.tasks.items() if task.headline == "mean_per_class_recall"]
     long = long.with_columns(
-        acc5=pl.lit(None, pl.Float64),
-        mean_per_class_recall=pl.when(pl.col("task").is_in(recall)).then("acc1"),
+        mean_per_class_recall=pl.when(pl.col("task").is_in(recall)).then("acc1")
     )
     return finish_accuracies(long, path, table, left_out, quickgelu=quickgelu)
 
