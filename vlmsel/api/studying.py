@@ -77,9 +77,7 @@ def run_study(
     return StudyResult(name, study.description, table, study.figure(table), once.left_out)
 
 
-def stored_variants(
-    workspace: Workspace, field: str, knowledge: Knowledge
-) -> dict[str, pl.DataFrame]:
+def stored_variants(workspace: Workspace, field: str) -> dict[str, pl.DataFrame]:
     """Profiles of the current zoo and tasks by the values of one setting that the store has.
 
     All other settings are those of the workspace; those of the path from the baseline may differ
@@ -88,7 +86,6 @@ def stored_variants(
     Args:
         workspace: the zoo, the tasks and the settings to start from.
         field: `attribution` or `granularity`.
-        knowledge: of the workspace: its own profiles are not read again.
 
     Raises:
         StoreError: no settings of the store have been measured on these tasks.
@@ -105,11 +102,10 @@ def stored_variants(
             continue
         if getattr(settings, field) in found:
             continue
-        if settings == own:
-            found[getattr(settings, field)] = knowledge.profiles
-            continue
-        want = replace(workspace.wants["profile"], measurement=measurement)
-        evidence = Evidence(store, workspace.catalogued, {"profile": want})
+        evidence = workspace.evidence
+        if settings != own:
+            want = replace(workspace.wants["profile"], measurement=measurement)
+            evidence = Evidence(store, workspace.catalogued, {"profile": want})
         if evidence.files("profile"):
             found[getattr(settings, field)] = evidence.profiles
     if not found:

@@ -17,7 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from vlmsel.addresses import absolute_path, output_address
 from vlmsel.cache import cache_dir
 from vlmsel.errors import CatalogError, StoreError
-from vlmsel.evidence.catalogued import Catalogued, look_up, look_up_models, look_up_tasks
+from vlmsel.evidence.catalogued import Catalogued, FoundModels, look_up_models, look_up_tasks
 from vlmsel.evidence.evidence import Evidence
 from vlmsel.execution.options import RunOptions
 from vlmsel.execution.plan import Plan
@@ -96,7 +96,12 @@ class Workspace:
         Raises:
             ModelError, TaskError: nothing of the zoo, or of the tasks, can be used.
         """
-        return look_up(self.zoo, self.tasks)
+        models = self._models
+        return look_up_tasks(self.tasks).with_models(models)
+
+    @cached_property
+    def _models(self) -> FoundModels:
+        return look_up_models(self.zoo)
 
     @cached_property
     def evidence(self) -> Evidence:
@@ -111,6 +116,19 @@ class Workspace:
             for spec in self.tasks.tasks
         )
         return replace(self, tasks=TaskCatalog(tasks=specs), labels=labels)
+
+    def with_wants(
+        self, measurements: Mapping[str, Measurement], n_images: Mapping[str, int | None]
+    ) -> "Workspace":
+        """The same with other settings and numbers of images, by kind."""
+        wants = dict(self.wants)
+        for kind in (*measurements, *n_images):
+            wants.setdefault(kind, default_want(kind))
+        for kind, measurement in measurements.items():
+            wants[kind] = replace(wants[kind], measurement=measurement)
+        for kind, number in n_images.items():
+            wants[kind] = replace(wants[kind], n_images=number)
+        return replace(self, wants=wants)
 
     def with_defaults(self) -> "Workspace":
         """The same with the measurements that every store is meant to hold."""
@@ -157,16 +175,8 @@ class Workspace:
     def of_target(self, tasks: TaskCatalog, kinds: Iterable[str]) -> "Workspace":
         """The same zoo and store on other tasks, for some kinds."""
         found = replace(self, tasks=tasks, wants={kind: self.wants[kind] for kind in kinds})
-        models, faults = (
-            (self.catalogued.models, ())
-            if "catalogued" in self.__dict__
-            else look_up_models(self.zoo)
-        )
-        looked = look_up_tasks(tasks)
-        # What was found of the zoo is found once; frozen, so the cache is filled by hand.
-        found.__dict__["catalogued"] = replace(
-            looked, models=models, faults=looked.faults + tuple(faults)
-        )
+        # Frozen, so what was found of the zoo is handed on by hand.
+        found.__dict__["_models"] = self._models
         return found
 
 
@@ -184,6 +194,7 @@ def open_workspace(
     kinds: Iterable[str] = (),
     measurements: Mapping[str, Measurement] | None = None,
     n_images: Mapping[str, int | None] | None = None,
+    forget_damaged: bool = False,
 ) -> Workspace:
     """A workspace from what is said, and for the rest from what the store remembers.
 
@@ -195,6 +206,7 @@ def open_workspace(
             remembered, profiles and predictions.
         measurements: by kind, where not the remembered or default settings.
         n_images: images per task by kind, None for all.
+        forget_damaged: a memory that is damaged is none: the caller says all of it.
 
     Raises:
         StoreError: the store remembers nothing and ``zoo`` or ``tasks`` is not given.
@@ -204,11 +216,12 @@ def open_workspace(
     opened = (
         store if isinstance(store, Store) else Store(output_address(store, "store", StoreError))
     )
+    whole = bool(zoo is not None and tasks is not None and measurements and n_images)
     try:
         last = _recall(opened)
     except StoreError:
         # What is said in full needs no memory, so that it also mends a broken one.
-        if zoo is None or tasks is None or not measurements or not n_images:
+        if not (whole or forget_damaged):
             raise
         last = None
     missing = [name for name, said in (("--zoo", zoo), ("--tasks", tasks)) if said is None]
@@ -219,14 +232,18 @@ def open_workspace(
         )
     zoo_source = _source("zoo", zoo, last)
     tasks_source = _source("tasks", tasks, last)
+    wants = _remembered_wants(last)
+    asked = [*kinds, *(measurements or {}), *(n_images or {})]
+    for kind in asked or ([] if wants else DEFAULT_KINDS):
+        wants.setdefault(kind, default_want(kind))
     found = Workspace(
         store=opened,
         zoo_source=zoo_source,
         tasks_source=tasks_source,
-        wants=_wants(last, kinds, measurements or {}, n_images or {}),
+        wants=wants,
         zoo=load_zoo(zoo_source),
         tasks=load_task_catalog(tasks_source),
-    )
+    ).with_wants(measurements or {}, n_images or {})
     # Those of another catalog's tasks mean nothing here.
     same = last is not None and last.tasks == tasks_source
     return found.with_labels(last.labels) if last is not None and same else found
@@ -250,23 +267,16 @@ def load_task_catalog(source: str | Path) -> TaskCatalog:
     return load_tasks(write_demo_tasks(cache_dir() / "demo-tasks"))
 
 
-def _wants(
-    last: Choices | None,
-    kinds: Iterable[str],
-    measurements: Mapping[str, Measurement],
-    n_images: Mapping[str, int | None],
-) -> dict[str, Want]:
-    wants: dict[str, Want] = {}
-    for kind, one in (last.wants if last else {}).items():
-        wants[kind] = Want(measurement_class(kind)(**one.settings), one.n_images)
-    asked = [*kinds, *measurements, *n_images]
-    for kind in asked or ([] if wants else DEFAULT_KINDS):
-        wants.setdefault(kind, default_want(kind))
-    for kind, measurement in measurements.items():
-        wants[kind] = replace(wants[kind], measurement=measurement)
-    for kind, number in n_images.items():
-        wants[kind] = replace(wants[kind], n_images=number)
-    return wants
+def _remembered_wants(last: Choices | None) -> dict[str, Want]:
+    """Measurements of the last run.
+
+    Raises:
+        ValidationError: the memory names settings that this version does not know.
+    """
+    return {
+        kind: Want(measurement_class(kind)(**one.settings), one.n_images)
+        for kind, one in (last.wants if last else {}).items()
+    }
 
 
 def _recall(store: Store) -> Choices | None:
@@ -283,7 +293,7 @@ def _recall(store: Store) -> Choices | None:
     try:
         found = Choices.model_validate_json(folder.read(REMEMBERED))
         # Kinds and settings that this version does not know are found here, not in the middle.
-        _wants(found, (), {}, {})
+        _remembered_wants(found)
     except ValidationError:
         if store.is_old():
             return None

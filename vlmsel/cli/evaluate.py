@@ -97,7 +97,7 @@ def evaluate(
 
     options, budgets = selector_options(option), _budgets(labels, rho)
     tracking_uri = tracking_uri_for(store, tracking_uri)
-    knowledge, settings = gather_tables(
+    knowledge, workspace = gather_tables(
         store, zoo, tasks, imported=imported, accuracies=accuracies, profiles=profiles
     )
     if option:
@@ -114,7 +114,12 @@ def evaluate(
         _write(markdown, loo, knowledge.about, verdict)
     summary = loo.summary()
     ids, uri = track_evaluation(
-        loo, knowledge, store, tracking_uri, experiment=experiment, settings=settings
+        loo,
+        knowledge,
+        store,
+        tracking_uri,
+        experiment=experiment,
+        settings=workspace.settings if workspace else None,
     )
     if as_json:
         emit_json(

@@ -9,10 +9,10 @@ import typer
 
 from vlmsel.cli.console import note, say, warn
 from vlmsel.errors import SettingsError
-from vlmsel.settings import AttributionSettings
 
 if TYPE_CHECKING:
     from vlmsel.api.evaluating import Knowledge
+    from vlmsel.api.workspace import Workspace
 
 _PANEL = "Published tables"
 SHOWN_NAMES = 3
@@ -61,19 +61,19 @@ def gather_tables(
     imported: bool,
     accuracies: Sequence[str] | None = None,
     profiles: Sequence[str] | None = None,
-) -> tuple["Knowledge", AttributionSettings | None]:
-    """The knowledge, and the settings of its profiles; None for imported profiles."""
+) -> tuple["Knowledge", "Workspace | None"]:
+    """The knowledge, and the workspace that it is of; None for imported tables."""
     from vlmsel.api.evaluating import imported_knowledge
     from vlmsel.cli.knowing import gather
 
     if accuracies or profiles:
         knowledge = imported_knowledge(store, accuracies=accuracies or (), profiles=profiles or ())
-        settings = None
+        workspace = None
     else:
-        knowledge, settings = gather(store, zoo, tasks, imported=imported)
+        knowledge, workspace = gather(store, zoo, tasks, imported=imported)
     for line in knowledge.notes:
         say(line)
-    return knowledge, settings
+    return knowledge, workspace
 
 
 def selector_options(said: Sequence[str] | None) -> dict[str, dict[str, str]]:

@@ -40,9 +40,12 @@ def refresh(
     from vlmsel.execution.refresh import refresh as run_refresh
     from vlmsel.tracking import log_run_summary
 
-    remembered = open_workspace(store, zoo=zoo, tasks=tasks, kinds=DEFAULT_KINDS)
+    said_in_full = bool(zoo and tasks and n_images and (preset or attribution or setting))
+    workspace = open_workspace(
+        store, zoo=zoo, tasks=tasks, kinds=DEFAULT_KINDS, forget_damaged=said_in_full
+    )
     said = read_wants(
-        remembered.wants,
+        workspace.wants,
         preset=preset,
         attribution=attribution,
         setting=setting,
@@ -50,14 +53,7 @@ def refresh(
         # What a refresh is tuned by.
         counted=["profile"],
     )
-    workspace = open_workspace(
-        store,
-        zoo=zoo,
-        tasks=tasks,
-        kinds=DEFAULT_KINDS,
-        measurements=said.measurements,
-        n_images=said.n_images,
-    )
+    workspace = workspace.with_wants(said.measurements, said.n_images)
     options = flags.options()
     wants = list(workspace.wants.values())
     if dry_run:

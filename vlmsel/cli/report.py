@@ -30,11 +30,13 @@ def report(
     from vlmsel.api.reporting import held_out_selection, run_laboratory, write_laboratory_report
     from vlmsel.cli.knowing import gather
 
-    knowledge, settings = gather(store, zoo, tasks, imported=imported)
+    knowledge, workspace = gather(store, zoo, tasks, imported=imported)
     selection = held_out_selection(knowledge, target) if target else None
     laboratory = run_laboratory(knowledge)
     title = f"Which model for {target}?" if target else "Which selector can be trusted?"
-    path = write_laboratory_report(out, laboratory, selection, settings=settings, title=title)
+    path = write_laboratory_report(
+        out, laboratory, selection, settings=workspace.settings if workspace else None, title=title
+    )
     if as_json:
         emit_json({"report": str(path)})
     else:

@@ -100,16 +100,14 @@ def study(
         return
 
     from vlmsel.api.studying import run_study, stored_variants
-    from vlmsel.api.workspace import open_workspace
 
     options = j.selector_options(option)
-    knowledge, settings = j.gather_tables(
+    knowledge, workspace = j.gather_tables(
         store, zoo, tasks, imported=imported, accuracies=accuracies, profiles=profiles
     )
     variants = None
-    if name in BY_SETTING and settings is not None:
-        workspace = open_workspace(store, zoo=zoo, tasks=tasks)
-        variants = stored_variants(workspace, BY_SETTING[name], knowledge)
+    if name in BY_SETTING and workspace is not None:
+        variants = stored_variants(workspace, BY_SETTING[name])
     found = run_study(
         name,
         knowledge,

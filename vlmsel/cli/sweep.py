@@ -80,7 +80,7 @@ def sweep(
         raise SettingsError(f"--metric {metric}: there is {', '.join(METRICS)}")
     etas, gammas = numbers("--eta", eta), numbers("--gamma", gamma)
     tracking_uri = tracking_uri_for(store, tracking_uri)
-    knowledge, settings = gather_tables(
+    knowledge, workspace = gather_tables(
         store, zoo, tasks, imported=imported, accuracies=accuracies, profiles=profiles
     )
     scale = "spread" if scaled else "none"
@@ -98,7 +98,7 @@ def sweep(
         store,
         tracking_uri,
         experiment=experiment,
-        settings=settings,
+        settings=workspace.settings if workspace else None,
         options={"scale": scale, "pooled": pooled},
     )
     means = sweep_means(points)

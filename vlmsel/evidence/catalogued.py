@@ -26,6 +26,14 @@ Found = TypeVar("Found")
 
 
 @dataclass(frozen=True)
+class FoundModels:
+    """Models of a zoo that can be identified, and why the others cannot."""
+
+    models: tuple[Candidate, ...]
+    faults: tuple[Failure, ...]
+
+
+@dataclass(frozen=True)
 class Catalogued:
     """What catalogs name, as far as it can be used.
 
@@ -42,6 +50,10 @@ class Catalogued:
     indexes: Mapping[str, TaskIndex]
     prompts: Mapping[str, ClassPrompts] = field(default_factory=lambda: MappingProxyType({}))
     faults: tuple[Failure, ...] = ()
+
+    def with_models(self, found: FoundModels) -> "Catalogued":
+        """The same tasks with these models, whose faults are added."""
+        return replace(self, models=found.models, faults=self.faults + found.faults)
 
     def labels(self, task: str) -> pl.DataFrame:
         """The labelled images of a task: image_id, label.
@@ -73,13 +85,12 @@ def look_up(zoo: Zoo, tasks: TaskCatalog, *, index_cache: Path | None = None) ->
     Raises:
         ModelError, TaskError: nothing of the zoo, or of the tasks, can be used; the first reason.
     """
-    models, model_faults = look_up_models(zoo)
-    found = look_up_tasks(tasks, index_cache=index_cache)
-    return replace(found, models=models, faults=found.faults + model_faults)
+    models = look_up_models(zoo)
+    return look_up_tasks(tasks, index_cache=index_cache).with_models(models)
 
 
-def look_up_models(zoo: Zoo) -> tuple[tuple[Candidate, ...], tuple[Failure, ...]]:
-    """The models that can be identified, in zoo order, and why the others cannot.
+def look_up_models(zoo: Zoo) -> FoundModels:
+    """Identify the models of a zoo, in its order.
 
     Raises:
         ModelError: no model can; the first reason.
@@ -92,7 +103,7 @@ def look_up_models(zoo: Zoo) -> tuple[tuple[Candidate, ...], tuple[Failure, ...]
         for spec in zoo.models
         if spec.name in identities
     )
-    return models, tuple(faults)
+    return FoundModels(models, tuple(faults))
 
 
 def look_up_tasks(tasks: TaskCatalog, *, index_cache: Path | None = None) -> Catalogued:
