@@ -8,8 +8,8 @@ import polars as pl
 import typer
 
 from vlmsel.cli import options as o
+from vlmsel.cli.flags import RunFlags, WantFlags, takes_flags
 from vlmsel.cli.measure import measure_kinds
-from vlmsel.cli.run_flags import RunFlags, takes_run_flags
 from vlmsel.errors import StoreError
 
 if TYPE_CHECKING:
@@ -29,9 +29,8 @@ Details = Annotated[
 ]
 
 
-@takes_run_flags
+@takes_flags
 def accuracy(
-    flags: RunFlags,
     store: o.Store = o.DEFAULT_STORE,
     zoo: o.ZooSource = None,
     tasks: o.TaskSource = None,
@@ -42,6 +41,8 @@ def accuracy(
     dry_run: o.DryRun = False,
     allow_failures: o.AllowFailures = 0,
     as_json: o.AsJson = False,
+    *,
+    flags: RunFlags,
 ) -> None:
     """Zero-shot accuracy of every model on every labelled task; no image is answered twice.
 
@@ -50,17 +51,12 @@ def accuracy(
     These accuracies are what is known of the source tasks when a zoo is ranked for a new one.
     """
     from vlmsel.cli.running import finish
-    from vlmsel.cli.wants import read_wants
     from vlmsel.evidence.evidence import Evidence
 
-    said = read_wants(["prediction"], setting=setting, n_images=n_images)
     found = measure_kinds(
         ["prediction"],
-        said,
+        WantFlags(store=store, zoo=zoo, tasks=tasks, n_images=n_images, setting=setting),
         flags,
-        store=store,
-        zoo=zoo,
-        tasks=tasks,
         labels=labels,
         what="predictions",
         dry_run=dry_run,

@@ -9,7 +9,7 @@ import typer
 
 from vlmsel.cli import options as o
 from vlmsel.cli.console import emit_json, say, show_table, tell
-from vlmsel.cli.run_flags import RunFlags
+from vlmsel.cli.flags import RunFlags
 
 DEFAULT_OUT = Path("vlmsel-demo")
 KINDS = ("profile", "prediction", "embedding")

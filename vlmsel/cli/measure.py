@@ -6,11 +6,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from vlmsel.cli import options as o
-from vlmsel.cli.run_flags import RunFlags, takes_run_flags
+from vlmsel.cli.flags import RunFlags, WantFlags, takes_flags
 
 if TYPE_CHECKING:
     from vlmsel.api.workspace import Workspace
-    from vlmsel.cli.wants import Said
     from vlmsel.execution.summary import RunSummary
 
 Kinds = Annotated[
@@ -23,20 +22,15 @@ Kinds = Annotated[
 ]
 
 
-@takes_run_flags
+@takes_flags
 def measure(
     kinds: Kinds,
-    flags: RunFlags,
-    store: o.Store = o.DEFAULT_STORE,
-    zoo: o.ZooSource = None,
-    tasks: o.TaskSource = None,
-    n_images: o.Images = None,
-    preset: o.PresetOption = None,
-    attribution: o.AttributionOption = None,
-    setting: o.SettingOption = None,
+    wanted: WantFlags,
     dry_run: o.DryRun = False,
     allow_failures: o.AllowFailures = 0,
     as_json: o.AsJson = False,
+    *,
+    flags: RunFlags,
 ) -> None:
     """Measure several kinds at once: a model is loaded and an image decoded once for all of them.
 
@@ -47,22 +41,15 @@ def measure(
     Example: vlmsel measure profile prediction --zoo zoo.yaml --tasks tasks.yaml --store store
     """
     from vlmsel.cli.running import finish
-    from vlmsel.cli.wants import read_wants
     from vlmsel.measurements.registry import measurement_class
 
     names = list(dict.fromkeys(kinds))
     for name in names:
         measurement_class(name)
-    said = read_wants(
-        names, preset=preset, attribution=attribution, setting=setting, n_images=n_images
-    )
     found = measure_kinds(
         names,
-        said,
+        wanted,
         flags,
-        store=store,
-        zoo=zoo,
-        tasks=tasks,
         what=" and ".join(f"{name}s" for name in names),
         dry_run=dry_run,
         as_json=as_json,
@@ -74,12 +61,9 @@ def measure(
 
 def measure_kinds(
     kinds: Sequence[str],
-    said: "Said",
+    wanted: WantFlags,
     flags: RunFlags,
     *,
-    store: str,
-    zoo: str | None,
-    tasks: str | None,
     labels: Sequence[str] | None = None,
     what: str,
     dry_run: bool,
@@ -91,10 +75,11 @@ def measure_kinds(
     from vlmsel.cli.running import run_plan
     from vlmsel.cli.wants import labels_by_task
 
+    said = wanted.read(kinds)
     workspace = open_workspace(
-        store,
-        zoo=zoo,
-        tasks=tasks,
+        wanted.store,
+        zoo=wanted.zoo,
+        tasks=wanted.tasks,
         kinds=kinds,
         measurements=said.measurements,
         n_images=said.n_images,

@@ -4,25 +4,20 @@ import polars as pl
 
 from vlmsel.cli import options as o
 from vlmsel.cli.console import emit_json, say, show_table
+from vlmsel.cli.flags import RunFlags, WantFlags, takes_flags
 from vlmsel.cli.progress import progress_bar
-from vlmsel.cli.run_flags import RunFlags, takes_run_flags
 from vlmsel.redaction import redact
 
 
-@takes_run_flags
+@takes_flags
 def refresh(
-    flags: RunFlags,
-    store: o.Store = o.DEFAULT_STORE,
-    zoo: o.ZooSource = None,
-    tasks: o.TaskSource = None,
-    n_images: o.Images = None,
-    preset: o.PresetOption = None,
-    attribution: o.AttributionOption = None,
-    setting: o.SettingOption = None,
+    wanted: WantFlags,
     dry_run: o.DryRun = False,
     allow_failures: o.AllowFailures = 0,
     tracking_uri: o.TrackingUri = None,
     as_json: o.AsJson = False,
+    *,
+    flags: RunFlags,
 ) -> None:
     """Measure only what changed since the last run, of every kind that the store is for.
 
@@ -35,24 +30,19 @@ def refresh(
     from vlmsel.cli.planned import dry_run as show_plan
     from vlmsel.cli.running import finish, summary_dict
     from vlmsel.cli.tracked import tracking_uri_for
-    from vlmsel.cli.wants import read_wants
     from vlmsel.execution.plan import Plan
     from vlmsel.execution.refresh import refresh as run_refresh
     from vlmsel.tracking import log_run_summary
 
-    said_in_full = bool(zoo and tasks and n_images and (preset or attribution or setting))
     workspace = open_workspace(
-        store, zoo=zoo, tasks=tasks, kinds=DEFAULT_KINDS, forget_damaged=said_in_full
+        wanted.store,
+        zoo=wanted.zoo,
+        tasks=wanted.tasks,
+        kinds=DEFAULT_KINDS,
+        forget_damaged=wanted.in_full,
     )
-    said = read_wants(
-        workspace.wants,
-        preset=preset,
-        attribution=attribution,
-        setting=setting,
-        n_images=n_images,
-        # What a refresh is tuned by.
-        counted=["profile"],
-    )
+    # What a refresh is tuned by.
+    said = wanted.read(workspace.wants, counted=["profile"])
     workspace = workspace.with_wants(said.measurements, said.n_images)
     options = flags.options()
     wants = list(workspace.wants.values())
@@ -63,7 +53,7 @@ def refresh(
             as_json=as_json,
         )
         return
-    uri = tracking_uri_for(store, tracking_uri)
+    uri = tracking_uri_for(wanted.store, tracking_uri)
     with progress_bar("refresh") as bar:
 
         def begin(plan: Plan) -> None:
@@ -87,7 +77,7 @@ def refresh(
         params={
             "zoo": workspace.zoo_source,
             "tasks": workspace.tasks_source,
-            "store": redact(store),
+            "store": redact(wanted.store),
         }
         | workspace.settings.model_dump()
         | {"kinds": ",".join(workspace.wants)},

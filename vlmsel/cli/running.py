@@ -8,9 +8,9 @@ import polars as pl
 import typer
 
 from vlmsel.cli.console import emit_json, say, warn
+from vlmsel.cli.flags import RunFlags
 from vlmsel.cli.options import Executor, LogLevelChoice
 from vlmsel.cli.progress import progress_bar
-from vlmsel.cli.run_flags import RunFlags
 from vlmsel.evidence.failure import Failure
 from vlmsel.execution.limits import Limits
 from vlmsel.execution.logs import log_json_lines

@@ -8,11 +8,11 @@ import typer
 
 from vlmsel.cli import options as o
 from vlmsel.cli.console import emit_json, say
-from vlmsel.cli.run_flags import RunFlags, takes_run_flags
+from vlmsel.cli.flags import RunFlags, takes_flags
 from vlmsel.redaction import redact
 
 
-@takes_run_flags
+@takes_flags
 def select(
     images: Annotated[
         str,
@@ -22,7 +22,6 @@ def select(
             show_default=False,
         ),
     ],
-    flags: RunFlags,
     store: o.Store = o.DEFAULT_STORE,
     zoo: o.ZooSource = None,
     tasks: o.TaskSource = None,
@@ -48,6 +47,8 @@ def select(
     attribution: o.AttributionOption = None,
     setting: o.SettingOption = None,
     allow_failures: o.AllowFailures = 0,
+    *,
+    flags: RunFlags,
 ) -> None:
     """Rank the models of a zoo for images of your own, without labels, and say how far to trust it.
 
