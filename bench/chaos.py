@@ -91,6 +91,7 @@ def build(spec):
 MEAN_PAUSE_S = 5.0
 # Longer than any honest silence: a driver that hangs is a failure of ours.
 HANG_S = 600.0
+DRIVER_LOG, LOG_CHARACTERS = "driver.log", 6000
 
 Problem = tuple[Zoo, TaskCatalog]
 Rows = dict[str, pl.DataFrame]
@@ -119,14 +120,17 @@ def start_driver(folder: Path, store: Path, executor: str) -> subprocess.Popen[b
     command += ["--store", store]
     for name in sorted(SETTINGS.model_fields_set):
         command += ["--set", f"{name}={getattr(SETTINGS, name)}"]
-    return subprocess.Popen(
-        command,
-        env={name: value for name, value in os.environ.items() if name != "RAY_ADDRESS"}
-        | {"VLMSEL_CHAOS": "1", "PYTHONPATH": os.pathsep.join([str(folder), *sys.path])},
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        start_new_session=True,
-    )
+    settings = {"VLMSEL_CHAOS": "1", "PYTHONFAULTHANDLER": "1"}
+    settings["PYTHONPATH"] = os.pathsep.join([str(folder), *sys.path])
+    with (folder / DRIVER_LOG).open("wb") as log:
+        return subprocess.Popen(
+            command,
+            env={name: value for name, value in os.environ.items() if name != "RAY_ADDRESS"}
+            | settings,
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
+        )
 
 
 def kill(driver: subprocess.Popen[bytes], victim: str, chance: random.Random) -> bool:
@@ -211,7 +215,15 @@ class Fire:
         while left and driver.poll() is None:
             time.sleep(self.chance.expovariate(1 / MEAN_PAUSE_S))
             left -= driver.poll() is None and self.hit(driver)
-        return driver.wait(timeout=HANG_S) == 0
+        try:
+            return driver.wait(timeout=HANG_S) == 0
+        except subprocess.TimeoutExpired:
+            # The driver's threads are in its log then.
+            driver.send_signal(signal.SIGABRT)
+            driver.wait()
+            clean_up(driver)
+            log = (self.folder / DRIVER_LOG).read_text(errors="replace")
+            raise SystemExit(f"a driver hangs:\n{log[-LOG_CHARACTERS:]}") from None
 
 
 def clean_up(driver: subprocess.Popen[bytes]) -> None:
