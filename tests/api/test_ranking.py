@@ -3,9 +3,11 @@
 import polars as pl
 import pytest
 
+from vlmsel.api.choice import choose_selector
 from vlmsel.api.evaluating import Knowledge, evaluate, mean_dcd, sweep_dcd
-from vlmsel.api.ranking import rank_profiles
+from vlmsel.api.ranking import rank_zoo
 from vlmsel.api.reporting import held_out_selection, with_truth
+from vlmsel.api.selection import TargetImages
 from vlmsel.errors import SelectionError
 
 MODELS = [f"m{i}" for i in range(6)]
@@ -43,34 +45,37 @@ def knowledge() -> Knowledge:
     return Knowledge(pl.DataFrame(accuracies), pl.DataFrame(rows), "made up")
 
 
-def own(kind: str) -> pl.DataFrame:
-    return pl.DataFrame(profile_rows("new", kind))
+def rank(kind: str, knowledge: Knowledge, selector: str | None = None):
+    images = TargetImages(pl.DataFrame(profile_rows("new", kind)))
+    return rank_zoo("new", images, knowledge, choice=choose_selector(knowledge, selector))
 
 
 @pytest.mark.parametrize(("kind", "best"), [("sea", "m0"), ("sky", "m5")])
 def test_the_sources_of_the_same_kind_decide(knowledge, kind, best):
-    selection = rank_profiles("new", own(kind), knowledge, selector="dcd-scaled")
-    first = selection.table.row(0, named=True)
+    selection = rank(kind, knowledge, "dcd-scaled")
+    first = selection.ranking.row(0, named=True)
     assert (first["rank"], first["model"]) == (1, best)
     assert all(name.startswith(kind) for name in first["sources"].split("%, "))
-    assert (selection.n_images, selection.why) == (3, "chosen by you")
-    assert (selection.table["image_low"] <= selection.table["rank"]).all()
-    assert (selection.table["image_high"] >= selection.table["rank"]).all()
-    assert (selection.table["low"] <= selection.table["high"]).all()
-    assert selection.table["top5"].is_between(0, 1).all()
+    assert (selection.images.n_images, selection.why) == (3, "chosen by you")
+    assert (selection.ranking["image_low"] <= selection.ranking["rank"]).all()
+    assert (selection.ranking["image_high"] >= selection.ranking["rank"]).all()
+    assert (selection.ranking["low"] <= selection.ranking["high"]).all()
+    assert selection.ranking["top5"].is_between(0, 1).all()
     assert selection.failed_images.is_empty()
 
 
 def test_average_rank_stands_beside_and_cannot_tell_the_kinds_apart(knowledge):
-    selection = rank_profiles("new", own("sea"), knowledge, selector="average-rank")
-    assert "image_low" not in selection.table.columns
-    assert (selection.table["high"] - selection.table["low"]).max() > 0, "it is wrong, and says so"
+    selection = rank("sea", knowledge, "average-rank")
+    assert selection.ranking["image_low"].null_count() == len(MODELS)
+    assert (selection.ranking["high"] - selection.ranking["low"]).max() > 0, (
+        "it is wrong, and says so"
+    )
     assert selection.rival.table["score"].round(9).n_unique() == 1, "both orders cancel"
-    assert selection.table["average_rank"].to_list() == selection.table["rank"].to_list()
+    assert selection.ranking["average_rank"].to_list() == selection.ranking["rank"].to_list()
 
 
 def test_the_default_is_what_leave_one_out_supports(knowledge):
-    selection = rank_profiles("new", own("sky"), knowledge)
+    selection = rank("sky", knowledge)
     assert selection.selector in {"dcd", "dcd-scaled", "dcd-pooled", "combined"}
     assert "in leave-one-out over 10 sources it beats average rank" in selection.why
     assert selection.trust.n_tasks == 10
@@ -78,7 +83,7 @@ def test_the_default_is_what_leave_one_out_supports(knowledge):
 
 def test_a_known_task_is_ranked_as_if_it_were_new_and_the_truth_stands_beside(knowledge):
     selection = held_out_selection(knowledge, "sea-0", selector="dcd-scaled")
-    assert "sea-0" not in set(selection.ranking.weights["source"])
+    assert "sea-0" not in set(selection.details.weights["source"])
     table = with_truth(selection, knowledge)
     assert table["true_rank"].to_list() == table["rank"].to_list()
     with pytest.raises(SelectionError, match=r"task 'sea-9' has no .*; did you mean sea-"):

@@ -5,12 +5,12 @@ import polars as pl
 import pytest
 
 from vlmsel.errors import SelectionError
+from vlmsel.selection.registry import make_selector
 
 
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"sources": ()}, "no source task is known for t0"),
         ({"sources": ("t1", "t1")}, "must be different tasks other than itself, not t1, t1"),
         ({"sources": ("t0", "t1")}, "must be different tasks other than itself"),
         ({"target": "t5", "sources": ("t1",)}, "hold rows of the target t5"),
@@ -22,6 +22,13 @@ from vlmsel.errors import SelectionError
 def test_impossible_problems(problem, change, message):
     with pytest.raises(SelectionError, match=message):
         dataclasses.replace(problem, **change)
+
+
+@pytest.mark.parametrize("name", ["average-rank", "dcd", "combined", "posterior"])
+def test_without_sources_what_learns_from_sources_says_so(problem, name):
+    alone = dataclasses.replace(problem, sources=())
+    with pytest.raises(SelectionError, match=f"no source task is known for t0, and .* {name} "):
+        make_selector(name).rank(alone)
 
 
 def test_two_accuracies_of_one_cell(problem):

@@ -12,11 +12,12 @@ from vlmsel.errors import SelectionError, StoreError
 from vlmsel.evaluation.duplicates import CountedOnce, count_once
 from vlmsel.evaluation.held_out import IMAGENET_NAMES
 from vlmsel.evaluation.label_budgets import Budgets, leave_one_out_with_labels
-from vlmsel.evaluation.leave_one_out import LeaveOneOut
+from vlmsel.evaluation.leave_one_out import BASELINE, LeaveOneOut
 from vlmsel.evaluation.sweep import sweep
 from vlmsel.evidence.accuracies import beside_imported
 from vlmsel.evidence.failure import Failure
 from vlmsel.selection.divergence import dcd_matrix
+from vlmsel.selection.needs import Supply, find_lacks
 from vlmsel.selection.registry import make_selector, selector_names
 from vlmsel.selection.selector import BaseSelector
 from vlmsel.selection.similarity import Scale
@@ -51,19 +52,18 @@ def current_knowledge(workspace: Workspace) -> Knowledge:
     """Accuracies and profiles of the current zoo on the current tasks, and nothing older.
 
     Cells that are not measured are left out; the evaluation names models and tasks that lack them.
+    Without any profile the knowledge is that of the accuracies.
 
     Raises:
-        StoreError: no profile, or no accuracy, of this zoo on these tasks is measured.
+        StoreError: no accuracy of this zoo on these tasks is known.
         ModelError, TaskError: nothing of the zoo, or of the tasks, can be used.
     """
     store, evidence = workspace.store, workspace.evidence
     if "profile" in workspace.wants:
         store.require_settings(workspace.wants["profile"].measurement)
-    if not evidence.files("profile"):
-        raise _nothing(store, "profile", "profile")
     accuracies = _current_accuracies(workspace)
     if accuracies.is_empty():
-        raise _nothing(store, "accuracy", "accuracy", evidence.label_faults)
+        raise _nothing(store, evidence.label_faults)
     about = (
         f"{len(workspace.zoo.models)} models, {len(workspace.tasks.tasks)} tasks, "
         f"store {store.address}"
@@ -72,11 +72,11 @@ def current_knowledge(workspace: Workspace) -> Knowledge:
     return Knowledge(accuracies, evidence.profiles, about, notes)
 
 
-def _nothing(store: Store, what: str, command: str, faults: Sequence[Failure] = ()) -> StoreError:
+def _nothing(store: Store, faults: Sequence[Failure]) -> StoreError:
     why = f" ({faults[0].reason})" if faults else ""
     return StoreError(
-        f"store {store.address} holds no {what} of this zoo on these tasks{why}: "
-        f"run `vlmsel {command}` with the same --store, --zoo and --tasks first"
+        f"store {store.address} holds no accuracy of this zoo on these tasks{why}: "
+        "run `vlmsel accuracy` with the same --store, --zoo and --tasks first"
     )
 
 
@@ -194,51 +194,51 @@ def require_fed(selector: str | None, knowledge: Knowledge) -> None:
     """Find before long work that a new target cannot be ranked with this knowledge.
 
     Args:
-        selector: by name; None for the default, which needs sources to be chosen on.
+        selector: by name; None for the default, which is average rank at least.
         knowledge: accuracies and profiles of the sources.
 
     Raises:
-        SelectionError: there is no such selector, the knowledge lacks what it needs, or there are
-            fewer than two sources.
+        SelectionError: there is no such selector, or the knowledge lacks what it needs; says what
+            to do about it.
     """
-    sources = set(knowledge.accuracies["task"]) & set(knowledge.profiles["task"])
-    sources -= set(IMAGENET_NAMES)
-    if len(sources) < 2:
-        raise SelectionError(
-            f"a ranking needs 2 source tasks with both accuracies and profiles, there is "
-            f"{len(sources) or 'none'}{''.join(f' ({name})' for name in sources)}: run `vlmsel "
-            "profile` and `vlmsel accuracy` with more tasks, or import accuracies"
-        )
-    if selector is None:
+    supply = supply_of(knowledge)
+    lacks = find_lacks(make_selector(selector or BASELINE).needs, supply)
+    if not lacks:
         return
-    if make_selector(selector).oracle:
-        lack = "it is a bound that needs the target's true accuracies"
-    else:
-        lack = starved_selectors(knowledge).get(selector)
-    if lack:
-        fed = usable_selectors(knowledge)
-        usable = ", ".join(name for name in fed if not make_selector(name).oracle)
-        raise SelectionError(
-            f"selector {selector} cannot rank new images: {lack}; usable are {usable}"
-        )
+    if selector is None:
+        raise SelectionError(f"no selector can rank new images: {lacks[0]}")
+    fed = [name for name in selector_names() if not find_lacks(make_selector(name).needs, supply)]
+    usable = f"; usable are {', '.join(fed)}" if fed else ""
+    raise SelectionError(f"selector {selector} cannot rank new images: {lacks[0]}{usable}")
 
 
 def starved_selectors(knowledge: Knowledge, *, has_labels: bool = False) -> dict[str, str]:
-    """The other selectors, each with what they lack."""
-    starved = {}
-    if not knowledge.has_profiles:
-        needy = [name for name in selector_names() if make_selector(name).needs_profiles]
-        starved = dict.fromkeys(needy, "it needs profiles, and there are none")
-    if not has_labels:
-        takers = [name for name in selector_names() if make_selector(name).takes_labels]
-        lack = "it needs labels: `vlmsel evaluate --labels 10,25` simulates some"
-        starved |= dict.fromkeys(takers, lack)
-    on_imagenet = knowledge.accuracies.filter(pl.col("task").is_in(IMAGENET_NAMES))
-    if on_imagenet.is_empty():
-        starved["imagenet"] = "no accuracy on ImageNet is known"
-    elif on_imagenet.select(MODEL).n_unique() < 2:
-        starved["imagenet"] = "the accuracy on ImageNet is known of one model only"
-    return starved
+    """The other selectors, each with what they lack for a leave-one-out over the sources."""
+    supply = supply_of(knowledge)
+    supply = replace(
+        supply,
+        # Each source is the target once: what is measured on sources is measured on targets.
+        on_target=supply.on_sources,
+        # Too few sources are no selector's lack: a leave-one-out says so by itself.
+        n_sources=max(2, supply.n_sources),
+        labels="all" if has_labels else "none",
+        truth=True,
+    )
+    lacks = {name: find_lacks(make_selector(name).needs, supply) for name in selector_names()}
+    return {name: str(found[0]) for name, found in lacks.items() if found}
+
+
+def supply_of(knowledge: Knowledge) -> Supply:
+    """What there is for ranking any new target, of which every kind can still be measured."""
+    known = knowledge.accuracies.filter(pl.col("acc1").is_finite())
+    counts = known.group_by("task").agg(pl.struct(MODEL).n_unique())
+    profiled = set(knowledge.profiles["task"]) & set(known["task"]) - set(IMAGENET_NAMES)
+    return Supply(
+        on_sources=frozenset({"profile"} if profiled else ()),
+        on_target=frozenset({"profile", "embedding"}),
+        n_models=dict(counts.rows()),
+        n_sources=len(set(known["task"]) - set(IMAGENET_NAMES)),
+    )
 
 
 def sweep_dcd(

@@ -1,16 +1,17 @@
-"""Rank a zoo for a target whose profiles are known, with all that must be said beside the table."""
+"""Rank a zoo for a target, with all that must be said beside the table."""
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import polars as pl
 
-from vlmsel.api.evaluating import Knowledge, evaluate
+from vlmsel.api.choice import BASELINE, Choice, choose_selector, source_tasks
+from vlmsel.api.evaluating import Knowledge
+from vlmsel.api.selection import PROMISES, Selection, TargetImages
 from vlmsel.evaluation.calibration import calibrated_ranks
-from vlmsel.evaluation.held_out import IMAGENET_NAMES
 from vlmsel.evaluation.leave_one_out import LeaveOneOut
+from vlmsel.evaluation.metrics import TOP
 from vlmsel.evaluation.rank_intervals import rank_intervals
-from vlmsel.evaluation.trust import Trust, trust
-from vlmsel.evaluation.verdict import judge_evidence
+from vlmsel.evaluation.trust import trust
 from vlmsel.selection.divergence import task_profiles
 from vlmsel.selection.novelty import Novelty, novelty
 from vlmsel.selection.problem import Problem
@@ -19,126 +20,85 @@ from vlmsel.selection.registry import make_selector
 from vlmsel.selection.selector import Selector
 
 MODEL = ["model", "pretrained"]
-BASELINE = "average-rank"
-# What may become the default: the method's own selectors; ablations and bounds may not.
-CANDIDATES = ("dcd", "dcd-scaled", "dcd-pooled", "combined")
 # Sources named beside a model, and the least weight worth naming.
 NAMED_SOURCES, NAMED_WEIGHT = 3, 0.005
 
 
-@dataclass(frozen=True)
-class Selection:
-    """A zoo ranked for one target, with what it rests on.
-
-    Attributes:
-        target: name of the target.
-        selector: which selector ranked.
-        why: why this selector, for people.
-        table: rank, model, pretrained, score (lower is better); low, high (95 % interval of the
-            true rank) and top5 (probability of being truly among the best five), both from the
-            errors of leave-one-out, see `calibrated_ranks`; image_low, image_high (95 % interval of
-            the rank under resampling of the target's images, only where images decide); sources
-            (the tasks that spoke most; null where none did); average_rank (the place that the
-            average rank over the sources gives it).
-        ranking: of the selector, with all weights.
-        rival: of average rank.
-        trust: how the selector did in leave-one-out over the sources.
-        profiles: of sources and target, long.
-        failed_images: image_id and reason of the target's images that could not be scored by some
-            model.
-        n_images: images of the target that were scored.
-        novelty: how far the nearest source is; None with fewer than two sources.
-    """
-
-    target: str
-    selector: str
-    why: str
-    table: pl.DataFrame
-    ranking: Ranking
-    rival: Ranking
-    trust: Trust
-    profiles: pl.DataFrame
-    failed_images: pl.DataFrame
-    n_images: int
-    novelty: Novelty | None
-
-
-def rank_profiles(
-    target: str,
-    own: pl.DataFrame,
-    knowledge: Knowledge,
-    *,
-    selector: str | None = None,
-    failed_images: pl.DataFrame | None = None,
+def rank_zoo(
+    target: str, images: TargetImages, knowledge: Knowledge, *, choice: Choice | None = None
 ) -> Selection:
-    """Rank the zoo for a target of which the profiles are known.
+    """Rank the zoo for a target.
 
     Args:
-        target: its name; no task of the knowledge.
-        own: the target's profiles, long.
-        knowledge: accuracies and profiles of the sources.
-        selector: by name; None takes the one that leave-one-out over the sources supports.
-        failed_images: what could not be scored.
+        target: its name.
+        images: what is known of the target; profiles where the selector asks for them.
+        knowledge: accuracies and profiles of the sources; rows of the target are not used.
+        choice: the selector; None chooses it here.
 
     Raises:
-        SelectionError: unknown selector, or too little is known of the sources.
+        SelectionError: too little is known of the sources or of the target.
     """
-    accuracies = knowledge.accuracies.filter(pl.col("task") != target)
-    known = knowledge.profiles.filter(pl.col("task") != target)
-    sources = tuple(sorted(set(accuracies["task"]) & set(known["task"]) - set(IMAGENET_NAMES)))
-    profiles = pl.concat([known.filter(pl.col("task").is_in(sources)), own.select(known.columns)])
-    loo = evaluate(Knowledge(accuracies, known, knowledge.about), _judged(selector, accuracies))
-    name, why = (selector, "chosen by you") if selector else _supported(loo)
-    problem = Problem(target, sources, accuracies, task_profiles(profiles))
-    made, baseline = make_selector(name), make_selector(BASELINE)
-    ranking, rival = made.rank(problem), baseline.rank(problem)
-    images = _image_intervals(made, problem, profiles)
-    none = pl.DataFrame(schema={"image_id": pl.String, "reason": pl.String})
-    return Selection(
+    not_target = pl.col("task") != target
+    known = replace(
+        knowledge,
+        accuracies=knowledge.accuracies.filter(not_target),
+        profiles=knowledge.profiles.filter(not_target),
+    )
+    choice = choice or choose_selector(known)
+    selector = choice.selector
+    sources = source_tasks(known, choice.needs)
+    profiles = _joined(known.profiles, images.profiles, sources)
+    problem = Problem(target, sources, known.accuracies, task_profiles(profiles))
+    ranking = selector.rank(problem)
+    rival = _rival(ranking, selector, problem)
+    judged = None if choice.loo is None else trust(choice.loo, selector.name)
+    answer = Selection(
         target=target,
-        selector=name,
-        why=why,
-        table=_table(ranking, rival, _calibrated(loo, ranking, name), images),
-        ranking=ranking,
+        selector=selector.name,
+        why=choice.why,
+        ranking=_table(ranking, rival, choice.loo, selector.name),
+        details=ranking,
         rival=rival,
-        trust=replace(trust(loo, name), n_ranked=ranking.table.height),
+        trust=judged and replace(judged, n_ranked=ranking.table.height),
+        images=images,
+        novelty=_novelty(profiles, target) if images.n_images else None,
         profiles=profiles,
-        failed_images=none if failed_images is None else failed_images,
-        n_images=own["image_id"].n_unique(),
-        novelty=novelty(profiles, target),
     )
+    return _with_promises(answer, selector, problem)
 
 
-def _judged(selector: str | None, accuracies: pl.DataFrame) -> list[str]:
-    """Which selectors to hold against each other on the sources."""
-    if selector is not None:
-        return list(dict.fromkeys([selector, BASELINE]))
-    with_imagenet = accuracies["task"].is_in(list(IMAGENET_NAMES)).any()
-    return [BASELINE, *(["imagenet"] if with_imagenet else []), *CANDIDATES]
+def _rival(ranking: Ranking, selector: Selector, problem: Problem) -> Ranking | None:
+    """The ranking by average rank; None without sources."""
+    if selector.name == BASELINE:
+        return ranking
+    return make_selector(BASELINE).rank(problem) if problem.sources else None
 
 
-def _supported(loo: LeaveOneOut) -> tuple[str, str]:
-    """The selector that leave-one-out over the sources supports, and the evidence in words."""
-    verdict = judge_evidence({"the sources": loo})
-    for n_tasks in (verdict.too_few or {}).values():
-        return BASELINE, f"{n_tasks} sources are too few to choose a selector on"
-    if verdict.selector == BASELINE:
-        return BASELINE, "on the sources, no selector that looks at images clearly beats it"
-    row = verdict.comparisons.filter(selector=verdict.selector, rival=BASELINE, metric="ndcg5").row(
-        0, named=True
-    )
-    return verdict.selector, (
-        f"in leave-one-out over {row['n_targets']} sources it beats average rank in NDCG@5 by "
-        f"{row['delta']:.3f} (95 % interval {row['delta_low']:.3f} to {row['delta_high']:.3f})"
-    )
+def _joined(known: pl.DataFrame, own: pl.DataFrame, sources: tuple[str, ...]) -> pl.DataFrame:
+    """Profiles of the sources, and of the target below them."""
+    of_sources = known.filter(pl.col("task").is_in(sources))
+    if own.is_empty():
+        return of_sources
+    return own if known.is_empty() else pl.concat([of_sources, own.select(known.columns)])
 
 
-def _calibrated(loo: LeaveOneOut, ranking: Ranking, selector: str) -> pl.DataFrame:
-    """Where the true rank of each model is to be expected, from the errors on the sources."""
-    places = calibrated_ranks(loo, selector, ranking.table.height)
-    return ranking.table.join(places, on="rank").select(
-        *MODEL, low="true_low", high="true_high", top5="p_top"
-    )
+def _novelty(profiles: pl.DataFrame, target: str) -> Novelty | None:
+    return novelty(profiles, target) if profiles["task"].n_unique() > 1 else None
+
+
+def _with_promises(answer: Selection, selector: Selector, problem: Problem) -> Selection:
+    """The answer with intervals by images, and without promises that do not hold."""
+    table = answer.ranking
+    if any(notice.voids_intervals for notice in answer.warnings):
+        return replace(answer, ranking=_without(table, *PROMISES))
+    if table.height <= TOP:
+        table = _without(table, "top5")
+    images = _image_intervals(selector, problem, answer.profiles)
+    if images is not None:
+        places = table.drop("image_low", "image_high")
+        order = table.columns
+        table = places.join(images, on=MODEL, how="left", maintain_order="left").select(order)
+    return replace(answer, ranking=table)
 
 
 def _image_intervals(
@@ -154,15 +114,36 @@ def _image_intervals(
 
 
 def _table(
-    ranking: Ranking, rival: Ranking, calibrated: pl.DataFrame, images: pl.DataFrame | None
+    ranking: Ranking, rival: Ranking | None, loo: LeaveOneOut | None, selector: str
 ) -> pl.DataFrame:
-    """One row a model, best first, with all that is known of its place."""
-    places = rival.table.select(*MODEL, average_rank="rank")
-    table = ranking.table.drop("target")
-    for frame in (calibrated, images, _spoken(ranking), places):
-        if frame is not None:
-            table = table.join(frame, on=MODEL, how="left", maintain_order="left")
+    """One row per model, best first, with all that is known of its place."""
+    table = ranking.table.drop("target").join(
+        _calibrated(loo, ranking, selector), on="rank", how="left", maintain_order="left"
+    )
+    table = table.with_columns(image_low=None, image_high=None).cast(
+        {"image_low": pl.Float64, "image_high": pl.Float64}
+    )
+    by_average = ranking.table.clear() if rival is None else rival.table
+    places = by_average.select(*MODEL, average_rank="rank")
+    for frame in (_spoken(ranking), places):
+        table = table.join(frame, on=MODEL, how="left", maintain_order="left")
     return table
+
+
+def _calibrated(loo: LeaveOneOut | None, ranking: Ranking, selector: str) -> pl.DataFrame:
+    """Where the true rank of each place is to be expected, from the errors on the sources."""
+    if loo is None:
+        types = {"rank": pl.UInt32, "low": pl.Int64, "high": pl.Int64, "top5": pl.Float64}
+        return pl.DataFrame(schema=types)
+    places = calibrated_ranks(loo, selector, ranking.table.height)
+    return places.select("rank", low="true_low", high="true_high", top5="p_top")
+
+
+def _without(table: pl.DataFrame, *columns: str) -> pl.DataFrame:
+    """The table with null in some columns."""
+    return table.with_columns(
+        pl.lit(None, dtype=table.schema[name]).alias(name) for name in columns
+    )
 
 
 def _spoken(ranking: Ranking) -> pl.DataFrame:
@@ -171,7 +152,7 @@ def _spoken(ranking: Ranking) -> pl.DataFrame:
     return (
         top_sources(ranking, NAMED_SOURCES)
         .filter((pl.col("weight") >= NAMED_WEIGHT) | pl.col("rank").is_first_distinct())
-        .with_columns(said=pl.format("{} {}%", "source", percent))
+        .with_columns(words=pl.format("{} {}%", "source", percent))
         .group_by(MODEL, maintain_order=True)
-        .agg(sources=pl.col("said").str.join(", "))
+        .agg(sources=pl.col("words").str.join(", "))
     )

@@ -7,8 +7,10 @@ from pathlib import Path
 
 import polars as pl
 
+from vlmsel.api.choice import choose_selector
 from vlmsel.api.evaluating import Knowledge, evaluate, mean_dcd, sweep_dcd
-from vlmsel.api.ranking import Selection, rank_profiles
+from vlmsel.api.ranking import rank_zoo
+from vlmsel.api.selection import Selection, TargetImages
 from vlmsel.catalogs import nearest
 from vlmsel.errors import SelectionError
 from vlmsel.evaluation.leave_one_out import LeaveOneOut
@@ -64,7 +66,8 @@ def held_out_selection(
         knowledge.profiles.filter(pl.col("task") != target),
         knowledge.about,
     )
-    return rank_profiles(target, own, others, selector=selector)
+    choice = choose_selector(others, selector)
+    return rank_zoo(target, TargetImages(own), others, choice=choice)
 
 
 def with_truth(selection: Selection, knowledge: Knowledge) -> pl.DataFrame:
@@ -72,7 +75,7 @@ def with_truth(selection: Selection, knowledge: Knowledge) -> pl.DataFrame:
     truth = knowledge.accuracies.filter(pl.col("task") == selection.target).select(
         *MODEL, accuracy="acc1", true_rank=pl.col("acc1").rank("min", descending=True)
     )
-    return selection.table.join(truth, on=MODEL, how="left", maintain_order="left")
+    return selection.ranking.join(truth, on=MODEL, how="left", maintain_order="left")
 
 
 def write_laboratory_report(
@@ -106,7 +109,7 @@ def write_laboratory_report(
     return write_report(path, inputs)
 
 
-def selection_report(path: str | Path, selection: Selection, settings: AttributionSettings) -> Path:
+def selection_report(path: str | Path, selection: Selection) -> Path:
     """One HTML file about one ranking.
 
     Raises:
@@ -114,33 +117,37 @@ def selection_report(path: str | Path, selection: Selection, settings: Attributi
     """
     inputs = ReportInputs(
         title=f"Which model for {selection.target}?",
-        profiles=selection.profiles,
+        profiles=None if selection.profiles.is_empty() else selection.profiles,
         failures=None if selection.failed_images.is_empty() else selection.failed_images,
         left_out=_left_out(selection),
-        **_common(settings),
-        **_ranking_fields(selection, selection.table),
+        **_common(selection.settings),
+        **_ranking_fields(selection, selection.ranking),
     )
     return write_report(path, inputs)
 
 
 def _ranking_fields(selection: Selection | None, ranking: pl.DataFrame | None) -> dict:
-    if selection is None:
+    if selection is None or ranking is None:
         return {}
+    # What is known of no model is no column of the page.
+    known = [name for name in ranking.columns if ranking[name].null_count() < ranking.height]
     return {
         "target": selection.target,
         "selector": selection.selector,
-        "ranking": ranking,
-        "rival": selection.rival.table,
-        "weights": selection.ranking.weights,
-        "effective_sources": selection.ranking.effective_sources,
-        "near_uniform": selection.ranking.near_uniform,
+        "headline": selection.headline,
+        "is_trustworthy": selection.is_trustworthy,
+        "ranking": ranking.select(known),
+        "rival": None if selection.rival is None else selection.rival.table,
+        "weights": selection.details.weights,
+        "effective_sources": selection.details.effective_sources,
+        "near_uniform": selection.details.near_uniform,
         "notes": _notes(selection),
     }
 
 
 def _left_out(selection: Selection) -> pl.DataFrame | None:
     """Models without a place, as the report lists what was left out."""
-    gone = selection.ranking.left_out
+    gone = selection.details.left_out
     if gone.is_empty():
         return None
     name = pl.concat_str("model", "pretrained", separator="/")
@@ -148,11 +155,13 @@ def _left_out(selection: Selection) -> pl.DataFrame | None:
 
 
 def _notes(selection: Selection) -> tuple[str, ...]:
-    """What must be said beside a ranking."""
-    unlike = selection.novelty.notice if selection.novelty else None
-    worth = f"For {selection.target}, by what the other tasks tell: {selection.trust.sentence}"
+    """What must be said beside a ranking; the serious is in its headline."""
     why = f"Selector {selection.selector}: {selection.why}."
-    return tuple(text for text in (why, unlike, worth) if text)
+    texts = [why, *(notice.text for notice in selection.warnings if not notice.is_serious)]
+    if selection.trust is not None and selection.is_trustworthy:
+        worth = selection.trust.sentence
+        texts.append(f"For {selection.target}, by what the other tasks tell: {worth}")
+    return tuple(texts)
 
 
 def _common(settings: AttributionSettings | None) -> dict:

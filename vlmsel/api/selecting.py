@@ -1,62 +1,106 @@
-"""Rank a zoo for a folder of unlabelled images: profile what is missing, then rank."""
+"""Rank a zoo for a folder of unlabelled images: choose a selector, measure what it needs, rank."""
 
-from dataclasses import replace
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import polars as pl
 
-from vlmsel.api.evaluating import Knowledge, current_knowledge, require_fed
-from vlmsel.api.ranking import Selection, rank_profiles
+from vlmsel.api.choice import Choice, choose_selector
+from vlmsel.api.evaluating import current_knowledge
+from vlmsel.api.ranking import rank_zoo
+from vlmsel.api.selection import FAILED_COLUMNS, Selection, TargetImages
 from vlmsel.api.workspace import Workspace, open_workspace
 from vlmsel.errors import SelectionError
 from vlmsel.evidence.evidence import Evidence
+from vlmsel.execution.cells import CellOutcome
 from vlmsel.execution.options import RunOptions
 from vlmsel.execution.plan import Plan
 from vlmsel.execution.run import execute
+from vlmsel.execution.summary import RunSummary
 from vlmsel.selection.registry import make_selector
+from vlmsel.store.store import Store
 from vlmsel.tasks.catalog import TARGET_PREFIX, TaskCatalog, folder_task
-from vlmsel.tasks.readable import require_readable
+from vlmsel.tasks.pictures import Pictures, look_at_pictures
+from vlmsel.tasks.shards import FIRST_STRATUM, plan_shards
+
+# What the check of novelty compares, and what --profile-anyway measures.
+NOVELTY_KIND = "profile"
+
+
+def _ignore(_: object) -> None:
+    """Hear of a step and do nothing."""
+
+
+@dataclass(frozen=True)
+class Steps:
+    """Functions that are called while a selection is made, in this order.
+
+    Attributes:
+        on_pictures: with what decoding told of the images, before anything is measured.
+        on_choice: with the selector.
+        on_plan: with the plan, before it is done; not called where nothing is asked of the images.
+        on_outcome: with every settled cell.
+    """
+
+    on_pictures: Callable[[Pictures], None] = _ignore
+    on_choice: Callable[[Choice], None] = _ignore
+    on_plan: Callable[[Plan], None] = _ignore
+    on_outcome: Callable[[CellOutcome], None] = _ignore
 
 
 def select(
     images: str | Path,
     *,
-    store: str | Path,
+    store: str | Path | Store | Workspace,
     zoo: str | Path | None = None,
     tasks: str | Path | None = None,
     selector: str | None = None,
-    top: int = 5,
+    profile_anyway: bool = False,
     options: RunOptions | None = None,
-) -> pl.DataFrame:
-    """Rank a zoo for unlabelled images; what the store lacks of their profiles is measured first.
+    steps: Steps | None = None,
+) -> Selection:
+    """Rank a zoo for unlabelled images; what the store lacks for it is measured first.
+
+    The selector is chosen before anything is measured. Where it asks nothing of the images, no
+    model is loaded, and the answer says that the images were not looked at.
 
     Args:
         images: folder, tar or Parquet of images.
-        store: folder or address of a store with profiles and accuracies of source tasks.
+        store: folder or address of a store with accuracies of source tasks and, for selectors that
+            look at images, profiles; or a workspace, which has a zoo and tasks already.
         zoo: model catalog (YAML) or a shipped name; by default that of the store's last run.
         tasks: task catalog of the sources; by default likewise.
         selector: by name; by default the one that leave-one-out over the sources supports.
-        top: models to return.
+        profile_anyway: profile the images even where the selector does not ask for it, to learn
+            whether any source is like them.
         options: where to run; by default in this process.
+        steps: functions to call on the way.
 
     Returns:
-        The first ``top`` models, best first, as `Selection.table` describes them. Images and models
-        that failed are left out; `rank_target` also tells which.
+        The ranking with everything that must be known to trust it.
 
     Raises:
         VlmselError: of the kind that says what is missing or wrong; see `vlmsel.errors`.
     """
-    if top < 1:
-        raise SelectionError(f"top must be at least 1, got {top}")
     if selector is not None:
-        make_selector(selector)
-    workspace = open_workspace(store, zoo=zoo, tasks=tasks)
-    knowledge = current_knowledge(workspace)
-    require_fed(selector, knowledge)
+        make_selector(selector)  # A misspelt name is found before anything is read.
+    steps = steps or Steps()
+    is_open = isinstance(store, Workspace)
+    workspace = store if is_open else open_workspace(store, zoo=zoo, tasks=tasks)
     target = target_workspace(workspace, images)
-    plan = plan_target(target, options)
-    execute(plan, workspace.store, options=options)
-    return rank_target(target, knowledge, selector=selector).table.head(top)
+    pictures = target_pictures(target)
+    steps.on_pictures(pictures)
+    knowledge = current_knowledge(workspace)
+    choice = choose_selector(knowledge, selector)
+    steps.on_choice(choice)
+    kinds = choice.needs.on_target | ({NOVELTY_KIND} if profile_anyway else frozenset())
+    summary = _measure(target, kinds, options, steps) if kinds else None
+    found = read_target(target, kinds, pictures)
+    name = target.tasks.tasks[0].name
+    answer = rank_zoo(name, found, knowledge, choice=choice)
+    answer = _renamed(answer, name, name.removeprefix(TARGET_PREFIX))
+    return replace(answer, summary=summary, settings=workspace.settings)
 
 
 def target_workspace(workspace: Workspace, images: str | Path) -> Workspace:
@@ -68,71 +112,78 @@ def target_workspace(workspace: Workspace, images: str | Path) -> Workspace:
     found = folder_task(images)
     named = found.model_copy(update={"name": TARGET_PREFIX + found.name})
     target = TaskCatalog(tasks=(named,))
-    return workspace.with_defaults().of_target(target, ["profile"])
+    ready = workspace.with_defaults()
+    return ready.of_target(target, ready.wants)
 
 
-def plan_target(target: Workspace, options: RunOptions | None) -> Plan:
-    """The work of profiling a target with every model.
+def target_pictures(target: Workspace) -> Pictures:
+    """What decoding tells of a target's images, of as many as a profile is made of.
 
     Raises:
         TaskError: no image of it can be read.
     """
-    plan = target.plan(["profile"], options)
-    if plan.n_measured:
-        return plan
-    require_readable(dict.fromkeys(unit.shard for work in plan.work for unit in work.units))
-    return plan
+    (index,) = target.catalogued.indexes.values()
+    n_images = target.wants[NOVELTY_KIND].n_images or FIRST_STRATUM
+    return look_at_pictures(plan_shards(index, n_images=n_images), len(index.images))
 
 
-def rank_target(
-    target: Workspace, knowledge: Knowledge, *, selector: str | None = None
-) -> Selection:
-    """Rank the zoo for a target whose profiles were just measured.
+def read_target(target: Workspace, kinds: frozenset[str], pictures: Pictures) -> TargetImages:
+    """What the store holds of a target.
+
+    Profiles that were measured for an earlier answer are read even where none are asked for: they
+    cost nothing, and tell whether any source is like the images.
 
     Args:
         target: of `target_workspace`, measured.
-        knowledge: of the sources.
-        selector: by name; None takes the one that leave-one-out over the sources supports.
+        kinds: that were asked for.
+        pictures: of the target.
 
     Raises:
-        SelectionError: no image of the target could be scored, or too little is known of the
-            sources.
+        SelectionError: no model could be profiled.
     """
     # Opened anew: its files were listed before they were measured.
     evidence = Evidence(target.store, target.catalogued, target.wants)
-    if not evidence.files("profile"):
-        raise SelectionError(f"no model could be profiled on the images: {_reason(evidence)}")
-    task = target.tasks.tasks[0].name
-    ranked = rank_profiles(
-        task,
-        evidence.profiles,
-        knowledge,
-        selector=selector,
-        failed_images=evidence.failed_images,
-    )
-    return _renamed(ranked, task, task.removeprefix(TARGET_PREFIX))
+    n_files = len(evidence.files(NOVELTY_KIND))
+    if NOVELTY_KIND in kinds and not n_files:
+        raise SelectionError(
+            f"no model could be profiled on the images: {_reason(evidence, NOVELTY_KIND)}"
+        )
+    if NOVELTY_KIND in kinds or n_files == len(evidence.wanted(NOVELTY_KIND)):
+        return TargetImages(evidence.profiles, evidence.failed_images, pictures)
+    failed = pl.DataFrame(list(pictures.unreadable), schema=FAILED_COLUMNS, orient="row")
+    return TargetImages(failed_images=failed, pictures=pictures)
 
 
-def _renamed(selection: Selection, task: str, name: str) -> Selection:
-    """The selection with the target under the name that people know it by, everywhere."""
+def _measure(
+    target: Workspace, kinds: frozenset[str], options: RunOptions | None, steps: Steps
+) -> RunSummary:
+    plan = target.plan(sorted(kinds), options)
+    steps.on_plan(plan)
+    return execute(plan, target.store, options=options, on_outcome=steps.on_outcome)
+
+
+def _renamed(answer: Selection, task: str, name: str) -> Selection:
+    """The answer with the target under the name that people know it by, everywhere."""
     names = {task: name, name: f"{name} (source)"}
 
     def rename(frame: pl.DataFrame) -> pl.DataFrame:
+        if "task" not in frame.columns:
+            return frame
         return frame.with_columns(pl.col("task").replace(names))
 
-    return replace(
-        selection,
-        target=name,
-        profiles=rename(selection.profiles),
-        failed_images=rename(selection.failed_images),
+    images = replace(
+        answer.images,
+        profiles=rename(answer.images.profiles),
+        failed_images=rename(answer.images.failed_images),
     )
+    return replace(answer, target=name, images=images, profiles=rename(answer.profiles))
 
 
-def _reason(evidence: Evidence) -> str:
+def _reason(evidence: Evidence, kind: str) -> str:
     """Why the first of the cells failed, in this run or an earlier one."""
-    keys = [cell.key for cell in evidence.wanted("profile")]
-    digest = next((cell.settings for cell in evidence.wanted("profile")), "")
-    failed = evidence.store.failed("profile", digest).filter(pl.col("key").is_in(keys))
+    keys = [cell.key for cell in evidence.wanted(kind)]
+    digest = next((cell.settings for cell in evidence.wanted(kind)), "")
+    failed = evidence.store.failed(kind, digest).filter(pl.col("key").is_in(keys))
     if failed.is_empty():
         return "nothing was measured"
     return failed.sort("model", "pretrained")["reason"][0]

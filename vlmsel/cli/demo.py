@@ -98,7 +98,8 @@ def demo(
             title=f"ranking for {target} by {selection.selector}, labels unseen, beside the truth",
         )
         tell(f"selector {selection.selector}: {selection.why}")
-        tell(selection.trust.sentence)
+        if selection.trust is not None:
+            tell(selection.trust.sentence)
         for name, path in paths.items():
             tell(f"{name.replace('_', ' ')}: {path}")
         own = Path(sys.executable).with_name("vlmsel")

@@ -25,14 +25,21 @@ SHOWN_FAILURES = 10
 
 def run_plan(plan: Plan, store: Store, options: RunOptions, *, what: str) -> RunSummary:
     """Do a plan with a progress bar; says at once when there is nothing to do."""
+    say_plan(plan, what=what)
     if not plan.work:
-        left = f", {plan.n_failed_before} failed before" if plan.n_failed_before else ""
-        say(f"{what}: {plan.n_measured} cells are measured already{left}, nothing to do")
         return execute(plan, store, options=options)
-    say(f"{what}: {plan.n_missing} cells to measure, {plan.n_measured} are measured already")
     with progress_bar(what) as bar:
         bar.expect(plan)
         return execute(plan, store, options=options, on_outcome=bar.tick)
+
+
+def say_plan(plan: Plan, *, what: str) -> None:
+    """Say how many cells are measured and how many are left."""
+    if plan.work:
+        say(f"{what}: {plan.n_missing} cells to measure, {plan.n_measured} are measured already")
+        return
+    before = f", {plan.n_failed_before} failed before" if plan.n_failed_before else ""
+    say(f"{what}: {plan.n_measured} cells are measured already{before}, nothing to do")
 
 
 def show_failures(summary: RunSummary) -> None:

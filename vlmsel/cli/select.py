@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -10,6 +10,11 @@ from vlmsel.cli import options as o
 from vlmsel.cli.console import emit_json, say
 from vlmsel.cli.flags import RunFlags, takes_flags
 from vlmsel.redaction import redact
+
+if TYPE_CHECKING:
+    from vlmsel.api.selection import Selection
+    from vlmsel.execution.plan import Plan
+    from vlmsel.tasks.pictures import Pictures
 
 
 @takes_flags
@@ -47,36 +52,51 @@ def select(
     attribution: o.AttributionOption = None,
     setting: o.SettingOption = None,
     allow_failures: o.AllowFailures = 0,
+    profile_anyway: Annotated[
+        bool,
+        typer.Option(
+            "--profile-anyway",
+            help="Run the models on the images even where the selector does not look at them: says "
+            "whether any source is like them.",
+        ),
+    ] = False,
     *,
     flags: RunFlags,
 ) -> None:
     """Rank the models of a zoo for images of your own, without labels, and say how far to trust it.
 
     Needs a store that knows models and source tasks: `vlmsel demo` makes a small one, `vlmsel
-    profile` and `vlmsel accuracy` make one of your own. Run again, it measures nothing anew.
+    measure profile prediction` makes one of your own. The selector is chosen first; where it is
+    average rank, no model is run on the images. Run again, it measures nothing anew.
     """
-    from vlmsel.api.evaluating import current_knowledge, require_fed
-    from vlmsel.api.selecting import plan_target, rank_target, target_workspace
+    from vlmsel.api.selecting import Steps
+    from vlmsel.api.selecting import select as run_select
     from vlmsel.api.workspace import open_workspace
-    from vlmsel.cli.ranked import name_failures, selection_dict, show_selection
-    from vlmsel.cli.running import run_plan, show_failures
+    from vlmsel.cli.progress import progress_bar
+    from vlmsel.cli.ranked import selection_dict, show_selection
+    from vlmsel.cli.running import say_plan
     from vlmsel.cli.wants import read_wants
-    from vlmsel.selection.registry import make_selector
 
-    if selector is not None:
-        make_selector(selector)  # a misspelt name is found before the work, not after it
     said = read_wants(["profile"], preset=preset, attribution=attribution, setting=setting)
-    options = flags.options()
-    workspace = open_workspace(store, zoo=zoo, tasks=tasks, measurements=said.measurements)
-    target = target_workspace(workspace, images)
-    plan = plan_target(target, options)
-    for used, held in plan.images.values():
-        if held > used:
-            say(f"{redact(images)} holds {held} images; {used} are used, as of each source task")
-    knowledge = current_knowledge(workspace)
-    require_fed(selector, knowledge)
-    summary = run_plan(plan, workspace.store, options, what=f"profiles of {images}")
-    selection = rank_target(target, knowledge, selector=selector)
+    with progress_bar(f"profiles of {images}") as bar:
+
+        def begin(plan: "Plan") -> None:
+            say_plan(plan, what=f"profiles of {images}")
+            bar.expect(plan)
+
+        steps = Steps(
+            on_pictures=lambda pictures: _say_used(pictures, images),
+            on_plan=begin,
+            on_outcome=bar.tick,
+        )
+        selection = run_select(
+            images,
+            store=open_workspace(store, zoo=zoo, tasks=tasks, measurements=said.measurements),
+            selector=selector,
+            profile_anyway=profile_anyway,
+            options=flags.options(),
+            steps=steps,
+        )
     if as_json:
         emit_json(selection_dict(selection, top))
     else:
@@ -84,7 +104,26 @@ def select(
     if report:
         from vlmsel.api.reporting import selection_report
 
-        say(f"report: {selection_report(report, selection, workspace.settings)}")
+        say(f"report: {selection_report(report, selection)}")
+    _finish(selection, allow_failures)
+
+
+def _say_used(pictures: "Pictures", images: str) -> None:
+    n_used = pictures.n_read + len(pictures.unreadable)
+    if pictures.n_held > n_used:
+        say(
+            f"{redact(images)} holds {pictures.n_held} images; {n_used} are used, as of each "
+            "source task"
+        )
+
+
+def _finish(selection: "Selection", allow_failures: int) -> None:
+    """Name what failed and end with the true exit code."""
+    from vlmsel.cli.ranked import name_failures
+    from vlmsel.cli.running import show_failures
+    from vlmsel.execution.summary import RunSummary
+
+    summary = selection.summary or RunSummary()
     lost, before = (
         tuple(failure for failure in failures if failure.image_id is None)
         for failures in (summary.failures, summary.earlier)

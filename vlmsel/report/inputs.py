@@ -38,6 +38,9 @@ class ReportInputs:
         command: command line that made the report; credentials in URIs are blotted out.
         target: name of the task that was ranked for; its curves are drawn first.
         selector: name of the selector behind `ranking`.
+        headline: first line of the page below its title; of the ranking, or that none can be
+            trusted.
+        is_trustworthy: False where `headline` warns of the ranking.
         verdict: one paragraph: what to use, and what can be trusted.
         notes: short remarks, one line each.
         versions: package to version.
@@ -64,6 +67,8 @@ class ReportInputs:
     command: str | None = None
     target: str | None = None
     selector: str | None = None
+    headline: str | None = None
+    is_trustworthy: bool = True
     verdict: str | None = None
     notes: tuple[str, ...] = ()
     versions: Mapping[str, str] = field(default_factory=dict)

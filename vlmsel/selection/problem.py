@@ -15,7 +15,8 @@ class Problem:
 
     Attributes:
         target: the task to rank the zoo for.
-        sources: tasks with known accuracies to learn from; never the target.
+        sources: tasks with known accuracies to learn from; never the target. Empty for selectors
+            that learn from none.
         accuracies: model, pretrained, task, acc1 (higher is better). Rows of tasks that are no
             source are seen only by selectors that ask for a task by name (`imagenet`); null and NaN
             mean unknown.
@@ -40,10 +41,6 @@ class Problem:
             _require(self.profiles, (*CELL, "profile"), "profiles")
         if self.truth is not None:
             _require(self.truth, (*MODEL, "accuracy"), "truth")
-        if not self.sources:
-            raise SelectionError(
-                f"no source task is known for {self.target}; import or measure accuracies first"
-            )
         if len(set(self.sources)) < len(self.sources) or self.target in self.sources:
             raise SelectionError(
                 f"the sources of {self.target} must be different tasks other than itself, "

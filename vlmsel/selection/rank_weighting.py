@@ -2,6 +2,7 @@
 
 from abc import abstractmethod
 from collections.abc import Sequence
+from typing import ClassVar
 
 import numpy as np
 import polars as pl
@@ -9,6 +10,7 @@ from pydantic import Field
 
 from vlmsel.errors import SelectionError
 from vlmsel.selection.knowledge import ModelKey, known_models, value_matrix
+from vlmsel.selection.needs import Needs
 from vlmsel.selection.problem import Problem
 from vlmsel.selection.profiles import MODEL
 from vlmsel.selection.scoring import (
@@ -21,6 +23,7 @@ from vlmsel.selection.scoring import (
 from vlmsel.selection.selector import BaseSelector, Scorer, Scores
 from vlmsel.selection.similarity import Scale, scaled_divergence
 
+PROFILES = Needs(on_sources=frozenset({"profile"}), on_target=frozenset({"profile"}))
 NO_ACCURACY = "no accuracy on any source task"
 
 
@@ -33,7 +36,7 @@ class RankWeighting(BaseSelector):
         pooled: average D over the models of the zoo, so that all share one vector of weights.
     """
 
-    needs_profiles = True
+    needs: ClassVar[Needs] = PROFILES
 
     gamma: float = Field(default=2.0, ge=0)
     scale: Scale = "spread"

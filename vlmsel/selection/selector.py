@@ -8,7 +8,9 @@ from typing import ClassVar, Protocol
 import numpy as np
 from pydantic import BaseModel, ConfigDict
 
+from vlmsel.errors import SelectionError
 from vlmsel.selection.knowledge import ModelKey
+from vlmsel.selection.needs import Needs
 from vlmsel.selection.problem import Problem
 from vlmsel.selection.ranking import Ranking, make_ranking
 
@@ -48,9 +50,17 @@ class Selector(Protocol):
     """A way to rank a zoo; `BaseSelector` does all but `prepare`."""
 
     name: ClassVar[str]
-    needs_profiles: ClassVar[bool]
-    oracle: ClassVar[bool]
-    takes_labels: ClassVar[bool]
+    needs: ClassVar[Needs]
+
+    @property
+    def needs_profiles(self) -> bool:
+        """Whether it asks for `Problem.profiles`."""
+        ...
+
+    @property
+    def takes_labels(self) -> bool:
+        """Whether it uses `Problem.hits`."""
+        ...
 
     def prepare(self, problem: Problem) -> Scorer:
         """Get ready to score zoos for the problem's target."""
@@ -66,17 +76,28 @@ class BaseSelector(BaseModel):
 
     Attributes:
         name: what users call it.
-        needs_profiles: whether it asks for `Problem.profiles`.
-        oracle: whether it uses the target's true accuracies; no default may.
-        takes_labels: whether it uses `Problem.hits`; without them it may rank like another.
+        needs: what must be at hand before it can rank.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     name: ClassVar[str]
-    needs_profiles: ClassVar[bool] = False
-    oracle: ClassVar[bool] = False
-    takes_labels: ClassVar[bool] = False
+    needs: ClassVar[Needs] = Needs()
+
+    @property
+    def needs_profiles(self) -> bool:
+        """Whether it asks for `Problem.profiles`."""
+        return "profile" in self.needs.on_sources | self.needs.on_target
+
+    @property
+    def oracle(self) -> bool:
+        """Whether it uses the target's true accuracies; no default may."""
+        return self.needs.truth
+
+    @property
+    def takes_labels(self) -> bool:
+        """Whether it uses `Problem.hits`; without them it may rank like another."""
+        return self.needs.labels != "none"
 
     @abstractmethod
     def prepare(self, problem: Problem) -> Scorer:
@@ -92,6 +113,11 @@ class BaseSelector(BaseModel):
         Raises:
             SelectionError: the problem lacks what the selector needs, or no model can be scored.
         """
+        if self.needs.n_sources and not problem.sources:
+            raise SelectionError(
+                f"no source task is known for {problem.target}, and selector {self.name} learns "
+                "from sources: import or measure accuracies first"
+            )
         scorer = self.prepare(problem)
         scores = scorer.score(np.arange(len(scorer.models))[None])
         weights = None if scores.weights is None else scores.weights[0]

@@ -32,7 +32,11 @@ warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
 
 
 def decode_image(
-    data: bytes, *, max_bytes: int = MAX_IMAGE_BYTES, max_pixels: int = MAX_IMAGE_PIXELS
+    data: bytes,
+    *,
+    max_bytes: int = MAX_IMAGE_BYTES,
+    max_pixels: int = MAX_IMAGE_PIXELS,
+    least_size: int | None = None,
 ) -> Image.Image:
     """Decode an image file to RGB.
 
@@ -40,6 +44,8 @@ def decode_image(
         data: contents of the file.
         max_bytes: largest file.
         max_pixels: largest width times height; read from the header, before anything is decoded.
+        least_size: height and width that are enough; a JPEG is then decoded at a fraction of its
+            size, several times as fast.
 
     Raises:
         ImageError: empty, over a limit, no image, or corrupt.
@@ -54,6 +60,8 @@ def decode_image(
         msg = f"too large: {width}x{height} pixels, {max_pixels} are allowed; scale it down"
         raise ImageError(msg)
     try:
+        if least_size is not None:
+            image.draft(None, (least_size, least_size))
         image.load()
         return _as_rgb(ImageOps.exif_transpose(image))
     except DECODE_ERRORS as error:

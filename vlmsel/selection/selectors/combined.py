@@ -1,7 +1,8 @@
 """Average rank and DCD, mixed as the sources themselves advise."""
 
 from collections.abc import Sequence
-from typing import Annotated
+from dataclasses import replace
+from typing import Annotated, ClassVar
 
 import numpy as np
 import polars as pl
@@ -10,9 +11,10 @@ from pydantic import Field
 from vlmsel.errors import SelectionError
 from vlmsel.selection.divergence import EpsMode, dcd_matrix
 from vlmsel.selection.knowledge import known_models, value_matrix
+from vlmsel.selection.needs import Needs
 from vlmsel.selection.problem import Problem
 from vlmsel.selection.profiles import MODEL
-from vlmsel.selection.rank_weighting import profiles_of, scored, unknown_models
+from vlmsel.selection.rank_weighting import PROFILES, profiles_of, scored, unknown_models
 from vlmsel.selection.ranking import TIE_DECIMALS
 from vlmsel.selection.registry import register
 from vlmsel.selection.scoring import pooled_divergence, source_weights, zoo_ranks
@@ -42,7 +44,7 @@ class Combined(BaseSelector):
     """
 
     name = "combined"
-    needs_profiles = True
+    needs: ClassVar[Needs] = replace(PROFILES, n_sources=2)
 
     shares: tuple[Share, ...] = Field(default=(0.0, 0.25, 0.5, 0.75, 1.0), min_length=1)
     gammas: tuple[Sharpness, ...] = Field(default=(1.0, 2.0, 4.0, 8.0), min_length=1)

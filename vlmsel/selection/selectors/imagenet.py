@@ -1,7 +1,10 @@
 """INB of LOVM: one well-known task speaks for all."""
 
+from typing import ClassVar
+
 from vlmsel.errors import SelectionError
 from vlmsel.selection.knowledge import known_models, value_matrix
+from vlmsel.selection.needs import Needs
 from vlmsel.selection.problem import Problem
 from vlmsel.selection.registry import register
 from vlmsel.selection.selector import BaseSelector, Scorer, Scores
@@ -19,6 +22,7 @@ class ImageNet(BaseSelector):
     """
 
     name = "imagenet"
+    needs: ClassVar[Needs] = Needs(on_tasks=USUAL_NAMES)
 
     task: str | None = None
 

@@ -8,6 +8,7 @@ from pydantic import Field
 
 from vlmsel.errors import SelectionError
 from vlmsel.selection.knowledge import known_models, value_matrix
+from vlmsel.selection.needs import Needs
 from vlmsel.selection.problem import Problem
 from vlmsel.selection.rank_weighting import scored, unknown_models
 from vlmsel.selection.registry import register
@@ -28,7 +29,7 @@ class OracleSimilarity(BaseSelector):
     """
 
     name = "oracle-similarity"
-    oracle: ClassVar[bool] = True
+    needs: ClassVar[Needs] = Needs(truth=True)
 
     gamma: float = Field(default=10.0, ge=0)
 

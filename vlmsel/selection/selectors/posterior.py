@@ -5,6 +5,7 @@ from typing import ClassVar
 import numpy as np
 
 from vlmsel.selection.knowledge import ModelKey, known_models, value_matrix
+from vlmsel.selection.needs import Needs
 from vlmsel.selection.posterior.observation import observe_hits
 from vlmsel.selection.posterior.prior import MIN_SOURCES
 from vlmsel.selection.posterior.zoos import zoo_scores
@@ -26,7 +27,7 @@ class Posterior(BaseSelector):
     """
 
     name = "posterior"
-    takes_labels: ClassVar[bool] = True
+    needs: ClassVar[Needs] = Needs(labels="few")
 
     def prepare(self, problem: Problem) -> Scorer:
         """Lay out accuracies and hits; a model in no source is ranked by its hits."""

@@ -1,0 +1,116 @@
+"""The choice of a selector: made on what is known of the sources, before anything is measured."""
+
+from dataclasses import dataclass, field, replace
+
+import polars as pl
+
+from vlmsel.api.evaluating import Knowledge, evaluate, require_fed, supply_of, usable_selectors
+from vlmsel.evaluation.held_out import IMAGENET_NAMES
+from vlmsel.evaluation.leave_one_out import LeaveOneOut
+from vlmsel.evaluation.verdict import judge_evidence
+from vlmsel.selection.needs import Needs
+from vlmsel.selection.registry import make_selector
+from vlmsel.selection.selector import BaseSelector
+
+BASELINE = "average-rank"
+# What may become the default: the method's own selectors; ablations and bounds may not.
+CANDIDATES = ("dcd", "dcd-scaled", "dcd-pooled", "combined")
+# Leave-one-out needs two tasks: one to hold out, one to rank by.
+JUDGEABLE = 2
+
+
+@dataclass(frozen=True)
+class Choice:
+    """A selector, with the evidence that it rests on.
+
+    Attributes:
+        selector: ready to rank.
+        why: why this selector, for people.
+        loo: leave-one-out over the sources, of this selector and of average rank at least; None
+            with fewer than two sources.
+    """
+
+    selector: BaseSelector
+    why: str
+    loo: LeaveOneOut | None = field(repr=False)
+
+    @property
+    def name(self) -> str:
+        """Name of the selector."""
+        return self.selector.name
+
+    @property
+    def needs(self) -> Needs:
+        """What must be measured before it can rank."""
+        return self.selector.needs
+
+
+def choose_selector(knowledge: Knowledge, selector: str | None = None) -> Choice:
+    """Choose the selector for any new target.
+
+    Args:
+        knowledge: accuracies and, where there are some, profiles of the sources.
+        selector: by name; None takes the one that leave-one-out over the sources supports.
+
+    Raises:
+        SelectionError: there is no such selector, or the knowledge lacks what it needs.
+    """
+    require_fed(selector, knowledge)
+    n_sources = supply_of(knowledge).n_sources
+    if selector is not None:
+        made, names = make_selector(selector), list(dict.fromkeys([selector, BASELINE]))
+        loo = _judge(knowledge, names) if n_sources >= JUDGEABLE else None
+        return Choice(made, "chosen by you", loo)
+    if n_sources < JUDGEABLE:
+        return Choice(make_selector(BASELINE), "1 source is too few to choose a selector on", None)
+    loo = _judge(knowledge, _candidates(knowledge))
+    name, why = _supported(loo)
+    if name == BASELINE and _without_profiles(knowledge, [name]) is not knowledge:
+        # It knows more sources than the candidates that it was held against.
+        loo = _judge(knowledge, [name])
+    return Choice(make_selector(name), why, loo)
+
+
+def source_tasks(knowledge: Knowledge, needs: Needs) -> tuple[str, ...]:
+    """The tasks that a selector with these needs can learn from, by name."""
+    known = knowledge.accuracies.filter(pl.col("acc1").is_finite())
+    tasks = set(known["task"]) - set(IMAGENET_NAMES)
+    if "profile" in needs.on_sources:
+        tasks &= set(knowledge.profiles["task"])
+    return tuple(sorted(tasks))
+
+
+def _candidates(knowledge: Knowledge) -> list[str]:
+    """Which selectors to hold against each other on the sources."""
+    fed = set(usable_selectors(knowledge))
+    return [name for name in (BASELINE, "imagenet", *CANDIDATES) if name in fed]
+
+
+def _judge(knowledge: Knowledge, names: list[str]) -> LeaveOneOut:
+    return evaluate(_without_profiles(knowledge, names), names)
+
+
+def _without_profiles(knowledge: Knowledge, names: list[str]) -> Knowledge:
+    """The same without profiles, where no selector asks for them and they would cost sources."""
+    if any(make_selector(name).needs_profiles for name in names):
+        return knowledge
+    profiled = set(knowledge.profiles["task"])
+    if profiled.issuperset(source_tasks(knowledge, Needs())):
+        return knowledge
+    return replace(knowledge, profiles=knowledge.profiles.clear())
+
+
+def _supported(loo: LeaveOneOut) -> tuple[str, str]:
+    """The selector that leave-one-out over the sources supports, and the evidence in words."""
+    verdict = judge_evidence({"the sources": loo})
+    for n_tasks in (verdict.too_few or {}).values():
+        return BASELINE, f"{n_tasks} sources are too few to choose a selector on"
+    if verdict.selector == BASELINE:
+        return BASELINE, "on the sources, no selector that looks at images clearly beats it"
+    row = verdict.comparisons.filter(selector=verdict.selector, rival=BASELINE, metric="ndcg5").row(
+        0, named=True
+    )
+    return verdict.selector, (
+        f"in leave-one-out over {row['n_targets']} sources it beats average rank in NDCG@5 by "
+        f"{row['delta']:.3f} (95 % interval {row['delta_low']:.3f} to {row['delta_high']:.3f})"
+    )
