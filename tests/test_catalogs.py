@@ -44,7 +44,7 @@ def test_entries_are_read(tmp_path: Path) -> None:
         ("pets: [Rex]", r"pets\[0\] must be a mapping, not a str"),
         ("[1]", "a catalog is a mapping with the key 'pets', not a list"),
         ("", "not nothing"),
-        ("pets: [{name: Rex", "line 1: not valid YAML"),
+        ("pets: [{name: Rex", "not valid YAML: line 1: "),
         ("pets: !!python/object/apply:os.getcwd []", "not valid YAML"),
     ],
 )

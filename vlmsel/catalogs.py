@@ -5,12 +5,14 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, TypeVar
 
-import yaml
 from pydantic import BaseModel, ValidationError
 
+from vlmsel.documents import MAX_YAML_BYTES, parse_yaml
 from vlmsel.errors import CatalogError
 
 Entry = TypeVar("Entry", bound=BaseModel)
+# A name or key in a message is cut here: it may be a whole document.
+MAX_SHOWN = 80
 
 
 def nearest(name: str, known: Iterable[str], n: int = 3) -> str:
@@ -39,7 +41,8 @@ def read_entries(path: Path, key: str, schema: type[Entry], name_key: str) -> tu
         raise CatalogError(msg)
     for found in document:
         if found != key:
-            raise CatalogError(f"{path}: unknown key '{found}'{_nearest_or_all(str(found), [key])}")
+            shown = str(found)[:MAX_SHOWN]
+            raise CatalogError(f"{path}: unknown key '{shown}'{_nearest_or_all(shown, [key])}")
     entries = document.get(key)
     if not isinstance(entries, list) or not entries:
         msg = f"{path}: '{key}' must be a list with at least one entry, not {_kind(entries)}"
@@ -65,8 +68,8 @@ def _entry(
     place = f"{path}: {key}[{number}]"
     if not isinstance(entry, dict):
         raise CatalogError(f"{place} must be a mapping, not {_kind(entry)}")
-    if name := entry.get(name_key):
-        place = f"{place} ({name})"
+    if isinstance(name := entry.get(name_key), str | int | float) and name:
+        place = f"{place} ({str(name)[:MAX_SHOWN]})"
     try:
         return schema.model_validate(entry)
     except ValidationError as error:
@@ -75,16 +78,17 @@ def _entry(
 
 def _read_yaml(path: Path) -> Any:
     try:
-        return yaml.safe_load(path.read_text(encoding="utf-8"))
+        with path.open("rb") as file:
+            data = file.read(MAX_YAML_BYTES + 1)
+        return parse_yaml(data.decode("utf-8-sig"))
     except FileNotFoundError:
         raise CatalogError(f"catalog {path} does not exist") from None
-    except (OSError, UnicodeDecodeError) as error:
+    except UnicodeDecodeError as error:
         raise CatalogError(f"catalog {path} cannot be read: {error}") from None
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        line = f" line {mark.line + 1}:" if mark else ""
-        problem = getattr(error, "problem", None) or str(error).splitlines()[0]
-        raise CatalogError(f"{path}:{line} not valid YAML: {problem}") from None
+    except OSError as error:
+        raise CatalogError(f"catalog {path} cannot be read: {error.strerror or error}") from None
+    except ValueError as error:
+        raise CatalogError(f"{path}: not valid YAML: {error}") from None
 
 
 def _nearest_or_all(name: str, known: list[str]) -> str:

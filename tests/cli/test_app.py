@@ -1,3 +1,5 @@
+from typing import Annotated
+
 import pytest
 import typer
 from typer.testing import CliRunner
@@ -35,18 +37,30 @@ def test_errors_become_a_line_and_an_exit_code(error, code, said):
     assert result.stderr.startswith(said)
 
 
-def test_our_own_faults_keep_their_traceback():
+@pytest.mark.parametrize("given", [[], ["--debug"]])
+def test_what_no_rule_knows_is_one_line_and_debug_shows_where(given):
     broken = typer.Typer(cls=Commands)
 
     @broken.callback()
-    def _options() -> None: ...
+    def _options(_debug: Annotated[bool, typer.Option("--debug")] = False) -> None: ...
 
     @broken.command()
     def fail() -> None:
-        raise ZeroDivisionError
+        raise ZeroDivisionError("at https://me:secretword@host")
 
-    with pytest.raises(ZeroDivisionError):
-        CliRunner().invoke(broken, ["fail"], catch_exceptions=False)
+    result = CliRunner().invoke(broken, [*given, "fail"])
+    assert result.exit_code == 1
+    assert ("Traceback" in result.stderr) == bool(given)
+    last = result.stderr.splitlines()[-1]
+    assert last.startswith("error: ZeroDivisionError: at https://***@host (--debug shows where")
+    assert "secretword" not in result.stderr
+
+
+def test_debug_is_understood_after_the_command(tmp_path, capsys):
+    assert run(["tasks", "--tasks", str(tmp_path / "none.yaml"), "--debug"]) == 2
+    said = capsys.readouterr().err
+    assert "Traceback" in said
+    assert said.splitlines()[-1].endswith("none.yaml does not exist")
 
 
 def names(group: typer.Typer) -> list[list[str]]:

@@ -1,3 +1,4 @@
+import json
 import pickle
 from pathlib import Path
 
@@ -87,6 +88,55 @@ def test_another_image_size_is_not_resized_in_silence(tiny_dir: Path, tiny_state
     state = {**tiny_state, "visual.positional_embedding": torch.zeros(65, 32)}
     with pytest.raises(ModelError, match=r"visual\.positional_embedding is \[65, 32\] in the"):
         load_changed(tiny_dir, state)
+
+
+def test_another_length_of_texts_is_not_resized_in_silence(
+    tiny_dir: Path, tiny_state: State
+) -> None:
+    state = {**tiny_state, "positional_embedding": torch.zeros(77, 16)}
+    with pytest.raises(ModelError, match=r"positional_embedding is \[77, 16\] .* \[12, 16\]"):
+        load_changed(tiny_dir, state)
+
+
+def change_towers(folder: Path, **values: object) -> None:
+    path = folder / "open_clip_config.json"
+    document = json.loads(path.read_text())
+    document["model_cfg"] |= values
+    path.write_text(json.dumps(document))
+
+
+def test_a_bias_that_the_model_lacks_is_named(tiny_dir: Path, tiny_state: State) -> None:
+    bias = {"logit_bias": torch.tensor(-9.0)}
+    with pytest.raises(ModelError, match="holds a logit_bias, which the model has not"):
+        load_changed(tiny_dir, {**tiny_state, **bias})
+    # As the message says.
+    change_towers(tiny_dir, init_logit_bias=-10.0)
+    load_changed(tiny_dir, {**tiny_state, **bias})
+
+
+def test_a_bias_that_the_checkpoint_lacks_is_not_taken_for_zero(
+    tiny_dir: Path, tiny_state: State
+) -> None:
+    change_towers(tiny_dir, init_logit_bias=-10.0)
+    with pytest.raises(ModelError, match="holds no logit_bias, which the model has"):
+        load_changed(tiny_dir, tiny_state)
+
+
+@pytest.mark.parametrize(
+    ("name", "data", "said"),
+    [
+        ("w.npz", b"PK\x03\x04", "a NumPy archive; save"),
+        ("w.pt", b"version https://git-lfs.github.com/spec/v1\noid sha256:0", "pointer of Git LFS"),
+        ("w.safetensors", b"version https://git-lfs.github.com/spec/v1\n", "pointer of Git LFS"),
+        ("w.bin", b"", "empty; copy it again"),
+    ],
+)
+def test_files_of_other_kinds_are_told_apart(
+    tmp_path: Path, name: str, data: bytes, said: str
+) -> None:
+    (tmp_path / name).write_bytes(data)
+    with pytest.raises(ModelError, match=rf"m/p: .*{name} is .*{said}"):
+        read_shapes("m/p", tmp_path / name)
 
 
 def test_a_checkpoint_of_another_architecture_is_refused(tmp_path: Path, tiny_state: State) -> None:

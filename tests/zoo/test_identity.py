@@ -94,6 +94,32 @@ def test_a_file_under_a_tags_name_is_that_tag(tmp_path: Path) -> None:
     assert configuration(own)[1]["mean"] == open_clip.OPENAI_DATASET_MEAN
 
 
+@pytest.mark.parametrize(
+    "model", ["ViT-B-16-SigLIP", "MobileCLIP-S1", "ViT-L-14-CLIPA", "ViT-B-32", "coca_ViT-B-32"]
+)
+def test_a_file_of_ones_own_has_the_preprocessing_that_all_tags_share(
+    tmp_path: Path, model: str
+) -> None:
+    (tmp_path / "epoch.pt").write_bytes(b"x")
+    tags = open_clip.list_pretrained_tags_by_model(model)
+    own = ModelSpec(model=model, pretrained="tuned", weights=str(tmp_path / "epoch.pt"))
+    preprocess = configuration(own)[1]
+    for tag in tags:
+        assert preprocess == configuration(ModelSpec(model=model, pretrained=tag))[1]
+
+
+def test_a_file_of_an_architecture_whose_tags_differ_must_say_its_preprocessing(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "epoch.pt").write_bytes(b"x")
+    own = ModelSpec(model="ViT-L-14", pretrained="tuned", weights=str(tmp_path / "epoch.pt"))
+    with pytest.raises(ModelError, match=r"differ in their preprocessing \(mean, std\).*epoch\.pt"):
+        configuration(own)
+    # As the message says.
+    named = own.model_copy(update={"pretrained": "laion2b_s32b_b82k"})
+    assert configuration(named)[1]["mean"] == (0.5, 0.5, 0.5)
+
+
 def test_a_tag_is_identified_by_the_hubs_checksum(monkeypatch: pytest.MonkeyPatch) -> None:
     def known(spec: ModelSpec, tag: dict[str, Any]) -> str:
         return f"sha of {tag['hf_hub']}"

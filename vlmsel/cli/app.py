@@ -2,6 +2,7 @@
 
 import os
 import sys
+import traceback
 from collections.abc import Sequence
 from importlib.metadata import version
 from io import TextIOWrapper
@@ -26,9 +27,11 @@ from vlmsel.cli import (
     sweep,
     tasks,
 )
-from vlmsel.cli.console import fail, say, show_log_records
+from vlmsel.cli.console import fail, say, show_log_records, show_tracebacks
 from vlmsel.errors import VlmselError
+from vlmsel.redaction import describe_error, redact
 
+DEBUG = "--debug"
 EXIT_OK, EXIT_INCOMPLETE, EXIT_BAD_INPUT, EXIT_INTERRUPTED = 0, 1, 2, 130
 
 
@@ -42,25 +45,35 @@ class Commands(TyperGroup):
             # Here, not at exit, where Python would complain about a reader that went away.
             sys.stdout.flush()
         except VlmselError as error:
-            raise _stop(EXIT_BAD_INPUT, " ".join(str(error).split())) from None
+            raise _stop(ctx, EXIT_BAD_INPUT, " ".join(str(error).split()), error) from None
         except BrokenPipeError:
             # The reader of our output went away (`| head`): that is no failure of ours.
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             raise typer.Exit(EXIT_OK) from None
         except OSError as error:
             where = f"{error.filename}: " if error.filename else ""
-            raise _stop(EXIT_BAD_INPUT, where + (error.strerror or str(error))) from None
+            reason = where + (error.strerror or str(error))
+            raise _stop(ctx, EXIT_BAD_INPUT, reason, error) from None
         except KeyboardInterrupt:
             say("stopped: what was measured is in the store; the same command goes on from there")
             raise typer.Exit(EXIT_INTERRUPTED) from None
         except SystemExit as stop:
             # Not ours: a signal's handler or code of a model asked for it, and not all is done.
             code = stop.code if isinstance(stop.code, int) and stop.code else EXIT_INCOMPLETE
-            raise _stop(code, f"stopped before the end (exit was asked for: {stop.code})") from None
+            reason = f"stopped before the end (exit was asked for: {stop.code})"
+            raise _stop(ctx, code, reason, stop) from None
+        except Exception as error:
+            # typer's own: a misspelt option, --help, the exit code of a command.
+            if isinstance(error, typer.Abort) or hasattr(error, "exit_code"):
+                raise
+            reason = f"{describe_error(error)} ({DEBUG} shows where; please report it)"
+            raise _stop(ctx, EXIT_INCOMPLETE, reason, error) from None
         return result
 
 
-def _stop(code: int, reason: str) -> typer.Exit:
+def _stop(ctx: typer.Context, code: int, reason: str, error: BaseException) -> typer.Exit:
+    if ctx.params.get("_debug"):
+        sys.stderr.write(redact("".join(traceback.format_exception(error))))
     fail(reason)
     return typer.Exit(code)
 
@@ -93,7 +106,13 @@ def _options(
             "--version", callback=_show_version, is_eager=True, help="Print the version and stop."
         ),
     ] = False,
-) -> None: ...
+    _debug: Annotated[
+        bool,
+        typer.Option(DEBUG, help="Show where errors came from; also after the command."),
+    ] = False,
+) -> None:
+    if _debug:
+        show_tracebacks()
 
 
 START, MEASURE, JUDGE = "Start here", "Measure", "Judge"
@@ -117,8 +136,13 @@ app.command("report", rich_help_panel=JUDGE)(report.report)
 def run(args: Sequence[str]) -> int:
     """Run one command line and return its exit code."""
     show_log_records()
+    given = list(args)
+    # Understood after the command, too, where one writes it when something went wrong.
+    if DEBUG in given[: given.index("--") if "--" in given else None]:
+        given.remove(DEBUG)
+        given.insert(0, DEBUG)
     try:
-        app(list(args), prog_name="vlmsel")
+        app(given, prog_name="vlmsel")
     except SystemExit as stop:
         return stop.code if isinstance(stop.code, int) else EXIT_INCOMPLETE
     return EXIT_OK

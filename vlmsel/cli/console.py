@@ -5,6 +5,7 @@ import logging
 import math
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import polars as pl
@@ -21,6 +22,14 @@ from vlmsel.redaction import redact
 LOG_WIDTH = 140
 # What these say is in the summary that ends every run.
 SAID_IN_SUMMARY = ("vlmsel.evidence.catalogued", "vlmsel.execution.worker")
+
+# They log the traceback of what fails one thing of many.
+TRACED = (
+    "vlmsel.evidence.catalogued",
+    "vlmsel.execution.decoded",
+    "vlmsel.execution.worker",
+    "vlmsel.tasks.index",
+)
 
 
 class Screen(Console):
@@ -61,12 +70,12 @@ def fail(text: str) -> None:
 
 def note(text: str) -> None:
     """Write a line that explains a table on stdout, less loud than the table."""
-    stdout.print(_plain(text), style="dim", soft_wrap=True)
+    stdout.print(_plain(redact(text)), style="dim", soft_wrap=True)
 
 
 def tell(text: str) -> None:
     """Write one line of a result to stdout."""
-    stdout.print(_plain(text), soft_wrap=True)
+    stdout.print(_plain(redact(text)), soft_wrap=True)
 
 
 def _plain(text: str) -> str:
@@ -81,6 +90,21 @@ def show_log_records() -> None:
         logger.addHandler(_Warnings(logging.WARNING))
 
 
+def show_tracebacks() -> None:
+    """Show where errors came from that end one picture, cell, task or model only."""
+    for name in TRACED:
+        logger = logging.getLogger(name)
+        logger.setLevel(logging.DEBUG)
+        if not any(isinstance(handler, _Tracebacks) for handler in logger.handlers):
+            logger.addHandler(_Tracebacks())
+
+
+class _Tracebacks(logging.Handler):
+    def emit(self, record: logging.LogRecord) -> None:
+        if record.exc_info:
+            sys.stderr.write(redact(logging.Formatter().formatException(record.exc_info)) + "\n")
+
+
 class _Warnings(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         if record.name not in SAID_IN_SUMMARY and not logs_json_lines():
@@ -88,7 +112,10 @@ class _Warnings(logging.Handler):
 
 
 def emit_json(value: Any) -> None:
-    """Write one JSON document to stdout; NaN and infinity become null, which JSON can hold."""
+    """Write one JSON document to stdout, without credentials.
+
+    NaN and infinity become null, which JSON can hold.
+    """
     sys.stdout.write(json.dumps(_clean(value), indent=2, default=str) + "\n")
 
 
@@ -99,6 +126,8 @@ def _clean(value: Any) -> Any:
         return {str(key): _clean(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
         return [_clean(item) for item in value]
+    if isinstance(value, str | Path):
+        return redact(value)
     if isinstance(value, float) and not math.isfinite(value):
         return None
     return value
@@ -114,11 +143,11 @@ def show_table(frame: pl.DataFrame, *, title: str, decimals: int = 3) -> None:
     for row in frame.iter_rows():
         table.add_row(*(_cell(value, decimals) for value in row))
     # Printed apart: a table's own title would wrap at the width of a narrow table.
-    stdout.print(_plain(title), style="bold", soft_wrap=True)
+    stdout.print(_plain(redact(title)), style="bold", soft_wrap=True)
     stdout.print(table)
 
 
 def _cell(value: Any, decimals: int) -> str:
     if value is None or (isinstance(value, float) and math.isnan(value)):
         return "-"
-    return f"{value:.{decimals}f}" if isinstance(value, float) else _plain(str(value))
+    return f"{value:.{decimals}f}" if isinstance(value, float) else _plain(redact(value))

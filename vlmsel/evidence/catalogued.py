@@ -11,6 +11,7 @@ import polars as pl
 
 from vlmsel.errors import ModelError, TaskError, VlmselError
 from vlmsel.evidence.failure import Failure
+from vlmsel.redaction import describe_error, redact
 from vlmsel.tasks.catalog import TaskCatalog, TaskSpec
 from vlmsel.tasks.index import TaskIndex, index_task
 from vlmsel.tasks.label_tables import label_table
@@ -143,8 +144,15 @@ def _usable(
             found[spec.name] = read(spec)
         except (ModelError, TaskError) as error:
             first = first or error
-            faults.append(fault(spec, str(error)))
-            log.warning("left out: %s", faults[-1])
+            faults.append(fault(spec, redact(error)))
+        except (Exception, SystemExit) as error:
+            # Whatever it is, it is the trouble of this one; --debug shows where it came from.
+            log.debug("where it failed", exc_info=error)
+            first = first or TaskError(f"{spec.name}: {describe_error(error)}")
+            faults.append(fault(spec, describe_error(error)))
+        else:
+            continue
+        log.warning("left out: %s", faults[-1])
     if first is not None and not found:
         raise first
     return found

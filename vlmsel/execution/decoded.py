@@ -27,6 +27,7 @@ from torch import Tensor
 from vlmsel.errors import ImageError, TaskError, UnavailableError
 from vlmsel.outside_names import readable
 from vlmsel.private_temp import UnsafeFolderError, file_lock, make_private, user_folder
+from vlmsel.redaction import describe_error, redact
 from vlmsel.tasks.decode import decode_image
 from vlmsel.tasks.index import ImageRef
 from vlmsel.tasks.outages import UNAVAILABLE, is_unavailable
@@ -81,22 +82,61 @@ def decode_shard(shard: Shard, transform: Transform) -> DecodedShard:
             failed.pop(ref, None)
             if isinstance(data, TaskError):
                 may_pass = isinstance(data, UnavailableError)
-                failed[ref] = f"{UNAVAILABLE if may_pass else ''}{readable(str(data))}"
+                failed[ref] = f"{UNAVAILABLE if may_pass else ''}{readable(redact(data))}"
                 unread.append(ref)
                 continue
             try:
-                tensors[ref] = transform(decode_image(data))
+                tensors[ref] = _transformed(
+                    transform, data, like=next(iter(tensors.values()), None)
+                )
             except ImageError as error:
-                failed[ref] = readable(str(error))
+                failed[ref] = readable(redact(error))
         asked = replace(shard, images=tuple(ref for ref in unread if "://" in ref.source))
         if pause is None or not asked.images:
             break
         time.sleep(pause)
     refs = tuple(ref for ref in shard.images if ref in tensors)
-    images = torch.stack([tensors[ref] for ref in refs]) if refs else None
+    images = _stacked([tensors.pop(ref) for ref in refs]) if refs else None
     reasons = tuple((ref, failed[ref]) for ref in shard.images if ref in failed)
     n_unavailable = sum(is_unavailable(reason) for _, reason in reasons)
     return DecodedShard(images, refs, reasons, len(refs), n_unavailable)
+
+
+def _transformed(transform: Transform, data: bytes, *, like: Tensor | None) -> Tensor:
+    """The tensor of one picture.
+
+    Raises:
+        ImageError: it cannot be decoded, or the transform, a library's or a user's, fails on it or
+            gives another shape than for the pictures before it.
+    """
+    image = decode_image(data)
+    size = "x".join(map(str, image.size))
+    try:
+        tensor = transform(image)
+    except (ImageError, MemoryError, torch.OutOfMemoryError):
+        raise
+    except (Exception, SystemExit) as error:
+        log.debug("where it failed", exc_info=error)
+        raise ImageError(
+            f"its preprocessing failed on {size} pixels: {describe_error(error)}"
+        ) from error
+    if not isinstance(tensor, Tensor) or tensor.ndim != 3:
+        what = tuple(tensor.shape) if isinstance(tensor, Tensor) else type(tensor).__name__
+        raise ImageError(f"its preprocessing gave {what} of {size} pixels, and no (3, H, W)")
+    if like is not None and (tensor.shape != like.shape or tensor.dtype != like.dtype):
+        raise ImageError(
+            f"its preprocessing gave {tuple(tensor.shape)} {tensor.dtype} of {size} pixels, and "
+            f"{tuple(like.shape)} {like.dtype} of others"
+        )
+    return tensor
+
+
+def _stacked(tensors: list[Tensor]) -> Tensor:
+    """One tensor of several, each let go as it is copied: the two together are large."""
+    stacked = tensors[0].new_empty((len(tensors), *tensors[0].shape))
+    for number in range(len(tensors) - 1, -1, -1):
+        stacked[number] = tensors.pop()
+    return stacked
 
 
 class DecodedCache:

@@ -10,6 +10,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from vlmsel.cache import cache_dir, write_atomically
+from vlmsel.documents import read_json
 from vlmsel.store.owners import is_dead, this_process
 
 FOLDER = "in-flight"
@@ -53,7 +54,7 @@ def _dead_notes() -> list[Path]:
 
 def _read(path: Path) -> list[str]:
     try:
-        names = json.loads(path.read_text())
-    except (OSError, ValueError, RecursionError):
+        names = read_json(path)
+    except (OSError, ValueError):
         return []
     return [name for name in names if isinstance(name, str)] if isinstance(names, list) else []

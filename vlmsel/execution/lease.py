@@ -16,7 +16,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 
+from pydantic import FiniteFloat, TypeAdapter
+
 from vlmsel.errors import ExecutionError, StoreError
+from vlmsel.store.faults import MissingFileError
 from vlmsel.store.filesystem import Folder, open_folder
 from vlmsel.store.owners import is_dead, this_process
 
@@ -24,6 +27,8 @@ log = logging.getLogger(__name__)
 
 LEASES = "leases"
 LEASE_S = 300.0
+# No lease lasts so long: a day is more than any clock is wrong by, and than any test asks for.
+MAX_LEASE_S = 24 * 3600.0
 # Longer than it takes to see that there is no lease and to write one's own on a healthy disk;
 # where it takes longer, two may work, and only work is lost.
 SETTLE_S = 1.0
@@ -40,8 +45,11 @@ class Lease:
     """
 
     owner: str
-    since: float
-    until: float
+    since: FiniteFloat
+    until: FiniteFloat
+
+
+LEASE = TypeAdapter(Lease)
 
 
 @contextmanager
@@ -77,14 +85,23 @@ def hold_lease(
 
 
 def read_lease(folder: Folder, path: str) -> Lease | None:
-    """The lease in a file; None where there is none, or it is damaged and says nothing."""
+    """The lease in a file; None where there is none, or it is damaged and says nothing.
+
+    Raises:
+        StoreError: it cannot be read.
+    """
     parent, _, name = path.rpartition("/")
     if name not in folder.names(parent):
         return None
     try:
-        return Lease(**json.loads(folder.read(path)))
-    except (ValueError, TypeError):
+        lease = LEASE.validate_json(folder.read(path))
+    except (ValueError, MissingFileError):
         return None
+    # Written by another clock, or damaged: whoever lives writes it anew, so it blocks nobody.
+    if max(lease.until, lease.since) > time.time() + MAX_LEASE_S:
+        log.warning("the lease in %s/%s ends in years: it is not believed", folder.address, path)
+        return None
+    return lease
 
 
 def _take(folder: Folder, path: str, name: str, lease_s: float, settle_s: float) -> Lease:

@@ -5,6 +5,7 @@ import logging
 from datetime import UTC, datetime
 
 from vlmsel.execution.options import LogLevel
+from vlmsel.redaction import redact
 
 EXTRAS = ("cell", "seconds")
 
@@ -21,11 +22,11 @@ class JsonLines(logging.Formatter):
             "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
             "level": record.levelname.lower(),
             "logger": record.name,
-            "message": record.getMessage(),
+            "message": redact(record.getMessage()),
         }
         line |= {name: getattr(record, name) for name in EXTRAS if hasattr(record, name)}
         if record.exc_info:
-            line["exception"] = self.formatException(record.exc_info)
+            line["exception"] = redact(self.formatException(record.exc_info))
         return json.dumps(line)
 
 

@@ -3,6 +3,7 @@
 import json
 from collections import defaultdict
 
+from vlmsel.documents import parse_json
 from vlmsel.execution.cells import Job
 from vlmsel.execution.summary import RunSummary
 from vlmsel.measurements.measurement import Measurement
@@ -10,6 +11,8 @@ from vlmsel.store.filesystem import Folder
 from vlmsel.store.store import Store
 
 TIMINGS = "timings"
+# Seconds per image that no measurement takes: a note that says so is damaged.
+LONGEST_S = 1e5
 
 
 def read_timings(store: Store, measurement: Measurement) -> dict[str, float]:
@@ -53,7 +56,8 @@ def _name(measurement: Measurement) -> str:
 
 def _parse(folder: Folder, name: str) -> dict[str, float]:
     try:
-        record = json.loads(folder.read(f"{TIMINGS}/{name}"))
-        return {str(model): float(seconds) for model, seconds in record.items()}
-    except (ValueError, TypeError, AttributeError):
+        record = parse_json(folder.read(f"{TIMINGS}/{name}"))
+        found = {str(model): float(seconds) for model, seconds in record.items()}
+    except (ValueError, TypeError, AttributeError, OverflowError):
         return {}
+    return {model: s for model, s in found.items() if 0 < s < LONGEST_S}

@@ -20,7 +20,6 @@ from vlmsel.errors import (
     StoreError,
     StoreUnavailableError,
     UnavailableError,
-    VlmselError,
 )
 from vlmsel.execution.cells import Cell, CellOutcome, Job, Unit, UnitOutcome
 from vlmsel.execution.decoded import DecodedCache
@@ -30,6 +29,7 @@ from vlmsel.execution.rows import cell_rows
 from vlmsel.probes.batch import Batch, ClassTexts
 from vlmsel.probes.probe import Probed
 from vlmsel.probes.registry import make_probe
+from vlmsel.redaction import describe_error
 from vlmsel.store.store import Store
 from vlmsel.tasks.index import ImageRef
 from vlmsel.tasks.outages import TRANSIENT, is_unavailable, may_pass
@@ -233,7 +233,7 @@ class ModelWorker:
         )
 
     def _failed(self, cell: Cell, error: BaseException, *, last_try: bool = False) -> CellOutcome:
-        reason = one_line(error)
+        reason = describe_error(error)
         log.warning("failed: %s", reason, extra={"cell": str(cell.id)})
         log.debug("where it failed", exc_info=error, extra={"cell": str(cell.id)})
         kind = _kind_of(error)
@@ -273,10 +273,10 @@ class ModelWorker:
         """The error of a model that will not load; raises UnavailableError for one that may."""
         weights = self._spec.weights
         if may_pass(error) or (weights is not None and not os.path.exists(weights)):
-            raise UnavailableError(one_line(error)) from error
+            raise UnavailableError(describe_error(error)) from error
         if isinstance(error, ModelError):
             return error
-        return ModelError(f"{self._spec.name}: cannot be loaded: {one_line(error)}")
+        return ModelError(f"{self._spec.name}: cannot be loaded: {describe_error(error)}")
 
     def _load(self) -> LoadedModel:
         model = load_model(self._spec, device=self._options.device)
@@ -297,14 +297,6 @@ def record_failure(store_uri: str, job: Job, unit: Unit, reason: str, kind: str)
     store = Store(store_uri)
     for cell in unit.cells:
         store.fail(cell.id, job.measurements[cell.id.kind], reason, kind=kind)
-
-
-def one_line(error: BaseException) -> str:
-    """An error's message on one line, with its kind where the message alone says nothing."""
-    if isinstance(error, SystemExit):
-        return f"its code asked to exit (SystemExit {error.code})"
-    text = " ".join(str(error).split())[:500]
-    return text if isinstance(error, VlmselError) else f"{type(error).__name__}: {text}"
 
 
 def _kind_of(error: BaseException) -> str:

@@ -4,9 +4,9 @@ import re
 from functools import cache
 from pathlib import Path
 
-import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from vlmsel.documents import parse_yaml
 from vlmsel.errors import StoreError
 
 SHIPPED = Path(__file__).with_name("names.yaml")
@@ -68,15 +68,15 @@ def load_names(path: Path = SHIPPED) -> NameTable:
         StoreError: it cannot be read, or has an unknown key.
     """
     try:
-        table = NameTable.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))
+        table = NameTable.model_validate(parse_yaml(path.read_text(encoding="utf-8")))
     except OSError as error:
         raise StoreError(f"name table {path} cannot be read: {error.strerror}") from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise StoreError(f"name table {path} is no YAML: {error}") from error
     except ValidationError as error:
         first = error.errors()[0]
         place = ".".join(str(part) for part in first["loc"])
         raise StoreError(f"name table {path}: {place}: {first['msg']}") from error
+    except ValueError as error:
+        raise StoreError(f"name table {path} is no YAML: {error}") from error
     table.spellings()
     return table
 

@@ -10,6 +10,8 @@ from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
+from vlmsel.documents import parse_json
+from vlmsel.redaction import redact
 from vlmsel.store.cells import cell_folder, settings_folder
 from vlmsel.store.faults import MissingFileError
 from vlmsel.store.files import READERS, files_of_stem
@@ -35,7 +37,8 @@ class FailedImages:
 
     def keep(self, cell: CellId, file: str, images: Sequence[tuple[str, str]]) -> None:
         """Note (image_id, reason) of the failed images of a cell's file, by its name."""
-        data = json.dumps({"images": [list(pair) for pair in images]}, sort_keys=True)
+        pairs = [[image_id, redact(reason)] for image_id, reason in images]
+        data = json.dumps({"images": pairs}, sort_keys=True)
         self.folder.write_atomic(f"{_notes(cell)}/{_note(file)}", data.encode())
 
     def forget(self, cell: CellId, file: str) -> None:
@@ -68,7 +71,7 @@ class FailedImages:
 
     def _read(self, path: str) -> ImageReasons:
         try:
-            images = json.loads(self.folder.read(path))["images"]
+            images = parse_json(self.folder.read(path))["images"]
             return tuple((str(image_id), str(reason)) for image_id, reason in images)
         except MissingFileError:
             # A retry did better since the listing.

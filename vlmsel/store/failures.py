@@ -9,6 +9,8 @@ from dataclasses import dataclass
 
 import polars as pl
 
+from vlmsel.documents import parse_json
+from vlmsel.redaction import redact
 from vlmsel.store.cells import cell_folder, cell_stem, settings_folder
 from vlmsel.store.faults import MissingFileError
 from vlmsel.store.files import READERS
@@ -42,7 +44,7 @@ class FailureLog:
         folder, name = _place(cell)
         known = name in self.folder.names(folder)
         attempts = self._read(f"{folder}/{name}")[2] if known else 0
-        record = {"kind": kind, "reason": reason, "attempts": attempts + 1}
+        record = {"kind": kind, "reason": redact(reason), "attempts": attempts + 1}
         data = json.dumps(record, sort_keys=True).encode()
         self.folder.write_atomic(f"{folder}/{name}", data)
 
@@ -93,7 +95,7 @@ class FailureLog:
 
     def _read(self, path: str) -> tuple[str, str, int]:
         try:
-            record = json.loads(self.folder.read(path))
+            record = parse_json(self.folder.read(path))
             return str(record["kind"]), str(record["reason"]), int(record["attempts"])
         except (ValueError, KeyError, TypeError):
             reason = f"failed before; its note {path} is damaged: `--retry-failed` tries it again"

@@ -10,11 +10,12 @@ from pathlib import Path
 from vlmsel.cache import cache_dir
 from vlmsel.errors import TaskError
 from vlmsel.outside_names import readable
+from vlmsel.redaction import describe_error, redact
 from vlmsel.tasks.catalog import TaskSpec
 from vlmsel.tasks.found import FoundImage
 from vlmsel.tasks.index_cache import Scans, load_scans, save_scans
 from vlmsel.tasks.labels import check_labels, folder_labels
-from vlmsel.tasks.locations import open_source
+from vlmsel.tasks.locations import display, open_source
 from vlmsel.tasks.parquets import scan_parquet
 from vlmsel.tasks.prompts import class_prompts, has_classnames
 from vlmsel.tasks.sources import SourceFile, Sources, find_sources, kind_of
@@ -110,7 +111,11 @@ def _scan_all(sources: Sources, known: Scans, note: Path) -> tuple[Scans, list[B
         try:
             scans[source] = known[source] if source in known else tuple(_scan(source))
         except TaskError as error:
-            bad.append(BadSource(source.uri, str(error)))
+            bad.append(BadSource(source.uri, redact(error)))
+        except Exception as error:
+            log.debug("where it failed", exc_info=error)
+            reason = f"{display(source.uri)} cannot be read: {describe_error(error)}"
+            bad.append(BadSource(source.uri, reason))
     if scans.keys() != known.keys():
         save_scans(note, scans)
     return scans, bad

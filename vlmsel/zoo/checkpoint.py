@@ -17,8 +17,15 @@ CHECKPOINT_ERRORS = (
     AssertionError, pickle.UnpicklingError, SafetensorError,
 )  # fmt: skip
 SHOWN_KEYS = 3
+LFS_POINTER = b"version https://git-lfs.github.com/"
 QUOTED = re.compile(r'"([^"]+)"')
 SIZES = re.compile(r"size mismatch for ([^:]+): .*?\[([\d, ]*)\].*?\[([\d, ]*)\]")
+BIAS = "logit_bias"
+# Keys that open_clip would resize, and what another shape means. All others are loaded strictly.
+RESIZED = {
+    "visual.positional_embedding": "another image or patch size",
+    "positional_embedding": "another length of texts",
+}
 Shapes = dict[str, tuple[int, ...]]
 
 
@@ -28,6 +35,8 @@ def read_shapes(name: str, path: Path) -> Shapes:
     Raises:
         ModelError: corrupt, not a checkpoint, or one that would need code to be run.
     """
+    if (foreign := _foreign_format(path)) is not None:
+        raise ModelError(f"{name}: {path} is {foreign}")
     try:
         if path.suffix == ".safetensors":
             with safe_open(path, framework="pt") as file:
@@ -45,20 +54,49 @@ def read_shapes(name: str, path: Path) -> Shapes:
     return {key.removeprefix("module."): tuple(value.shape) for key, value in tensors.items()}
 
 
-def check_position_grid(name: str, path: Path, shapes: Shapes, model: nn.Module) -> None:
-    """Refuse a checkpoint of another image size: open_clip would resize its positions in silence.
+def _foreign_format(path: Path) -> str | None:
+    """What a file is that no reader of checkpoints knows, and what to do."""
+    if path.suffix in (".npz", ".npy"):
+        return "a NumPy archive; save its tensors as safetensors under open_clip's names"
+    try:
+        with path.open("rb") as file:
+            head = file.read(len(LFS_POINTER))
+    except OSError:
+        return None
+    if head == LFS_POINTER:
+        return "a pointer of Git LFS, not the file: run `git lfs pull` where it was cloned"
+    return None if head else "empty; copy it again"
+
+
+def check_shapes(name: str, path: Path, shapes: Shapes, model: nn.Module) -> None:
+    """Refuse what open_clip would mend in silence, or stumble over without a name.
+
+    It resizes positions of images and of texts, takes 0 for a `logit_bias` that is not there, and
+    has no place for one that the architecture lacks.
 
     Raises:
         ModelError: names the key and both shapes.
     """
-    key = "visual.positional_embedding"
-    wanted = dict(model.named_parameters()).get(key)
-    if wanted is not None and key in shapes and shapes[key] != tuple(wanted.shape):
-        msg = (
-            f"{name}: {path} does not fit its architecture: {key} is {list(shapes[key])} in the "
-            f"checkpoint, {list(wanted.shape)} in the model (another image or patch size)"
+    problem = f"{name}: {path} does not fit its architecture:"
+    wanted = {key: tuple(tensor.shape) for key, tensor in model.state_dict().items()}
+    for key, reason in RESIZED.items():
+        # Text towers of their own have a prefix, which old checkpoints lack.
+        own = wanted.get(key, wanted.get(f"text.{key}", ()))
+        found = shapes.get(key, shapes.get(f"text.{key}", own))
+        if own and found != own:
+            raise ModelError(
+                f"{problem} {key} is {list(found)} in the checkpoint, {list(own)} in the model "
+                f"({reason})"
+            )
+    if BIAS in wanted and BIAS not in shapes:
+        raise ModelError(
+            f"{problem} it holds no {BIAS}, which the model has; it was trained with another loss"
         )
-        raise ModelError(msg)
+    if BIAS in shapes and BIAS not in wanted:
+        raise ModelError(
+            f"{problem} it holds a {BIAS}, which the model has not (trained with the sigmoid "
+            "loss?): add `init_logit_bias` to model_cfg in its open_clip_config.json"
+        )
 
 
 def misfit(spec: ModelSpec, path: Path, error: BaseException) -> str:

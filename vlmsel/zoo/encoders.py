@@ -1,6 +1,7 @@
 """Registered encoders: any `nn.Module` from images to an embedding, in a few lines of the user."""
 
 import importlib
+import math
 import re
 import sys
 from collections.abc import Callable
@@ -13,6 +14,7 @@ from torch import Tensor, nn
 
 from vlmsel.errors import ModelError
 from vlmsel.zoo.catalog import ModelSpec
+from vlmsel.zoo.preprocessing import BoundedTransform
 
 Transform = Callable[[Image.Image], Tensor]
 
@@ -93,4 +95,8 @@ def _from_timm(spec: ModelSpec, module: nn.Module) -> Encoder:
     data = resolve_model_data_config(module)
     _, height, width = data["input_size"]
     transform = cast(Transform, create_transform(**data, is_training=False))
-    return Encoder(module, transform, (height, width))
+    # Its resize comes before a crop of a share of it; "border" keeps the size, so nothing grows.
+    share = float(data.get("crop_pct") or 1.0)
+    target = (math.ceil(height / share), math.ceil(width / share))
+    mode = "squash" if data.get("crop_mode") in ("squash", "border") else "shortest"
+    return Encoder(module, BoundedTransform(transform, target, mode), (height, width))

@@ -22,7 +22,7 @@ from vlmsel.zoo.folder_rules import (
     check_transformers,
     tokenizer_files,
 )
-from vlmsel.zoo.registry import Config, architecture_config, is_tag, tag_config
+from vlmsel.zoo.registry import Config, architecture_config, is_tag, tag_config, tag_configs
 from vlmsel.zoo.weights import CONFIG_NAME, hub_sha256, local_sha256, local_weights
 
 # open_clip's PreprocessCfg defaults: an explicit default and a missing one are one preprocessing.
@@ -105,8 +105,7 @@ def configuration(spec: ModelSpec) -> tuple[Config, Config]:
     else:
         config, preprocess = _named_configuration(spec)
     size = config["vision_cfg"].get("image_size", 224)
-    chosen = {k: preprocess[k] for k in PREPROCESS_DEFAULTS if preprocess.get(k) is not None}
-    return config, PREPROCESS_DEFAULTS | chosen | {"size": size}
+    return config, _chosen(preprocess) | {"size": size}
 
 
 def tokenizer_folder(spec: ModelSpec, config: Config) -> Path | None:
@@ -126,7 +125,31 @@ def _named_configuration(spec: ModelSpec) -> tuple[Config, Config]:
     # A local file under an official tag's name is that tag's: same preprocessing and activation.
     if spec.weights is None or is_tag(spec.model, spec.pretrained):
         return config, tag_config(spec.model, spec.pretrained)
-    return config, {}
+    return config, _shared_preprocessing(spec)
+
+
+def _shared_preprocessing(spec: ModelSpec) -> Config:
+    """What all tags of an architecture do to images, for a file of one's own under another label.
+
+    Raises:
+        ModelError: they disagree; names the keys.
+    """
+    known = {json.dumps(_chosen(tag), sort_keys=True): tag for tag in tag_configs(spec.model)}
+    if len(known) > 1:
+        texts = [json.loads(text) for text in known]
+        differ = [key for key in texts[0] if any(text[key] != texts[0][key] for text in texts)]
+        raise ModelError(
+            f"{spec.name}: the tags of {spec.model} differ in their preprocessing "
+            f"({', '.join(differ)}), so that of {spec.weights} is not known: give a directory with "
+            f"`preprocess_cfg` in its {CONFIG_NAME}, or, as `pretrained`, the tag it was tuned from"
+        )
+    return next(iter(known.values()), {})
+
+
+def _chosen(preprocess: Config) -> Config:
+    """The preprocessing of a configuration, with open_clip's defaults where it says nothing."""
+    chosen = {k: preprocess[k] for k in PREPROCESS_DEFAULTS if preprocess.get(k) is not None}
+    return PREPROCESS_DEFAULTS | chosen
 
 
 def _directory_configuration(spec: ModelSpec, folder: Path) -> tuple[Config, Config]:

@@ -14,10 +14,11 @@ from torch import Tensor, nn
 from vlmsel.errors import ModelError
 from vlmsel.zoo.capabilities import Capability
 from vlmsel.zoo.catalog import ModelSpec
-from vlmsel.zoo.checkpoint import CHECKPOINT_ERRORS, check_position_grid, misfit, read_shapes
+from vlmsel.zoo.checkpoint import CHECKPOINT_ERRORS, check_shapes, misfit, read_shapes
 from vlmsel.zoo.encoders import Transform, build_encoder
 from vlmsel.zoo.folder_rules import check_preprocessing
 from vlmsel.zoo.identity import ModelIdentity, configuration, identify
+from vlmsel.zoo.preprocessing import BoundedTransform, ResizeMode
 from vlmsel.zoo.quiet import quiet_open_clip
 from vlmsel.zoo.registry import Config, tag_config
 from vlmsel.zoo.text import TextEncoder
@@ -144,7 +145,9 @@ def _open_clip_model(spec: ModelSpec) -> tuple[Any, Transform]:
 
 
 def _transform(preprocess: Config) -> Transform:
-    return cast(Transform, image_transform_v2(PreprocessCfg(**preprocess), is_train=False))
+    config = PreprocessCfg(**preprocess)
+    transform = cast(Transform, image_transform_v2(config, is_train=False))
+    return BoundedTransform(transform, as_pair(config.size), cast(ResizeMode, config.resize_mode))
 
 
 def _checkpoint(spec: ModelSpec) -> Path:
@@ -161,7 +164,7 @@ def _checkpoint(spec: ModelSpec) -> Path:
 
 def _load_weights(spec: ModelSpec, model: Any, path: Path) -> None:
     shapes = read_shapes(spec.name, path)
-    check_position_grid(spec.name, path, shapes, model)
+    check_shapes(spec.name, path, shapes, model)
     try:
         load_checkpoint(model, str(path), strict=True, weights_only=True)
     except CHECKPOINT_ERRORS as error:

@@ -67,6 +67,11 @@ def tag_config(model: str, pretrained: str) -> Config:
     return tag
 
 
+def tag_configs(model: str) -> tuple[Config, ...]:
+    """open_clip's entries of all tags of an architecture, or of its other activation where none."""
+    return tuple((_tags(model) or _tags(_other_activation(model))).values())
+
+
 def is_tag(model: str, pretrained: str) -> bool:
     """Whether `pretrained` is a tag of `model`, under this or the other activation."""
     key = _clean(pretrained)
