@@ -66,7 +66,7 @@ def test_a_misspelt_kind_names_the_nearest() -> None:
         measurement_class("zzz")
 
 
-@pytest.mark.parametrize("kind", ["profile", "prediction", "embedding"])
+@pytest.mark.parametrize("kind", ["profile", "prediction", "embedding", "knockout"])
 def test_every_kind_has_defaults_and_rows_of_its_own(kind: str) -> None:
     measurement = measurement_class(kind)()
     schema = measurement.row_schema()

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from torch.autograd.graph import Node
 
 from vlmsel.errors import AttributionError
+from vlmsel.zoo.hooks import hooked
 
 Objective = Callable[[Tensor], Tensor]
 Blocks = Sequence[tuple[str, nn.Module]]
@@ -125,20 +126,14 @@ class BlockRecorder:
     ) -> Iterator[None]:
         self._outputs.clear()
         self._versions.clear()
-        handles = [
-            module.register_forward_hook(self._hook(name, start_at_first, see))
-            for name, module in self.blocks
-        ]
-        try:
+        hooks = ((module, self._hook(name, start_at_first, see)) for name, module in self.blocks)
+        with hooked(hooks):
             yield
-        finally:
-            for handle in handles:
-                handle.remove()
 
     def _hook(
         self, name: str, start_at_first: bool, see: Callable[[Tensor], Tensor] | None
     ) -> Callable[..., Tensor]:
-        def keep(_module: nn.Module, _inputs: object, output: object) -> Tensor:
+        def keep(_module: nn.Module, _args: object, _kwargs: object, output: object) -> Tensor:
             if not isinstance(output, Tensor):
                 raise AttributionError(
                     f"block {name} gives a {type(output).__name__}, not one tensor: "

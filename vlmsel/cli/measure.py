@@ -16,7 +16,7 @@ Kinds = Annotated[
     list[str],
     typer.Argument(
         metavar="KIND...",
-        help="profile, prediction, embedding.",
+        help="profile, prediction, embedding, knockout.",
         show_default=False,
     ),
 ]
@@ -36,7 +36,9 @@ def measure(
 
     profile: how much each block contributes. prediction: what the model answers over the task's
     classes; accuracies are derived from it. embedding: the image vector; predictions for other
-    classes are derived from it. Nothing is measured twice.
+    classes are derived from it. knockout: the answers with every layer silenced in turn
+    (--set tower=vision|text, part=block|attention|mlp|branch|uniform-weights). Nothing is measured
+    twice.
 
     Example: vlmsel measure profile prediction --zoo zoo.yaml --tasks tasks.yaml --store store
     """

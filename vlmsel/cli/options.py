@@ -46,7 +46,7 @@ class AttributionChoice(StrEnum):
 
 
 # Settings of the measurements beside profiles; `vlmsel.measurements` has them, this stays light.
-OTHER_SETTINGS = ("logits", "layer")
+OTHER_SETTINGS = ("logits", "layer", "tower", "part")
 
 
 def store_address(said: str) -> str:

@@ -4,6 +4,7 @@
     profile       layer conductance of every block
     prediction    zero-shot answers over a task's classes
     embedding     the image embedding, or a block's output
+    knockout      zero-shot answers with every layer silenced in turn
     registry      kind -> class; one line adds a kind of your own
     rows          the checks that rows of every kind pass before they are stored
 
@@ -11,6 +12,7 @@ A measurement knows no probe; `vlmsel.probes` says how each kind is computed.
 """
 
 from vlmsel.measurements.embedding import Embedding
+from vlmsel.measurements.knockout import Knockout
 from vlmsel.measurements.measurement import Measurement, Want
 from vlmsel.measurements.prediction import Prediction
 from vlmsel.measurements.profile import Profile
@@ -22,6 +24,7 @@ from vlmsel.measurements.registry import (
 
 __all__ = [
     "Embedding",
+    "Knockout",
     "Measurement",
     "Prediction",
     "Profile",

@@ -3,6 +3,7 @@
 from vlmsel.catalogs import nearest
 from vlmsel.errors import SettingsError
 from vlmsel.measurements.embedding import Embedding
+from vlmsel.measurements.knockout import Knockout
 from vlmsel.measurements.measurement import Measurement
 from vlmsel.measurements.prediction import Prediction
 from vlmsel.measurements.profile import Profile
@@ -39,5 +40,5 @@ def measurement_class(kind: str) -> type[Measurement]:
     return _CLASSES[kind]
 
 
-for _class in (Profile, Prediction, Embedding):
+for _class in (Profile, Prediction, Embedding, Knockout):
     register_measurement(_class)

@@ -14,6 +14,7 @@ from vlmsel.errors import ModelError
 from vlmsel.probes.class_embeddings import check_classes, class_embeddings
 from vlmsel.tasks.prompts import ClassPrompts
 from vlmsel.zoo.blocks import functional_blocks
+from vlmsel.zoo.hooks import hooked
 from vlmsel.zoo.loader import LoadedModel
 
 # Images of 224 x 224 in one forward pass without gradients, more of smaller ones.
@@ -124,9 +125,8 @@ class Batch:
             if self._layers:
                 blocks = _blocks(self.model)
                 # A block that is not there is the trouble of who asks for it, not of the others.
-                for name in blocks.keys() & set(self._layers):
-                    handle = blocks[name].register_forward_hook(self._keeper(name))
-                    stack.callback(handle.remove)
+                names = sorted(blocks.keys() & set(self._layers))
+                stack.enter_context(hooked((blocks[name], self._keeper(name)) for name in names))
             pixels = self.images.shape[-2] * self.images.shape[-1]
             parts = self.images.split(max(1, FORWARD_IMAGES * PIXELS // pixels))
             return torch.cat([self.model.encode_image(p.to(self.device)).float() for p in parts])
@@ -158,7 +158,7 @@ class Batch:
         return self._texts.of(self.model, self.prompts)
 
     def _keeper(self, name: str) -> Callable[..., None]:
-        def keep(module: nn.Module, inputs: object, output: object) -> None:
+        def keep(_module: nn.Module, _args: object, _kwargs: object, output: object) -> None:
             tensor = output[0] if isinstance(output, tuple) else output
             if isinstance(tensor, Tensor):
                 self._kept.setdefault(name, []).append(tensor)

@@ -29,7 +29,20 @@ def class_embeddings(
     """
     texts = [text for name in prompts.classnames for text in prompts.texts(name)]
     parts = [encode_text(texts[i : i + TEXT_BATCH]) for i in range(0, len(texts), TEXT_BATCH)]
-    by_class = torch.cat(parts).unflatten(0, (len(prompts.classnames), len(prompts.templates)))
+    return average_prompts(torch.cat(parts), prompts)
+
+
+def average_prompts(embeddings: Tensor, prompts: ClassPrompts) -> Tensor:
+    """Class embeddings from those of the prompts, class by class in order.
+
+    Args:
+        embeddings: (classes * templates, D), L2-normalised.
+        prompts: whose texts they are.
+
+    Returns:
+        (classes, D), L2-normalised.
+    """
+    by_class = embeddings.unflatten(0, (len(prompts.classnames), len(prompts.templates)))
     return normalize(by_class.mean(dim=1), dim=-1)
 
 

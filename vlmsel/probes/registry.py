@@ -6,6 +6,7 @@ from typing import Any
 from vlmsel.errors import SettingsError
 from vlmsel.measurements.measurement import Measurement
 from vlmsel.probes.embedding import EmbeddingProbe
+from vlmsel.probes.knockout import KnockoutProbe
 from vlmsel.probes.prediction import PredictionProbe
 from vlmsel.probes.probe import Probe
 from vlmsel.probes.profile import ProfileProbe
@@ -37,3 +38,4 @@ def make_probe(measurement: Measurement) -> Probe:
 register_probe("profile", ProfileProbe)
 register_probe("prediction", PredictionProbe)
 register_probe("embedding", EmbeddingProbe)
+register_probe("knockout", KnockoutProbe)

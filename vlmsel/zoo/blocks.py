@@ -13,6 +13,10 @@ from torch import nn
 from vlmsel.errors import ModelError
 
 BLOCK_PATTERN = r"(?:^|\.)(?:resblocks|blocks|layer[1-4]|backbone\.stages\.\d+)\.\d+$"
+# Blocks of a text tower: CLIP's and CoCa's own, and those of transformers.
+TEXT_PATTERN = re.compile(r"(?:^|\.)(?:resblocks|encoder\.layer|encoder\.layers)\.\d+$")
+# Of a whole open_clip model: the other tower, and CoCa's decoder, which takes no part in zero-shot.
+NOT_TEXT = ("visual.", "text_decoder.")
 QUARTERS = 4
 # Containers that count as one published block: ResNet layers and the stages of timm's hierarchies.
 _HIERARCHY = re.compile(r"(?:^|\.)(?:layer[1-4]|stages\.\d+|layers\.\d+)(?:\.blocks)?$")
@@ -40,6 +44,15 @@ def functional_blocks(visual: nn.Module, granularity: str = "block") -> Blocks:
         known = ", ".join(_GRANULARITIES)
         raise ModelError(f"unknown granularity '{granularity}'; known: {known}")
     return _GRANULARITIES[granularity](visual)
+
+
+def text_blocks(model: nn.Module) -> Blocks:
+    """The blocks of an open_clip model's text tower in the order in which they run; may be none."""
+    return [
+        (name, module)
+        for name, module in model.named_modules()
+        if TEXT_PATTERN.search(name) and not name.startswith(NOT_TEXT)
+    ]
 
 
 def _every_block(visual: nn.Module) -> Blocks:

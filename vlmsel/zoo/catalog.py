@@ -6,11 +6,12 @@ from importlib import resources
 from pathlib import Path
 from typing import Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from vlmsel.addresses import absolute_path
 from vlmsel.catalogs import nearest, one_line, read_entries
-from vlmsel.errors import CatalogError, ModelError
+from vlmsel.errors import CatalogError, ModelError, SettingsError
+from vlmsel.zoo.layer_name import LayerName, split_variant
 
 SHIPPED = {"demo": ("vlmsel.demo", "zoo.yaml"), "paper": ("vlmsel.zoo", "catalogs/paper.yaml")}
 
@@ -20,7 +21,7 @@ class ModelSpec(BaseModel):
 
     Attributes:
         model: open_clip architecture, or an own name where `weights` is a directory or `encoder`
-            is set.
+            is set. `NAME@LAYER`, such as ``ViT-B-32@vision.0``, is NAME with that layer silent.
         pretrained: open_clip tag, or an own label for local weights.
         weights: local directory (open_clip_config.json and weights) or checkpoint file.
         bpe_path: merges file of open_clip's SimpleTokenizer, where it is not the usual one.
@@ -37,10 +38,33 @@ class ModelSpec(BaseModel):
     encoder: str | None = Field(default=None, pattern=r"^[A-Za-z_][\w.]*:[A-Za-z_]\w*$")
     memory_gb: float | None = Field(default=None, gt=0, allow_inf_nan=False)
 
+    @field_validator("model")
+    @classmethod
+    def _names_a_layer(cls, model: str) -> str:
+        _, layer = split_variant(model)
+        if layer:
+            try:
+                LayerName.parse(layer)
+            except SettingsError as error:
+                raise ValueError(str(error)) from None
+        return model
+
     @property
     def name(self) -> str:
         """`model/pretrained`, unique within a zoo."""
         return f"{self.model}/{self.pretrained}"
+
+    @property
+    def silenced(self) -> LayerName | None:
+        """The layer that is silent in this variant of a model; None in a model as it is."""
+        _, layer = split_variant(self.model)
+        return LayerName.parse(layer) if layer else None
+
+    @property
+    def base(self) -> Self:
+        """The model as it is, of which this may be a variant."""
+        base, layer = split_variant(self.model)
+        return self.model_copy(update={"model": base}) if layer else self
 
     def anchored(self, folder: Path) -> Self:
         """The same spec with relative paths made absolute against `folder`; links are kept.

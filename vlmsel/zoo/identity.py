@@ -73,6 +73,10 @@ def identify(spec: ModelSpec) -> ModelIdentity:
             weights that are missing here and cannot be asked for.
     """
     spec.check_paths()
+    if spec.silenced is not None:
+        base = identify(spec.base)
+        described = {"base": base.architecture, "silenced": str(spec.silenced)}
+        return base.model_copy(update={"architecture": _digest(described)})
     if spec.encoder is not None:
         return _identify_encoder(spec)
     config, preprocess = configuration(spec)
@@ -100,6 +104,7 @@ def configuration(spec: ModelSpec) -> tuple[Config, Config]:
     Raises:
         ModelError: see `identify`.
     """
+    spec = spec.base
     if (folder := _folder(spec)) is not None:
         config, preprocess = _directory_configuration(spec, folder)
     else:

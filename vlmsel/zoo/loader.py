@@ -1,7 +1,7 @@
 """Load one vision-language model: encoder, text encoder and transform, ready to be attributed."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -23,6 +23,7 @@ from vlmsel.zoo.quiet import quiet_open_clip
 from vlmsel.zoo.registry import Config, tag_config
 from vlmsel.zoo.text import TextEncoder
 from vlmsel.zoo.towers import as_pair, build_visual, input_size
+from vlmsel.zoo.variants import silence_for_good
 from vlmsel.zoo.weights import local_weights
 
 
@@ -40,6 +41,7 @@ class LoadedModel:
         transform: RGB image -> (3, H, W).
         logit_scale: the model's own temperature, factor of a cosine in its logits.
         logit_bias: added to its logits (SigLIP); 0 where it has none.
+        text_tower: the module that holds the text tower; None without one.
     """
 
     spec: ModelSpec
@@ -51,6 +53,7 @@ class LoadedModel:
     transform: Transform
     logit_scale: float = 1.0
     logit_bias: float = 0.0
+    text_tower: nn.Module | None = None
 
     @property
     def capabilities(self) -> frozenset[Capability]:
@@ -86,8 +89,14 @@ def load_model(spec: ModelSpec, *, device: str = "cpu") -> LoadedModel:
         ModelError: unknown name, wrong activation, weights that cannot be had or do not fit, or no
             such device.
     """
+    if spec.silenced is not None:
+        # The same model, whose one layer stays silent for good.
+        base = load_model(spec.base, device=device)
+        silence_for_good(base, spec.silenced)
+        return replace(base, spec=spec, identity=identify(spec))
     where = _device(device)
     identity = identify(spec)
+    tower: nn.Module | None = None
     if spec.encoder is not None:
         built = build_encoder(spec)
         visual = _frozen(built.module, where)
@@ -95,12 +104,12 @@ def load_model(spec: ModelSpec, *, device: str = "cpu") -> LoadedModel:
         scale, bias = 1.0, 0.0
     else:
         model, transform = _open_clip_model(spec)
-        _frozen(model, where)
+        tower = _frozen(model, where)
         visual, text = model.visual, TextEncoder(spec, model, where)
         size = input_size(visual)
         scale, bias = _temperature(model)
     encode = ImageEncoder(visual)
-    return LoadedModel(spec, identity, visual, size, encode, text, transform, scale, bias)
+    return LoadedModel(spec, identity, visual, size, encode, text, transform, scale, bias, tower)
 
 
 def _temperature(model: Any) -> tuple[float, float]:
