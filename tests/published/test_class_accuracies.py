@@ -18,8 +18,8 @@ FRAME = pl.DataFrame(
 def test_classes_and_their_mean(write_parquet):
     found = read_class_accuracies(write_parquet(FRAME))
     assert found.classes.frame.rows()[1:3] == [
-        ("ViT-B-32", "openai", "cars", "b", 0.0),
-        ("ViT-B-32", "openai", "cars", "c", 1.0),
+        ("ViT-B-32", "openai", "cars", "b", 0.0, None),
+        ("ViT-B-32", "openai", "cars", "c", 1.0, None),
     ]
     means = found.accuracies.frame
     assert means.select("task", "acc1", "mean_per_class_recall").rows() == [

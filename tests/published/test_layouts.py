@@ -5,6 +5,7 @@ from vlmsel.errors import StoreError
 from vlmsel.published import read_accuracies, recognise
 from vlmsel.published.class_accuracies import ImportedClasses
 from vlmsel.published.layouts import Layout
+from vlmsel.published.own_tables import COLUMNS
 
 HEADERS = {
     "name,pretrained,CIFAR-10": Layout.openclip,
@@ -42,7 +43,7 @@ LONG = "model,pretrained,task,accuracy\na,x,mnist,0.5\n"
     ("header", "option", "name"),
     [
         ("model,pretrained,task,accuracy", {"protocol": "zero-shot"}, "--protocol"),
-        ("name,pretrained,MNIST", {"keep_unknown": True}, "--keep-unknown"),
+        (",".join(COLUMNS["accuracies"]), {"keep_unknown": True}, "--keep-unknown"),
         ("name,pretrained,MNIST", {"prompts": "class"}, "--prompts"),
         ("model,task,main_score,accuracy", {"quickgelu": True}, "--quickgelu"),
     ],

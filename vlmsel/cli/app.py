@@ -15,6 +15,7 @@ from vlmsel.cli import (
     accuracy,
     demo,
     evaluate,
+    exports,
     imports,
     measure,
     models,
@@ -127,6 +128,7 @@ app.command("accuracy", rich_help_panel=MEASURE)(accuracy.accuracy)
 app.command("refresh", rich_help_panel=MEASURE)(refresh.refresh)
 app.command("status", rich_help_panel=MEASURE)(status.status)
 app.add_typer(imports.app, name="import", rich_help_panel=MEASURE)
+app.add_typer(exports.app, name="export", rich_help_panel=MEASURE)
 app.command("evaluate", rich_help_panel=JUDGE)(evaluate.evaluate)
 app.command("sweep", rich_help_panel=JUDGE)(sweep.sweep)
 app.command("study", rich_help_panel=JUDGE)(study.study)

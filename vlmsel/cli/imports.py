@@ -1,5 +1,6 @@
 """``vlmsel import``: published accuracies and profiles into a store."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -165,6 +166,24 @@ def predictions(
     write_predictions(open_folder(store), found.frame, name or file.stem)
     used_by = "`vlmsel study labels --predictions` uses them"
     _tell(file, found, store, "predictions", as_json=as_json, used_by=used_by)
+
+
+@app.command("rankings")
+def rankings(
+    file: File,
+    store: o.Store = o.DEFAULT_STORE,
+    name: Name = None,
+    as_json: o.AsJson = False,
+) -> None:
+    """Import rankings that `vlmsel export rankings` wrote."""
+    from vlmsel.published.own_tables import read_exported
+    from vlmsel.store.imported import write_rankings
+
+    found = read_exported(file, "rankings")
+    write_rankings(open_folder(store), found.frame, name or file.stem)
+    found = replace(found, frame=found.frame.rename({"target": "task"}))
+    used_by = "`vlmsel export rankings --source NAME` gives them back"
+    _tell(file, found, store, "ranks", as_json=as_json, used_by=used_by)
 
 
 def _tell(

@@ -28,9 +28,10 @@ class ImportedClasses:
     """A table of class accuracies, and the accuracies of tasks made of it.
 
     Attributes:
-        classes: model, pretrained, task, classname, accuracy; what was left out and doubted.
-        accuracies: model, pretrained, task, acc1 and mean_per_class_recall, both the mean over the
-            classes, since the table does not tell their sizes.
+        classes: model, pretrained, task, classname, accuracy, n_images (null where unknown); what
+            was left out and doubted.
+        accuracies: model, pretrained, task, acc1 and mean_per_class_recall; both are the mean over
+            the classes where the table does not tell their sizes.
     """
 
     classes: Imported
@@ -77,15 +78,32 @@ def read_class_accuracies(
     long = canonical_models(long, table, left_out, quickgelu=quickgelu)
     key = [*CELL, "classname"]
     long = drop_duplicates(long.select(*key, "accuracy"), key, path, left_out).sort(key)
-    mean = long.group_by(CELL).agg(acc1=pl.col("accuracy").mean())
-    means = mean.select(
-        *CELL,
-        "acc1",
+    return _with_means(long.with_columns(n_images=pl.lit(None, pl.Int64)), path, left_out)
+
+
+def of_exported_classes(exported: Imported, path: str | Path) -> ImportedClasses:
+    """The same of a table that `vlmsel export` wrote, which tells the sizes of classes."""
+    key = [*CELL, "classname"]
+    long = exported.frame.rename({"dataset": "task", "acc": "accuracy"})
+    return _with_means(long.select(*key, "accuracy", "n_images").sort(key), path, LeftOut())
+
+
+def _with_means(long: pl.DataFrame, path: str | Path, left_out: LeftOut) -> ImportedClasses:
+    """Class accuracies with the accuracies of tasks, weighted by the classes' sizes where known."""
+    is_sized = pl.col("n_images").is_not_null().all()
+    total = pl.col("n_images").sum()
+    weighted = (pl.col("accuracy") * pl.col("n_images")).sum() / total
+    mean = pl.col("accuracy").mean()
+    means = long.group_by(CELL).agg(
+        acc1=pl.when(is_sized).then(weighted).otherwise(mean),
         acc5=pl.lit(None, pl.Float64),
-        mean_per_class_recall="acc1",
-        n_images=pl.lit(None, pl.Int64),
+        mean_per_class_recall=mean,
+        n_images=pl.when(is_sized).then(total).cast(pl.Int64),
     )
-    left_out.doubts.append("acc1 is the mean over the classes: the table tells no sizes of classes")
+    if means["n_images"].null_count():
+        left_out.doubts.append(
+            "acc1 is the mean over the classes: the table tells no sizes of classes"
+        )
     return ImportedClasses(
         something(long, path, left_out), something(means.sort(CELL), path, left_out)
     )

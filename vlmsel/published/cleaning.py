@@ -9,6 +9,7 @@ from typing import Any
 import polars as pl
 
 from vlmsel.errors import StoreError
+from vlmsel.published.cell_guards import unguard_cells
 from vlmsel.published.names import NameTable, fold
 
 MISSING = ("", "-", "na", "n/a", "#n/a", "nan", "null", "none")
@@ -63,7 +64,7 @@ def read_csv(path: str | Path, expected: Sequence[str]) -> pl.DataFrame:
     Raises:
         StoreError: the file is absent, empty, no table, or lacks one of the `expected` columns.
     """
-    frame = _parquet_cells(path) if is_parquet(path) else _csv_cells(path)
+    frame = raw_cells(path)
     absent = [name for name in expected if name not in frame.columns]
     if absent:
         raise StoreError(
@@ -74,6 +75,15 @@ def read_csv(path: str | Path, expected: Sequence[str]) -> pl.DataFrame:
         raise StoreError(f"table {path} has a header and no rows")
     cell = pl.all().str.strip_chars()
     return frame.select(pl.when(~cell.str.to_lowercase().is_in(MISSING)).then(cell).name.keep())
+
+
+def raw_cells(path: str | Path) -> pl.DataFrame:
+    """All cells of a CSV or Parquet file as text, as they are written.
+
+    Raises:
+        StoreError: the file is absent, empty, or no table.
+    """
+    return _parquet_cells(path) if is_parquet(path) else unguard_cells(_csv_cells(path))
 
 
 def is_parquet(path: str | Path) -> bool:

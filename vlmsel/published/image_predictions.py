@@ -1,6 +1,7 @@
 """Reader of predictions on single images: model, image, pred_label, pred_conf, and the labels."""
 
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import polars as pl
@@ -11,9 +12,11 @@ from vlmsel.published.cleaning import (
     LeftOut,
     drop_duplicates,
     read_csv,
+    read_header,
     something,
     to_numbers,
 )
+from vlmsel.published.own_tables import exported_kind, read_exported
 
 PREDICTION_COLUMNS = ("model", "image", "pred_label")
 # Cue-conflict images: the shape and its number, the texture and its number.
@@ -40,6 +43,8 @@ def read_image_predictions(path: str | Path, *, task: str | None = None) -> Impo
         StoreError: the file is no such table, has no labels, contradicts itself, or nothing in it
             can be used.
     """
+    if exported_kind(read_header(path)) == "predictions":
+        return _as_exported(path, task)
     left_out = LeftOut()
     raw = read_csv(path, PREDICTION_COLUMNS)
     nameless = pl.col("model").is_null() | pl.col("image").is_null()
@@ -69,6 +74,21 @@ def read_image_predictions(path: str | Path, *, task: str | None = None) -> Impo
     long = drop_duplicates(long, KEY, path, left_out)
     _check_labels(long, path)
     return something(long.sort(KEY), path, left_out)
+
+
+def _as_exported(path: str | Path, task: str | None) -> Imported:
+    """A table that `vlmsel export` wrote, word for word.
+
+    Raises:
+        StoreError: a task is named although the table names its own.
+    """
+    if task is not None:
+        raise StoreError(f"table {path} names its tasks itself: leave the name of one out")
+    found = read_exported(path, "predictions")
+    names = {"image": "image_id", "pred_label": "prediction", "pred_conf": "confidence"}
+    frame = found.frame.rename(names).sort(KEY)
+    _check_labels(frame, path)
+    return replace(found, frame=frame)
 
 
 def _labelled(raw: pl.DataFrame, path: str | Path, left_out: LeftOut) -> pl.DataFrame:

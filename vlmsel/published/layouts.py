@@ -5,7 +5,12 @@ from pathlib import Path
 from typing import Any
 
 from vlmsel.errors import StoreError
-from vlmsel.published.class_accuracies import CLASS_COLUMNS, ImportedClasses, read_class_accuracies
+from vlmsel.published.class_accuracies import (
+    CLASS_COLUMNS,
+    ImportedClasses,
+    of_exported_classes,
+    read_class_accuracies,
+)
 from vlmsel.published.cleaning import Imported, read_header
 from vlmsel.published.clip_benchmark import read_clip_benchmark
 from vlmsel.published.image_predictions import PREDICTION_COLUMNS
@@ -15,12 +20,14 @@ from vlmsel.published.lovm import read_lovm_table
 from vlmsel.published.mieb import MIEB_COLUMNS, Protocol, read_mieb
 from vlmsel.published.names import NameTable
 from vlmsel.published.openclip import read_openclip_results
+from vlmsel.published.own_tables import exported_kind, read_exported
 
 
 class Layout(StrEnum):
     """How a table of accuracies is laid out."""
 
     auto = "auto"
+    vlmsel = "vlmsel"
     openclip = "openclip"
     lovm = "lovm"
     clip_benchmark = "clip-benchmark"
@@ -37,6 +44,11 @@ def recognise(path: str | Path) -> Layout:
     """
     header = read_header(path)
     names = set(header)
+    own = exported_kind(header)
+    if own in ("accuracies", "classes"):
+        return Layout.vlmsel
+    if own == "rankings":
+        raise StoreError(f"table {path} holds rankings: read it with `vlmsel import rankings`")
     for columns, kind in ((PREDICTION_COLUMNS, "predictions"), (PROFILE_COLUMNS, "profiles")):
         if set(columns) <= names:
             raise StoreError(f"table {path} holds {kind}: read it with `vlmsel import {kind}`")
@@ -89,6 +101,8 @@ def read_accuracies(
     """
     chosen = recognise(path) if layout is Layout.auto else Layout(layout)
     _refuse_options(chosen, protocol, prompts, keep_unknown, quickgelu=quickgelu)
+    if chosen is Layout.vlmsel:
+        return _read_own(path, percent=percent)
     unknown: dict[str, Any] = {} if keep_unknown is None else {"keep_unknown": keep_unknown}
     if chosen is Layout.mieb:
         how = protocol or Protocol.zero_shot
@@ -102,7 +116,20 @@ def read_accuracies(
     if chosen is Layout.clip_benchmark:
         return read_clip_benchmark(path, **common, **unknown)
     readers = {Layout.openclip: read_openclip_results, Layout.lovm: read_lovm_table}
-    return readers[chosen](path, **common)
+    return readers[chosen](path, **common, **unknown)
+
+
+def _read_own(path: str | Path, *, percent: bool) -> Imported | ImportedClasses:
+    """A table that `vlmsel export` wrote, word for word.
+
+    Raises:
+        StoreError: it is none, or is said to be in percent.
+    """
+    if percent:
+        raise StoreError(f"table {path} was written by `vlmsel export`, in fractions")
+    if exported_kind(read_header(path)) == "classes":
+        return of_exported_classes(read_exported(path, "classes"), path)
+    return read_exported(path, "accuracies")
 
 
 def _refuse_options(
@@ -120,7 +147,7 @@ def _refuse_options(
             ("--protocol", protocol is not None, (Layout.mieb,)),
             ("--prompts", prompts is not None, (Layout.long, Layout.classes)),
             ("--keep-unknown", bool(keep_unknown), _WITH_UNKNOWN),
-            ("--quickgelu", quickgelu, tuple(set(Layout) - {Layout.mieb})),
+            ("--quickgelu", quickgelu, tuple(set(Layout) - _WORD_FOR_WORD)),
         )
         if given and layout not in layouts
     ]
@@ -128,4 +155,5 @@ def _refuse_options(
         raise StoreError(f"{' and '.join(wrong)} has no meaning in a table of layout {layout}")
 
 
-_WITH_UNKNOWN = (Layout.mieb, Layout.clip_benchmark, Layout.long, Layout.classes)
+_WORD_FOR_WORD = {Layout.mieb, Layout.vlmsel}
+_WITH_UNKNOWN = tuple(set(Layout) - {Layout.vlmsel})

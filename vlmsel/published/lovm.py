@@ -16,7 +16,10 @@ from vlmsel.published.names import NameTable, load_names
 
 LOVM_TASK = "zeroshot_classification"
 LOVM_MEASURES = ("acc1", "acc5", "mean_per_class_recall")
-LOVM_KNOWN = {"", "task", "dataset", "model_fullname", "model", "pretrained", *LOVM_MEASURES}
+LOVM_KNOWN = {
+    *("", "task", "dataset", "model_fullname", "model", "pretrained", "language"),
+    *LOVM_MEASURES,
+}
 
 
 def read_lovm_table(
@@ -24,6 +27,7 @@ def read_lovm_table(
     *,
     percent: bool = False,
     quickgelu: bool = False,
+    keep_unknown: bool = False,
     names: NameTable | None = None,
 ) -> Imported:
     """LOVM's ``eval_table.csv``: one row a model and data set.
@@ -33,6 +37,7 @@ def read_lovm_table(
             (``"ViT-B-32 openai"``); acc5 and mean_per_class_recall where known.
         percent: the accuracies are in percent.
         quickgelu: read ``X/openai`` as ``X-quickgelu/openai``, see ``names.yaml``.
+        keep_unknown: keep data sets that the name table does not know, under their own names.
         names: another name table than the shipped one.
 
     Returns:
@@ -50,7 +55,9 @@ def read_lovm_table(
         if name not in raw.columns:
             raw = raw.with_columns(pl.lit(None, pl.String).alias(name))
     long = raw.rename({"dataset": "task"})
-    long = clean_values(long, LOVM_MEASURES, path, table, left_out, percent=percent)
+    long = clean_values(
+        long, LOVM_MEASURES, path, table, left_out, percent=percent, keep_unknown=keep_unknown
+    )
     return finish_accuracies(long, path, table, left_out, quickgelu=quickgelu)
 
 

@@ -24,6 +24,7 @@ def read_openclip_results(
     *,
     percent: bool = False,
     quickgelu: bool = False,
+    keep_unknown: bool = False,
     names: NameTable | None = None,
 ) -> Imported:
     """open_clip's ``openclip_results.csv``: name, pretrained, then one column a data set.
@@ -35,6 +36,7 @@ def read_openclip_results(
         path: the CSV file.
         percent: the accuracies are in percent.
         quickgelu: read ``X/openai`` as ``X-quickgelu/openai``, see ``names.yaml``.
+        keep_unknown: keep data sets that the name table does not know, under their own names.
         names: another name table than the shipped one.
 
     Returns:
@@ -49,13 +51,15 @@ def read_openclip_results(
     for name in wide.columns:
         if _nameless(name):
             left_out.add("column", "(without a name)", wide.height, "it may be anything")
-    tasks = [name for name in wide.columns if not _describes(name) and not _nameless(name)]
+    tasks = [name for name in wide.columns if not describes_model(name) and not _nameless(name)]
     if not tasks:
         raise StoreError(f"table {path} has no data set columns, found {', '.join(wide.columns)}")
     long = wide.rename({"name": "model"}).unpivot(
         tasks, index=["model", "pretrained"], variable_name="task", value_name="acc1"
     )
-    long = clean_values(long, ["acc1"], path, table, left_out, percent=percent)
+    long = clean_values(
+        long, ["acc1"], path, table, left_out, percent=percent, keep_unknown=keep_unknown
+    )
     recall = [n for n, task in table.tasks.items() if task.headline == "mean_per_class_recall"]
     long = long.with_columns(
         mean_per_class_recall=pl.when(pl.col("task").is_in(recall)).then("acc1")
@@ -63,7 +67,8 @@ def read_openclip_results(
     return finish_accuracies(long, path, table, left_out, quickgelu=quickgelu)
 
 
-def _describes(column: str) -> bool:
+def describes_model(column: str) -> bool:
+    """Whether a column of the table says something of the model, and is no task."""
     return DESCRIPTION.fullmatch(column.lower()) is not None
 
 

@@ -35,6 +35,20 @@ CLASS_SCHEMA = pa.schema(
         *CELL_FIELDS,
         pa.field("classname", _TEXT, nullable=False),
         pa.field("accuracy", pa.float64(), nullable=False),
+        pa.field("n_images", pa.int64()),
+    ]
+)
+# Of tables that were imported before the sizes of classes were kept.
+_UNSIZED_CLASS_SCHEMA = pa.schema([field for field in CLASS_SCHEMA if field.name != "n_images"])
+RANKING_SCHEMA = pa.schema(
+    [
+        pa.field("target", _TEXT, nullable=False),
+        pa.field("selector", _TEXT, nullable=False),
+        pa.field("rank", pa.int64(), nullable=False),
+        pa.field("model", _TEXT, nullable=False),
+        pa.field("pretrained", _TEXT, nullable=False),
+        pa.field("score", pa.float64(), nullable=False),
+        pa.field("accuracy", pa.float64()),
     ]
 )
 
@@ -68,6 +82,18 @@ def write_class_accuracies(folder: Folder, frame: pl.DataFrame, name: str) -> No
     """Keep accuracies of every class, columns as `CLASS_SCHEMA`."""
     key = ["model", "pretrained", "task", "classname"]
     _write(folder, "classes", frame, name, CLASS_SCHEMA, key)
+
+
+def write_rankings(folder: Folder, frame: pl.DataFrame, name: str) -> None:
+    """Keep rankings of zoos, columns as `RANKING_SCHEMA`."""
+    key = ["target", "selector", "model", "pretrained"]
+    _write(folder, "rankings", frame, name, RANKING_SCHEMA, key)
+
+
+def read_rankings(folder: Folder) -> pl.DataFrame:
+    """All imported rankings with their `source`, sorted."""
+    key = ["source", "target", "selector", "rank", "model", "pretrained"]
+    return _read(folder, "rankings", RANKING_SCHEMA).sort(key)
 
 
 def read_predictions(folder: Folder) -> pl.DataFrame:
@@ -144,11 +170,21 @@ def _read(folder: Folder, kind: str, schema: pa.Schema) -> pl.DataFrame:
             if len(paths) == 1
             else max(paths, key=lambda path: (folder.modified(path), path))
         )
-        frame = read_rows(folder, [newest], schema)
+        frame = _read_table(folder, newest, schema)
         frames.append(frame.with_columns(source=pl.lit(name)))
     if frames:
         return pl.concat(frames)
     return to_polars(schema.empty_table()).with_columns(source=pl.lit(None, pl.String))
+
+
+def _read_table(folder: Folder, path: str, schema: pa.Schema) -> pl.DataFrame:
+    if schema is not CLASS_SCHEMA:
+        return read_rows(folder, [path], schema)
+    try:
+        return read_rows(folder, [path], schema)
+    except StoreError:
+        unsized = read_rows(folder, [path], _UNSIZED_CLASS_SCHEMA)
+        return unsized.with_columns(n_images=pl.lit(None, pl.Int64))
 
 
 def _names(folder: Folder, kind: str) -> dict[str, list[str]]:
