@@ -10,6 +10,7 @@ from pyarrow import fs
 
 from vlmsel.addresses import absolute_address, is_address
 from vlmsel.errors import StoreError
+from vlmsel.store.file_entry import FileEntry
 from vlmsel.store.local import LocalFolder
 from vlmsel.store.remote import RemoteFolder
 from vlmsel.tasks.clouds import with_retry_limit
@@ -43,6 +44,10 @@ class Folder(Protocol):
 
     def folders(self, path: str) -> list[str]:
         """Names of the folders directly in `path`; none if it is not there."""
+        ...
+
+    def entries(self, prefix: str) -> list[FileEntry]:
+        """Every file below `prefix` with its size and age; none if it is not there."""
         ...
 
     def modified(self, path: str) -> float:

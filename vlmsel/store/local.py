@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from vlmsel.store.faults import disk_faults
+from vlmsel.store.file_entry import FileEntry
 from vlmsel.store.owners import OWNER, is_dead, this_process
 
 TEMPORARY = re.compile(rf"\.(?P<owner>{OWNER.pattern})\.[0-9a-f]{{16}}\.tmp")
@@ -71,6 +72,15 @@ class LocalFolder:
     def folders(self, path: str) -> list[str]:
         """Names of the folders directly in `path`."""
         return [name for name, is_folder in self._entries(path) if is_folder]
+
+    def entries(self, prefix: str) -> list[FileEntry]:
+        """Every file below `prefix` with its size and age; one that goes meanwhile is left out."""
+        found: list[FileEntry] = []
+        for path in self.files(prefix):
+            with disk_faults("read", str(self.root / path)), suppress(FileNotFoundError):
+                status = (self.root / path).stat()
+                found.append(FileEntry(path, status.st_size, status.st_mtime))
+        return found
 
     def modified(self, path: str) -> float:
         """When the file was last written, in seconds since 1970."""

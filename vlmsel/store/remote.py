@@ -8,6 +8,7 @@ from pyarrow import fs
 
 from vlmsel.errors import StoreError
 from vlmsel.store.faults import MissingFileError, server_faults
+from vlmsel.store.file_entry import FileEntry
 from vlmsel.tasks.clouds import NO_SUCH_BUCKET
 
 
@@ -47,6 +48,14 @@ class RemoteFolder:
         """Names of the folders directly in `path`."""
         return [found.rpartition("/")[2] for found in self._list(path, fs.FileType.Directory)]
 
+    def entries(self, prefix: str) -> list[FileEntry]:
+        """Every object below `prefix` with its size and age, from one listing."""
+        return [
+            FileEntry(self._relative(info), info.size or 0, _seconds(info))
+            for info in self._infos(prefix, recursive=True)
+            if info.type == fs.FileType.File
+        ]
+
     def modified(self, path: str) -> float:
         """When the object was last written, in seconds since 1970."""
         with server_faults("read", self._shown(path)):
@@ -71,6 +80,10 @@ class RemoteFolder:
         return 0
 
     def _list(self, path: str, kind: fs.FileType, *, recursive: bool = False) -> list[str]:
+        infos = self._infos(path, recursive=recursive)
+        return [self._relative(info) for info in infos if info.type == kind]
+
+    def _infos(self, path: str, *, recursive: bool) -> list[fs.FileInfo]:
         selector = fs.FileSelector(self._full(path), recursive=recursive, allow_not_found=True)
         with server_faults("list", self._shown(path)):
             infos = self.system.get_file_info(selector)
@@ -78,11 +91,17 @@ class RemoteFolder:
             # An absent bucket lists as empty: all would be measured before the first write fails.
             if not infos and self.system.get_file_info(bucket).type == fs.FileType.NotFound:
                 raise StoreError(f"cannot list {self.address}: {NO_SUCH_BUCKET}")
-        start = len(self.root) + 1
-        return [info.path[start:] for info in infos if info.type == kind]
+        return infos
+
+    def _relative(self, info: fs.FileInfo) -> str:
+        return info.path[len(self.root) + 1 :]
 
     def _full(self, path: str) -> str:
         return f"{self.root}/{path}".rstrip("/")
 
     def _shown(self, path: str) -> str:
         return f"{self.address.rstrip('/')}/{path}"
+
+
+def _seconds(info: fs.FileInfo) -> float:
+    return info.mtime.timestamp() if info.mtime is not None else 0.0

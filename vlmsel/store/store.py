@@ -16,9 +16,11 @@ from vlmsel.store import imported, known_settings
 from vlmsel.store.cells import cell_files, cell_folder, cell_stem, walk_cells
 from vlmsel.store.failed_images import FailedImages, ImageReasons, commit_cell, failed_in_cell
 from vlmsel.store.failures import FailureLog
-from vlmsel.store.files import files_of_stem, quarantine_corrupt, read_sound
-from vlmsel.store.filesystem import Folder, open_folder
+from vlmsel.store.files import QUARANTINE, files_of_stem, quarantine_corrupt, read_sound
+from vlmsel.store.filesystem import open_folder
 from vlmsel.store.keys import CellId
+from vlmsel.store.packed_folder import PackedFolder
+from vlmsel.store.packed_rows import quarantine_corrupt_packs, read_packed
 from vlmsel.store.schema import from_bytes, to_bytes
 
 # Folders of the layout before there was one store for all kinds.
@@ -57,7 +59,7 @@ class Store:
     """
 
     def __init__(self, uri: str | Path) -> None:
-        self._folder = open_folder(uri)
+        self._folder = PackedFolder(open_folder(uri))
         # Absolute, so that it means the same in a worker of another folder.
         self.uri = absolute_address(uri, "store", StoreError)
         self._failures = FailureLog(self._folder)
@@ -69,7 +71,7 @@ class Store:
         return self._folder.address
 
     @property
-    def folder(self) -> Folder:
+    def folder(self) -> PackedFolder:
         """The files below, for notes that are no cells."""
         return self._folder
 
@@ -198,7 +200,9 @@ class Store:
             if wanted is None or cell in wanted
         }
         corrupt: list[str] = []
-        quarantine_corrupt(self._folder, sorted(paths), corrupt.append)
+        packed = self._folder.packed(paths)
+        quarantine_corrupt(self._folder, sorted(paths.keys() - packed), corrupt.append)
+        quarantine_corrupt_packs(self._folder, packed, QUARANTINE, corrupt.append)
         return sorted({paths[path] for path in corrupt}, key=str)
 
     def scan(
@@ -224,11 +228,29 @@ class Store:
         if len(kinds) > 1:
             raise StoreError(f"cells of several kinds cannot be read at once: {sorted(kinds)}")
         kind = next(iter(kinds), None)
-        by_path = sorted((path, cell) for cell, path in files.items())
-        data, corrupt = read_sound(self._folder, by_path, lambda cell: self._path(cell))
         schema = measurement_class(kind).row_schema() if kind else pa.schema([])
+        cells = {path: cell for cell, path in files.items()}
+        packed = self._folder.packed(cells)
+        by_path = sorted((path, cell) for path, cell in cells.items() if path not in packed)
+        moved: dict[str, CellId] = {}
+
+        def find_again(cell: CellId) -> str | None:
+            path = self._path(cell)
+            if path is not None and self._folder.packed([path]):
+                moved[path] = cell
+                return None
+            return path
+
+        data, corrupt = read_sound(self._folder, by_path, find_again)
         where = f"one of {len(data)} {kind} files in {self.address}"
-        return Scan(from_bytes(data, schema, where, columns), tuple(corrupt))
+        rows = from_bytes(data, schema, where, columns)
+        places = packed | self._folder.packed(moved)
+        of_packs = read_packed(self._folder, places, schema, columns)
+        cells |= moved
+        lost = {cell for cell in corrupt if cell not in set(moved.values())}
+        lost |= {cells[path] for path in of_packs.corrupt}
+        found = pl.concat([rows, *of_packs.frames]) if of_packs.frames else rows
+        return Scan(found, tuple(sorted(lost, key=lambda cell: files[cell])))
 
     def import_profiles(self, frame: pl.DataFrame, name: str) -> None:
         """Keep published profiles under `name`, in place of an earlier table of that name."""
