@@ -1,6 +1,7 @@
 """Small tables to select with, and the published ones where they are at hand."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from itertools import product
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import polars as pl
 import pytest
 
 from vlmsel.selection.problem import Problem
+from vlmsel.selection.zoo_answers import ZooAnswers
 
 PUBLISHED = Path(__file__).parents[3] / "shared" / "data" / "published_profiles.csv"
 
@@ -71,6 +73,17 @@ def published() -> pl.DataFrame:
 
 @pytest.fixture
 def problem() -> Problem:
-    """Six models, five sources, profiles of four blocks; all known."""
+    """Six models, five sources, profiles of four blocks, answers on 30 images; all known."""
     rng = np.random.default_rng(3)
-    return _make_problem(rng.random((6, 6)), rng.lognormal(size=(6, 6, 4)))
+    made = _make_problem(rng.random((6, 6)), rng.lognormal(size=(6, 6, 4)))
+    p = np.sort(rng.dirichlet(np.ones(4), (6, 30)), axis=2)
+    answers = ZooAnswers(
+        models=tuple((name, "p") for name in "abcdef"),
+        images=tuple(f"image-{i}" for i in range(30)),
+        classes=rng.integers(0, 4, (6, 30)),
+        n_classes=4,
+        confidence=p[..., -1],
+        margin=p[..., -1] - p[..., -2],
+        entropy=(p * np.log(p)).sum(axis=2),
+    )
+    return replace(made, answers=answers)

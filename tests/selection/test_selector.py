@@ -6,6 +6,7 @@ import numpy as np
 import polars as pl
 import pytest
 
+from vlmsel.errors import SelectionError
 from vlmsel.selection.registry import make_selector, selector_names
 
 
@@ -21,7 +22,8 @@ def without(problem, models: set[str]):
     frames = {
         name: getattr(problem, name).filter(keep) for name in ("accuracies", "profiles", "truth")
     }
-    return dataclasses.replace(problem, **frames)
+    kept = [i for i, (model, _) in enumerate(problem.answers.models) if model not in models]
+    return dataclasses.replace(problem, **frames, answers=problem.answers.of_models(kept))
 
 
 @pytest.mark.parametrize("name", selector_names())
@@ -71,3 +73,13 @@ def test_only_oracles_see_the_truth(known, name):
 def test_selectors_that_need_no_profiles_do_without(known, name):
     bare = dataclasses.replace(known, profiles=None)
     assert make_selector(name).rank(bare).table.equals(make_selector(name).rank(known).table)
+
+
+@pytest.mark.parametrize("name", selector_names())
+def test_only_selectors_that_say_so_look_at_answers(known, name):
+    bare, selector = dataclasses.replace(known, answers=None), make_selector(name)
+    if selector.needs_answers:
+        with pytest.raises(SelectionError, match="needs the answers of the models on t0"):
+            selector.rank(bare)
+    else:
+        assert selector.rank(bare).table.equals(selector.rank(known).table)

@@ -1,9 +1,11 @@
 """The leave-one-out laboratory on what a store knows, or on published tables imported into it."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 
+import numpy as np
 import polars as pl
 
 from vlmsel.api.imported import chosen_accuracies, chosen_profiles, under_known_names
@@ -15,12 +17,14 @@ from vlmsel.evaluation.label_budgets import Budgets, leave_one_out_with_labels
 from vlmsel.evaluation.leave_one_out import BASELINE, LeaveOneOut
 from vlmsel.evaluation.sweep import sweep
 from vlmsel.evidence.accuracies import beside_imported
+from vlmsel.evidence.evidence import Evidence
 from vlmsel.evidence.failure import Failure
 from vlmsel.selection.divergence import dcd_matrix
 from vlmsel.selection.needs import Supply, find_lacks
 from vlmsel.selection.registry import make_selector, selector_names
 from vlmsel.selection.selector import BaseSelector
 from vlmsel.selection.similarity import Scale
+from vlmsel.selection.zoo_answers import MEASURES, ZooAnswers, zoo_answers
 from vlmsel.store.store import Store
 
 MODEL = ["model", "pretrained"]
@@ -35,33 +39,53 @@ class Knowledge:
         profiles: long profiles; empty when there are none.
         about: where it comes from, one line for people.
         notes: what was done to the tables that people should know, one line each.
+        answers_of: gives `answers`, which few selectors ask for.
     """
 
     accuracies: pl.DataFrame
     profiles: pl.DataFrame
     about: str
     notes: tuple[str, ...] = ()
+    answers_of: Callable[[], Mapping[str, ZooAnswers]] = field(default=dict, repr=False)
 
     @property
     def has_profiles(self) -> bool:
         """Whether selectors that compare profiles can be used."""
         return not self.profiles.is_empty()
 
+    @cached_property
+    def answers(self) -> Mapping[str, ZooAnswers]:
+        """Answers of the zoo by task; empty where none are measured."""
+        return self.answers_of()
 
-def current_knowledge(workspace: Workspace) -> Knowledge:
-    """Accuracies and profiles of the current zoo on the current tasks, and nothing older.
+    def first_answers(self, n_images: int | None) -> dict[str, ZooAnswers]:
+        """The answers on the first images of each task; as many as are profiled if None."""
+        if n_images is None and self.has_profiles:
+            counts = self.profiles.group_by("task").agg(pl.col("image_id").n_unique())
+            n_images = int(counts["image_id"].to_numpy().max())
+        return {task: found.first_images(n_images) for task, found in self.answers.items()}
+
+
+def current_knowledge(workspace: Workspace, *, with_logits: bool = False) -> Knowledge:
+    """Accuracies, profiles and answers of the current zoo on the current tasks, nothing older.
 
     Cells that are not measured are left out; the evaluation names models and tasks that lack them.
     Without any profile the knowledge is that of the accuracies.
+
+    Args:
+        workspace: the zoo, the tasks and the store.
+        with_logits: read the logits of the answers, too, for selectors that need them.
 
     Raises:
         StoreError: no accuracy of this zoo on these tasks is known.
         ModelError, TaskError: nothing of the zoo, or of the tasks, can be used.
     """
     store, evidence = workspace.store, workspace.evidence
+    if with_logits:
+        evidence = Evidence(store, workspace.catalogued, workspace.wants, with_logits=True)
     if "profile" in workspace.wants:
         store.require_settings(workspace.wants["profile"].measurement)
-    accuracies = _current_accuracies(workspace)
+    accuracies = _current_accuracies(workspace, evidence)
     if accuracies.is_empty():
         raise _nothing(store, evidence.label_faults)
     about = (
@@ -69,7 +93,13 @@ def current_knowledge(workspace: Workspace) -> Knowledge:
         f"store {store.address}"
     )
     notes = tuple(f"no accuracy on {one.task}: {one.reason}" for one in evidence.label_faults)
-    return Knowledge(accuracies, evidence.profiles, about, notes)
+    return Knowledge(
+        accuracies,
+        evidence.profiles,
+        about,
+        notes,
+        answers_of=lambda: zoo_answers(evidence.predictions),
+    )
 
 
 def _nothing(store: Store, faults: Sequence[Failure]) -> StoreError:
@@ -80,13 +110,13 @@ def _nothing(store: Store, faults: Sequence[Failure]) -> StoreError:
     )
 
 
-def _current_accuracies(workspace: Workspace) -> pl.DataFrame:
+def _current_accuracies(workspace: Workspace, evidence: Evidence) -> pl.DataFrame:
     names = pl.DataFrame(
         [(m.model, m.pretrained) for m in workspace.zoo.models], schema=MODEL, orient="row"
     )
     tasks = [task.name for task in workspace.tasks.tasks]
     found = beside_imported(
-        workspace.evidence.accuracies,
+        evidence.accuracies,
         workspace.store.imported_accuracies(),
         address=workspace.store.address,
     )
@@ -135,6 +165,7 @@ def evaluate(
     options: Mapping[str, Mapping[str, object]] | None = None,
     keep_duplicates: bool = False,
     budgets: Budgets | None = None,
+    answered: int | None = None,
 ) -> LeaveOneOut:
     """Leave every task out once; rank the zoo with every selector.
 
@@ -145,6 +176,8 @@ def evaluate(
         keep_duplicates: count near-duplicate checkpoints as models of their own; else one of each
             group stays, and `left_out` names the others.
         budgets: simulated labels for the selectors that take some; see `leave_one_out_with_labels`.
+        answered: unlabelled images of each task that selectors may look at the answers on; as many
+            as are profiled if None.
 
     Raises:
         SelectionError: unknown selector, or too little is known.
@@ -152,7 +185,9 @@ def evaluate(
     names = selectors or usable_selectors(knowledge, has_labels=budgets is not None)
     made = make_selectors(names, options or {})
     once = judged_tables(knowledge, keep_duplicates=keep_duplicates)
-    found = leave_one_out_with_labels(made, once.accuracies, once.profiles, budgets)
+    needy = any(selector.needs_answers for selector in made)
+    answers = knowledge.first_answers(answered) if needy else None
+    found = leave_one_out_with_labels(made, once.accuracies, once.profiles, budgets, answers)
     starved = {} if selectors else starved_selectors(knowledge, has_labels=budgets is not None)
     rows = [("selector", name, reason) for name, reason in starved.items()]
     unfed = pl.DataFrame(rows, schema=once.left_out.schema, orient="row")
@@ -221,24 +256,46 @@ def starved_selectors(knowledge: Knowledge, *, has_labels: bool = False) -> dict
         on_target=supply.on_sources,
         # Too few sources are no selector's lack: a leave-one-out says so by itself.
         n_sources=max(2, supply.n_sources),
+        class_names="prediction" in supply.on_sources,
         labels="all" if has_labels else "none",
         truth=True,
     )
     lacks = {name: find_lacks(make_selector(name).needs, supply) for name in selector_names()}
-    return {name: str(found[0]) for name, found in lacks.items() if found}
+    unread = _without_logits(knowledge) if knowledge.answers else {}
+    return unread | {name: str(found[0]) for name, found in lacks.items() if found}
 
 
-def supply_of(knowledge: Knowledge) -> Supply:
-    """What there is for ranking any new target, of which every kind can still be measured."""
+def supply_of(knowledge: Knowledge, *, class_names: bool = False) -> Supply:
+    """What there is for ranking any new target, of which every kind can still be measured.
+
+    Args:
+        knowledge: of the sources.
+        class_names: whether those of the target are known.
+    """
     known = knowledge.accuracies.filter(pl.col("acc1").is_finite())
     counts = known.group_by("task").agg(pl.struct(MODEL).n_unique())
     profiled = set(knowledge.profiles["task"]) & set(known["task"]) - set(IMAGENET_NAMES)
+    kinds = {"profile": bool(profiled), "prediction": bool(knowledge.answers)}
     return Supply(
-        on_sources=frozenset({"profile"} if profiled else ()),
-        on_target=frozenset({"profile", "embedding"}),
+        on_sources=frozenset(kind for kind, known in kinds.items() if known),
+        on_target=frozenset({"profile", "embedding", "prediction"}),
         n_models=dict(counts.rows()),
         n_sources=len(set(known["task"]) - set(IMAGENET_NAMES)),
+        class_names=class_names,
     )
+
+
+def _without_logits(knowledge: Knowledge) -> dict[str, str]:
+    """Selectors that read more of the answers than their classes, where that was not read."""
+    known = {
+        measure
+        for found in knowledge.answers.values()
+        for measure in MEASURES
+        if np.isfinite(getattr(found, measure)).any()
+    }
+    needy = {name: make_selector(name).reads for name in selector_names()}
+    lack = "it reads the logits of the answers: ask for it by --selector"
+    return {name: lack for name, reads in needy.items() if not known.issuperset(reads)}
 
 
 def sweep_dcd(

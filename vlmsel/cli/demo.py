@@ -69,7 +69,7 @@ def demo(
     plan = workspace.plan(workspace.wants, options)
     summary = run_plan(plan, workspace.store, options, what=" and ".join(f"{k}s" for k in KINDS))
 
-    knowledge = current_knowledge(workspace)
+    knowledge = current_knowledge(workspace, with_logits=True)
     laboratory = run_laboratory(knowledge)
     selection = held_out_selection(knowledge, target)
     common = {"experiment": "vlmsel-demo", "settings": workspace.settings}

@@ -98,7 +98,13 @@ def evaluate(
     options, budgets = selector_options(option), _budgets(labels, rho)
     tracking_uri = tracking_uri_for(store, tracking_uri)
     knowledge, workspace = gather_tables(
-        store, zoo, tasks, imported=imported, accuracies=accuracies, profiles=profiles
+        store,
+        zoo,
+        tasks,
+        imported=imported,
+        accuracies=accuracies,
+        profiles=profiles,
+        with_logits=_reads_logits(selector),
     )
     if option:
         knowledge = replace(knowledge, about=f"{knowledge.about}, {', '.join(option)}")
@@ -140,6 +146,13 @@ def evaluate(
     tell(verdict)
     show_left_out(loo.left_out)
     say(f"{len(ids)} runs in MLflow: {uri}")
+
+
+def _reads_logits(selectors: list[str] | None) -> bool:
+    """Whether a selector that was asked for reads more of the answers than their classes."""
+    from vlmsel.selection.registry import make_selector
+
+    return any(make_selector(name).reads for name in selectors or ())
 
 
 def _budgets(labels: str | None, rho: float | None) -> "Budgets | None":

@@ -61,6 +61,7 @@ def gather_tables(
     imported: bool,
     accuracies: Sequence[str] | None = None,
     profiles: Sequence[str] | None = None,
+    with_logits: bool = False,
 ) -> tuple["Knowledge", "Workspace | None"]:
     """The knowledge, and the workspace that it is of; None for imported tables."""
     from vlmsel.api.evaluating import imported_knowledge
@@ -70,7 +71,7 @@ def gather_tables(
         knowledge = imported_knowledge(store, accuracies=accuracies or (), profiles=profiles or ())
         workspace = None
     else:
-        knowledge, workspace = gather(store, zoo, tasks, imported=imported)
+        knowledge, workspace = gather(store, zoo, tasks, imported=imported, with_logits=with_logits)
     for line in knowledge.notes:
         say(line)
     return knowledge, workspace

@@ -6,7 +6,7 @@ from vlmsel.cli.console import say
 
 
 def gather(
-    store: str, zoo: str | None, tasks: str | None, *, imported: bool
+    store: str, zoo: str | None, tasks: str | None, *, imported: bool, with_logits: bool = False
 ) -> tuple[Knowledge, Workspace | None]:
     """The knowledge, and the workspace that it is of; None for imported tables.
 
@@ -16,4 +16,4 @@ def gather(
         return imported_knowledge(store), None
     workspace = open_workspace(store, zoo=zoo, tasks=tasks)
     say(f"zoo {workspace.zoo_source}, tasks {workspace.tasks_source}, store {workspace.address}")
-    return current_knowledge(workspace), workspace
+    return current_knowledge(workspace, with_logits=with_logits), workspace

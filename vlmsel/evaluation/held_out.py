@@ -6,8 +6,8 @@ source: a table with holes gives each target its own zoo, the same for every sel
 be used is left out by name, never in silence.
 """
 
-from collections.abc import Collection
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, replace
 
 import polars as pl
 
@@ -15,6 +15,7 @@ from vlmsel.errors import SelectionError
 from vlmsel.evaluation.known import known_accuracies
 from vlmsel.selection.problem import Problem
 from vlmsel.selection.profiles import MODEL, task_profiles
+from vlmsel.selection.zoo_answers import ZooAnswers
 
 IMAGENET_NAMES = ("imagenet1k", "imagenet")
 
@@ -53,6 +54,7 @@ def hold_out(
     references: Collection[str] = IMAGENET_NAMES,
     min_models: int = 2,
     min_sources: int = 1,
+    answers: Mapping[str, ZooAnswers] | None = None,
 ) -> HeldOutTasks:
     """One problem a target, and what was left out.
 
@@ -64,6 +66,7 @@ def hold_out(
             them by name (ImageNet).
         min_models: a target with fewer known models is left out.
         min_sources: a target with fewer sources is left out.
+        answers: by task, for selectors that look at those of the target.
 
     Raises:
         SelectionError: No target is left, with the last reason; or the accuracies contradict
@@ -86,7 +89,7 @@ def hold_out(
         if isinstance(one, str):
             left_out.append(("task", target, one))
         else:
-            tasks.append(one)
+            tasks.append(_with_answers(one, (answers or {}).get(target)))
     if not tasks:
         raise SelectionError(_why_none(cells, left_out))
     schema = {"kind": pl.String, "name": pl.String, "reason": pl.String}
@@ -139,6 +142,15 @@ def _hold_out_one(
         truth=truth,
     )
     return HeldOut(problem, truth)
+
+
+def _with_answers(one: HeldOut, answers: ZooAnswers | None) -> HeldOut:
+    """The target with the answers of its zoo, where there are some."""
+    if answers is None:
+        return one
+    zoo = set(one.truth.select(MODEL).rows())
+    places = [place for place, key in enumerate(answers.models) if key in zoo]
+    return replace(one, problem=replace(one.problem, answers=answers.of_models(places)))
 
 
 def _gone(what: str, before: pl.DataFrame, after: pl.DataFrame) -> list[tuple[str, str, str]]:

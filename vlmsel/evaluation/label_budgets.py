@@ -21,6 +21,7 @@ from vlmsel.evaluation.simulated_labels import draw_hits, target_rng
 from vlmsel.selection.labelled_hits import LabelledHits
 from vlmsel.selection.profiles import MODEL
 from vlmsel.selection.selector import Selector
+from vlmsel.selection.zoo_answers import ZooAnswers
 
 MARK = "@"
 N_DRAWS = 10
@@ -66,6 +67,7 @@ def leave_one_out_with_labels(
     accuracies: pl.DataFrame,
     profiles: pl.DataFrame | pl.LazyFrame | None,
     budgets: Budgets | None,
+    answers: Mapping[str, ZooAnswers] | None = None,
 ) -> LeaveOneOut:
     """Leave one out, with labels for the selectors that take some.
 
@@ -74,17 +76,18 @@ def leave_one_out_with_labels(
         accuracies: likewise.
         profiles: likewise.
         budgets: numbers of labels and how they are drawn; None is `leave_one_out`.
+        answers: as for `leave_one_out`.
 
     Raises:
         SelectionError: as `leave_one_out`.
     """
     if budgets is None:
-        return leave_one_out(selectors, accuracies, profiles)
+        return leave_one_out(selectors, accuracies, profiles, answers=answers)
     named = named_selectors(selectors)
     needy = [name for name, selector in named.items() if selector.needs_profiles]
     if needy and profiles is None:
         raise SelectionError(f"selector {needy[0]!r} needs profiles and none are given")
-    return judge_with_labels(named, hold_out(accuracies, profiles), budgets)
+    return judge_with_labels(named, hold_out(accuracies, profiles, answers=answers), budgets)
 
 
 def judge_with_labels(

@@ -12,6 +12,7 @@ from vlmsel.evaluation.paired import paired_bootstrap
 from vlmsel.selection.profiles import MODEL
 from vlmsel.selection.ranking import Ranking
 from vlmsel.selection.selector import Selector
+from vlmsel.selection.zoo_answers import ZooAnswers
 
 BASELINE = "average-rank"
 
@@ -52,6 +53,7 @@ def leave_one_out(
     *,
     targets: Collection[str] | None = None,
     references: Collection[str] = IMAGENET_NAMES,
+    answers: Mapping[str, ZooAnswers] | None = None,
 ) -> LeaveOneOut:
     """Hold every task out once and let every selector rank its zoo.
 
@@ -65,6 +67,7 @@ def leave_one_out(
         profiles: long profiles or `task_profiles` of them.
         targets: tasks to hold out; all but the references when None.
         references: never target nor source, only for selectors that ask by name (ImageNet).
+        answers: by task, for selectors that look at those of the target.
 
     Raises:
         SelectionError: No target is left, no selector could rank any, or a selector needs
@@ -75,7 +78,10 @@ def leave_one_out(
     if needy and profiles is None:
         msg = f"selector {needy[0]!r} needs profiles and none are given; pass a profile table"
         raise SelectionError(msg)
-    return judge(named, hold_out(accuracies, profiles, targets=targets, references=references))
+    held_out = hold_out(
+        accuracies, profiles, targets=targets, references=references, answers=answers
+    )
+    return judge(named, held_out)
 
 
 def judge(named: Mapping[str, Selector], held_out: HeldOutTasks) -> LeaveOneOut:

@@ -7,6 +7,7 @@ import polars as pl
 from vlmsel.errors import SelectionError
 from vlmsel.selection.labelled_hits import LabelledHits
 from vlmsel.selection.profiles import CELL, MODEL
+from vlmsel.selection.zoo_answers import ZooAnswers
 
 
 @dataclass(frozen=True)
@@ -25,6 +26,7 @@ class Problem:
         truth: model, pretrained, accuracy on the target, for `oracle` selectors alone.
         hits: on labelled images of the target, for selectors that take labels; None where none are
             labelled.
+        answers: of the zoo on the target's images, labels unseen; None where no model ran on them.
     """
 
     target: str
@@ -33,6 +35,7 @@ class Problem:
     profiles: pl.DataFrame | None = None
     truth: pl.DataFrame | None = None
     hits: LabelledHits | None = None
+    answers: ZooAnswers | None = None
 
     def __post_init__(self) -> None:
         """Refuse a problem that has no answer or gives it away."""

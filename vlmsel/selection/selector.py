@@ -62,6 +62,11 @@ class Selector(Protocol):
         """Whether it uses `Problem.hits`."""
         ...
 
+    @property
+    def needs_answers(self) -> bool:
+        """Whether it asks for `Problem.answers`."""
+        ...
+
     def prepare(self, problem: Problem) -> Scorer:
         """Get ready to score zoos for the problem's target."""
         ...
@@ -77,12 +82,19 @@ class BaseSelector(BaseModel):
     Attributes:
         name: what users call it.
         needs: what must be at hand before it can rank.
+        reads: what it reads of answers beside their classes, which needs their logits.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     name: ClassVar[str]
     needs: ClassVar[Needs] = Needs()
+    reads: ClassVar[tuple[str, ...]] = ()
+
+    @property
+    def needs_answers(self) -> bool:
+        """Whether it asks for `Problem.answers`."""
+        return "prediction" in self.needs.on_target
 
     @property
     def needs_profiles(self) -> bool:
