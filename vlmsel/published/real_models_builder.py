@@ -103,7 +103,7 @@ def _tasks(path: Path, names: NameTable, known: pl.DataFrame) -> pl.DataFrame:
     spellings, there = names.spellings(), set(known["task"])
     rows = []
     for column in read_csv(path, ["name"]).columns:
-        task = spellings.get(fold(column))
+        task = spellings.get(fold(column), "")
         if task not in there:
             continue
         facts = names.tasks[task]
