@@ -5,16 +5,19 @@ from dataclasses import dataclass, field, replace
 import polars as pl
 
 from vlmsel.api.evaluating import Knowledge, evaluate, require_fed, supply_of, usable_selectors
+from vlmsel.errors import SelectionError
 from vlmsel.evaluation.held_out import IMAGENET_NAMES
 from vlmsel.evaluation.leave_one_out import LeaveOneOut
 from vlmsel.evaluation.verdict import judge_evidence
 from vlmsel.selection.needs import Needs
-from vlmsel.selection.registry import make_selector
+from vlmsel.selection.registry import make_selector, selector_names
 from vlmsel.selection.selector import BaseSelector
 
 BASELINE = "average-rank"
 # What may become the default: the method's own selectors; ablations and bounds may not.
 CANDIDATES = ("dcd", "dcd-scaled", "dcd-pooled", "combined")
+# The same where the classes of the images are named, and models answer on them.
+LABEL_FREE = ("dawid-skene", "consensus", "pair-agreement")
 # Leave-one-out needs two tasks: one to hold out, one to rank by.
 JUDGEABLE = 2
 
@@ -69,6 +72,40 @@ def choose_selector(knowledge: Knowledge, selector: str | None = None) -> Choice
         # It knows more sources than the candidates that it was held against.
         loo = _judge(knowledge, [name])
     return Choice(make_selector(name), why, loo)
+
+
+def choose_label_free(
+    knowledge: Knowledge, n_images: int, selector: str | None = None
+) -> Choice | None:
+    """Choose among the selectors that look at answers on unlabelled images, and average rank.
+
+    Args:
+        knowledge: accuracies and answers of the sources.
+        n_images: answered images of the target; as many of each source are looked at.
+        selector: by name; None takes the one that leave-one-out over the sources supports.
+
+    Returns:
+        The choice; None where the sources support none of them, or there are no answers of them.
+
+    Raises:
+        SelectionError: there is no such selector, or it looks at something else.
+    """
+    if selector is not None and not make_selector(selector).needs_answers:
+        usable = [name for name in selector_names() if make_selector(name).needs_answers]
+        raise SelectionError(
+            f"selector {selector} looks at no answers: with class names use {', '.join(usable)}, "
+            "or leave the class names out"
+        )
+    bare = replace(knowledge, profiles=knowledge.profiles.clear())
+    n_sources = supply_of(bare).n_sources if bare.answers else 0
+    names = [BASELINE, *([selector] if selector else LABEL_FREE)]
+    loo = evaluate(bare, names, answered=n_images) if n_sources >= JUDGEABLE else None
+    if selector is not None:
+        return Choice(make_selector(selector), "chosen by you", loo)
+    if loo is None:
+        return None
+    name, why = _supported(loo)
+    return None if name == BASELINE else Choice(make_selector(name), why, loo)
 
 
 def source_tasks(knowledge: Knowledge, needs: Needs) -> tuple[str, ...]:

@@ -18,6 +18,9 @@ from vlmsel.tasks.labels import plain_name
 from vlmsel.tasks.prompts import class_prompts
 
 COLUMNS = ("image", "label")
+# Of an image in none of the classes.
+OUTSIDE = -1
+SEPARATORS = (",", ";", "|")
 SCHEMA = {"image_id": pl.String, "label": pl.Int32}
 MAX_FILE_BYTES = 256 * 2**20
 
@@ -43,8 +46,16 @@ def label_table(spec: TaskSpec, index: TaskIndex) -> pl.DataFrame:
     return pl.DataFrame(sorted(labels.items()), schema=SCHEMA, orient="row")
 
 
-def read_labels(path: Path, spec: TaskSpec, index: TaskIndex) -> dict[str, int]:
+def read_labels(
+    path: Path, spec: TaskSpec, index: TaskIndex, *, outside: str | None = None
+) -> dict[str, int]:
     """Labels by image id, from a CSV file with the columns image and label.
+
+    Args:
+        path: the file.
+        spec: the task.
+        index: its images.
+        outside: label of an image in none of the classes, which gets `OUTSIDE`; none if None.
 
     Raises:
         TaskError: see `label_table`.
@@ -60,8 +71,16 @@ def read_labels(path: Path, spec: TaskSpec, index: TaskIndex) -> dict[str, int]:
         if image in found:
             raise TaskError(f"{where}: image '{image}' comes twice; keep one row")
         label = label_of.get(plain_name(name))
+        if label is None and outside is not None and plain_name(name) == plain_name(outside):
+            found[image] = OUTSIDE
+            continue
         if plain_name(name) in label_of and label is None:
             raise TaskError(f"{where}: several classes are named '{name}', so it is no label")
+        if label is None and any(mark in name for mark in SEPARATORS):
+            raise TaskError(
+                f"{where}: '{name}' is no class; an image has one label here, a task of several "
+                "labels an image is no classification"
+            )
         if label is None:
             hint = nearest(name, list(label_of), n=1) or f"; the first is '{next(iter(label_of))}'"
             raise TaskError(f"{where}: no class is named '{name}'{hint}")
