@@ -52,6 +52,10 @@ RANKING_SCHEMA = pa.schema(
     ]
 )
 
+PROBE_SCHEMA = pa.schema(
+    [*CELL_FIELDS, pa.field("shots", pa.int64()), pa.field("acc1", pa.float64(), nullable=False)]
+)
+
 
 def write_profiles(folder: Folder, frame: pl.DataFrame, name: str) -> None:
     """Keep profiles (model, pretrained, task, block, block_name, conductance), one image a task."""
@@ -94,6 +98,17 @@ def read_rankings(folder: Folder) -> pl.DataFrame:
     """All imported rankings with their `source`, sorted."""
     key = ["source", "target", "selector", "rank", "model", "pretrained"]
     return _read(folder, "rankings", RANKING_SCHEMA).sort(key)
+
+
+def write_probes(folder: Folder, frame: pl.DataFrame, name: str) -> None:
+    """Keep accuracies of linear probes, columns as `PROBE_SCHEMA`; null shots mean all images."""
+    _write(folder, "probes", frame, name, PROBE_SCHEMA, ["model", "pretrained", "task", "shots"])
+
+
+def read_probes(folder: Folder) -> pl.DataFrame:
+    """All imported accuracies of linear probes with their `source`, sorted."""
+    key = ["source", "model", "pretrained", "task", "shots"]
+    return _read(folder, "probes", PROBE_SCHEMA).sort(key)
 
 
 def read_predictions(folder: Folder) -> pl.DataFrame:

@@ -27,7 +27,7 @@ from vlmsel.selection.scores.nearest_mean import nearest_mean
 from vlmsel.selection.scores.nleep import nleep
 from vlmsel.selection.scores.parc import parc
 from vlmsel.selection.scores.ped import ped
-from vlmsel.selection.scores.probe import probe
+from vlmsel.selection.scores.probe import probe, probe_answers
 from vlmsel.selection.scores.ridge import ridge
 from vlmsel.selection.scores.sfda import sfda
 from vlmsel.selection.scores.support.decomposition import decompose
@@ -58,6 +58,7 @@ __all__ = [
     "parc",
     "ped",
     "probe",
+    "probe_answers",
     "ridge",
     "sfda",
     "tmi",

@@ -1,6 +1,7 @@
 """Linear probe: logistic regression judged on held-out folds. What people understand."""
 
 import warnings
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -8,7 +9,8 @@ import numpy as np
 from vlmsel.errors import SelectionError
 from vlmsel.selection.scores.support.class_folds import class_folds
 from vlmsel.selection.scores.support.image_copies import copy_groups
-from vlmsel.selection.scores.support.label_groups import labelled
+from vlmsel.selection.scores.support.label_groups import LabelGroups, labelled
+from vlmsel.selection.scores.support.logistic_folds import can_stack, fit_folds
 
 FOLDS = 5
 LEAST = 1e-12
@@ -29,6 +31,29 @@ class Probe(NamedTuple):
     accuracy: float
     log_likelihood: float
     converged: bool
+
+
+class ProbeAnswers(NamedTuple):
+    """Held-out answers of a linear probe, image by image.
+
+    Attributes:
+        hits: (n,) 1 where the image was classified right, 0 where not, NaN where it was not held
+            out.
+        likely: (n,) ln of the probability of the true class, NaN likewise.
+        converged: False where a fold's fit stopped at its limit of iterations.
+    """
+
+    hits: np.ndarray
+    likely: np.ndarray
+    converged: bool
+
+    @property
+    def summary(self) -> Probe:
+        """Means over the held-out images."""
+        judged = np.isfinite(self.hits)
+        return Probe(
+            float(self.hits[judged].mean()), float(self.likely[judged].mean()), self.converged
+        )
 
 
 def probe(
@@ -58,24 +83,69 @@ def probe(
     Raises:
         SelectionError: features or labels cannot be scored, such as one image a class.
     """
+    return probe_answers(
+        features,
+        labels,
+        strength=strength,
+        folds=folds,
+        standardise=standardise,
+        held_out=held_out,
+        seed=seed,
+        images=images,
+    ).summary
+
+
+def probe_answers(
+    features: Any,
+    labels: Any,
+    *,
+    strength: float = 1.0,
+    folds: int = FOLDS,
+    standardise: bool = False,
+    held_out: Any = None,
+    seed: int = 0,
+    images: Any = None,
+) -> ProbeAnswers:
+    """Fit and judge as `probe` does; return what each held-out image was answered.
+
+    Raises:
+        SelectionError: features or labels cannot be scored, such as one image a class.
+    """
     rows, groups = labelled(features, labels)
     if held_out is None:
         splits = class_folds(groups, copy_groups(images, len(rows)), most=folds, seed=seed)
     else:
         splits = [_one_split(held_out, groups.codes)]
-    chosen, likely, converged = [], [], True
+    hits, likely = np.full(len(rows), np.nan), np.full(len(rows), np.nan)
+    answers, converged = _answers(rows, groups, splits, strength, standardise)
+    for (_, judged), probability in zip(splits, answers, strict=True):
+        truth = groups.codes[judged]
+        hits[judged] = probability.argmax(axis=1) == truth
+        likely[judged] = np.log(np.maximum(probability[np.arange(len(judged)), truth], LEAST))
+    return ProbeAnswers(hits, likely, converged)
+
+
+Splits = Sequence[tuple[np.ndarray, np.ndarray]]
+
+
+def _answers(
+    rows: np.ndarray, groups: LabelGroups, splits: Splits, strength: float, standardise: bool
+) -> tuple[list[np.ndarray], bool]:
+    """Probabilities of all classes for the held-out rows of every split, and if all fits ended."""
+    trainings = [training for training, _ in splits]
+    if can_stack(rows, groups.codes, trainings):
+        found = fit_folds(rows, groups.codes, trainings, strength=strength, standardise=standardise)
+        answers = [found.probabilities(i, rows[judged]) for i, (_, judged) in enumerate(splits)]
+        return answers, found.converged
+    answers, converged = [], True
     for training, judged in splits:
         known, codes = np.unique(groups.codes[training], return_inverse=True)
         model, done = _fit(rows[training], codes, strength, standardise)
         converged &= done
         probability = np.zeros((len(judged), groups.n_classes))
         probability[:, known] = model.predict_proba(rows[judged])
-        truth = groups.codes[judged]
-        chosen.append(probability.argmax(axis=1) == truth)
-        likely.append(np.log(np.maximum(probability[np.arange(len(judged)), truth], LEAST)))
-    return Probe(
-        float(np.concatenate(chosen).mean()), float(np.concatenate(likely).mean()), converged
-    )
+        answers.append(probability)
+    return answers, converged
 
 
 def _fit(

@@ -6,7 +6,7 @@ from functools import cached_property
 import numpy as np
 
 from vlmsel.errors import SelectionError
-from vlmsel.selection.scores.probe import Probe, probe
+from vlmsel.selection.scores.probe import Probe, ProbeAnswers, probe_answers
 from vlmsel.selection.scores.support.decomposition import Decomposition, decompose
 from vlmsel.selection.scores.support.label_groups import LabelGroups
 from vlmsel.selection.scores.zero_shot import ZeroShot, zero_shot
@@ -48,11 +48,16 @@ class ModelInputs:
         return Sizes(n, d, self.groups.n_classes, self.groups.smallest)
 
     @cached_property
-    def probe(self) -> Probe:
-        """The linear probe, which stands beside every score."""
-        return probe(
+    def probe_answers(self) -> ProbeAnswers:
+        """Held-out answers of the linear probe."""
+        return probe_answers(
             self.features, self.labels, standardise=True, seed=self.seed, images=self.task.copies
         )
+
+    @property
+    def probe(self) -> Probe:
+        """The linear probe, which stands beside every score."""
+        return self.probe_answers.summary
 
     @cached_property
     def zero_shot(self) -> ZeroShot:

@@ -66,8 +66,14 @@ class ZooScores:
 
 
 @dataclass(frozen=True)
-class _Cell:
-    """One estimator on one model."""
+class ScoredCell:
+    """One estimator on one model.
+
+    Attributes:
+        value: None where there is none.
+        floor: what features that say nothing would score; None where that means nothing.
+        reason: why there is no value, or why it ranks nothing.
+    """
 
     value: Value | None
     floor: float | None
@@ -75,11 +81,11 @@ class _Cell:
 
 
 @dataclass(frozen=True)
-class _Row:
-    """All estimators on one model."""
+class ScoredModel:
+    """All estimators on one model, by name, beside the probe and the zero-shot classifier."""
 
     key: ModelKey
-    cells: Mapping[str, _Cell]
+    cells: Mapping[str, ScoredCell]
     dimensions: int
     probe_accuracy: float | None
     zero_shot_accuracy: float | None
@@ -119,7 +125,7 @@ def score_zoo(
     task = labelled_task(labels, images=images, classes=classes)
     n = len(np.asarray(labels))
 
-    def score(key: ModelKey) -> _Row | str:
+    def score(key: ModelKey) -> ScoredModel | str:
         try:
             inputs = model_inputs(
                 _loaded(zoo[key], n, "features"),
@@ -129,17 +135,17 @@ def score_zoo(
                 normalise=settings.normalise,
                 seed=settings.seed,
             )
-            return _score_model(key, inputs, chosen)
+            return score_model(key, inputs, chosen)
         except SelectionError as error:
             return str(error)
 
     with ThreadPoolExecutor(settings.threads) as pool:
         found = dict(zip(zoo, pool.map(score, zoo), strict=True))
-    rows = [row for row in found.values() if isinstance(row, _Row)]
+    rows = [row for row in found.values() if isinstance(row, ScoredModel)]
     left_out = [(*key, why) for key, why in found.items() if isinstance(why, str)]
     if not rows:
         raise SelectionError(f"no model can be scored: {left_out[0][-1]}")
-    parts = [_column(name, one, rows) for name, one in chosen.items()]
+    parts = [estimator_column(name, one, rows) for name, one in chosen.items()]
     gone = pl.DataFrame(left_out, schema=dict.fromkeys([*MODEL, "reason"], pl.String), orient="row")
     return ZooScores(pl.concat(parts), gone, _notes(task), settings.normalise)
 
@@ -183,27 +189,28 @@ def _loaded(given: Any, n: int, what: str) -> np.ndarray:
     return rows
 
 
-def _score_model(key: ModelKey, inputs: ModelInputs, chosen: Mapping[str, Estimator]) -> _Row:
+def score_model(key: ModelKey, inputs: ModelInputs, chosen: Mapping[str, Estimator]) -> ScoredModel:
+    """Score one model; what another model does is no part of it."""
     shuffled = inputs.shuffled()
     cells = {name: _cell(one, inputs, shuffled) for name, one in chosen.items()}
     beside = _cell(find_estimator("probe"), inputs, shuffled).value
     zero_shot = None if inputs.zero_shot_head is None else inputs.zero_shot.accuracy
     accuracy = None if beside is None else beside.score
-    return _Row(key, cells, inputs.sizes.d, accuracy, zero_shot)
+    return ScoredModel(key, cells, inputs.sizes.d, accuracy, zero_shot)
 
 
-def _cell(one: Estimator, inputs: ModelInputs, shuffled: ModelInputs) -> _Cell:
+def _cell(one: Estimator, inputs: ModelInputs, shuffled: ModelInputs) -> ScoredCell:
     have = {"features": True, "head": inputs.head, "zero-shot": inputs.zero_shot_head}
     if have[one.needs] is None:
-        return _Cell(None, None, f"it needs {one.needs} probabilities, this model has none")
+        return ScoredCell(None, None, f"it needs {one.needs} probabilities, this model has none")
     refused = one.gate(inputs.sizes)
     if refused is not None:
-        return _Cell(None, None, refused)
+        return ScoredCell(None, None, refused)
     try:
         value = one.function(inputs)
         floor = _floor(one, inputs, shuffled)
     except SelectionError as error:
-        return _Cell(None, None, str(error))
+        return ScoredCell(None, None, str(error))
     reason = None
     if one.ceiling is not None and floor is not None:
         classes = inputs.groups.n_classes
@@ -211,7 +218,7 @@ def _cell(one: Estimator, inputs: ModelInputs, shuffled: ModelInputs) -> _Cell:
         chance = 0.0 if one.ceiling(classes) > 1 else float(inputs.groups.priors.max())
         reason = shuffled_too_good(floor, chance, one.ceiling(classes))
     # A floor of a term is none of the combined score.
-    return _Cell(value, None if one.combine else floor, reason)
+    return ScoredCell(value, None if one.combine else floor, reason)
 
 
 def _floor(one: Estimator, inputs: ModelInputs, shuffled: ModelInputs) -> float | None:
@@ -223,8 +230,8 @@ def _floor(one: Estimator, inputs: ModelInputs, shuffled: ModelInputs) -> float 
     return found.score if found.judged is None else found.judged
 
 
-def _column(name: str, one: Estimator, rows: Sequence[_Row]) -> pl.DataFrame:
-    """The rows of one estimator, with places."""
+def estimator_column(name: str, one: Estimator, rows: Sequence[ScoredModel]) -> pl.DataFrame:
+    """Lay out the rows of one estimator over a zoo, with places; columns as `SCHEMA`."""
     cells = [row.cells[name] for row in rows]
     ranked = np.array([cell.value is not None and cell.reason is None for cell in cells])
     score = np.array([np.nan if cell.value is None else cell.value.score for cell in cells])
@@ -265,7 +272,7 @@ def _column(name: str, one: Estimator, rows: Sequence[_Row]) -> pl.DataFrame:
 
 def _unranked(
     one: Estimator,
-    rows: Sequence[_Row],
+    rows: Sequence[ScoredModel],
     ranked: np.ndarray,
     score: np.ndarray,
     tie_break: np.ndarray,
