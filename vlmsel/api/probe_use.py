@@ -1,6 +1,6 @@
 """Probe accuracies from stored embeddings and labels, and who foretells them."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -145,14 +145,20 @@ def imported_probes(store: str | Path) -> pl.DataFrame:
     return known.unique([*MODEL, "task", "shots"], keep="first", maintain_order=True)
 
 
-def evaluate_imported_use(store: str | Path) -> LeaveOneOut:
+def evaluate_imported_use(store: str | Path, shots: Collection[int] | None = None) -> LeaveOneOut:
     """Judge published few-shot probes, zero-shot accuracies and average rank by published probes.
+
+    Args:
+        store: folder or address.
+        shots: only probes of these; all when None.
 
     Raises:
         StoreError: no probes were imported.
         SelectionError: too little is known to hold a task out.
     """
     probes = imported_probes(store)
+    if shots is not None:
+        probes = probes.filter(pl.col("shots").is_null() | pl.col("shots").is_in(list(shots)))
     has_accuracies = not Store(store).imported_accuracies().is_empty()
     zero_shot = chosen_accuracies(store, ()) if has_accuracies else None
     return judge_published(probes.drop("source"), zero_shot)

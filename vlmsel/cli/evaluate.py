@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import polars as pl
 import typer
 
+from vlmsel.cli import evaluate_use as of_use
 from vlmsel.cli.console import emit_json, note, say, show_table, tell
 from vlmsel.cli.judging import (
     AccuracyTables,
@@ -19,13 +20,18 @@ from vlmsel.cli.judging import (
 )
 from vlmsel.cli.options import (
     DEFAULT_EXPERIMENT,
+    Address,
     AsJson,
+    Executor,
+    ExecutorOption,
     Experiment,
     Imported,
     SelectorNames,
     Store,
     TaskSource,
+    Threads,
     TrackingUri,
+    Workers,
     ZooSource,
     output_path,
 )
@@ -81,7 +87,14 @@ def evaluate(
     keep_duplicates: KeepDuplicates = False,
     labels: Labels = None,
     rho: Rho = None,
+    use: of_use.UseOption = of_use.Use.zero_shot,
+    shots: of_use.Shots = None,
+    draws: of_use.Draws = of_use.DRAWS,
     markdown: Markdown = None,
+    executor: ExecutorOption = Executor.local,
+    workers: Workers = None,
+    address: Address = None,
+    threads: Threads = 1,
     tracking_uri: TrackingUri = None,
     experiment: Experiment = DEFAULT_EXPERIMENT,
     as_json: AsJson = False,
@@ -95,6 +108,27 @@ def evaluate(
     from vlmsel.api.evaluating import evaluate as run_evaluation
     from vlmsel.cli.tracked import track_evaluation, tracking_uri_for
 
+    if use is of_use.Use.probe or shots is not None:
+        numbers = of_use.parse_shots(shots)
+        of_use.refuse(
+            {
+                "--selector": selector, "--option": option, "--accuracies": accuracies,
+                "--profiles": profiles, "--keep-duplicates": keep_duplicates, "--labels": labels,
+                "--rho": rho,
+            }
+        )  # fmt: skip
+        of_use.run(
+            of_use.Where(store, zoo, tasks, imported),
+            of_use.How(executor, workers, address, threads),
+            use,
+            numbers,
+            draws,
+            markdown=markdown,
+            tracking_uri=tracking_uri_for(store, tracking_uri),
+            experiment=experiment,
+            as_json=as_json,
+        )
+        return
     options, budgets = selector_options(option), _budgets(labels, rho)
     tracking_uri = tracking_uri_for(store, tracking_uri)
     knowledge, workspace = gather_tables(

@@ -186,6 +186,31 @@ def rankings(
     _tell(file, found, store, "ranks", as_json=as_json, used_by=used_by)
 
 
+@app.command("probes")
+def probes(
+    file: File,
+    store: o.Store = o.DEFAULT_STORE,
+    percent: Annotated[
+        bool, typer.Option("--percent", help="The accuracies are in percent.")
+    ] = False,
+    quickgelu: QuickGelu = False,
+    names: Names = None,
+    name: Name = None,
+    as_json: o.AsJson = False,
+) -> None:
+    """Import published linear probes: model, pretrained, dataset, fewshot_k (-1: all), lp_acc1."""
+    from vlmsel.published.linear_probes import read_linear_probes
+    from vlmsel.published.names import with_own_names
+    from vlmsel.store.imported import write_probes
+
+    found = read_linear_probes(
+        file, percent=percent, quickgelu=quickgelu, names=with_own_names(names)
+    )
+    write_probes(open_folder(store), found.frame, name or file.stem)
+    used_by = "`vlmsel evaluate --imported --use probe` uses them"
+    _tell(file, found, store, "probe accuracies", as_json=as_json, used_by=used_by)
+
+
 def _tell(
     file: Path,
     found: "Imported",

@@ -57,6 +57,24 @@ def track_evaluation(
     return ids, redact(uri)
 
 
+def track_use(
+    loo: "LeaveOneOut",
+    probes: pl.DataFrame,
+    uri: str,
+    *,
+    experiment: str,
+    params: dict[str, object],
+) -> tuple[list[str], str]:
+    """Log every score's leave-one-out; returns the run ids and the URI without credentials."""
+    from vlmsel.tracking import log_leave_one_out
+
+    truth = probes.filter(pl.col("shots").is_null())
+    ids = log_leave_one_out(
+        loo, tracking_uri=uri, experiment=experiment, accuracies=truth, params=params
+    )
+    return ids, redact(uri)
+
+
 def track_sweep(
     points: pl.DataFrame,
     knowledge: "Knowledge",

@@ -6,7 +6,6 @@ images that were not drawn: of a probe of all images by held-out folds, or of th
 classifier.
 """
 
-import itertools
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
@@ -96,6 +95,13 @@ def judge_published(
         SelectionError: too little is known to hold a task out.
     """
     truth = probes.filter(pl.col("shots").is_null()).drop("shots")
+    unknown: list[tuple[str, str, str]] = []
+    if zero_shot is not None:
+        # All rivals rank one zoo.
+        known = truth.join(zero_shot, on=MODEL, how="semi", maintain_order="left")
+        gone = truth.join(known, on=MODEL, how="anti").select(MODEL).unique().sort(MODEL).rows()
+        unknown = [("model", "/".join(key), "no zero-shot accuracy is known") for key in gone]
+        truth = known
     if truth.is_empty():
         raise SelectionError("no probe of all images is known: nothing to judge against")
     models = tuple(truth.select(MODEL).unique().sort(MODEL).rows())
@@ -109,7 +115,7 @@ def judge_published(
         scored += [
             Scored(name, task, -few[:, i], right[:, i], lack) for i, task in enumerate(tasks)
         ]
-    return judge_scored(truth, models, scored)
+    return with_left_out(judge_scored(truth, models, scored), unknown)
 
 
 def judge_scored(
