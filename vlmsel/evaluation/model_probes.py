@@ -57,8 +57,8 @@ def run_model_probes(work: ModelProbes) -> list[tuple[ProbeKey, ProbeResult]]:
     store = Store(work.store)
     found = []
     for task in work.tasks:
-        vectors = _vectors(store, task)
-        probabilities = _probabilities(store, task)
+        vectors = read_vectors(store, task.embeddings, task.images)
+        probabilities = read_probabilities(store, task.predictions, task.images)
         for key in task.keys:
             if vectors is None:
                 result = ProbeResult(reason="its embeddings cannot be read")
@@ -68,26 +68,41 @@ def run_model_probes(work: ModelProbes) -> list[tuple[ProbeKey, ProbeResult]]:
     return found
 
 
-def _vectors(store: Store, task: TaskCells) -> np.ndarray | None:
-    """Embeddings in the order of the labelled images, NaN where an image has none."""
+def read_vectors(
+    store: Store, files: Mapping[CellId, str], images: LabelledImages
+) -> np.ndarray | None:
+    """Embeddings in the order of the labelled images, NaN where an image has none.
+
+    Returns:
+        (n, d); None where no image has one.
+
+    Raises:
+        StoreError: a cell cannot be read.
+    """
     columns = ["image_id", "vector", "reason"]
-    rows = store.scan(task.embeddings, kind="embedding", columns=columns).measured
+    rows = store.scan(files, kind="embedding", columns=columns).measured
     if rows.is_empty():
         return None
-    return _in_order(rows.select("image_id", "vector"), task.images)
+    return _in_order(rows.select("image_id", "vector"), images)
 
 
-def _probabilities(store: Store, task: TaskCells) -> np.ndarray | None:
-    """Zero-shot probabilities of all classes, likewise; None where not all logits are kept."""
-    if not task.predictions:
+def read_probabilities(
+    store: Store, files: Mapping[CellId, str], images: LabelledImages
+) -> np.ndarray | None:
+    """Zero-shot probabilities of all classes, likewise; None where not all logits are kept.
+
+    Raises:
+        StoreError: a cell cannot be read.
+    """
+    if not files:
         return None
     columns = ["image_id", "log_sum_exp", "logits", "n_classes", "reason"]
-    rows = store.scan(task.predictions, kind="prediction", columns=columns).measured
+    rows = store.scan(files, kind="prediction", columns=columns).measured
     whole = rows.filter(pl.col("logits").list.len() == pl.col("n_classes"))
     if whole.is_empty() or whole["n_classes"].n_unique() > 1 or whole.height < rows.height:
         return None
-    logits = _in_order(whole.select("image_id", "logits"), task.images)
-    total = _in_order(whole.select("image_id", pl.concat_list("log_sum_exp")), task.images)
+    logits = _in_order(whole.select("image_id", "logits"), images)
+    total = _in_order(whole.select("image_id", pl.concat_list("log_sum_exp")), images)
     found = softmax(logits, total[:, 0])
     # Half precision: sums differ from 1 in the third digit.
     return found / found.sum(axis=1, keepdims=True)

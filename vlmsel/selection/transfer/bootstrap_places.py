@@ -1,0 +1,111 @@
+"""Intervals of places: the labelled images are resampled within their classes."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from vlmsel.errors import SelectionError
+from vlmsel.selection.ranking import TIE_DECIMALS
+from vlmsel.selection.scores.support.decomposition import decompose
+from vlmsel.selection.transfer.estimators import Estimator
+from vlmsel.selection.transfer.labelled_task import LabelledTask
+from vlmsel.selection.transfer.model_inputs import ModelInputs
+
+LEVEL = 0.95
+RESAMPLES = 100
+PROBE, PROBE_LIKELIHOOD = "probe", "probe-likelihood"
+
+
+def resampled_rows(task: LabelledTask, n_resamples: int, seed: int = 0) -> np.ndarray:
+    """Draw images with replacement, as many of each class as there are; the same for all models.
+
+    Returns:
+        (n_resamples, n) positions among the task's rows.
+    """
+    rng = np.random.default_rng([seed, len(task.rows)])
+    found = np.empty((n_resamples, len(task.rows)), dtype=np.int64)
+    for name in range(task.groups.n_classes):
+        mine = np.flatnonzero(task.groups.codes == name)
+        found[:, mine] = mine[rng.integers(len(mine), size=(n_resamples, len(mine)))]
+    return found
+
+
+def resampled_scores(
+    inputs: ModelInputs, chosen: Mapping[str, Estimator], rows: np.ndarray
+) -> dict[str, np.ndarray]:
+    """Score one model on every resample.
+
+    Held-out answers of the probe and answers of the zero-shot classifier are resampled as they
+    are; closed forms are computed anew, copies on one side of every split. Trained scores, and
+    those of a whole zoo, have no resamples: training them so often takes too long.
+
+    Returns:
+        By name of the score, (n_resamples, 2): score and tie break, NaN where one has none.
+    """
+    found = {}
+    for name, one in chosen.items():
+        if one.combine is not None or one.gate(inputs.sizes) is not None:
+            continue
+        if name in (PROBE, PROBE_LIKELIHOOD):
+            found[name] = _of_answers(inputs, name, rows)
+        elif one.needs == "features" and one.cost == "closed form":
+            found[name] = np.array([_of_rows(inputs, one, row) for row in rows])
+        elif one.needs == "zero-shot" and inputs.zero_shot_head is not None:
+            found[name] = _of_zero_shot(inputs, name, rows)
+    return found
+
+
+def place_intervals(scores: Sequence[np.ndarray]) -> np.ndarray:
+    """Return the 95 % interval of each model's place, rounded outwards.
+
+    Args:
+        scores: (n_resamples, 2) of each model; a resample that lacks a model does not count.
+
+    Returns:
+        (models, 2), low and high; NaN where no resample ranks all models.
+    """
+    from scipy.stats import rankdata
+
+    stacked = np.round(np.stack(scores), TIE_DECIMALS)
+    whole = np.isfinite(stacked).all(axis=(0, 2))
+    if not whole.any():
+        return np.full((len(scores), 2), np.nan)
+    places = []
+    for resample in np.flatnonzero(whole):
+        _, order = np.unique(stacked[:, resample], axis=0, return_inverse=True)
+        places.append(rankdata(-order.ravel()))
+    tail = (1 - LEVEL) / 2
+    low, high = np.quantile(np.array(places), [tail, 1 - tail], axis=0)
+    return np.stack([np.floor(low), np.ceil(high)], axis=1)
+
+
+def _of_answers(inputs: ModelInputs, name: str, rows: np.ndarray) -> np.ndarray:
+    answers = inputs.probe_answers
+    hits, likely = answers.hits[rows].mean(axis=1), answers.likely[rows].mean(axis=1)
+    return np.stack([likely, likely] if name == PROBE_LIKELIHOOD else [hits, likely], axis=1)
+
+
+def _of_zero_shot(inputs: ModelInputs, name: str, rows: np.ndarray) -> np.ndarray:
+    head, columns = inputs.zero_shot_head, inputs.task.columns
+    assert head is not None
+    hits = (head.argmax(axis=1) == columns).astype(float)
+    true = np.log(np.maximum(head[np.arange(len(columns)), columns], 1e-12))
+    accuracy, likely = hits[rows].mean(axis=1), true[rows].mean(axis=1)
+    return np.stack([accuracy if name == "zero-shot" else likely, likely], axis=1)
+
+
+def _of_rows(inputs: ModelInputs, one: Estimator, row: np.ndarray) -> tuple[float, float]:
+    """One score of resampled rows; NaN where they cannot be scored."""
+    groups = inputs.groups.subset(row)
+    task = LabelledTask(
+        inputs.task.rows[row], groups, inputs.task.copies[row], inputs.task.columns[row], ()
+    )
+    features = inputs.features[row]
+    again = ModelInputs(
+        features, task, groups.codes, None, None, inputs.seed, decompose(features)
+    )
+    try:
+        value = one.function(again)
+    except SelectionError:
+        return np.nan, np.nan
+    return value.score, value.tie_break
