@@ -101,9 +101,7 @@ def _of_rows(inputs: ModelInputs, one: Estimator, row: np.ndarray) -> tuple[floa
         inputs.task.rows[row], groups, inputs.task.copies[row], inputs.task.columns[row], ()
     )
     features = inputs.features[row]
-    again = ModelInputs(
-        features, task, groups.codes, None, None, inputs.seed, decompose(features)
-    )
+    again = ModelInputs(features, task, groups.codes, None, None, inputs.seed, decompose(features))
     try:
         value = one.function(again)
     except SelectionError:
