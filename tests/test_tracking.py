@@ -57,7 +57,7 @@ def synthetic_loo():
             orient="row",
             schema=[*names, "rank", "model", "pretrained", "score", "accuracy"],
         ),
-        pl.DataFrame(
+        pl.LazyFrame(
             weights, orient="row", schema=[*names, "model", "pretrained", "source", "weight"]
         ),
         pl.DataFrame({"kind": ["task"], "name": ["lonely"], "reason": ["one model only"]}),

@@ -173,7 +173,7 @@ def log_leave_one_out(
                 "metrics": loo.metrics.filter(pl.col("selector") == name),
                 "summary": summary.filter(pl.col("selector") == name),
                 "rankings": loo.rankings.filter(pl.col("selector") == name),
-                "weights": loo.weights.filter(pl.col("selector") == name),
+                "weights": loo.weights.filter(pl.col("selector") == name).collect(),
             }
             run_tags = {"group": group, "selector": name, **digests(accuracies), **(tags or {})}
             with _run(client, experiment_id, "leave-one-out", name, run_tags) as run_id:

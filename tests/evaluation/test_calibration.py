@@ -17,7 +17,7 @@ def result_of(truths):
         for place, rank in enumerate(ranks)
     ]
     columns = ["selector", "target", "rank", "model", "pretrained", "score", "accuracy"]
-    return LeaveOneOut(EMPTY, pl.DataFrame(rows, schema=columns, orient="row"), EMPTY, EMPTY)
+    return LeaveOneOut(EMPTY, pl.DataFrame(rows, schema=columns, orient="row"), EMPTY.lazy(), EMPTY)
 
 
 def test_a_perfect_selector_has_intervals_of_one_place():

@@ -1,5 +1,7 @@
 """Bootstrap intervals of ranks against a plain loop over resampled problems."""
 
+from dataclasses import replace
+
 import numpy as np
 import polars as pl
 import pytest
@@ -11,6 +13,8 @@ from vlmsel.evaluation.rank_intervals import Resampling, rank_intervals
 from vlmsel.selection import make_selector
 from vlmsel.selection.problem import Problem
 from vlmsel.selection.profiles import task_profiles
+from vlmsel.selection.registry import selector_names
+from vlmsel.selection.selector import Scorer, Selector
 
 
 def with_images(profiles: pl.DataFrame, n: int, noise: float) -> pl.DataFrame:
@@ -67,6 +71,36 @@ def test_against_a_plain_loop(problem: Problem, images: pl.DataFrame) -> None:
     assert (own["rank_low"].to_numpy() <= np.quantile(loop, 0.2, axis=0)).all()
     assert (own["rank_high"].to_numpy() >= np.quantile(loop, 0.8, axis=0)).all()
     assert own["p_top"].sum() == pytest.approx(5.0)
+
+
+class CopiedZoos:
+    """A selector that can score other zoos only, not other profiles of the target."""
+
+    def __init__(self, selector: Selector) -> None:
+        self.selector = selector
+        self.rank = selector.rank
+
+    def prepare(self, problem: Problem) -> Scorer:
+        return replace(self.selector.prepare(problem), score_drawn=None)
+
+
+LISTENING = {"combined": {"shares": (1.0,), "gammas": (9.0,)}}
+
+
+@pytest.mark.parametrize("name", [n for n in selector_names() if make_selector(n).needs_profiles])
+def test_one_expression_is_a_copy_of_the_zoo_per_draw(name: str) -> None:
+    accuracies, profiles = make_tables(6, holes=0.15)
+    images = with_images(profiles, 5, 0.7).sample(fraction=1, shuffle=True, seed=1)
+    # One model has not measured every image.
+    images = images.filter(~((pl.col("model") == "model1") & (pl.col("image_id") == "i3")))
+    problem = hold_out(accuracies, profiles, targets=["beta"]).tasks[0].problem
+    images = images.filter(pl.col("model").is_in(set(problem.accuracies["model"])))
+    options = LISTENING.get(name, {"gamma": 9.0})
+    selector, how = make_selector(name, **options), Resampling(n=60, seed=3)
+    quick = rank_intervals(selector, problem, images, resampling=how)
+    slow = rank_intervals(CopiedZoos(selector), problem, images, resampling=how)  # pyright: ignore
+    assert quick.drop("score").equals(slow.drop("score"))
+    assert (quick["rank_low"] < quick["rank_high"]).any()
 
 
 def test_more_drawn_is_less_sure(problem: Problem, images: pl.DataFrame) -> None:

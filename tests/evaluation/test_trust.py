@@ -32,7 +32,7 @@ def result() -> LeaveOneOut:
         {"selector": "s", "target": tasks * 2, "n_models": 7, "n_sources": 9,
          "metric": ["regret1"] * 10 + ["tau"] * 10, "value": [0.0, 0.5] * 5 + [0.2, 0.4] * 5}
     )  # fmt: skip
-    return LeaveOneOut(metrics, rankings, pl.DataFrame(), pl.DataFrame())
+    return LeaveOneOut(metrics, rankings, pl.LazyFrame(), pl.DataFrame())
 
 
 def test_counts_and_means(result: LeaveOneOut) -> None:

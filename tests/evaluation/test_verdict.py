@@ -31,7 +31,7 @@ def evidence(n_tasks: int = 12, /, **means: tuple[float, float, float]) -> Leave
         {"rank": [1, 2], "model": ["m", "n"], "pretrained": "x", "accuracy": [0.5, 0.4]}
     )
     rankings = metrics.filter(metric="tau").select("selector", "target").join(models, how="cross")
-    return LeaveOneOut(metrics, rankings, pl.DataFrame(), pl.DataFrame())
+    return LeaveOneOut(metrics, rankings, pl.LazyFrame(), pl.DataFrame())
 
 
 RIVALS = {

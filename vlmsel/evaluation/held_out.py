@@ -9,12 +9,14 @@ be used is left out by name, never in silence.
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 
+import numpy as np
 import polars as pl
 
 from vlmsel.errors import SelectionError
 from vlmsel.evaluation.known import known_accuracies
 from vlmsel.selection.problem import Problem
 from vlmsel.selection.profiles import MODEL, task_profiles
+from vlmsel.selection.task_grid import TaskGrid, lay_out
 from vlmsel.selection.zoo_answers import ZooAnswers
 
 IMAGENET_NAMES = ("imagenet1k", "imagenet")
@@ -82,10 +84,11 @@ def hold_out(
         profiled = cells.join(shapes, on=[*MODEL, "task"], how="semi")
         left_out += _gone("profile", cells, profiled)
         cells = profiled
+    tables = _lay_out(cells, reference, shapes, references)
     tasks = []
     wanted = cells["task"].unique() if targets is None else targets
     for target in sorted(wanted):
-        one = _hold_out_one(target, cells, reference, shapes, (min_models, min_sources))
+        one = _hold_out_one(target, tables, (min_models, min_sources))
         if isinstance(one, str):
             left_out.append(("task", target, one))
         else:
@@ -110,37 +113,92 @@ def _why_none(cells: pl.DataFrame, left_out: list[tuple[str, str, str]]) -> str:
     return f"no task can be held out: {why}; give at least 2 tasks with 2 models in common"
 
 
-def _hold_out_one(
-    target: str,
+@dataclass(frozen=True, eq=False)
+class _Tables:
+    """All that is known, with the place of every row in the grid.
+
+    Attributes:
+        grid: the same as arrays.
+        known: (models, tasks), cells that can be a source or a target.
+        accuracies: of sources and references, sorted by name.
+        shapes: task profiles of sources; None without.
+        of_accuracies: row and column in the grid of every row of `accuracies`.
+        of_shapes: likewise.
+    """
+
+    grid: TaskGrid
+    known: np.ndarray
+    accuracies: pl.DataFrame
+    shapes: pl.DataFrame | None
+    of_accuracies: tuple[np.ndarray, np.ndarray]
+    of_shapes: tuple[np.ndarray, np.ndarray] | None
+
+
+def _lay_out(
     cells: pl.DataFrame,
     reference: pl.DataFrame,
     shapes: pl.DataFrame | None,
-    least: tuple[int, int],
-) -> HeldOut | str:
+    references: Collection[str],
+) -> _Tables:
+    """Lay out once what every target looks at."""
+    accuracies = pl.concat([cells, reference]).sort(*MODEL, "task")
+    if shapes is not None:
+        shapes = shapes.filter(~pl.col("task").is_in(list(references)))
+    grid = lay_out(accuracies, shapes)
+    is_source = ~np.isin(grid.tasks, list(references))
+    return _Tables(
+        grid,
+        np.isfinite(grid.accuracy) & is_source,
+        accuracies,
+        shapes,
+        _places(accuracies, grid),
+        None if shapes is None else _places(shapes, grid),
+    )
+
+
+def _places(frame: pl.DataFrame, grid: TaskGrid) -> tuple[np.ndarray, np.ndarray]:
+    """Row and column in the grid of every row of a table."""
+    models = pl.DataFrame(list(grid.models), schema=dict.fromkeys(MODEL, pl.String), orient="row")
+    tasks = pl.DataFrame({"task": list(grid.tasks)}, schema={"task": pl.String})
+    found = (
+        frame.select(*MODEL, "task")
+        .join(models.with_row_index("_row"), on=MODEL, how="left", maintain_order="left")
+        .join(tasks.with_row_index("_column"), on="task", how="left", maintain_order="left")
+    )
+    return found["_row"].to_numpy(), found["_column"].to_numpy()
+
+
+def _hold_out_one(target: str, tables: _Tables, least: tuple[int, int]) -> HeldOut | str:
     """The problem, or why there is none."""
-    on_target = cells.filter(pl.col("task") == target)
-    sources = cells.filter(pl.col("task") != target)
-    zoo = on_target.join(sources, on=MODEL, how="semi").sort(*MODEL)
-    sources = sources.join(zoo, on=MODEL, how="semi")
-    named = tuple(sources["task"].unique().sort())
+    grid, known = tables.grid, tables.known
+    column = grid.column_of.get(target)
+    is_other = np.arange(len(grid.tasks)) != column
+    elsewhere = (known & is_other).any(axis=1)
+    in_zoo = elsewhere & known[:, column] if column is not None else np.zeros_like(elsewhere)
+    is_source = (known[in_zoo] & is_other).any(axis=0)
+    zoo, sources = np.flatnonzero(in_zoo), np.flatnonzero(is_source)
     min_models, min_sources = least
     if len(zoo) < min_models:
         return f"known for {len(zoo)} model(s) that a source knows too, {min_models} needed"
-    if len(named) < min_sources:
-        return f"{len(named)} source task(s), {min_sources} needed"
-    if shapes is not None:
-        shapes = shapes.join(zoo, on=MODEL, how="semi").filter(
-            pl.col("task").is_in([target, *named])
-        )
-    accuracies = pl.concat([sources, reference.join(zoo, on=MODEL, how="semi")])
-    truth = zoo.select(*MODEL, accuracy="acc1")
+    if len(sources) < min_sources:
+        return f"{len(sources)} source task(s), {min_sources} needed"
+    row, task = tables.of_accuracies
+    shapes = None
+    if tables.shapes is not None and tables.of_shapes is not None:
+        of_row, of_task = tables.of_shapes
+        shapes = tables.shapes.filter(in_zoo[of_row] & (is_source | ~is_other)[of_task])
+    models = [grid.models[place] for place in zoo]
+    truth = pl.DataFrame(models, schema=dict.fromkeys(MODEL, pl.String), orient="row").with_columns(
+        accuracy=pl.Series(grid.accuracy[zoo, column])
+    )
     problem = Problem(
         target=target,
-        sources=named,
-        accuracies=accuracies.sort(*MODEL, "task"),
+        sources=tuple(grid.tasks[place] for place in sources),
+        accuracies=tables.accuracies.filter(in_zoo[row] & is_other[task]),
         profiles=shapes,
         truth=truth,
     )
+    problem.share(grid, zoo)
     return HeldOut(problem, truth)
 
 

@@ -132,7 +132,7 @@ def _shown(held_out: HeldOutTasks, n: int, draw: int, budgets: Budgets) -> HeldO
     if n == 0:
         return held_out
     tasks = tuple(
-        replace(task, problem=replace(task.problem, hits=_hits(task, n, draw, budgets)))
+        replace(task, problem=task.problem.with_hits(_hits(task, n, draw, budgets)))
         for task in held_out.tasks
     )
     return HeldOutTasks(tasks, held_out.left_out)

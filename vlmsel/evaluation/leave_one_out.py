@@ -6,11 +6,14 @@ from dataclasses import dataclass
 import polars as pl
 
 from vlmsel.errors import SelectionError
-from vlmsel.evaluation.held_out import IMAGENET_NAMES, HeldOut, HeldOutTasks, hold_out
-from vlmsel.evaluation.metrics import evaluate_ranking
+from vlmsel.evaluation.held_out import IMAGENET_NAMES, HeldOutTasks, hold_out
+from vlmsel.evaluation.judgement import Judgement, JudgementMaker, Names, name_axes
+from vlmsel.evaluation.judgement_tables import (
+    tabulate_rankings,
+    tabulate_refusals,
+    tabulate_weights,
+)
 from vlmsel.evaluation.paired import paired_bootstrap
-from vlmsel.selection.profiles import MODEL
-from vlmsel.selection.ranking import Ranking
 from vlmsel.selection.selector import Selector
 from vlmsel.selection.zoo_answers import ZooAnswers
 
@@ -25,13 +28,13 @@ class LeaveOneOut:
         metrics: selector, target, n_models, n_sources, metric, value.
         rankings: selector, target, rank, model, pretrained, score, accuracy.
         weights: selector, target, model, pretrained, source, weight; selectors without
-            similarities have no rows.
+            similarities have no rows. To be collected: there can be millions.
         left_out: kind ("task", "model" or "selector"), name, reason.
     """
 
     metrics: pl.DataFrame
     rankings: pl.DataFrame
-    weights: pl.DataFrame
+    weights: pl.LazyFrame
     left_out: pl.DataFrame
 
     def summary(
@@ -90,20 +93,25 @@ def judge(named: Mapping[str, Selector], held_out: HeldOutTasks) -> LeaveOneOut:
     Raises:
         SelectionError: No selector could rank any task.
     """
-    left_out = [held_out.left_out]
-    judged = []
-    for one in held_out.tasks:
-        for name, selector in named.items():
-            try:
-                judged.append(_judge(name, selector.rank(one.problem), one))
-            except SelectionError as error:
-                reason = f"on {one.problem.target}: {error}"
-                left_out.append(_row(held_out.left_out.schema, name, reason))
-    if not judged:
-        msg = f"no selector could rank any task; {left_out[-1].item(0, 'reason')}"
-        raise SelectionError(msg)
-    metrics, rankings, weights = (pl.concat(parts) for parts in zip(*judged, strict=True))
-    return LeaveOneOut(metrics, rankings, weights, pl.concat(left_out))
+    names = name_axes(held_out)
+    judgements = judge_targets(named, held_out, names)
+    refusals = tabulate_refusals(judgements, names, held_out.left_out.schema)
+    left_out = pl.concat([held_out.left_out, refusals])
+    if len(refusals) == len(named) * len(names.targets):
+        raise SelectionError(f"no selector could rank any task; {left_out[-1].item(0, 'reason')}")
+    metrics, rankings = tabulate_rankings(judgements, held_out, names)
+    return LeaveOneOut(metrics, rankings, tabulate_weights(judgements, names), left_out)
+
+
+def judge_targets(
+    named: Mapping[str, Selector], held_out: HeldOutTasks, names: Names
+) -> dict[str, Judgement]:
+    """Let every selector rank every held-out task, target by target: they share what is common."""
+    makers = {name: JudgementMaker(selector, names) for name, selector in named.items()}
+    for number, one in enumerate(held_out.tasks):
+        for maker in makers.values():
+            maker.add(number, one)
+    return {name: maker.finish() for name, maker in makers.items()}
 
 
 def named_selectors(
@@ -124,41 +132,3 @@ def named_selectors(
         msg = f"leave-one-out needs selectors of different names, got {names}"
         raise SelectionError(msg)
     return dict(pairs)
-
-
-def _judge(
-    name: str, ranking: Ranking, one: HeldOut
-) -> tuple[pl.DataFrame, pl.DataFrame, pl.DataFrame]:
-    """Metrics, ranking and weights of one selector on one target, tagged with both names."""
-    tag = (pl.lit(name).alias("selector"), pl.lit(one.problem.target).alias("target"))
-    table = ranking.table.select("rank", *MODEL, pl.col("score").cast(pl.Float64))
-    # In the order of the ranking, which has broken the ties of the scores.
-    ranked = one.truth.join(table, on=MODEL, how="inner").sort("rank")
-    if len(ranked) < len(one.truth):
-        model, pretrained, why = ranking.left_out.select(*MODEL, "reason").row(0)
-        count = f"{len(ranked)} of {len(one.truth)} models ranked"
-        msg = f"{count}, not comparable; {model}/{pretrained}: {why}"
-        raise SelectionError(msg)
-    values = evaluate_ranking(ranked["accuracy"].to_numpy(), ranked["score"].to_numpy())
-    metrics = pl.DataFrame({"metric": list(values), "value": list(values.values())}).select(
-        *tag,
-        pl.lit(len(ranked)).alias("n_models"),
-        pl.lit(len(one.problem.sources)).alias("n_sources"),
-        "metric",
-        "value",
-    )
-    weights = ranking.weights if ranking.weights is not None else _no_weights()
-    return (
-        metrics,
-        ranked.select(*tag, "rank", *MODEL, "score", "accuracy"),
-        weights.select(*tag, *MODEL, "source", pl.col("weight").cast(pl.Float64)),
-    )
-
-
-def _no_weights() -> pl.DataFrame:
-    names = dict.fromkeys((*MODEL, "source"), pl.String)
-    return pl.DataFrame(schema={**names, "weight": pl.Float64})
-
-
-def _row(schema: pl.Schema, name: str, reason: str) -> pl.DataFrame:
-    return pl.DataFrame([("selector", name, reason)], schema=schema, orient="row")

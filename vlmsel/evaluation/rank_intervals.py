@@ -1,10 +1,12 @@
 """How sure one ranking is: the bootstrap over the images (and the sources) that it rests on.
 
-Every resample is a copy of the zoo under other names, with its own profiles. A selector scores all
-copies in one call, as the zoos of its scorer, so that a thousand resamples cost one ranking of a
-large table.
+Where only the target's images are drawn, their weighted means are one product of arrays, and a
+selector scores them all in one expression (`Scorer.score_drawn`). Else every resample is a copy of
+the zoo under other names, with its own profiles, and a selector scores all copies as the zoos of
+its scorer.
 """
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -12,11 +14,15 @@ import polars as pl
 
 from vlmsel.errors import SelectionError
 from vlmsel.evaluation.paired import LEVEL
+from vlmsel.selection.knowledge import ModelKey
 from vlmsel.selection.problem import Problem
+from vlmsel.selection.problem_arrays import ProblemArrays
 from vlmsel.selection.profiles import MODEL, task_profiles
-from vlmsel.selection.selector import Selector
+from vlmsel.selection.selector import Scores, Selector
 
 COPY = "#"
+# Weights of sources that are held at a time.
+BATCH_WEIGHTS = 8_000_000
 
 
 @dataclass(frozen=True)
@@ -69,12 +75,16 @@ def rank_intervals(
     if images is not None:
         problem = replace(problem, profiles=task_profiles(images))
     ranking = selector.rank(problem)
-    copies = _copies(problem, images, how, rng)
-    scorer = selector.prepare(copies)
-    row_of = {key: row for row, key in enumerate(scorer.models)}
     models = ranking.table.select(MODEL).rows()
-    zoos = np.array([[row_of[name, _copy(tag, b)] for name, tag in models] for b in range(how.n)])
-    scores = scorer.score(zoos).values
+    scorer = selector.prepare(problem)
+    target_alone = not (how.source_images or how.source_tasks)
+    if images is not None and target_alone and scorer.score_drawn is not None:
+        drawn = _drawn_targets(problem, images, how.n, rng)
+        row_of = {key: row for row, key in enumerate(scorer.models)}
+        scores = _score_batches(scorer.score_drawn, drawn, len(problem.sources))
+        scores = scores[:, [row_of[key] for key in models]]
+    else:
+        scores = _scores_of_copies(selector, problem, images, models, how, rng)
     # Models stand in the order of the ranking, which breaks the ties of a resample.
     order = np.argsort(np.round(scores, 9), axis=1, kind="stable")
     places = np.argsort(order, axis=1) + 1
@@ -85,6 +95,65 @@ def rank_intervals(
         rank_high=pl.Series(high, dtype=pl.Int64),
         p_top=pl.Series((places <= top).mean(axis=0)),
     )
+
+
+def _score_batches(
+    score: Callable[[np.ndarray], Scores], drawn: np.ndarray, n_sources: int
+) -> np.ndarray:
+    """Scores of many draws, as many at a time as fit into memory."""
+    size = max(1, BATCH_WEIGHTS // max(1, drawn.shape[1] * n_sources))
+    batches = [score(drawn[at : at + size]).values for at in range(0, len(drawn), size)]
+    return np.concatenate(batches)
+
+
+def _drawn_targets(
+    problem: Problem, images: pl.DataFrame, n: int, rng: np.random.Generator
+) -> np.ndarray:
+    """The target's profiles under n draws of its images, (draws, models, blocks)."""
+    measured = images.filter(pl.col("conductance").is_not_null(), task=problem.target)
+    values = _image_grid(measured, problem.arrays)
+    n_images = values.shape[1]
+    if n_images < 2:
+        raise _too_few_images(problem, n_images)
+    known = np.isfinite(values[..., 0])
+    weight = rng.multinomial(n_images, np.full(n_images, 1 / n_images), n) * known[:, None]
+    # A draw without any image that this model has measured falls back to all of them.
+    weight = np.where(weight.any(axis=-1, keepdims=True), weight, known[:, None]).astype(float)
+    total = weight.sum(axis=-1, keepdims=True)
+    mean = weight @ np.nan_to_num(values) / np.where(total > 0, total, np.nan)
+    return mean.swapaxes(0, 1)
+
+
+def _image_grid(measured: pl.DataFrame, arrays: ProblemArrays) -> np.ndarray:
+    """Conductances as (models, images, blocks): NaN where not measured, zeros behind the blocks."""
+    names = measured["image_id"].unique().sort().to_frame().with_row_index("_image")
+    schema = dict.fromkeys(MODEL, pl.String)
+    models = pl.DataFrame(list(arrays.models), schema=schema, orient="row").with_row_index("_model")
+    rows = measured.join(names, on="image_id").join(models, on=MODEL)
+    place = [rows[name].to_numpy() for name in ("_model", "_image")]
+    block = rows.select(pl.col("block").rank("dense").over(MODEL) - 1).to_series().to_numpy()
+    width = int(arrays.grid.n_blocks.max(initial=1))
+    values = np.zeros((len(models), len(names), width))
+    known = np.zeros(values.shape[:2], dtype=bool)
+    known[*place] = True
+    values[*place, block] = rows["conductance"].cast(pl.Float64).to_numpy()
+    values[~known] = np.nan
+    return values
+
+
+def _scores_of_copies(
+    selector: Selector,
+    problem: Problem,
+    images: pl.DataFrame | None,
+    models: Sequence[ModelKey],
+    how: Resampling,
+    rng: np.random.Generator,
+) -> np.ndarray:
+    """Scores of the models in every resample, (resamples, models)."""
+    scorer = selector.prepare(_copies(problem, images, how, rng))
+    row_of = {key: row for row, key in enumerate(scorer.models)}
+    zoos = np.array([[row_of[name, _copy(tag, b)] for name, tag in models] for b in range(how.n)])
+    return scorer.score(zoos).values
 
 
 def _copies(
@@ -126,8 +195,7 @@ def _drawn_profiles(
     measured = images.filter(pl.col("conductance").is_not_null())
     n_images = measured.filter(pl.col("task") == problem.target)["image_id"].n_unique()
     if n_images < 2:
-        msg = f"{problem.target} has {n_images} measured image(s); an interval needs at least 2"
-        raise SelectionError(msg)
+        raise _too_few_images(problem, n_images)
     parts = []
     for (task,), rows in sorted(measured.group_by("task")):
         if task == problem.target or how.source_images:
@@ -137,6 +205,12 @@ def _drawn_profiles(
         sources = fixed.filter(pl.col("task") != problem.target)
         parts.append(_copied(sources, pl.DataFrame({"_b": range(how.n)})).drop("_b"))
     return pl.concat(parts, how="vertical")
+
+
+def _too_few_images(problem: Problem, n_images: int) -> SelectionError:
+    return SelectionError(
+        f"{problem.target} has {n_images} measured image(s); an interval needs at least 2"
+    )
 
 
 def _weighted_means(rows: pl.DataFrame, n: int, rng: np.random.Generator) -> list[pl.DataFrame]:

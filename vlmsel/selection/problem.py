@@ -1,12 +1,16 @@
 """What a selector may know about one target."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property
 
+import numpy as np
 import polars as pl
 
 from vlmsel.errors import SelectionError
 from vlmsel.selection.labelled_hits import LabelledHits
-from vlmsel.selection.profiles import CELL, MODEL
+from vlmsel.selection.problem_arrays import ProblemArrays
+from vlmsel.selection.profiles import CELL, MODEL, task_profiles
+from vlmsel.selection.task_grid import TaskGrid, lay_out
 from vlmsel.selection.zoo_answers import ZooAnswers
 
 
@@ -60,6 +64,33 @@ class Problem:
             raise SelectionError(
                 f"the accuracies hold {model}/{pretrained} on {task} more than once; keep one row"
             )
+
+    @cached_property
+    def arrays(self) -> ProblemArrays:
+        """The problem as arrays.
+
+        Raises:
+            SelectionError: `task_profiles` refuses the profiles.
+        """
+        profiles = None if self.profiles is None else task_profiles(self.profiles)
+        grid = lay_out(self.accuracies, profiles)
+        return ProblemArrays(grid, np.arange(len(grid.models)), self.target, self.sources)
+
+    def share(self, grid: TaskGrid, rows: np.ndarray) -> None:
+        """Take the arrays from a grid that holds the same numbers, instead of laying them out.
+
+        Args:
+            grid: of all tasks, those of this problem among them.
+            rows: the problem's models in it.
+        """
+        # Frozen, so that a changed copy (`replace`) lays its own arrays out.
+        self.__dict__["arrays"] = ProblemArrays(grid, rows, self.target, self.sources)
+
+    def with_hits(self, hits: LabelledHits) -> "Problem":
+        """The same problem with hits on labelled images, sharing its arrays."""
+        changed = replace(self, hits=hits)
+        changed.__dict__["arrays"] = self.arrays
+        return changed
 
 
 def _require(frame: pl.DataFrame, columns: tuple[str, ...], what: str) -> None:

@@ -7,10 +7,9 @@ import numpy as np
 import polars as pl
 
 from vlmsel.errors import SelectionError
-from vlmsel.selection.knowledge import ModelKey, value_matrix
+from vlmsel.selection.knowledge import ModelKey
 from vlmsel.selection.problem import Problem
 from vlmsel.selection.profiles import MODEL
-from vlmsel.selection.scoring import weighted_ranks, weights_of_known, zoo_ranks
 from vlmsel.selection.similarity import effective_sources
 
 # Above this share of all sources the weights say little more than that all sources are alike.
@@ -97,7 +96,7 @@ def make_ranking(
     scored = names.with_columns(
         target=pl.lit(problem.target),
         score=pl.Series(scores, dtype=pl.Float64),
-        tie=_average_rank(problem, models),
+        tie=pl.Series(problem.arrays.average_rank_of(models), dtype=pl.Float64),
     )
     ranked = (
         scored.filter(pl.col("score").is_finite())
@@ -121,12 +120,6 @@ def make_ranking(
         raise SelectionError(f"no model can be ranked for {problem.target}: {why}")
     table = None if weights is None else _weight_table(names, problem.sources, weights)
     return _with_diagnosis(problem, ranked, table, gone)
-
-
-def _average_rank(problem: Problem, models: Sequence[ModelKey]) -> np.ndarray:
-    accuracy = value_matrix(problem.accuracies, "acc1", models, problem.sources)
-    ranks = zoo_ranks(accuracy)
-    return weighted_ranks(weights_of_known(np.ones(len(problem.sources)), ranks), ranks)
 
 
 def _weight_table(names: pl.DataFrame, sources: Sequence[str], weights: np.ndarray) -> pl.DataFrame:

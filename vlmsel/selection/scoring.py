@@ -5,6 +5,8 @@ Leading axes stand for zoos; the last two are models and sources. NaN means unkn
 
 import numpy as np
 
+from vlmsel.selection.similarity import FLAT
+
 
 def zoo_ranks(accuracy: np.ndarray) -> np.ndarray:
     """Rank the models of each zoo on every source.
@@ -71,6 +73,17 @@ def pooled_divergence(divergence: np.ndarray) -> np.ndarray:
     count = known.sum(axis=-2, keepdims=True)
     total = np.where(known, divergence, 0.0).sum(axis=-2, keepdims=True)
     return np.where(count > 0, total / np.maximum(count, 1), np.nan)
+
+
+def spread_divergence(divergence: np.ndarray) -> np.ndarray:
+    """Return (D - mean) / std over the known sources, the last axis; 0 where they do not differ."""
+    known = np.isfinite(divergence)
+    count = np.maximum(known.sum(axis=-1, keepdims=True), 1)
+    mean = np.where(known, divergence, 0.0).sum(axis=-1, keepdims=True) / count
+    apart = np.where(known, divergence - mean, 0.0)
+    std = np.sqrt((apart * apart).sum(axis=-1, keepdims=True) / count)
+    differ = std > FLAT * np.abs(mean)
+    return np.where(known, np.where(differ, apart, 0.0) / np.where(differ, std, 1.0), np.nan)
 
 
 def _share(values: np.ndarray) -> np.ndarray:

@@ -38,12 +38,16 @@ class Scorer:
         score: takes the row numbers of the models of some zoos, (zoos, models), and gives their
             scores.
         left_out: models that cannot be ranked, each with the reason.
+        score_drawn: takes other profiles of the target, (draws, models of the problem, blocks), and
+            gives the scores of the whole zoo under each; None for a selector that looks at no
+            profiles, or cannot.
     """
 
     models: tuple[ModelKey, ...]
     sources: tuple[str, ...]
     score: Callable[[np.ndarray], Scores]
     left_out: tuple[tuple[ModelKey, str], ...] = ()
+    score_drawn: Callable[[np.ndarray], Scores] | None = None
 
 
 class Selector(Protocol):

@@ -1,13 +1,13 @@
 import polars as pl
+from scipy.spatial import distance
 
-from vlmsel.selection.profile_distances import profile_distances
 from vlmsel.selection.registry import make_selector
 from vlmsel.selection.similarity import similarity
 
 
-def test_weights_are_those_of_its_definition(problem):
+def test_weights_are_those_of_its_definition(problem, distance_rows):
     ranking = make_selector("cosine").rank(problem)
-    distances = profile_distances(problem.profiles, "t0", "cosine")
+    distances = distance_rows(problem, distance.cosine)
     expected = similarity(distances, gamma=2.0, scale="spread", pooled=True)
     keys = ["model", "pretrained", "source"]
     both = ranking.weights.join(expected, on=keys, suffix="_expected", validate="1:1")

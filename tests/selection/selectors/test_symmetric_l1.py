@@ -1,13 +1,13 @@
 import polars as pl
+from scipy.spatial import distance
 
-from vlmsel.selection.profile_distances import profile_distances
 from vlmsel.selection.registry import make_selector
 from vlmsel.selection.similarity import similarity
 
 
-def test_weights_are_those_of_its_definition(problem):
+def test_weights_are_those_of_its_definition(problem, distance_rows):
     ranking = make_selector("symmetric-l1").rank(problem)
-    distances = profile_distances(problem.profiles, "t0", "symmetric-l1")
+    distances = distance_rows(problem, lambda t, s: 2 * distance.braycurtis(t, s))
     expected = similarity(distances, gamma=2.0, scale="spread", pooled=True)
     keys = ["model", "pretrained", "source"]
     both = ranking.weights.join(expected, on=keys, suffix="_expected", validate="1:1")

@@ -17,7 +17,7 @@ def sources_heard(data: StudyData) -> pl.DataFrame:
     Raises:
         SelectionError: No selector compares tasks.
     """
-    weights = judge(data.selectors, data.held_out).weights
+    weights = judge(data.selectors, data.held_out).weights.collect()
     if weights.is_empty():
         msg = f"none of {', '.join(data.selectors)} weighs sources; add dcd or dcd-pooled"
         raise SelectionError(msg)

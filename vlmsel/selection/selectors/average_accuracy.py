@@ -2,9 +2,7 @@
 
 import numpy as np
 
-from vlmsel.selection.knowledge import known_models, value_matrix
 from vlmsel.selection.problem import Problem
-from vlmsel.selection.rank_weighting import unknown_models
 from vlmsel.selection.registry import register
 from vlmsel.selection.scoring import pooled_divergence, weighted_ranks, weights_of_known
 from vlmsel.selection.selector import BaseSelector, Scorer, Scores
@@ -23,8 +21,8 @@ class AverageAccuracy(BaseSelector):
 
     def prepare(self, problem: Problem) -> Scorer:
         """Lay out the accuracies of the sources."""
-        models = known_models(problem.accuracies, problem.sources)
-        accuracy = value_matrix(problem.accuracies, "acc1", models, problem.sources)
+        arrays = problem.arrays
+        accuracy = arrays.accuracy[arrays.known]
 
         def score(zoos: np.ndarray) -> Scores:
             of_zoo = accuracy[zoos]
@@ -33,4 +31,4 @@ class AverageAccuracy(BaseSelector):
             mean_gain = weighted_ranks(weights_of_known(np.ones(len(problem.sources)), gain), gain)
             return Scores(1 - np.nanmean(source_mean, axis=-1) - mean_gain)
 
-        return Scorer(tuple(models), problem.sources, score, tuple(unknown_models(problem, models)))
+        return Scorer(arrays.known_models, problem.sources, score, arrays.unknown_models)

@@ -2,26 +2,27 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import cache
 from typing import Annotated, ClassVar
 
 import numpy as np
-import polars as pl
 from pydantic import Field
 
 from vlmsel.errors import SelectionError
-from vlmsel.selection.divergence import EpsMode, dcd_matrix
-from vlmsel.selection.knowledge import known_models, value_matrix
+from vlmsel.selection.array_divergences import DcdDivergence
+from vlmsel.selection.divergence import EpsMode
+from vlmsel.selection.inner_divergence import inner_divergence
 from vlmsel.selection.needs import Needs
 from vlmsel.selection.problem import Problem
-from vlmsel.selection.profiles import MODEL
-from vlmsel.selection.rank_weighting import PROFILES, profiles_of, scored, unknown_models
+from vlmsel.selection.rank_weighting import PROFILES, scored
 from vlmsel.selection.ranking import TIE_DECIMALS
 from vlmsel.selection.registry import register
-from vlmsel.selection.scoring import pooled_divergence, source_weights, zoo_ranks
+from vlmsel.selection.scoring import pooled_divergence, source_weights, spread_divergence
 from vlmsel.selection.selector import BaseSelector, Scorer, Scores
-from vlmsel.selection.similarity import scaled_divergence
 
 TOP = 5
+# Scores that are held at a time while zoos choose.
+BATCH_SCORES = 4_000_000
 
 Share = Annotated[float, Field(ge=0, le=1)]
 Sharpness = Annotated[float, Field(ge=0)]
@@ -64,45 +65,44 @@ class Combined(BaseSelector):
                 f"selector combined learns from at least 2 sources, {problem.target} has 1; "
                 "use average-rank"
             )
-        pairs = dcd_matrix(
-            profiles_of(problem, self.name), eta=self.eta, eps=self.eps, eps_mode=self.eps_mode
-        )
-        models = known_models(problem.accuracies, sources)
-        accuracy = value_matrix(problem.accuracies, "acc1", models, sources)
-        outer = _divergence(pairs, problem.target, sources, models)
-        others = [tuple(s for s in sources if s != inner) for inner in sources]
-        inner = [
-            _divergence(pairs, s, rest, models) for s, rest in zip(sources, others, strict=True)
-        ]
+        arrays = problem.arrays
+        arrays.require_profiles(self.name)
+        dcd = DcdDivergence(self.eta, self.eps, self.eps_mode)
+        inner = inner_divergence(arrays, dcd)
+        outer = spread_divergence(arrays.divergence(dcd))[arrays.known]
+        accuracy = arrays.accuracy[arrays.known]
         mixes = _mixes(self.shares, self.gammas)
 
-        def score(zoos: np.ndarray) -> Scores:
+        def choose(zoos: np.ndarray) -> np.ndarray:
+            """Factors of the basis that serve each zoo best, (zoos, 1 + gammas)."""
             # The choice must not depend on the order in which a zoo is given.
             named = np.sort(zoos, axis=1)
-            of_zoos = accuracy[named]
-            ranks = zoo_ranks(of_zoos)
-            quality = np.zeros((len(zoos), len(mixes)))
-            for column, divergence in enumerate(inner):
-                basis = _basis(divergence[named], self.gammas)
-                values = _mixed_scores(mixes, basis, np.delete(ranks, column, axis=-1))
-                quality += ndcg(of_zoos[:, None, :, column], values)
+            ranks = arrays.ranks(named)
+            basis = _inner_basis(inner.pooled(named), self.gammas)
+            values = _mixed_scores(mixes, basis, ranks)
+            quality = ndcg(accuracy[named].swapaxes(1, 2)[:, :, None], values).sum(axis=1)
             # Sums of equal terms in another order differ in the last digits.
-            best = mixes[np.round(quality, 9).argmax(axis=1)]
+            return mixes[np.round(quality, 9).argmax(axis=1)]
+
+        def score(zoos: np.ndarray) -> Scores:
+            size = max(1, BATCH_SCORES // max(1, zoos.shape[1] * len(sources) * len(mixes)))
+            batches = [zoos[at : at + size] for at in range(0, len(zoos), size)]
+            best = np.concatenate([choose(batch) for batch in batches])
             weights = best[:, None, :] @ _basis(outer[zoos], self.gammas)
-            return scored(weights, zoo_ranks(accuracy[zoos]))
+            return scored(weights, arrays.ranks(zoos))
 
-        return Scorer(tuple(models), sources, score, tuple(unknown_models(problem, models)))
+        everyone = np.arange(len(arrays.known))[None]
 
+        @cache
+        def choice() -> np.ndarray:
+            return choose(everyone)
 
-def _divergence(
-    pairs: pl.DataFrame, target: str, sources: Sequence[str], models: Sequence[tuple[str, str]]
-) -> np.ndarray:
-    """Z-scored DCD of some sources to one target, (models, sources)."""
-    rows = pairs.filter(pl.col("target") == target, pl.col("source").is_in(list(sources)))
-    scaled = rows.with_columns(dcd=scaled_divergence("spread"))
-    return value_matrix(
-        scaled.select(*MODEL, "source", "dcd"), "dcd", models, sources, task="source"
-    )
+        def score_drawn(targets: np.ndarray) -> Scores:
+            drawn = spread_divergence(arrays.drawn_divergence(dcd, targets))[:, arrays.known]
+            weights = choice()[:, None, :] @ _basis(drawn, self.gammas)
+            return scored(weights, arrays.ranks(everyone))
+
+        return Scorer(arrays.known_models, sources, score, arrays.unknown_models, score_drawn)
 
 
 def _mixes(shares: Sequence[float], gammas: Sequence[float]) -> np.ndarray:
@@ -124,11 +124,46 @@ def _basis(divergence: np.ndarray, gammas: Sequence[float]) -> np.ndarray:
     return np.concatenate([uniform, *known], axis=1)
 
 
+def _inner_basis(pooled: np.ndarray, gammas: Sequence[float]) -> np.ndarray:
+    """The basis of every source as a target of the others.
+
+    Args:
+        pooled: (zoos, sources as targets, sources), NaN on the diagonal.
+        gammas: sharpnesses.
+
+    Returns:
+        (zoos, sources as targets, 1 + gammas, sources), 0 on the diagonal.
+    """
+    n_sources = pooled.shape[-1]
+    uniform = np.broadcast_to((1 - np.eye(n_sources)) / (n_sources - 1), pooled.shape)
+    weights = [source_weights(pooled, gamma) for gamma in sorted(gammas)]
+    # Where no model has a profile of the inner target there is only average rank.
+    known = [np.where(np.isfinite(w), w, uniform) for w in weights]
+    return np.stack([uniform, *known], axis=2)
+
+
 def _mixed_scores(mixes: np.ndarray, basis: np.ndarray, ranks: np.ndarray) -> np.ndarray:
-    """Scores under every choice, (zoos, choices, models): `weighted_ranks` as matrix products."""
+    """Scores under every choice: `weighted_ranks` as matrix products.
+
+    Args:
+        mixes: (choices, 1 + gammas).
+        basis: (zoos, targets, 1 + gammas, sources).
+        ranks: (zoos, models, sources), NaN where unknown.
+
+    Returns:
+        (zoos, targets, choices, models).
+    """
+    n_zoos, n_targets, n_basis, n_sources = basis.shape
+    flat = basis.reshape(n_zoos, n_targets * n_basis, n_sources)
+
+    def mix(values: np.ndarray) -> np.ndarray:
+        of_basis = flat @ values.swapaxes(-1, -2)
+        return mixes @ of_basis.reshape(n_zoos, n_targets, n_basis, -1)
+
     known = np.isfinite(ranks)
-    total = mixes @ (basis @ np.where(known, ranks, 0.0).swapaxes(-1, -2))
-    weight = mixes @ (basis @ known.astype(np.float64).swapaxes(-1, -2))
+    total = mix(np.where(known, ranks, 0.0))
+    # Where every source knows every model all columns of the weights are alike.
+    weight = mix(np.ones((n_zoos, 1, n_sources)) if known.all() else known.astype(np.float64))
     return np.where(weight > 0, total / np.where(weight > 0, weight, 1.0), np.nan)
 
 
@@ -146,8 +181,21 @@ def ndcg(accuracy: np.ndarray, scores: np.ndarray) -> np.ndarray:
     low = np.where(known, accuracy, np.inf).min(axis=-1, keepdims=True)
     relevance = np.where(known, accuracy - low, 0.0)
     discount = 1 / np.log2(np.arange(2, 2 + min(TOP, accuracy.shape[-1])))
-    order = np.argsort(scores.round(TIE_DECIMALS), axis=-1, kind="stable")[..., : len(discount)]
+    order = _first(scores.round(TIE_DECIMALS), len(discount))
     full = np.broadcast_to(relevance, scores.shape)
     gain = (np.take_along_axis(full, order, axis=-1) * discount).sum(axis=-1)
-    best = (-np.sort(-full, axis=-1)[..., : len(discount)] * discount).sum(axis=-1)
+    best = (-np.sort(-relevance, axis=-1)[..., : len(discount)] * discount).sum(axis=-1)
     return np.where(best > 0, gain / np.where(best > 0, best, 1.0), 0.0)
+
+
+def _first(scores: np.ndarray, k: int) -> np.ndarray:
+    """Places of the k smallest, (..., k), equal ones in order: the head of a stable argsort."""
+    if not np.isfinite(scores).all():
+        return np.argsort(scores, axis=-1, kind="stable")[..., :k]
+    # Taking the smallest k times is a fraction of the work of sorting a zoo.
+    remaining, found = scores.copy(), np.empty((*scores.shape[:-1], k), dtype=np.intp)
+    for place in range(k):
+        smallest = remaining.argmin(axis=-1)[..., None]
+        found[..., place] = smallest[..., 0]
+        np.put_along_axis(remaining, smallest, np.inf, axis=-1)
+    return found

@@ -1,11 +1,10 @@
 """The published selector."""
 
-import polars as pl
 from pydantic import Field
 
-from vlmsel.selection.divergence import EpsMode, dcd_matrix
-from vlmsel.selection.problem import Problem
-from vlmsel.selection.rank_weighting import RankWeighting, profiles_of
+from vlmsel.selection.array_divergences import DcdDivergence, Divergence
+from vlmsel.selection.divergence import EpsMode
+from vlmsel.selection.rank_weighting import RankWeighting
 from vlmsel.selection.registry import register
 from vlmsel.selection.similarity import Scale
 
@@ -29,12 +28,6 @@ class Dcd(RankWeighting):
     eps: float = Field(default=1e-8, gt=0)
     eps_mode: EpsMode = "absolute"
 
-    def divergence(self, problem: Problem) -> pl.DataFrame:
-        """DCD of every source to the target."""
-        return dcd_matrix(
-            profiles_of(problem, self.name),
-            eta=self.eta,
-            eps=self.eps,
-            eps_mode=self.eps_mode,
-            targets=[problem.target],
-        )
+    def divergence(self) -> Divergence:
+        """Return DCD."""
+        return DcdDivergence(self.eta, self.eps, self.eps_mode)

@@ -2,8 +2,9 @@
 
 from typing import ClassVar
 
+import numpy as np
+
 from vlmsel.errors import SelectionError
-from vlmsel.selection.knowledge import known_models, value_matrix
 from vlmsel.selection.needs import Needs
 from vlmsel.selection.problem import Problem
 from vlmsel.selection.registry import register
@@ -33,15 +34,16 @@ class ImageNet(BaseSelector):
             SelectionError: the task has no accuracies.
         """
         wanted = USUAL_NAMES if self.task is None else (self.task,)
-        known = set(problem.accuracies["task"])
-        task = next((name for name in wanted if name in known), None)
+        arrays = problem.arrays
+        task = next((name for name in wanted if arrays.is_known(name)), None)
         if task is None:
             raise SelectionError(
                 f"selector imagenet found no accuracies of {' or '.join(wanted)} for target "
                 f"{problem.target}; import them or name the task by the option `task`"
             )
-        models = known_models(problem.accuracies, [task])
-        accuracy = value_matrix(problem.accuracies, "acc1", models, [task])[:, 0]
-        others = set(known_models(problem.accuracies, problem.sources)) - set(models)
+        on_task = arrays.accuracy_on([task])[:, 0]
+        known = np.flatnonzero(np.isfinite(on_task))
+        models, accuracy = tuple(arrays.models[i] for i in known), on_task[known]
+        others = set(arrays.known_models) - set(models)
         gone = tuple((key, f"no accuracy on {task}") for key in sorted(others))
-        return Scorer(tuple(models), problem.sources, lambda zoos: Scores(1 - accuracy[zoos]), gone)
+        return Scorer(models, problem.sources, lambda zoos: Scores(1 - accuracy[zoos]), gone)

@@ -1,19 +1,17 @@
 """Ablation: DCD replaced by the Jensen-Shannon divergence."""
 
-import polars as pl
-
-from vlmsel.selection.problem import Problem
-from vlmsel.selection.profile_distances import profile_distances
-from vlmsel.selection.rank_weighting import RankWeighting, profiles_of
+from vlmsel.selection.array_divergences import Divergence
+from vlmsel.selection.profile_distances import PlainDistance
+from vlmsel.selection.rank_weighting import RankWeighting
 from vlmsel.selection.registry import register
 
 
 @register
 class JensenShannon(RankWeighting):
-    """`dcd-pooled` with the distance `jensen-shannon` of `profile_distances` in place of DCD."""
+    """`dcd-pooled` with the distance `jensen-shannon` of `PlainDistance` in place of DCD."""
 
     name = "jensen-shannon"
 
-    def divergence(self, problem: Problem) -> pl.DataFrame:
-        """Distance of every source to the target."""
-        return profile_distances(profiles_of(problem, self.name), problem.target, "jensen-shannon")
+    def divergence(self) -> Divergence:
+        """Return the distance."""
+        return PlainDistance("jensen-shannon")

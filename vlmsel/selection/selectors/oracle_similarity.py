@@ -7,10 +7,10 @@ import polars as pl
 from pydantic import Field
 
 from vlmsel.errors import SelectionError
-from vlmsel.selection.knowledge import known_models, value_matrix
+from vlmsel.selection.knowledge import value_matrix
 from vlmsel.selection.needs import Needs
 from vlmsel.selection.problem import Problem
-from vlmsel.selection.rank_weighting import scored, unknown_models
+from vlmsel.selection.rank_weighting import scored
 from vlmsel.selection.registry import register
 from vlmsel.selection.scoring import source_weights, zoo_ranks
 from vlmsel.selection.selector import BaseSelector, Scorer, Scores
@@ -44,18 +44,17 @@ class OracleSimilarity(BaseSelector):
                 "selector oracle-similarity needs the true accuracies of the target; "
                 "it is for evaluation only"
             )
-        models = known_models(problem.accuracies, problem.sources)
-        accuracy = value_matrix(problem.accuracies, "acc1", models, problem.sources)
+        arrays = problem.arrays
         truth = problem.truth.rename({"accuracy": "acc1"}).with_columns(task=pl.lit("target"))
-        true = value_matrix(truth, "acc1", models, ["target"])
+        true = value_matrix(truth, "acc1", arrays.known_models, ["target"])
 
         def score(zoos: np.ndarray) -> Scores:
-            ranks = zoo_ranks(accuracy[zoos])
+            ranks = arrays.ranks(zoos)
             return scored(
                 source_weights(-spearman(ranks, zoo_ranks(true[zoos])), self.gamma), ranks
             )
 
-        return Scorer(tuple(models), problem.sources, score, tuple(unknown_models(problem, models)))
+        return Scorer(arrays.known_models, problem.sources, score, arrays.unknown_models)
 
 
 def spearman(a: np.ndarray, b: np.ndarray) -> np.ndarray:

@@ -4,13 +4,12 @@ from typing import ClassVar
 
 import numpy as np
 
-from vlmsel.selection.knowledge import ModelKey, known_models, value_matrix
+from vlmsel.selection.knowledge import ModelKey
 from vlmsel.selection.needs import Needs
 from vlmsel.selection.posterior.observation import observe_hits
 from vlmsel.selection.posterior.prior import MIN_SOURCES
 from vlmsel.selection.posterior.zoos import zoo_scores
 from vlmsel.selection.problem import Problem
-from vlmsel.selection.rank_weighting import unknown_models
 from vlmsel.selection.registry import register
 from vlmsel.selection.scoring import weighted_ranks, weights_of_known, zoo_ranks
 from vlmsel.selection.selector import BaseSelector, Scorer, Scores
@@ -31,13 +30,14 @@ class Posterior(BaseSelector):
 
     def prepare(self, problem: Problem) -> Scorer:
         """Lay out accuracies and hits; a model in no source is ranked by its hits."""
-        known = known_models(problem.accuracies, problem.sources)
+        arrays = problem.arrays
+        known = arrays.known_models
         hits = problem.hits
         labelled = hits is not None and len(hits.hits) > 0
-        models = tuple(sorted({*known, *_with_hits(problem)})) if labelled else tuple(known)
-        references = [n for n in USUAL_NAMES if n in set(problem.accuracies["task"])]
+        models = tuple(sorted({*known, *_with_hits(problem)})) if labelled else known
+        references = [n for n in USUAL_NAMES if arrays.is_known(n)]
         tasks = [*problem.sources, *(n for n in references if n not in problem.sources)]
-        accuracy = value_matrix(problem.accuracies, "acc1", models, tasks)
+        accuracy = arrays.accuracy_of(models, tasks)
         n_sources = len(problem.sources)
         shown = hits.of(models) if hits is not None else np.zeros((0, len(models)))
 
@@ -50,7 +50,7 @@ class Posterior(BaseSelector):
                 return Scores(-zoo_scores(accuracy.T, shown, zoos))
             return Scores(_alone(shown)[zoos])
 
-        return Scorer(models, problem.sources, score, tuple(unknown_models(problem, models)))
+        return Scorer(models, problem.sources, score, arrays.others(models))
 
 
 def _with_hits(problem: Problem) -> list[ModelKey]:

@@ -4,9 +4,7 @@ import zlib
 
 import numpy as np
 
-from vlmsel.selection.knowledge import known_models
 from vlmsel.selection.problem import Problem
-from vlmsel.selection.rank_weighting import unknown_models
 from vlmsel.selection.registry import register
 from vlmsel.selection.selector import BaseSelector, Scorer, Scores
 
@@ -25,10 +23,10 @@ class Random(BaseSelector):
 
     def prepare(self, problem: Problem) -> Scorer:
         """Every call of `score` with as many zoos and models gives the same numbers."""
-        models = known_models(problem.accuracies, problem.sources)
+        arrays = problem.arrays
         entropy = [self.seed % 2**32, zlib.crc32(problem.target.encode())]
 
         def score(zoos: np.ndarray) -> Scores:
             return Scores(np.random.default_rng(entropy).random(zoos.shape))
 
-        return Scorer(tuple(models), problem.sources, score, tuple(unknown_models(problem, models)))
+        return Scorer(arrays.known_models, problem.sources, score, arrays.unknown_models)
