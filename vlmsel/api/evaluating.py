@@ -166,6 +166,7 @@ def evaluate(
     keep_duplicates: bool = False,
     budgets: Budgets | None = None,
     answered: int | None = None,
+    is_cached: bool = True,
 ) -> LeaveOneOut:
     """Leave every task out once; rank the zoo with every selector.
 
@@ -178,6 +179,7 @@ def evaluate(
         budgets: simulated labels for the selectors that take some; see `leave_one_out_with_labels`.
         answered: unlabelled images of each task that selectors may look at the answers on; as many
             as are profiled if None.
+        is_cached: what was judged before is taken from the user's cache, and the rest kept there.
 
     Raises:
         SelectionError: unknown selector, or too little is known.
@@ -187,7 +189,9 @@ def evaluate(
     once = judged_tables(knowledge, keep_duplicates=keep_duplicates)
     needy = any(selector.needs_answers for selector in made)
     answers = knowledge.first_answers(answered) if needy else None
-    found = leave_one_out_with_labels(made, once.accuracies, once.profiles, budgets, answers)
+    found = leave_one_out_with_labels(
+        made, once.accuracies, once.profiles, budgets, answers, is_cached=is_cached
+    )
     starved = {} if selectors else starved_selectors(knowledge, has_labels=budgets is not None)
     rows = [("selector", name, reason) for name, reason in starved.items()]
     unfed = pl.DataFrame(rows, schema=once.left_out.schema, orient="row")

@@ -53,6 +53,7 @@ def demo(
     )
     from vlmsel.api.workspace import open_workspace
     from vlmsel.cli.evaluate import show_left_out, show_summary
+    from vlmsel.cli.judging_bar import judging_bar
     from vlmsel.cli.running import failures_frame, finish, run_options, run_plan
     from vlmsel.cli.tracked import track_evaluation, track_sweep, tracking_uri_for
     from vlmsel.demo.tasks import demo_task, write_demo_tasks, write_sample_folder
@@ -70,8 +71,9 @@ def demo(
     summary = run_plan(plan, workspace.store, options, what=" and ".join(f"{k}s" for k in KINDS))
 
     knowledge = current_knowledge(workspace, with_logits=True)
-    laboratory = run_laboratory(knowledge)
-    selection = held_out_selection(knowledge, target)
+    with judging_bar():
+        laboratory = run_laboratory(knowledge)
+        selection = held_out_selection(knowledge, target)
     common = {"experiment": "vlmsel-demo", "settings": workspace.settings}
     track_evaluation(laboratory.loo, knowledge, store, uri, **common)
     if laboratory.sweep is not None:

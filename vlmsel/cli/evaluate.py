@@ -106,6 +106,7 @@ def evaluate(
     MLflow. Near-duplicate checkpoints count once. Measures nothing.
     """
     from vlmsel.api.evaluating import evaluate as run_evaluation
+    from vlmsel.cli.judging_bar import judging_bar
     from vlmsel.cli.tracked import track_evaluation, tracking_uri_for
 
     if use is of_use.Use.probe or shots is not None:
@@ -146,9 +147,10 @@ def evaluate(
         shown = ",".join(map(str, budgets.labels))
         about = f"{knowledge.about}, simulated labels {shown} (rho {budgets.rho:g})"
         knowledge = replace(knowledge, about=about)
-    loo = run_evaluation(
-        knowledge, selector, options=options, keep_duplicates=keep_duplicates, budgets=budgets
-    )
+    with judging_bar():
+        loo = run_evaluation(
+            knowledge, selector, options=options, keep_duplicates=keep_duplicates, budgets=budgets
+        )
     verdict = _verdict(loo, knowledge.about)
     if markdown:
         _write(markdown, loo, knowledge.about, verdict)

@@ -28,11 +28,13 @@ def report(
     divergence of tasks; with --target also a ranking beside the truth. Measures nothing.
     """
     from vlmsel.api.reporting import held_out_selection, run_laboratory, write_laboratory_report
+    from vlmsel.cli.judging_bar import judging_bar
     from vlmsel.cli.knowing import gather
 
     knowledge, workspace = gather(store, zoo, tasks, imported=imported)
-    selection = held_out_selection(knowledge, target) if target else None
-    laboratory = run_laboratory(knowledge)
+    with judging_bar():
+        selection = held_out_selection(knowledge, target) if target else None
+        laboratory = run_laboratory(knowledge)
     title = f"Which model for {target}?" if target else "Which selector can be trusted?"
     path = write_laboratory_report(
         out, laboratory, selection, settings=workspace.settings if workspace else None, title=title

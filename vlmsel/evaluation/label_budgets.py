@@ -11,6 +11,7 @@ import polars as pl
 
 from vlmsel.errors import SelectionError
 from vlmsel.evaluation.held_out import HeldOut, HeldOutTasks, hold_out
+from vlmsel.evaluation.judgement_cache import JudgementCache, cache_of
 from vlmsel.evaluation.leave_one_out import (
     LeaveOneOut,
     judge,
@@ -68,6 +69,8 @@ def leave_one_out_with_labels(
     profiles: pl.DataFrame | pl.LazyFrame | None,
     budgets: Budgets | None,
     answers: Mapping[str, ZooAnswers] | None = None,
+    *,
+    is_cached: bool = False,
 ) -> LeaveOneOut:
     """Leave one out, with labels for the selectors that take some.
 
@@ -77,21 +80,27 @@ def leave_one_out_with_labels(
         profiles: likewise.
         budgets: numbers of labels and how they are drawn; None is `leave_one_out`.
         answers: as for `leave_one_out`.
+        is_cached: as for `leave_one_out`.
 
     Raises:
         SelectionError: as `leave_one_out`.
     """
     if budgets is None:
-        return leave_one_out(selectors, accuracies, profiles, answers=answers)
+        return leave_one_out(selectors, accuracies, profiles, answers=answers, is_cached=is_cached)
     named = named_selectors(selectors)
     needy = [name for name, selector in named.items() if selector.needs_profiles]
     if needy and profiles is None:
         raise SelectionError(f"selector {needy[0]!r} needs profiles and none are given")
-    return judge_with_labels(named, hold_out(accuracies, profiles, answers=answers), budgets)
+    entries = cache_of(accuracies, profiles, answers) if is_cached else None
+    held_out = hold_out(accuracies, profiles, answers=answers)
+    return judge_with_labels(named, held_out, budgets, entries)
 
 
 def judge_with_labels(
-    named: Mapping[str, Selector], held_out: HeldOutTasks, budgets: Budgets
+    named: Mapping[str, Selector],
+    held_out: HeldOutTasks,
+    budgets: Budgets,
+    entries: JudgementCache | None = None,
 ) -> LeaveOneOut:
     """Let every selector rank every held-out task; those that take labels once a number of them.
 
@@ -99,6 +108,7 @@ def judge_with_labels(
         named: selectors by name.
         held_out: the targets.
         budgets: numbers of labels and how they are drawn.
+        entries: of the cache, about these targets; None judges anew.
 
     Returns:
         Metrics of a selector with labels are means over its draws; its rankings are those of the
@@ -109,12 +119,15 @@ def judge_with_labels(
     """
     plain = {name: selector for name, selector in named.items() if not selector.takes_labels}
     takers = {name: selector for name, selector in named.items() if selector.takes_labels}
-    results = [judge(plain, held_out)] if plain else []
+    results = [judge(plain, held_out, entries)] if plain else []
     for n in sorted(set(budgets.labels)):
         at = {f"{name}{MARK}{n}": selector for name, selector in takers.items()}
         if at:
             draws = budgets.n_draws if n else 1
-            drawn = [judge(at, _shown(held_out, n, i, budgets)) for i in range(draws)]
+            drawn = [
+                judge(at, _shown(held_out, n, i, budgets), _about(entries, n, i, budgets))
+                for i in range(draws)
+            ]
             results.append(_mean(drawn))
     if not results:
         raise SelectionError("there is no selector to judge")
@@ -125,6 +138,17 @@ def judge_with_labels(
         ),
         left_out=pl.concat([result.left_out for result in results]).unique(maintain_order=True),
     )
+
+
+def _about(
+    entries: JudgementCache | None, n: int, draw: int, budgets: Budgets
+) -> JudgementCache | None:
+    """The entries of the cache about one draw."""
+    if entries is None:
+        return None
+    # The hits on n images depend on the largest number, see `_hits`.
+    most = max(budgets.labels)
+    return entries.about(n=n, draw=draw, most=most, rho=budgets.rho, seed=budgets.seed)
 
 
 def _shown(held_out: HeldOutTasks, n: int, draw: int, budgets: Budgets) -> HeldOutTasks:

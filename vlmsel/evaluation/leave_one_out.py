@@ -8,11 +8,13 @@ import polars as pl
 from vlmsel.errors import SelectionError
 from vlmsel.evaluation.held_out import IMAGENET_NAMES, HeldOutTasks, hold_out
 from vlmsel.evaluation.judgement import Judgement, JudgementMaker, Names, name_axes
+from vlmsel.evaluation.judgement_cache import JudgementCache, cache_of
 from vlmsel.evaluation.judgement_tables import (
     tabulate_rankings,
     tabulate_refusals,
     tabulate_weights,
 )
+from vlmsel.evaluation.judging_progress import report_judged
 from vlmsel.evaluation.paired import paired_bootstrap
 from vlmsel.selection.selector import Selector
 from vlmsel.selection.zoo_answers import ZooAnswers
@@ -57,6 +59,7 @@ def leave_one_out(
     targets: Collection[str] | None = None,
     references: Collection[str] = IMAGENET_NAMES,
     answers: Mapping[str, ZooAnswers] | None = None,
+    is_cached: bool = False,
 ) -> LeaveOneOut:
     """Hold every task out once and let every selector rank its zoo.
 
@@ -71,6 +74,7 @@ def leave_one_out(
         targets: tasks to hold out; all but the references when None.
         references: never target nor source, only for selectors that ask by name (ImageNet).
         answers: by task, for selectors that look at those of the target.
+        is_cached: take from the user's cache what was judged before, and keep the rest there.
 
     Raises:
         SelectionError: No target is left, no selector could rank any, or a selector needs
@@ -84,17 +88,29 @@ def leave_one_out(
     held_out = hold_out(
         accuracies, profiles, targets=targets, references=references, answers=answers
     )
-    return judge(named, held_out)
+    how = {
+        "targets": None if targets is None else sorted(targets),
+        "references": sorted(references),
+    }
+    entries = cache_of(accuracies, profiles, answers, **how) if is_cached else None
+    return judge(named, held_out, entries)
 
 
-def judge(named: Mapping[str, Selector], held_out: HeldOutTasks) -> LeaveOneOut:
+def judge(
+    named: Mapping[str, Selector], held_out: HeldOutTasks, entries: JudgementCache | None = None
+) -> LeaveOneOut:
     """Let every selector rank every held-out task.
+
+    Args:
+        named: selectors by name.
+        held_out: the tasks.
+        entries: of the cache, about these tasks; None judges anew.
 
     Raises:
         SelectionError: No selector could rank any task.
     """
     names = name_axes(held_out)
-    judgements = judge_targets(named, held_out, names)
+    judgements = judge_targets(named, held_out, names, entries)
     refusals = tabulate_refusals(judgements, names, held_out.left_out.schema)
     left_out = pl.concat([held_out.left_out, refusals])
     if len(refusals) == len(named) * len(names.targets):
@@ -104,14 +120,37 @@ def judge(named: Mapping[str, Selector], held_out: HeldOutTasks) -> LeaveOneOut:
 
 
 def judge_targets(
-    named: Mapping[str, Selector], held_out: HeldOutTasks, names: Names
+    named: Mapping[str, Selector],
+    held_out: HeldOutTasks,
+    names: Names,
+    entries: JudgementCache | None = None,
 ) -> dict[str, Judgement]:
-    """Let every selector rank every held-out task, target by target: they share what is common."""
-    makers = {name: JudgementMaker(selector, names) for name, selector in named.items()}
-    for number, one in enumerate(held_out.tasks):
+    """Let every selector rank every held-out task, target by target: they share what is common.
+
+    Args:
+        named: selectors by name.
+        held_out: the tasks.
+        names: of `name_axes`.
+        entries: as of `judge`.
+
+    Returns:
+        By name, in the order of `named`.
+    """
+    known = {
+        name: entries.load(selector, names) if entries else None for name, selector in named.items()
+    }
+    makers = {
+        name: JudgementMaker(named[name], names) for name, found in known.items() if found is None
+    }
+    for number, one in enumerate(held_out.tasks) if makers else ():
         for maker in makers.values():
             maker.add(number, one)
-    return {name: maker.finish() for name, maker in makers.items()}
+        report_judged(number + 1, len(held_out.tasks))
+    made = {name: maker.finish() for name, maker in makers.items()}
+    if entries is not None:
+        for name, judgement in made.items():
+            entries.save(named[name], names, judgement)
+    return {name: found or made[name] for name, found in known.items()}
 
 
 def named_selectors(

@@ -3,6 +3,7 @@
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 import polars as pl
@@ -43,6 +44,14 @@ class ZooAnswers:
         shape = (len(self.models), len(self.images))
         if any(getattr(self, name).shape != shape for name in ("classes", *MEASURES)):
             raise SelectionError(f"answers need one row a model and one column an image: {shape}")
+
+    @cached_property
+    def digest(self) -> str:
+        """Digest of all that is answered, in the order it has."""
+        digest = hashlib.sha256(repr((self.models, self.images, self.n_classes)).encode())
+        for name in ("classes", *MEASURES):
+            digest.update(np.ascontiguousarray(getattr(self, name)).tobytes())
+        return digest.hexdigest()
 
     def of_models(self, places: Sequence[int] | np.ndarray) -> "ZooAnswers":
         """The same of some models, by their places."""
