@@ -1,4 +1,5 @@
 import hashlib
+import json
 import os
 import stat
 import tempfile
@@ -77,12 +78,12 @@ def test_a_checksum_is_sha256_and_follows_the_content(tmp_path: Path) -> None:
 def test_an_unchanged_file_is_not_read_again(tmp_path: Path) -> None:
     file = tmp_path / "weights"
     file.write_bytes(b"one")
-    before = file.stat()
-    first = file_sha256(file)
-    # Same size, and the old time put back: only a second reading could see the change.
-    file.write_bytes(b"two")
-    os.utime(file, ns=(before.st_atime_ns, before.st_mtime_ns))
-    assert file_sha256(file) == first
+    file_sha256(file)
+    # What is remembered is marked: only a reading could tell the truth.
+    (note,) = (cache_dir() / "checksums").iterdir()
+    entry = json.loads(note.read_text())
+    note.write_text(json.dumps(entry | {"sha256": "f" * 64}))
+    assert file_sha256(file) == "f" * 64
 
 
 @pytest.mark.parametrize("damage", [b"", b"{", b"[]", b'{"stamp": 1}'])
@@ -119,3 +120,34 @@ def test_a_failed_write_leaves_the_old_file_and_no_other(
         write_atomically(target, b"new")
     assert target.read_bytes() == b"old"
     assert list(tmp_path.iterdir()) == [target]
+
+
+def test_another_file_of_the_same_size_and_time_has_another_checksum(tmp_path: Path) -> None:
+    path, other = tmp_path / "w.pt", tmp_path / "new.pt"
+    path.write_bytes(b"old weights")
+    before = path.stat()
+    assert file_sha256(path) == hashlib.sha256(b"old weights").hexdigest()
+    # As `cp -p`, rsync and archives do; in place, too.
+    for data in (b"new weights", b"own weights"):
+        if data.startswith(b"new"):
+            other.write_bytes(data)
+            os.utime(other, ns=(before.st_atime_ns, before.st_mtime_ns))
+            other.replace(path)
+        else:
+            path.write_bytes(data)
+            os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+        assert (path.stat().st_size, path.stat().st_mtime_ns) == (11, before.st_mtime_ns)
+        assert file_sha256(path) == hashlib.sha256(data).hexdigest()
+
+
+@pytest.mark.parametrize("text", ["[" * 50_000, '{"stamp": 1}', "[]", "null"], ids=range(4))
+def test_a_damaged_note_costs_a_reading(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "w.pt"
+    path.write_bytes(b"weights")
+    file_sha256(path)
+    (note,) = (cache_dir() / "checksums").glob("*.json")
+    note.write_text(text)
+    assert file_sha256(path) == hashlib.sha256(b"weights").hexdigest()
+    entry = json.loads(note.read_text())
+    note.write_text(json.dumps(entry | {"sha256": "../../x"}))
+    assert file_sha256(path) == hashlib.sha256(b"weights").hexdigest()

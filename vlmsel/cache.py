@@ -3,12 +3,15 @@
 import hashlib
 import json
 import os
+import re
 import tempfile
 from pathlib import Path
 
+from vlmsel.documents import read_json
 from vlmsel.private_temp import UnsafeFolderError, make_private, user_folder
 
 CHUNK_BYTES = 1 << 20
+SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
 def cache_dir() -> Path:
@@ -58,14 +61,13 @@ def write_atomically(path: Path, data: bytes) -> None:
 
 
 def file_sha256(path: Path) -> str:
-    """Sha256 of a local file in hex, remembered by (path, size, mtime_ns).
+    """Sha256 of a local file in hex, remembered by path and `file_stamp`.
 
     Raises:
         OSError: the file cannot be read.
     """
     path = path.resolve()
-    before = path.stat()
-    stamp = [before.st_size, before.st_mtime_ns]
+    stamp = file_stamp(path.stat())
     note = cache_dir() / "checksums" / f"{hashlib.sha256(os.fsencode(path)).hexdigest()}.json"
     if (known := _remembered(note, stamp)) is not None:
         return known
@@ -73,20 +75,29 @@ def file_sha256(path: Path) -> str:
     with path.open("rb") as file:
         while chunk := file.read(CHUNK_BYTES):
             digest.update(chunk)
-    after = path.stat()
     # A file written to while it was read must not be remembered under its new stamp.
-    if [after.st_size, after.st_mtime_ns] == stamp:
+    if file_stamp(path.stat()) == stamp:
         _remember(note, {"path": str(path), "stamp": stamp, "sha256": digest.hexdigest()})
     return digest.hexdigest()
 
 
+def file_stamp(found: os.stat_result) -> list[int]:
+    """What tells versions of a local file apart: size, times of content and of inode, inode.
+
+    A copy that keeps size and time (`cp -p`, rsync, fixed times) is another inode, or its inode was
+    changed later.
+    """
+    return [found.st_size, found.st_mtime_ns, found.st_ctime_ns, found.st_ino]
+
+
 def _remembered(note: Path, stamp: list[int]) -> str | None:
     try:
-        entry = json.loads(note.read_bytes())
+        entry = read_json(note)
     except (OSError, ValueError):
         return None
     fits = isinstance(entry, dict) and entry.get("stamp") == stamp
-    return entry.get("sha256") if fits else None
+    known = entry.get("sha256") if fits else None
+    return known if isinstance(known, str) and SHA256.fullmatch(known) else None
 
 
 def _remember(note: Path, entry: dict[str, object]) -> None:

@@ -3,7 +3,7 @@
 import json
 from collections.abc import Hashable
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 import yaml
 
@@ -13,6 +13,7 @@ MAX_BYTES = 64 << 20
 MAX_YAML_BYTES = 8 << 20
 # Values of a document when every alias is written out.
 MAX_YAML_VALUES = 1_000_000
+DATE = "tag:yaml.org,2002:timestamp"
 
 
 def parse_json(data: bytes | str) -> Any:
@@ -75,11 +76,6 @@ def parse_yaml(text: str) -> Any:
 class _Loader(yaml.SafeLoader):
     """Safe, without dates, and each key of a mapping once."""
 
-    yaml_implicit_resolvers: ClassVar[dict[str, list[Any]]] = {
-        first: [(tag, regexp) for tag, regexp in found if tag != "tag:yaml.org,2002:timestamp"]
-        for first, found in yaml.SafeLoader.yaml_implicit_resolvers.items()
-    }
-
     def construct_object(self, node: yaml.Node, deep: bool = False) -> Any:
         """A value; one that Python cannot hold is an error at its line."""
         try:
@@ -102,6 +98,12 @@ class _Loader(yaml.SafeLoader):
                 )
             seen.add((key.tag, key.value))
         super().flatten_mapping(node)
+
+
+_Loader.yaml_implicit_resolvers = {
+    first: [(tag, regexp) for tag, regexp in found if tag != DATE]
+    for first, found in yaml.SafeLoader.yaml_implicit_resolvers.items()
+}
 
 
 def _check_size(root: yaml.Node) -> None:

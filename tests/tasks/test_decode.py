@@ -1,5 +1,6 @@
 import io
 import struct
+import time
 import tracemalloc
 import warnings
 import zlib
@@ -92,6 +93,37 @@ def test_integers_of_eight_bits_stay_and_wider_ones_are_scaled() -> None:
     assert np.asarray(decode_image(encoded(small, "TIFF")))[0, :, 0].tolist() == [0, 7, 255]
     wide = Image.fromarray(np.array([[0, 65535]], dtype=np.int32))
     assert np.asarray(decode_image(encoded(wide, "TIFF")))[0, :, 0].tolist() == [0, 255]
+
+
+@pytest.mark.parametrize("bits", [8, 10, 12, 14, 16])
+@pytest.mark.parametrize("form", ["PNG", "TIFF"])
+def test_a_file_of_sixteen_bits_is_scaled_by_those_it_uses(bits: int, form: str) -> None:
+    top = (1 << bits) - 1
+    pixels = np.array([[0, top // 2 + 1, top]], dtype=np.uint16)
+    found = decode_image(encoded(Image.fromarray(pixels), form))
+    assert np.asarray(found)[0, :, 0].tolist() == [0, 128, 255]
+
+
+def test_a_jpeg_of_many_scans_is_refused_before_it_is_decoded() -> None:
+    data = encoded(Image.new("RGB", (64, 64)), "JPEG")
+    progressive = io.BytesIO()
+    Image.effect_noise((64, 64), 90).convert("RGB").save(progressive, "JPEG", progressive=True)
+    assert decode_image(progressive.getvalue()).size == (64, 64)
+    scan = b"\xff\xda\x00\x08\x01\x01\x00\x00\x00\x00"
+    start = time.process_time()
+    with pytest.raises(ImageError, match="a JPEG of 2001 scans, 100 are allowed"):
+        decode_image(data[:-2] + scan * 2000 + data[-2:])
+    assert time.process_time() - start < 1
+
+
+def test_a_tile_larger_than_its_picture_is_refused() -> None:
+    tags = {256: 16, 257: 16, 258: 8, 259: 5, 262: 1, 277: 1, 322: 40_000, 323: 40_000}
+    tags |= {324: 8, 325: 100}
+    entries = [struct.pack("<HHII", tag, 4, 1, value) for tag, value in tags.items()]
+    head = struct.pack("<2sHIH", b"II", 42, 8, len(entries))
+    data = head + b"".join(entries) + bytes(104)
+    with pytest.raises(ImageError, match="a tile of 1600000000 pixels"):
+        decode_image(data)
 
 
 @pytest.mark.parametrize("value", [70_000, -1])

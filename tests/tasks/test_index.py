@@ -12,8 +12,10 @@ from PIL import Image
 from vlmsel.errors import TaskError
 from vlmsel.tasks import index
 from vlmsel.tasks.catalog import TaskSpec, folder_task
+from vlmsel.tasks.found import unread_digest
 from vlmsel.tasks.index import index_task
-from vlmsel.tasks.index_cache import load_scans
+from vlmsel.tasks.index_cache import forget_sources, load_scans
+from vlmsel.tasks.shards import plan_shards, read_shard
 
 MakePng = Callable[..., bytes]
 MakeTar = Callable[..., Path]
@@ -136,7 +138,9 @@ def test_two_files_of_one_name_are_refused(tmp_path: Path, png: MakePng, make_ta
     for name in ("a", "b"):
         (tmp_path / name).mkdir()
         make_tar(tmp_path / name / "s.tar", {"k.png": png(0)})
-    with pytest.raises(TaskError, match="two of its files have one name"):
+    with pytest.raises(
+        TaskError, match=r"a/s\.tar and .*b/s\.tar both give .* two of its files have one name"
+    ):
         index_task(spec(tmp_path / "*" / "s.tar"))
 
 
@@ -167,3 +171,57 @@ def test_names_that_are_no_utf8_are_indexed_under_an_escaped_id(tmp_path: Path) 
     assert index_task(spec, cache=cache) == first
     (note,) = cache.iterdir()
     assert len(load_scans(note)) == 2
+
+
+def test_a_picture_of_the_same_size_and_time_is_read_again(
+    folder: Path, png: MakePng, scanned: list[str]
+) -> None:
+    path = folder / "cat" / "a.png"
+    before = path.stat()
+    index_task(spec(folder))
+    scanned.clear()
+    (folder / "other").write_bytes(png(77))
+    assert (folder / "other").stat().st_size == before.st_size
+    os.utime(folder / "other", ns=(before.st_atime_ns, before.st_mtime_ns))
+    (folder / "other").replace(path)
+    found = {ref.image_id: ref.sha256 for ref in index_task(spec(folder)).images}
+    assert scanned == ["cat/a.png"]
+    assert found["cat/a.png"] == hashlib.sha256(png(77)).hexdigest()
+
+
+def test_a_source_that_was_forgotten_is_read_again_once(folder: Path, scanned: list[str]) -> None:
+    index_task(spec(folder))
+    scanned.clear()
+    forget_sources([str(folder / "dog" / "b.png")])
+    for _ in range(2):
+        index_task(spec(folder))
+    assert scanned == ["dog/b.png"]
+
+
+def test_a_file_too_large_for_an_image_is_not_hashed(folder: Path) -> None:
+    with (folder / "cat" / "big.png").open("wb") as file:
+        file.truncate(12 << 30)
+    found = {ref.image_id: ref for ref in index_task(spec(folder)).images}
+    assert found["cat/big.png"].sha256 == unread_digest(12 << 30)
+    shards = plan_shards(index_task(spec(folder)), n_images=None)
+    read = {ref.image_id: data for shard in shards for ref, data in read_shard(shard)}
+    assert "more than 67108864 bytes" in str(read["cat/big.png"])
+
+
+def test_what_could_not_be_read_beside_good_images_is_listed(folder: Path) -> None:
+    (folder / "cat" / "dead.png").symlink_to("nowhere.png")
+    with pytest.raises(TaskError, match=r"dead\.png is a link that leads nowhere"):
+        index_task(spec(folder))
+    found = index_task(spec(folder), strict=False)
+    assert len(found.images) == 5
+    assert [bad.reason for bad in found.bad] == [
+        f"{folder}/cat/dead.png is a link that leads nowhere"
+    ]
+
+
+def test_copies_are_counted(folder: Path, png: MakePng) -> None:
+    assert index_task(spec(folder)).passed_over == ()
+    (folder / "dog" / "copy.png").write_bytes(png(0))
+    assert index_task(spec(folder)).passed_over == (
+        "nothing, but 1 of 6 images are copies of others",
+    )

@@ -1,4 +1,5 @@
 import hashlib
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -40,9 +41,9 @@ def test_only_the_row_groups_that_are_needed_are_read(
     read: list[int] = []
     real = parquets._read_group
 
-    def noting(file: pq.ParquetFile, group: int, *rest: object) -> object:
+    def noting(uri: str, file: pq.ParquetFile, group: int, *rest: object) -> object:
         read.append(group)
-        return real(file, group, *rest)
+        return real(uri, file, group, *rest)
 
     monkeypatch.setattr(parquets, "_read_group", noting)
     assert dict(read_parquet(path, {"5", "6"})) == {"5": png(5), "6": png(6)}
@@ -61,7 +62,9 @@ def test_a_row_without_bytes_is_an_empty_image(tmp_path: Path, png: MakePng) -> 
     assert dict(read_parquet(path, {"0", "1"})) == {"0": png(0), "1": b""}
     structs = [None, {"bytes": png(1), "path": None}, {"bytes": None, "path": "x.png"}]
     path = write(tmp_path / "y.parquet", {"image": structs})
-    assert dict(read_parquet(path, {"0", "1", "2"})) == {"0": b"", "1": png(1), "2": b""}
+    found = dict(read_parquet(path, {"0", "1", "2"}))
+    assert "a path only ('x.png'), no bytes: embed the images" in str(found.pop("2"))
+    assert found == {"0": b"", "1": png(1)}
 
 
 @pytest.mark.parametrize(
@@ -95,3 +98,98 @@ def test_rows_that_are_too_large_are_errors(
     found = dict(read_parquet(path, {"0", "1"}))
     assert "2000 bytes, more than 1000" in str(found["0"])
     assert found["1"] == png(1)
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [pa.binary(), pa.large_binary(), pa.binary_view(), pa.dictionary(pa.int8(), pa.binary())],
+)
+def test_bytes_of_every_kind_are_read(tmp_path: Path, png: MakePng, kind: pa.DataType) -> None:
+    data = [png(0), png(1), png(0), None]
+    plain = pa.array(data, pa.binary())
+    column = plain.dictionary_encode() if pa.types.is_dictionary(kind) else plain.cast(kind)
+    path = write(tmp_path / "x.parquet", {"image": column})
+    digests = [hashlib.sha256(one or b"").hexdigest() for one in data]
+    assert [found.sha256 for found in scan_parquet(path)] == digests
+    rows = {str(number) for number in range(4)}
+    assert list(dict(read_parquet(path, rows)).values()) == [one or b"" for one in data]
+
+
+def shared(path: Path, value: bytes, n_rows: int, *, nested: bool = False) -> str:
+    """A file of many rows that share one value, which is in it once."""
+    column: pa.Array = pa.DictionaryArray.from_arrays(
+        pa.array([0] * n_rows, pa.int32()), pa.array([value], pa.binary())
+    )
+    if nested:
+        column = pa.StructArray.from_arrays([column.cast(pa.binary())], names=["bytes"])
+    table = pa.table({"image": column})
+    pq.write_table(
+        table, path, compression="zstd", store_schema=False, dictionary_pagesize_limit=1 << 30
+    )
+    return str(path)
+
+
+@pytest.mark.parametrize("nested", [False, True])
+def test_a_value_that_many_rows_share_is_in_memory_once(tmp_path: Path, nested: bool) -> None:
+    value = bytes(8 << 20)
+    path = shared(tmp_path / "x.parquet", value, 60, nested=nested)
+    assert Path(path).stat().st_size < 100_000
+    before, peak = pa.total_allocated_bytes(), 0
+    found = scan_parquet(path)
+    for _, data in read_parquet(path, {str(row) for row in range(60)}):
+        assert data == value
+        peak = max(peak, pa.total_allocated_bytes() - before)
+    assert {one.sha256 for one in found} == {hashlib.sha256(value).hexdigest()}
+    assert len(found) == 60
+    # 480 MB where every row has its own.
+    assert peak < 100 << 20
+
+
+def test_rows_that_cannot_hold_pictures_are_refused_at_once(tmp_path: Path) -> None:
+    path = shared(tmp_path / "x.parquet", b"", 300_000)
+    start = time.process_time()
+    with pytest.raises(TaskError, match=r"x\.parquet has 300000 rows in \d+ bytes"):
+        scan_parquet(path)
+    assert time.process_time() - start < 5
+
+
+def test_a_row_group_that_unfolds_beyond_pictures_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "x.parquet"
+    pq.write_table(pa.table({"image": [bytes(10_000)] * 50}), path, use_dictionary=False)
+    monkeypatch.setattr(parquets, "MAX_UNFOLDED_BYTES", 100_000)
+    with pytest.raises(TaskError, match=r"x\.parquet: row group 0 unfolds from \d+ to \d+ bytes"):
+        scan_parquet(str(path))
+
+
+def test_values_too_large_for_images_are_not_hashed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = write(tmp_path / "x.parquet", {"image": [b"a" * 2000, b"b" * 2000, b"c"]})
+    monkeypatch.setattr(parquets, "MAX_IMAGE_BYTES", 1000)
+    first, second, third = (found.sha256 for found in scan_parquet(path))
+    assert first == second != third == hashlib.sha256(b"c").hexdigest()
+
+
+@pytest.mark.parametrize(
+    ("columns", "said"),
+    [
+        (["image", "image"], "has two columns 'image'; rename one"),
+        (["image", "label", "label"], "has two columns 'label'; rename one"),
+    ],
+)
+def test_a_column_twice_is_named(
+    tmp_path: Path, png: MakePng, columns: list[str], said: str
+) -> None:
+    arrays = [pa.array([png(0)]) if name == "image" else pa.array([1]) for name in columns]
+    pq.write_table(pa.Table.from_arrays(arrays, names=columns), tmp_path / "x.parquet")
+    with pytest.raises(TaskError, match=said):
+        scan_parquet(str(tmp_path / "x.parquet"))
+
+
+@pytest.mark.parametrize("label", [2**63 + 1, 2**64 - 1, 2**31])
+def test_labels_that_are_hashes_are_named(tmp_path: Path, png: MakePng, label: int) -> None:
+    columns = {"image": [png(0)], "label": pa.array([label], pa.uint64())}
+    with pytest.raises(TaskError, match=rf"x\.parquet, row 0: label {label} is no class"):
+        scan_parquet(write(tmp_path / "x.parquet", columns))

@@ -158,11 +158,11 @@ def test_what_is_passed_over_is_counted(tmp_path: Path) -> None:
     assert [file.name for file in found.files] == ["a.png", "b.JFIF", "c.j2k"]
     assert found.passed_over == (
         "1 folder(s) that are links, which are not followed: cat",
-        "1 link(s) that lead nowhere",
         "1 tar file(s): end `images` with /*.tar to read those instead",
         "1 parquet file(s): end `images` with /*.parquet to read those instead",
         "2 .heic file(s), a format that is not read: convert them",
     )
+    assert found.unread == ((f"{tmp_path}/dead.png", "is a link that leads nowhere"),)
 
 
 def test_a_folder_of_linked_folders_says_so(tmp_path: Path) -> None:
@@ -177,3 +177,47 @@ def test_a_plain_folder_passes_nothing_over(tmp_path: Path) -> None:
     for name in ("a.png", "notes.txt", ".hidden.heic"):
         (tmp_path / name).write_bytes(b"x")
     assert find_sources(str(tmp_path)).passed_over == ()
+
+
+def test_a_folder_that_cannot_be_listed_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "closed").mkdir()
+    (tmp_path / "a.png").write_bytes(b"x")
+    real = os.scandir
+
+    def scandir(path: str) -> object:
+        if str(path).endswith("closed"):
+            raise PermissionError(13, "Permission denied", str(path))
+        return real(path)
+
+    monkeypatch.setattr(os, "scandir", scandir)
+    found = find_sources(str(tmp_path))
+    assert found.unread == ((f"{tmp_path}/closed", "cannot be listed: Permission denied"),)
+    (tmp_path / "a.png").unlink()
+    with pytest.raises(TaskError, match="closed cannot be listed: Permission denied"):
+        find_sources(str(tmp_path))
+
+
+def test_a_folder_that_spark_wrote_says_how_to_read_it(tmp_path: Path) -> None:
+    (tmp_path / "x.parquet").mkdir()
+    (tmp_path / "x.parquet" / "part-0.parquet").write_bytes(b"x")
+    with pytest.raises(
+        TaskError, match=r"x\.parquet is a folder: .* end `images` with /\*\.parquet"
+    ):
+        find_sources(str(tmp_path / "x.parquet"))
+    assert names(tmp_path / "x.parquet" / "*.parquet") == ["part-0.parquet"]
+
+
+def test_two_stars_are_any_folders(tmp_path: Path) -> None:
+    for name in ("a.tar", "x/b.tar", "x/y/c.tar", "x/y/d.txt"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_bytes(b"")
+    assert names(tmp_path / "**" / "*.tar") == ["a.tar", "b.tar", "c.tar"]
+    assert names(tmp_path / "x" / "**" / "c.tar") == ["c.tar"]
+    assert names(tmp_path / "*" / "*.tar") == ["b.tar"]
+
+
+def test_a_pattern_of_pictures_says_what_patterns_are_for(tmp_path: Path) -> None:
+    with pytest.raises(TaskError, match="does not exist; a pattern names tars or Parquet files"):
+        find_sources(str(tmp_path / "*.png"))

@@ -159,3 +159,63 @@ def test_members_that_are_too_large_are_not_read(
         assert isinstance(found["a.png"], TaskError)
         assert "5000 bytes, more than 1000" in str(found["a.png"])
         assert found["b.png"] == png(2)
+
+
+def raw_header(name: bytes, size: int, kind: bytes) -> bytes:
+    info = tarfile.TarInfo(name.decode())
+    info.size, info.type = size, kind
+    return info.tobuf(tarfile.GNU_FORMAT)
+
+
+@pytest.mark.parametrize("kind", [b"x", b"g", b"X", b"L", b"K"])
+@pytest.mark.parametrize("first", [True, False])
+def test_headers_that_claim_to_be_huge_are_not_read(
+    tmp_path: Path, png: MakePng, make_tar: MakeTar, kind: bytes, first: bool
+) -> None:
+    path = make_tar(tmp_path / "x.tar", {"a.png": png(0)})
+    member = b"" if first else path.read_bytes()[:1024]
+    # The size is claimed by a sparse file: nothing is there to be read.
+    with path.open("wb") as file:
+        file.write(member + raw_header(b"long", 3 << 30, kind))
+        file.truncate(4 << 30)
+    with pytest.raises(TaskError, match=r"x\.tar is no readable tar: a header claims 3221225472"):
+        scan_tar(str(path))
+
+
+def test_long_names_of_people_are_read(tmp_path: Path, png: MakePng) -> None:
+    for form in (tarfile.PAX_FORMAT, tarfile.GNU_FORMAT):
+        with tarfile.open(tmp_path / "x.tar", "w", format=form) as archive:
+            info = tarfile.TarInfo("é" * 3000 + ".png")
+            info.size = len(png(0))
+            archive.addfile(info, io.BytesIO(png(0)))
+        assert len(scan_tar(str(tmp_path / "x.tar"))) == 1
+
+
+def test_a_compressed_shard_that_unfolds_beyond_pictures_is_refused(
+    tmp_path: Path, make_tar: MakeTar, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    members = {f"{number}.png": bytes(50_000) for number in range(10)}
+    path = str(make_tar(tmp_path / "x.tar.gz", members, "w:gz"))
+    assert len(scan_tar(path)) == 10
+    monkeypatch.setattr(tars, "MAX_UNFOLDED_BYTES", 300_000)
+    with pytest.raises(TaskError, match=r"x\.tar\.gz: its members unfold to over 300000 bytes"):
+        scan_tar(path)
+    # A plain one of that size is on the disk.
+    assert len(scan_tar(str(make_tar(tmp_path / "y.tar", members)))) == 10
+
+
+def test_the_label_of_a_name_with_dots_is_found(
+    tmp_path: Path, png: MakePng, make_tar: MakeTar
+) -> None:
+    members = {"clip v0.1.png": png(0), "clip v0.1.cls": b"1", "k.left.png": png(1), "k.cls": b"2"}
+    found = scan_tar(str(make_tar(tmp_path / "x.tar", members)))
+    assert {one.member: one.label for one in found} == {"clip v0.1.png": 1, "k.left.png": 2}
+
+
+@pytest.mark.parametrize("label", [b"9" * 60, b"2147483648"])
+def test_a_label_beyond_every_list_of_classes_is_named(
+    tmp_path: Path, png: MakePng, make_tar: MakeTar, label: bytes
+) -> None:
+    path = make_tar(tmp_path / "x.tar", {"a.png": png(0), "a.cls": label})
+    with pytest.raises(TaskError, match=r"x\.tar: 'a\.cls': label .* is no class"):
+        scan_tar(str(path))

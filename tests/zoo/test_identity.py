@@ -91,11 +91,11 @@ def test_a_file_under_a_tags_name_is_that_tag(tmp_path: Path) -> None:
     siglip = ModelSpec(model="ViT-B-16-SigLIP", pretrained="webli", weights=str(file))
     own = siglip.model_copy(update={"pretrained": "own"})
     assert configuration(siglip)[1]["mean"] == (0.5, 0.5, 0.5)
-    assert configuration(own)[1]["mean"] == open_clip.OPENAI_DATASET_MEAN
+    assert configuration(own)[1] == configuration(siglip)[1]
 
 
 @pytest.mark.parametrize(
-    "model", ["ViT-B-16-SigLIP", "MobileCLIP-S1", "ViT-L-14-CLIPA", "ViT-B-32", "coca_ViT-B-32"]
+    "model", ["ViT-B-16-SigLIP", "MobileCLIP-S1", "ViT-L-14-CLIPA", "coca_ViT-B-32"]
 )
 def test_a_file_of_ones_own_has_the_preprocessing_that_all_tags_share(
     tmp_path: Path, model: str

@@ -104,6 +104,7 @@ def summary_dict(summary: RunSummary) -> dict[str, object]:
         "left_out": [asdict(fault) for fault in summary.faults],
         "failed_before": [asdict(failure) for failure in summary.earlier],
         "inexact": [asdict(image) for image in summary.inexact],
+        "passed_over": [{"task": one.task, "what": one.reason} for one in summary.passed_over],
         "by_model_and_task": summary.frame(),
     }
 

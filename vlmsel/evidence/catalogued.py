@@ -16,6 +16,7 @@ from vlmsel.tasks.catalog import TaskCatalog, TaskSpec
 from vlmsel.tasks.index import TaskIndex, index_task
 from vlmsel.tasks.label_tables import label_table
 from vlmsel.tasks.prompts import ClassPrompts, class_prompts, has_classnames
+from vlmsel.tasks.readable import with_readable_first
 from vlmsel.zoo.catalog import ModelSpec, Zoo
 from vlmsel.zoo.identity import ModelIdentity, identify
 
@@ -116,7 +117,9 @@ def look_up_tasks(tasks: TaskCatalog, *, index_cache: Path | None = None) -> Cat
     faults: list[Failure] = []
 
     def index(spec: TaskSpec) -> TaskIndex:
-        return index_task(spec, cache=index_cache, strict=False)
+        return with_readable_first(
+            index_task(spec, cache=index_cache, strict=False), cache=index_cache
+        )
 
     indexes = _usable(tasks.tasks, index, _task_fault, faults)
     for found in indexes.values():

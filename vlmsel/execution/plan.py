@@ -74,6 +74,7 @@ class Plan:
         faults: models and tasks that could not be planned, with the reason.
         earlier: cells and images that failed in an earlier run and are left alone.
         images: by task, how many images are used and how many there are.
+        passed_over: by task, what lies beside its images and is not read; no failure.
         guessed: models whose cost is a guess from their size: none like it was timed yet.
     """
 
@@ -85,6 +86,7 @@ class Plan:
     earlier: tuple[Failure, ...] = ()
     images: Mapping[str, tuple[int, int]] = field(default_factory=lambda: MappingProxyType({}))
     guessed: frozenset[str] = frozenset()
+    passed_over: tuple[Failure, ...] = ()
 
     @property
     def n_missing(self) -> int:

@@ -21,6 +21,8 @@ from vlmsel.store.failures import FAILURES
 from vlmsel.store.imported import IMPORTED
 from vlmsel.store.store import Store
 from vlmsel.tasks.catalog import TaskCatalog
+from vlmsel.tasks.index_cache import forget_sources
+from vlmsel.tasks.shards import CHANGED
 from vlmsel.zoo.catalog import Zoo
 
 log = logging.getLogger(__name__)
@@ -51,8 +53,30 @@ def execute(
             log.info("deleted %d temporary file(s) of killed runs", n_left)
     done = _execute(plan, store.uri, options, on_outcome) if plan.work else RunSummary()
     write_timings(store, plan.job, done)
-    before = RunSummary(faults=plan.faults, already_measured=plan.n_measured, earlier=plan.earlier)
+    forget_sources(_changed_sources(plan, done))
+    before = RunSummary(
+        faults=plan.faults,
+        already_measured=plan.n_measured,
+        earlier=plan.earlier,
+        passed_over=plan.passed_over,
+    )
     return done + before
+
+
+def _changed_sources(plan: Plan, done: RunSummary) -> set[str]:
+    """Files whose images were found to be others than the plan was made with."""
+    changed = [failure for failure in done.failures if CHANGED in failure.reason]
+    images = {(failure.task, failure.image_id) for failure in changed if failure.image_id}
+    tasks = {failure.task for failure in changed if not failure.image_id}
+    if not changed:
+        return set()
+    shards = {unit.shard for work in plan.work for unit in work.units}
+    return {
+        ref.source
+        for shard in shards
+        for ref in shard.images
+        if shard.task in tasks or (shard.task, ref.image_id) in images
+    }
 
 
 def measure(

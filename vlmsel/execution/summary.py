@@ -49,6 +49,7 @@ class RunSummary:
         already_measured: cells that were in the store before the run and were not touched.
         earlier: cells and images that failed in an earlier run and were left alone.
         inexact: images measured by this run with a large completeness error; no failures.
+        passed_over: by task, what lies beside its images and is not read; no failures.
     """
 
     tallies: Mapping[KindModelTask, Tally] = field(default_factory=lambda: MappingProxyType({}))
@@ -57,6 +58,7 @@ class RunSummary:
     already_measured: int = 0
     earlier: tuple[Failure, ...] = ()
     inexact: tuple[Failure, ...] = ()
+    passed_over: tuple[Failure, ...] = ()
 
     @classmethod
     def of(cls, outcomes: Iterable[CellOutcome]) -> Self:
@@ -85,6 +87,7 @@ class RunSummary:
             self.already_measured + other.already_measured,
             self.earlier + other.earlier,
             self.inexact + other.inexact,
+            tuple(dict.fromkeys(self.passed_over + other.passed_over)),
         )
 
     @property

@@ -1,8 +1,9 @@
 """Bytes to one RGB image, within limits, or a clear reason why not.
 
 What is done with the unusual: the first frame of several; EXIF rotation applied; transparency laid
-on white (as img2dataset does, so as models of LAION saw it); 16 bits scaled to 8; CMYK, palette and
-grey converted by Pillow. Floating-point pixels are refused: their range is unknown.
+on white (as img2dataset does, so as models of LAION saw it); more than 8 bits scaled to 8 by the
+bits that are used (cameras keep 10 to 14 in files of 16); CMYK, palette and grey converted by
+Pillow. Floating-point pixels are refused: their range is unknown.
 """
 
 import struct
@@ -23,7 +24,13 @@ DECODE_ERRORS = (
     OSError, SyntaxError, ValueError, TypeError, KeyError, IndexError, EOFError, OverflowError,
     MemoryError, RuntimeError, struct.error, Image.DecompressionBombError,
 )  # fmt: skip
-MAX_8_BIT, MAX_16_BIT = 255, 65535
+MAX_16_BIT = 65535
+# Depths of cameras, scanners and microscopes.
+USED_BITS = (8, 10, 12, 14, 16)
+JPEG_START, JPEG_SCAN = b"\xff\xd8", b"\xff\xda"
+# Progressive files have about ten; each costs a pass over the picture, even an empty one.
+MAX_SCANS = 100
+TIFF_TILE = (322, 323)
 
 # Pillow warns of odd metadata, and of sizes near a bound of its own; `max_pixels` is ours. Set
 # once, since `warnings.catch_warnings` around each image is not safe where several threads decode.
@@ -54,10 +61,15 @@ def decode_image(
         raise ImageError("the file is empty")
     if len(data) > max_bytes:
         raise ImageError(f"the file has {len(data)} bytes, more than {max_bytes} allowed")
+    if data[:2] == JPEG_START and (n_scans := data.count(JPEG_SCAN)) > MAX_SCANS:
+        raise ImageError(f"a JPEG of {n_scans} scans, {MAX_SCANS} are allowed; save it again")
     image = _open(data)
     width, height = image.size
     if width * height > max_pixels:
         msg = f"too large: {width}x{height} pixels, {max_pixels} are allowed; scale it down"
+        raise ImageError(msg)
+    if (tile := _tile_pixels(image)) > max_pixels:
+        msg = f"too large: a tile of {tile} pixels, {max_pixels} are allowed; save it again"
         raise ImageError(msg)
     try:
         if least_size is not None:
@@ -66,6 +78,15 @@ def decode_image(
         return _as_rgb(ImageOps.exif_transpose(image))
     except DECODE_ERRORS as error:
         raise ImageError(f"corrupt or truncated {image.format}: {_reason(error)}") from None
+
+
+def _tile_pixels(image: Image.Image) -> int:
+    """Pixels of one tile of a TIFF, which libtiff keeps whole in memory however small the image."""
+    tags = getattr(image, "tag_v2", None)
+    if tags is None:
+        return 0
+    sides = [tags.get(tag) for tag in TIFF_TILE]
+    return int(np.prod([side for side in sides if isinstance(side, int)], dtype=object))
 
 
 def _open(data: bytes) -> Image.Image:
@@ -110,11 +131,12 @@ def _as_rgb(image: Image.Image) -> Image.Image:
 
 def _from_integers(image: Image.Image) -> Image.Image:
     pixels = np.asarray(image)
-    # Mode I;16 says 16 bits; plain I (32 bits) holds what the file held, 8 bits or 16.
-    wide = image.mode != "I" or pixels.max(initial=0) > MAX_8_BIT
-    if pixels.max(initial=0) > MAX_16_BIT or pixels.min(initial=0) < 0:
+    top = int(pixels.max(initial=0))
+    if top > MAX_16_BIT or pixels.min(initial=0) < 0:
         raise ValueError("integer pixels beyond 16 bits; save it with 8 bits a channel")
-    return Image.fromarray((pixels >> 8 if wide else pixels).astype(np.uint8))
+    # A file of 16 bits often holds fewer; by its header alone such a picture would be black.
+    bits = next(bits for bits in USED_BITS if top < 1 << bits)
+    return Image.fromarray((pixels >> (bits - 8)).astype(np.uint8))
 
 
 def _reason(error: BaseException) -> str:

@@ -3,7 +3,7 @@
 import hashlib
 import logging
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,8 +12,9 @@ from vlmsel.errors import TaskError
 from vlmsel.outside_names import readable
 from vlmsel.redaction import describe_error, redact
 from vlmsel.tasks.catalog import TaskSpec
-from vlmsel.tasks.found import FoundImage
-from vlmsel.tasks.index_cache import Scans, load_scans, save_scans
+from vlmsel.tasks.decode import MAX_IMAGE_BYTES
+from vlmsel.tasks.found import FoundImage, unread_digest
+from vlmsel.tasks.index_cache import Scans, load_scans, save_scans, take_forgotten
 from vlmsel.tasks.labels import check_labels, folder_labels
 from vlmsel.tasks.locations import display, open_source
 from vlmsel.tasks.parquets import scan_parquet
@@ -24,6 +25,8 @@ from vlmsel.tasks.tars import scan_tar
 log = logging.getLogger(__name__)
 
 CHUNK_BYTES = 1 << 20
+# Share of copies from which they are worth a word.
+MANY_COPIES = 0.05
 # What was passed over is said once per task.
 _warned: set[tuple[str, str]] = set()
 
@@ -68,13 +71,16 @@ class TaskIndex:
         task: its name.
         images: by id.
         bad: source files that cannot be read; empty unless asked for (`strict=False`).
-        passed_over: what lies beside the images and is not read, a phrase per kind.
+        passed_over: what lies beside the images and is not read, and what is odd about them, a
+            phrase per kind.
+        unreadable: ids of images that are known not to decode; they are drawn last.
     """
 
     task: str
     images: tuple[ImageRef, ...]
     bad: tuple[BadSource, ...] = ()
     passed_over: tuple[str, ...] = ()
+    unreadable: frozenset[str] = frozenset()
 
 
 def index_task(spec: TaskSpec, *, cache: Path | None = None, strict: bool = True) -> TaskIndex:
@@ -91,17 +97,28 @@ def index_task(spec: TaskSpec, *, cache: Path | None = None, strict: bool = True
     """
     sources = find_sources(spec.images)
     note = (cache or cache_dir() / "tasks") / f"{_sha256_text(spec.images)}.parquet"
-    scans, bad = _scan_all(sources, load_scans(note), note)
+    known = load_scans(note)
+    changed = take_forgotten(sources.files)
+    known = {source: images for source, images in known.items() if source not in changed}
+    scans, bad = _scan_all(sources, known, note)
+    bad += [BadSource(place, f"{display(place)} {reason}") for place, reason in sources.unread]
     if bad and (strict or not scans):
         more = f" (and {len(bad) - 1} more files)" if len(bad) > 1 else ""
         raise TaskError(f"task '{spec.name}': {bad[0].reason}{more}")
     images = tuple(sorted(_refs(spec, sources, scans), key=lambda ref: ref.image_id))
     if not images:
         raise TaskError(f"task '{spec.name}': no image in {spec.images.partition('?')[0]}")
-    if sources.passed_over and (spec.name, spec.images) not in _warned:
+    passed_over = (*sources.passed_over, *_copies(images))
+    if passed_over and (spec.name, spec.images) not in _warned:
         _warned.add((spec.name, spec.images))
-        log.warning("task '%s': passed over %s", spec.name, "; ".join(sources.passed_over))
-    return TaskIndex(spec.name, images, tuple(bad), sources.passed_over)
+        log.warning("task '%s': passed over %s", spec.name, "; ".join(passed_over))
+    return TaskIndex(spec.name, images, tuple(bad), passed_over)
+
+
+def _copies(images: Sequence[ImageRef]) -> Iterator[str]:
+    n_copies = len(images) - len({ref.sha256 for ref in images})
+    if n_copies and n_copies >= MANY_COPIES * len(images):
+        yield f"nothing, but {n_copies} of {len(images)} images are copies of others"
 
 
 def _scan_all(sources: Sources, known: Scans, note: Path) -> tuple[Scans, list[BadSource]]:
@@ -127,6 +144,8 @@ def _scan(source: SourceFile) -> Iterable[FoundImage]:
         return scan_tar(source.uri)
     if kind == "parquet":
         return scan_parquet(source.uri)
+    if source.size > MAX_IMAGE_BYTES:
+        return [FoundImage("", None, unread_digest(source.size), None)]
     digest = hashlib.sha256()
     with open_source(source.uri) as file:
         while chunk := file.read(CHUNK_BYTES):
@@ -138,7 +157,7 @@ def _refs(spec: TaskSpec, sources: Sources, scans: Scans) -> list[ImageRef]:
     pairs = [(source, found) for source, images in scans.items() for found in images]
     ids = [_image_id(sources, source, found) for source, found in pairs]
     if len(set(ids)) < len(ids):
-        raise TaskError(f"task '{spec.name}': two of its files have one name; rename one")
+        raise TaskError(f"task '{spec.name}': {_same_id(ids, [source for source, _ in pairs])}")
     labels = [found.label for _, found in pairs]
     if has_classnames(spec):
         classnames = class_prompts(spec).classnames
@@ -149,6 +168,19 @@ def _refs(spec: TaskSpec, sources: Sources, scans: Scans) -> list[ImageRef]:
         ImageRef(image_id, found.sha256, source.uri, found.member, label, found.offset, found.size)
         for image_id, (source, found), label in zip(ids, pairs, labels, strict=True)
     ]
+
+
+def _same_id(ids: Sequence[str], sources: Sequence[SourceFile]) -> str:
+    """Which images have one id, and the way out."""
+    first: dict[str, SourceFile] = {}
+    for image_id, source in zip(ids, sources, strict=True):
+        other = first.setdefault(image_id, source)
+        if other is not source:
+            return (
+                f"{display(other.uri)} and {display(source.uri)} both give an image "
+                f"'{image_id}': two of its files have one name; rename one"
+            )
+    return "two of its images have one name; rename one"
 
 
 def _image_id(sources: Sources, source: SourceFile, found: FoundImage) -> str:

@@ -1,8 +1,14 @@
-"""What was read of a task's source files, remembered by (file, size, mtime) in one Parquet file."""
+"""What was read of a task's source files, remembered by their versions in one Parquet file.
 
+A file whose content is found to be another than was remembered is forgotten, however its version
+looks: a mark beside the notes says so, and the next reading takes it away.
+"""
+
+import hashlib
 import io
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import astuple
 from pathlib import Path
 from typing import Any
@@ -10,7 +16,8 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from vlmsel.cache import write_atomically
+from vlmsel.cache import cache_dir, write_atomically
+from vlmsel.private_temp import UnsafeFolderError
 from vlmsel.tasks.found import FoundImage
 from vlmsel.tasks.sources import SourceFile
 
@@ -23,6 +30,7 @@ SCHEMA = pa.schema(
         ("name", pa.binary()),
         ("size", pa.int64()),
         ("mtime_ns", pa.int64()),
+        ("version", pa.string()),
         ("key", pa.binary()),
         ("member", pa.binary()),
         ("sha256", pa.string()),
@@ -42,10 +50,10 @@ def load_scans(path: Path) -> Scans:
     if not table.schema.equals(SCHEMA):
         return {}
     found: dict[SourceFile, list[FoundImage]] = {}
-    for uri, name, size, mtime_ns, *image in zip(
+    for uri, name, size, mtime_ns, version, *image in zip(
         *(_values(column) for column in table.columns), strict=True
     ):
-        images = found.setdefault(SourceFile(uri, name, size, mtime_ns), [])
+        images = found.setdefault(SourceFile(uri, name, size, mtime_ns, version), [])
         if (found_image := FoundImage(*image)) != NOTHING:
             images.append(found_image)
     return {source: tuple(images) for source, images in found.items()}
@@ -67,6 +75,38 @@ def save_scans(path: Path, scans: Mapping[SourceFile, tuple[FoundImage, ...]]) -
         write_atomically(path, buffer.getvalue())
     except OSError:
         return
+
+
+def forget_sources(uris: Iterable[str]) -> None:
+    """Have source files read anew: their content is another than was remembered."""
+    for uri in uris:
+        # Without a cache there is nothing to forget.
+        with suppress(OSError, UnsafeFolderError):
+            write_atomically(_mark(uri), b"")
+
+
+def take_forgotten(sources: Iterable[SourceFile]) -> set[SourceFile]:
+    """Those of some source files that are to be read anew; they are marked no longer."""
+    found: set[SourceFile] = set()
+    try:
+        marks = set(os.listdir(_marks()))
+    except (OSError, UnsafeFolderError):
+        return found
+    for source in sources if marks else ():
+        mark = _mark(source.uri)
+        if mark.name in marks:
+            with suppress(OSError):
+                mark.unlink()
+            found.add(source)
+    return found
+
+
+def _marks() -> Path:
+    return cache_dir() / "changed"
+
+
+def _mark(uri: str) -> Path:
+    return _marks() / hashlib.sha256(os.fsencode(uri)).hexdigest()
 
 
 def _values(column: pa.ChunkedArray) -> list[Any]:

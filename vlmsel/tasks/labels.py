@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from vlmsel.catalogs import nearest
 from vlmsel.errors import TaskError
 
+MAX_LABEL = 2**31 - 1
+
 
 def folder_labels(task: str, names: Sequence[str], classnames: Sequence[str]) -> list[int | None]:
     """The label of each image by the first part of its path, if that is how the folder is laid out.
@@ -43,6 +45,18 @@ def check_labels(task: str, labels: Sequence[int | None], classnames: Sequence[s
         if label is not None and not 0 <= label < len(classnames):
             last = len(classnames) - 1
             raise TaskError(f"task '{task}': label {label} has no class name (0 to {last})")
+
+
+def stored_label(label: int | None, where: str) -> int | None:
+    """A label as a file gives it, if it is a number that a class may have.
+
+    Raises:
+        TaskError: it is larger than any list of classes; names where it stands.
+    """
+    if label is not None and abs(label) > MAX_LABEL:
+        shown = str(label) if label.bit_length() < 100 else "a number of many digits"
+        raise TaskError(f"{where}: label {shown} is no class: classes are counted from 0")
+    return label
 
 
 def plain_name(name: str) -> str:

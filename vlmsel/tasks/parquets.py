@@ -1,4 +1,8 @@
-"""Read Parquet files with a column `image` (bytes or a struct with `bytes`) and maybe `label`."""
+"""Read Parquet files with a column `image` (bytes or a struct with `bytes`) and maybe `label`.
+
+Columns are read as dictionaries, so that a value that many rows share is in memory once: two
+kilobytes may hold sixty-four rows of sixty megabytes. What else a file may unfold to has a bound.
+"""
 
 import hashlib
 from collections.abc import Iterator
@@ -9,30 +13,45 @@ import pyarrow.parquet as pq
 
 from vlmsel.errors import TaskError
 from vlmsel.tasks.decode import MAX_IMAGE_BYTES
-from vlmsel.tasks.found import FoundImage
+from vlmsel.tasks.found import FoundImage, unread_digest
+from vlmsel.tasks.labels import stored_label
 from vlmsel.tasks.locations import display, open_source, reason
 from vlmsel.tasks.outages import read_error
 
 IMAGE_COLUMN = "image"
 LABEL_COLUMN = "label"
 BATCH_ROWS = 64
+# Of the values of a batch; a single value is bounded by the page that holds it.
+BATCH_BYTES = 128 << 20
+# A row group beyond this size that is so many times larger than its bytes in the file is no group
+# of pictures, which hardly shrink.
+MAX_UNFOLDED_BYTES, MAX_RATIO = 1 << 30, 20
+# Rows of a file beyond these cost bytes: a picture has more than sixteen.
+MAX_ROWS, MIN_ROW_BYTES = 100_000, 16
 
 
 def scan_parquet(uri: str) -> list[FoundImage]:
     """Every row of a file as an image; one without bytes is empty, which decodes to an error.
 
     Raises:
-        TaskError: no Parquet, no image column, or labels that are no whole numbers.
+        TaskError: no Parquet, no image column, labels that are no whole numbers, or more rows or
+            bytes than files of its size hold.
     """
     with _opened(uri) as file:
         labelled = _has_labels(uri, file.schema_arrow)
         found: list[FoundImage] = []
+        digests: dict[int, str] = {}
         columns = [IMAGE_COLUMN, LABEL_COLUMN] if labelled else [IMAGE_COLUMN]
-        for batch in file.iter_batches(BATCH_ROWS, columns=columns):
-            labels = batch[LABEL_COLUMN].to_pylist() if labelled else [None] * len(batch)
-            for data, label in zip(_bytes(batch), labels, strict=True):
-                row = str(len(found))
-                found.append(FoundImage(row, row, hashlib.sha256(data).hexdigest(), label))
+        for group in range(file.metadata.num_row_groups):
+            for batch in _batches(uri, file, group, columns):
+                labels = batch[LABEL_COLUMN].to_pylist() if labelled else [None] * len(batch)
+                digests.clear()
+                for (place, value), label in zip(_values(batch), labels, strict=True):
+                    if place not in digests:
+                        digests[place] = _digest(value)
+                    row = str(len(found))
+                    where = f"{display(uri)}, row {row}"
+                    found.append(FoundImage(row, row, digests[place], stored_label(label, where)))
         return found
 
 
@@ -48,28 +67,95 @@ def read_parquet(uri: str, rows: set[str]) -> Iterator[tuple[str, bytes | TaskEr
         for group in range(file.metadata.num_row_groups):
             length = file.metadata.row_group(group).num_rows
             if any(start <= row < start + length for row in wanted):
-                yield from _read_group(file, group, start, wanted)
+                yield from _read_group(uri, file, group, start, wanted)
             start += length
 
 
 def _read_group(
-    file: pq.ParquetFile, group: int, start: int, wanted: set[int]
+    uri: str, file: pq.ParquetFile, group: int, start: int, wanted: set[int]
 ) -> Iterator[tuple[str, bytes | TaskError]]:
     row = start
-    for batch in file.iter_batches(BATCH_ROWS, row_groups=[group], columns=[IMAGE_COLUMN]):
-        for data in _bytes(batch):
-            if row in wanted:
-                large = len(data) > MAX_IMAGE_BYTES
-                msg = f"{len(data)} bytes, more than {MAX_IMAGE_BYTES} allowed"
-                yield str(row), TaskError(msg) if large else data
-            row += 1
+    for batch in _batches(uri, file, group, [IMAGE_COLUMN]):
+        if any(row <= one < row + len(batch) for one in wanted):
+            paths = _paths(batch)
+            for number, (_, value) in enumerate(_values(batch)):
+                if row + number in wanted:
+                    yield str(row + number), _image_bytes(value, paths[number])
+        row += len(batch)
 
 
-def _bytes(batch: pa.RecordBatch) -> list[bytes]:
+def _image_bytes(value: pa.Scalar, path: str | None) -> bytes | TaskError:
+    if (size := _size(value)) > MAX_IMAGE_BYTES:
+        return TaskError(f"{size} bytes, more than {MAX_IMAGE_BYTES} allowed")
+    data = _bytes(value)
+    if not data and path:
+        return TaskError(
+            f"its row holds a path only ('{path[:200]}'), no bytes: embed the images in the file"
+        )
+    return data
+
+
+def _batches(
+    uri: str, file: pq.ParquetFile, group: int, columns: list[str]
+) -> Iterator[pa.RecordBatch]:
+    """A row group in batches whose values fit into `BATCH_BYTES`, by what its footer says."""
+    about = file.metadata.row_group(group)
+    chunks = [about.column(number) for number in range(about.num_columns)]
+    chunks = [chunk for chunk in chunks if chunk.path_in_schema.split(".")[0] in columns]
+    unfolded = sum(chunk.total_uncompressed_size for chunk in chunks)
+    folded = sum(chunk.total_compressed_size for chunk in chunks)
+    if unfolded > max(MAX_UNFOLDED_BYTES, MAX_RATIO * folded):
+        raise TaskError(
+            f"{display(uri)}: row group {group} unfolds from {folded} to {unfolded} bytes, which "
+            "no pictures do; write it anew"
+        )
+    row_bytes = max(1, unfolded // max(1, about.num_rows))
+    size = max(1, min(BATCH_ROWS, BATCH_BYTES // row_bytes))
+    yield from file.iter_batches(size, row_groups=[group], columns=columns)
+
+
+def _values(batch: pa.RecordBatch) -> Iterator[tuple[int, pa.Scalar]]:
+    """For every row where its value is in the batch's dictionary (-1: none), and the value."""
+    column = _without_struct(batch[IMAGE_COLUMN])
+    if not pa.types.is_dictionary(column.type):
+        yield from enumerate(column)
+        return
+    values = column.dictionary
+    for place in column.indices.to_pylist():
+        yield (-1, pa.scalar(None)) if place is None else (place, values[place])
+
+
+def _without_struct(column: pa.Array) -> pa.Array:
+    if not pa.types.is_struct(column.type):
+        return column
+    number = column.type.get_field_index("bytes")
+    return column.field(number) if column.null_count == 0 else column.flatten()[number]
+
+
+def _paths(batch: pa.RecordBatch) -> list[str | None]:
     column = batch[IMAGE_COLUMN]
-    if pa.types.is_struct(column.type):
-        column = column.field("bytes") if column.null_count == 0 else column.flatten()[0]
-    return [data or b"" for data in column.to_pylist()]
+    if not pa.types.is_struct(column.type) or column.type.get_field_index("path") < 0:
+        return [None] * len(column)
+    number = column.type.get_field_index("path")
+    paths = column.field(number) if column.null_count == 0 else column.flatten()[number]
+    return [None if path is None else str(path) for path in paths.to_pylist()]
+
+
+def _size(value: pa.Scalar) -> int:
+    if not value.is_valid:
+        return 0
+    buffer = value.as_buffer()
+    return 0 if buffer is None else buffer.size
+
+
+def _bytes(value: pa.Scalar) -> bytes:
+    return b"" if _size(value) == 0 else value.as_buffer().to_pybytes()
+
+
+def _digest(value: pa.Scalar) -> str:
+    if (size := _size(value)) > MAX_IMAGE_BYTES:
+        return unread_digest(size)
+    return hashlib.sha256(value.as_buffer() if size else b"").hexdigest()
 
 
 @contextmanager
@@ -77,24 +163,63 @@ def _opened(uri: str) -> Iterator[pq.ParquetFile]:
     with open_source(uri) as stream:
         try:
             with pq.ParquetFile(stream) as file:
+                shared = _shared_columns(file.schema_arrow)
                 _require_image_column(uri, file.schema_arrow)
+                _require_rows_of_a_size(uri, file)
+            stream.seek(0)
+            with pq.ParquetFile(stream, read_dictionary=shared) as file:
                 yield file
         except (pa.ArrowException, OSError) as error:
             msg = f"{display(uri)} is no readable Parquet: {reason(error)}"
             raise read_error(msg, error) from None
 
 
-def _require_image_column(uri: str, schema: pa.Schema) -> None:
-    if IMAGE_COLUMN not in schema.names:
-        msg = (
-            f"{display(uri)} has no column '{IMAGE_COLUMN}'; its columns: {', '.join(schema.names)}"
+def _shared_columns(schema: pa.Schema) -> list[str]:
+    """Columns to read as dictionaries: those of plain bytes."""
+    if schema.get_all_field_indices(IMAGE_COLUMN)[1:] or IMAGE_COLUMN not in schema.names:
+        return []
+    kind = schema.field(IMAGE_COLUMN).type
+    if pa.types.is_binary(kind):
+        return [IMAGE_COLUMN]
+    if _has_bytes(kind) and pa.types.is_binary(kind.field("bytes").type):
+        return [f"{IMAGE_COLUMN}.bytes"]
+    return []
+
+
+def _require_rows_of_a_size(uri: str, file: pq.ParquetFile) -> None:
+    about = file.metadata
+    folded = sum(
+        about.row_group(group).column(number).total_compressed_size
+        for group in range(about.num_row_groups)
+        for number in range(about.num_columns)
+    )
+    if about.num_rows > max(MAX_ROWS, folded // MIN_ROW_BYTES):
+        raise TaskError(
+            f"{display(uri)} has {about.num_rows} rows in {folded} bytes: they hold no pictures"
         )
-        raise TaskError(msg)
+
+
+def _require_image_column(uri: str, schema: pa.Schema) -> None:
+    for column in (IMAGE_COLUMN, LABEL_COLUMN):
+        if schema.names.count(column) > 1:
+            raise TaskError(f"{display(uri)} has two columns '{column}'; rename one")
+    if IMAGE_COLUMN not in schema.names:
+        shown = ", ".join(schema.names)[:200]
+        raise TaskError(f"{display(uri)} has no column '{IMAGE_COLUMN}'; its columns: {shown}")
     kind = schema.field(IMAGE_COLUMN).type
     inner = kind.field("bytes").type if _has_bytes(kind) else kind
-    if not (pa.types.is_binary(inner) or pa.types.is_large_binary(inner)):
+    inner = inner.value_type if pa.types.is_dictionary(inner) else inner
+    if not any(is_bytes(inner) for is_bytes in BYTES):
         msg = f"{display(uri)}: column '{IMAGE_COLUMN}' must hold bytes or a struct with bytes"
-        raise TaskError(f"{msg}, not {kind}")
+        raise TaskError(f"{msg}, not {str(kind)[:200]}")
+
+
+BYTES = (
+    pa.types.is_binary,
+    pa.types.is_large_binary,
+    pa.types.is_binary_view,
+    pa.types.is_fixed_size_binary,
+)
 
 
 def _has_labels(uri: str, schema: pa.Schema) -> bool:

@@ -24,6 +24,8 @@ from vlmsel.tasks.sources import Kind, kind_of
 from vlmsel.tasks.tars import read_spans, read_tar
 
 Reader = Callable[[str, set[str]], Iterator[tuple[str, bytes | TaskError]]]
+# Its source is then read anew by the next run.
+CHANGED = "damaged or changed since it was indexed"
 FIRST_STRATUM = 25
 SHARD_IMAGES, MOST_IMAGES = 32, 128
 PACKED: dict[Kind, Reader] = {"tar": read_tar, "parquet": read_parquet}
@@ -62,13 +64,25 @@ def plan_shards(
     for name, value in sizes.items():
         if value is not None and value < 1:
             raise TaskError(f"{name} must be at least 1, not {value}")
-    chosen = sorted((_rank(ref), ref.image_id, ref) for ref in index.images)[:n_images]
+    chosen = ranked_images(index)[:n_images]
     shards: list[Shard] = []
     for low, high in strata(len(chosen)):
         size = max(shard_images, min(most_images, high - low))
         for part in _portions(chosen[low:high], size):
             shards.append(Shard(index.task, len(shards), part))
     return tuple(shards)
+
+
+def ranked_images(index: TaskIndex) -> list[tuple[str, str, ImageRef]]:
+    """(rank, id, image) in the order in which images are drawn.
+
+    Those that are known to be unreadable come last, so that the next in order take their places.
+    """
+    order = sorted(
+        (ref.image_id in index.unreadable, image_rank(ref.image_id), ref.image_id, ref)
+        for ref in index.images
+    )
+    return [(rank, image_id, ref) for _, rank, image_id, ref in order]
 
 
 def strata(n_images: int) -> list[tuple[int, int]]:
@@ -145,12 +159,13 @@ def _checked(ref: ImageRef, data: bytes | TaskError) -> bytes | TaskError:
     if isinstance(data, TaskError):
         return type(data)(f"{ref.image_id}: {data}")
     if hashlib.sha256(data).hexdigest() != ref.sha256:
-        return TaskError(f"{ref.image_id}: damaged or changed since it was indexed; run again")
+        return TaskError(f"{ref.image_id}: {CHANGED}; run again")
     return data
 
 
-def _rank(ref: ImageRef) -> str:
-    return hashlib.sha256(ref.image_id.encode()).hexdigest()
+def image_rank(image_id: str) -> str:
+    """Sha256 of an image's id: an order that depends on nothing else."""
+    return hashlib.sha256(image_id.encode()).hexdigest()
 
 
 def _cut_before(rank: str, length: int, shard_images: int) -> bool:

@@ -2,13 +2,14 @@
 
 import os
 import re
+import stat
 from collections import Counter
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Literal
 
-from braceexpand import braceexpand
 from pyarrow import fs
 
 from vlmsel.addresses import absolute_address
@@ -23,6 +24,7 @@ from vlmsel.tasks.locations import (
     renamed,
     require_bucket,
 )
+from vlmsel.tasks.patterns import expand_braces, glob_pattern
 
 Kind = Literal["folder", "tar", "parquet"]
 # Pictures that the decoder does not read: passing them over is worth a word.
@@ -46,13 +48,15 @@ class SourceFile:
         uri: local path or remote name, what `open_source` takes.
         name: path within the folder, or the file's own name.
         size: bytes.
-        mtime_ns: time of the last change; with the size, the file's version.
+        mtime_ns: time of the last change.
+        version: more that tells versions of the file apart, where a disk or a store has it.
     """
 
     uri: str
     name: str
     size: int
     mtime_ns: int
+    version: str = ""
 
 
 @dataclass(frozen=True)
@@ -64,12 +68,14 @@ class Sources:
         files: by name.
         pattern: whether they were given by a pattern.
         passed_over: what lies there and is not read, a phrase per kind.
+        unread: (place, reason) of what should have been read and could not be.
     """
 
     kind: Kind
     files: tuple[SourceFile, ...]
     pattern: bool
     passed_over: tuple[str, ...] = ()
+    unread: tuple[tuple[str, str], ...] = ()
 
 
 def kind_of(uri: str) -> Kind:
@@ -89,12 +95,11 @@ def find_sources(images: str) -> Sources:
     uri = absolute_address(images, "images", TaskError)
     kind = kind_of(uri)
     if kind == "folder":
-        files, passed = _folder(uri)
-        return Sources("folder", tuple(files), pattern=False, passed_over=passed)
+        return _folder(uri)
     if file_info(uri).type != fs.FileType.NotFound:
         return Sources(kind, (_source(uri, _existing(uri)),), pattern=False)
     if "{" in uri:
-        files = tuple(_source(one, _existing(one)) for one in _expand(uri))
+        files = tuple(_source(one, _existing(one)) for one in expand_braces(uri, display(uri)))
         return Sources(kind, files, pattern=True)
     if WILDCARDS.search(uri.partition("?")[0] if is_remote(uri) else uri):
         return Sources(kind, tuple(_glob(uri)), pattern=True)
@@ -102,24 +107,28 @@ def find_sources(images: str) -> Sources:
     raise TaskError(f"file {display(uri)} does not exist")
 
 
-def _folder(uri: str) -> tuple[list[SourceFile], tuple[str, ...]]:
+def _folder(uri: str) -> Sources:
     kind = file_info(uri).type
     if kind == fs.FileType.NotFound:
         require_bucket(uri)
-        raise TaskError(f"folder {display(uri)} does not exist")
+        hint = "; a pattern names tars or Parquet files" if WILDCARDS.search(uri) else ""
+        raise TaskError(f"folder {display(uri)} does not exist{hint}")
     if kind == fs.FileType.File:
         msg = f"{display(uri)} is a file: images are a folder, *.tar or *.parquet"
         raise TaskError(msg)
     unread = Unread()
     found = list(_walk_remote(uri) if is_remote(uri) else _walk_local(Path(uri), unread))
     passed = (*unread.phrases(), *_passed_over(found))
-    if not found and not passed:
+    missing = tuple(unread.missing)
+    if not found and not passed and not missing:
         raise TaskError(f"folder {display(uri)} is empty")
     images = [f for f in found if _suffix(f) in image_suffixes()]
     if not images:
-        what = "; ".join(unread.phrases()) or _what_is_there(found)
+        reasons = [f"{place} {reason}" for place, reason in missing[:SHOWN_LINKS]]
+        what = "; ".join([*reasons, *unread.phrases()]) or _what_is_there(found)
         raise TaskError(f"no image in folder {display(uri)}: {what}")
-    return sorted(images, key=lambda f: f.name), passed
+    files = tuple(sorted(images, key=lambda f: f.name))
+    return Sources("folder", files, pattern=False, passed_over=passed, unread=missing)
 
 
 def _suffix(file: SourceFile) -> str:
@@ -128,11 +137,10 @@ def _suffix(file: SourceFile) -> str:
 
 @dataclass
 class Unread:
-    """What a walk through a folder could not go into."""
+    """What a walk through a folder did not go into: by rule, or because it could not."""
 
     linked: list[str] = field(default_factory=list)
-    dead: int = 0
-    unlisted: int = 0
+    missing: list[tuple[str, str]] = field(default_factory=list)
 
     def phrases(self) -> Iterable[str]:
         """A phrase per kind."""
@@ -143,10 +151,6 @@ class Unread:
                 f"{len(self.linked)} folder(s) that are links, which are not followed: "
                 f"{shown}{more}"
             )
-        if self.dead:
-            yield f"{self.dead} link(s) that lead nowhere"
-        if self.unlisted:
-            yield f"{self.unlisted} folder(s) that cannot be listed"
 
 
 def _passed_over(found: list[SourceFile]) -> Iterable[str]:
@@ -169,23 +173,31 @@ def _what_is_there(found: list[SourceFile]) -> str:
 
 
 def _walk_local(folder: Path, unread: Unread) -> Iterable[SourceFile]:
-    def count(_: OSError) -> None:
-        unread.unlisted += 1
+    def note(error: OSError) -> None:
+        place = str(error.filename or folder)
+        unread.missing.append((place, f"cannot be listed: {error.strerror or error}"))
 
     # Links to folders are not followed (they can go round); links to images are read.
-    for root, folders, names in os.walk(folder, onerror=count):
+    for root, folders, names in os.walk(folder, onerror=note):
         folders[:] = sorted(f for f in folders if not f.startswith("."))
         unread.linked += [f for f in folders if os.path.islink(os.path.join(root, f))]
         for name in names:
             path = Path(root, name)
             if name.startswith("."):
                 continue
-            if not path.is_file():
-                unread.dead += path.is_symlink() and not path.exists()
+            try:
+                found = path.stat()
+            except OSError as error:
+                is_dead = path.is_symlink() and isinstance(error, FileNotFoundError)
+                reason = "is a link that leads nowhere" if is_dead else f"{error.strerror}"
+                # What is no picture is nobody's loss.
+                if path.suffix.casefold() in image_suffixes():
+                    unread.missing.append((str(path), reason))
                 continue
-            stat = path.stat()
-            relative = path.relative_to(folder).as_posix()
-            yield SourceFile(str(path), relative, stat.st_size, stat.st_mtime_ns)
+            if stat.S_ISREG(found.st_mode):
+                relative = path.relative_to(folder).as_posix()
+                version = f"{found.st_ino}.{found.st_ctime_ns}"
+                yield SourceFile(str(path), relative, found.st_size, found.st_mtime_ns, version)
 
 
 def _walk_remote(uri: str) -> Iterable[SourceFile]:
@@ -202,30 +214,33 @@ def _glob(uri: str) -> list[SourceFile]:
     fixed = next(i for i, part in enumerate(parts) if WILDCARDS.search(part))
     base = str(PurePosixPath(*parts[:fixed]))
     deep = fixed < len(parts) - 1
+    fits = glob_pattern(path)
     found = [
         _source(renamed(uri, info.path), info)
         for info in list_files(uri, base, recursive=deep)
-        if PurePosixPath(info.path).match(path)
+        if fits.fullmatch(info.path)
     ]
     if not found:
         raise TaskError(f"no file matches {display(uri)}")
     return sorted(found, key=lambda f: f.uri)
 
 
-def _expand(uri: str) -> list[str]:
-    try:
-        return sorted(set(braceexpand(uri)))
-    except ValueError as error:
-        raise TaskError(f"the braces in {display(uri)} cannot be expanded: {error}") from None
-
-
 def _existing(uri: str) -> fs.FileInfo:
     info = file_info(uri)
+    if info.type == fs.FileType.NotFound:
+        raise TaskError(f"file {display(uri)} does not exist")
     if info.type != fs.FileType.File:
-        what = "does not exist" if info.type == fs.FileType.NotFound else "is a folder"
-        raise TaskError(f"file {display(uri)} {what}")
+        kind = kind_of(uri)
+        raise TaskError(
+            f"{display(uri)} is a folder: to read the files in it end `images` with /*.{kind}"
+        )
     return info
 
 
 def _source(uri: str, info: fs.FileInfo) -> SourceFile:
-    return SourceFile(uri, info.base_name, info.size, info.mtime_ns or 0)
+    version = ""
+    if not is_remote(uri):
+        with suppress(OSError):
+            found = os.stat(uri)
+            version = f"{found.st_ino}.{found.st_ctime_ns}"
+    return SourceFile(uri, info.base_name, info.size, info.mtime_ns or 0, version)

@@ -11,13 +11,14 @@ import zlib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
-from io import BufferedReader
+from io import SEEK_END, BufferedReader
 from operator import itemgetter
 from pathlib import PurePosixPath
 
 from vlmsel.errors import TaskError
 from vlmsel.tasks.decode import MAX_IMAGE_BYTES, image_suffixes
-from vlmsel.tasks.found import FoundImage
+from vlmsel.tasks.found import FoundImage, unread_digest
+from vlmsel.tasks.labels import stored_label
 from vlmsel.tasks.locations import display, open_source, reason
 from vlmsel.tasks.outages import read_error
 
@@ -26,6 +27,17 @@ TAR_ERRORS = (tarfile.TarError, OSError, EOFError, zlib.error, lzma.LZMAError)
 NO_TAR = "could not be opened successfully"
 MAX_LABEL_BYTES = 64
 MAX_MEMBER_BYTES = 1 << 30
+# Headers with long names and attributes of the member after them.
+MAX_HEADER_BYTES = 1 << 20
+EXTENSIONS = (
+    tarfile.XHDTYPE,
+    tarfile.XGLTYPE,
+    tarfile.SOLARIS_XHDTYPE,
+    tarfile.GNUTYPE_LONGNAME,
+    tarfile.GNUTYPE_LONGLINK,
+)
+# What compressed and sparse members may come to, beyond any that pictures would.
+MAX_UNFOLDED_BYTES, MAX_RATIO = 1 << 30, 20
 CHUNK_BYTES = 1 << 20
 SPAN_READ_AHEAD_BYTES = 1 << 16
 
@@ -41,9 +53,11 @@ def scan_tar(uri: str) -> list[FoundImage]:
     with _as_task_errors(uri):
         for archive, info in _members(uri):
             key, extension = split_key(info.name)
-            if extension == "cls":
-                labels[key] = _label(uri, archive, info)
-            elif f".{extension.rpartition('.')[2]}" in image_suffixes():
+            suffix = extension.rpartition(".")[2]
+            if suffix == "cls":
+                # `v0.1.cls` is the label of `v0.1.png`, whose key is `v0`.
+                labels[info.name[: -len(".cls")]] = _label(uri, archive, info)
+            elif f".{suffix}" in image_suffixes():
                 if info.name in images:
                     raise TaskError(f"{display(uri)}: two members are named '{info.name}'")
                 images[info.name] = _found(archive, info, key)
@@ -87,7 +101,9 @@ def _found(archive: tarfile.TarFile, info: tarfile.TarInfo, key: str) -> FoundIm
     # A compressed archive is read through another object, and a sparse member is in pieces.
     plain = isinstance(archive.fileobj, BufferedReader) and not info.issparse()
     span = (info.offset_data, info.size) if plain else (None, None)
-    return FoundImage(key, info.name, _sha256(archive, info), None, *span)
+    too_large = info.size > MAX_IMAGE_BYTES
+    digest = unread_digest(info.size) if too_large else _sha256(archive, info)
+    return FoundImage(key, info.name, digest, None, *span)
 
 
 def _with_keys(images: dict[str, FoundImage], labels: dict[str, int]) -> list[FoundImage]:
@@ -95,7 +111,8 @@ def _with_keys(images: dict[str, FoundImage], labels: dict[str, int]) -> list[Fo
     for member, image in images.items():
         # A second image of one key (key.left.png, key.right.png) goes by its whole name.
         name = member if image.key in found else image.key
-        found[name] = replace(image, key=name, label=labels.get(image.key))
+        whole = member.rpartition(".")[0]
+        found[name] = replace(image, key=name, label=labels.get(whole, labels.get(image.key)))
     return list(found.values())
 
 
@@ -107,15 +124,41 @@ def split_key(name: str) -> tuple[str, str]:
 
 
 def _members(uri: str) -> Iterator[tuple[tarfile.TarFile, tarfile.TarInfo]]:
-    with open_source(uri) as file, tarfile.open(fileobj=file) as archive:
+    with (
+        open_source(uri) as file,
+        tarfile.open(fileobj=file, tarinfo=_BoundedInfo) as archive,
+    ):
+        unfolded, limit = 0, max(MAX_UNFOLDED_BYTES, MAX_RATIO * _file_size(file))
         for info in archive:
             _refuse_unsafe(uri, info)
+            if info.issparse() or archive.fileobj is not file:
+                unfolded += info.size
+            if unfolded > limit:
+                msg = f"{display(uri)}: its members unfold to over {limit} bytes; shard refused"
+                raise TaskError(msg)
             # Links, folders and devices carry no image; a link could point anywhere.
             if info.isfile() and not PurePosixPath(info.name).name.startswith("."):
                 yield archive, info
             # Without this tarfile remembers every member of the shard.
             archive.members = []  # pyright: ignore[reportAttributeAccessIssue]
         _refuse_truncated(uri, archive)
+
+
+class _BoundedInfo(tarfile.TarInfo):
+    """A member; tarfile reads headers that extend others whole, whatever size they claim."""
+
+    def _proc_member(self, archive: tarfile.TarFile) -> tarfile.TarInfo:
+        if self.type in EXTENSIONS and self.size > MAX_HEADER_BYTES:
+            # One that tarfile itself does not catch.
+            raise tarfile.ExtractError(f"a header claims {self.size} bytes")
+        return super()._proc_member(archive)  # pyright: ignore[reportAttributeAccessIssue]
+
+
+def _file_size(file: BufferedReader) -> int:
+    place = file.tell()
+    size = file.seek(0, SEEK_END)
+    file.seek(place)
+    return size
 
 
 @contextmanager
@@ -171,7 +214,7 @@ def _label(uri: str, archive: tarfile.TarFile, info: tarfile.TarInfo) -> int:
     file = archive.extractfile(info)
     text = file.read(MAX_LABEL_BYTES) if file else b""
     try:
-        return int(text)
+        return stored_label(int(text), f"{display(uri)}: '{info.name}'") or 0
     except ValueError:
         msg = f"{display(uri)}: label '{info.name}' is not a number: {text[:20]!r}"
         raise TaskError(msg) from None
