@@ -24,6 +24,7 @@ import polars as pl
 from matplotlib.figure import Figure
 
 from vlmsel.addresses import absolute_path, quoted_path
+from vlmsel.csv_tables import write_csv
 from vlmsel.errors import TrackingError
 from vlmsel.evaluation.leave_one_out import LeaveOneOut
 from vlmsel.redaction import redact
@@ -45,7 +46,7 @@ os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
 os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")
 
 from mlflow.data.polars_dataset import from_polars
-from mlflow.entities import DatasetInput, InputTag, Metric, Param
+from mlflow.entities import DatasetInput, InputTag, LifecycleStage, Metric, Param
 from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
 from mlflow.utils.credentials import get_default_host_creds
@@ -100,15 +101,40 @@ def absolute_tracking_uri(uri: str) -> str:
     return f"{path.partition('://')[0]}:///{quoted}{question}{options}"
 
 
-def check_tracking_uri(uri: str) -> None:
+def check_tracking_uri(uri: str, experiment: str | None = None) -> None:
     """Find out within seconds whether runs can be logged there; MLflow itself tries for minutes.
 
     Args:
         uri: sqlite:///file, http(s)://server, another database, or databricks.
+        experiment: what they are to be logged to; None leaves that open.
 
     Raises:
-        TrackingError: the server is unreachable, refuses, or is none; the file cannot be written.
+        TrackingError: the server is unreachable, refuses, or is none; the file cannot be written;
+            the database is of another version; the experiment was deleted.
     """
+    _check_place(uri)
+    if experiment is not None:
+        _check_experiment(uri, experiment)
+
+
+def _check_experiment(uri: str, experiment: str) -> None:
+    # A database that is not there yet is made by the first run.
+    if _SQLITE.match(uri) and not _sqlite_path(uri).exists():
+        return
+    try:
+        known = MlflowClient(_without_stray_folders(uri)).get_experiment_by_name(experiment)
+    except (MlflowException, SQLAlchemyError, OSError, ImportError) as error:
+        reason = redact(str(error).strip().split("\n", 1)[0])
+        raise TrackingError(f"nothing can be logged to {redact(uri)}: {reason}") from error
+    if known is not None and known.lifecycle_stage != LifecycleStage.ACTIVE:
+        raise TrackingError(
+            f"the experiment {experiment!r} of {redact(uri)} was deleted: restore it with `mlflow "
+            f"experiments restore --experiment-id {known.experiment_id}`, or log to another place "
+            "with --tracking-uri"
+        )
+
+
+def _check_place(uri: str) -> None:
     scheme = uri.split(":", 1)[0].split("+", 1)[0] if ":" in uri else ""
     if uri == "databricks" or scheme in {"databricks", "uc"}:
         return
@@ -451,7 +477,7 @@ def _log_files(
             path.parent.mkdir(exist_ok=True)
             table.write_parquet(path.with_name(f"{name}.parquet"))
             if not any(kind.is_nested() for kind in table.dtypes):
-                table.write_csv(path.with_name(f"{name}.csv"))
+                write_csv(table, path.with_name(f"{name}.csv"))
         for name, png in figures.items():
             path = Path(folder, "figures", f"{name}.png")
             path.parent.mkdir(exist_ok=True)

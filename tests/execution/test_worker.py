@@ -143,7 +143,10 @@ def test_whatever_a_transform_raises_fails_its_cell_alone(
 
     with monkeypatch.context() as patch:
         patch.setattr(worker, "_loaded", replace(model, transform=transform))
-        assert run(worker, work.units[0]).reason == "IndexError: beyond"
+        reason = run(worker, work.units[0]).reason
+        assert reason is not None
+        assert reason.startswith("none of 6 image(s) could be measured; the first, circle/0.png: ")
+        assert reason.endswith("preprocessing failed on 32x32 pixels: IndexError: beyond")
     assert run(worker, work.units[1]).status == "measured"
 
 

@@ -1,3 +1,5 @@
+import base64
+import hashlib
 import re
 from dataclasses import replace
 
@@ -66,6 +68,17 @@ def test_no_address_outside_the_file(page):
     places = re.findall(r'(?:src|href|action)="([^"]*)"|url\(([^)]*)\)', page)
     outside = [p for pair in places for p in pair if p and not p.startswith(("#", "data:"))]
     assert outside == []
+
+
+def test_the_policy_of_the_page_lets_its_own_script_run_and_no_other(page):
+    (policy,) = re.findall(r'http-equiv="Content-Security-Policy" content="([^"]+)"', page)
+    (script,) = re.findall(r"<script>(.*?)</script>", page, re.DOTALL)
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    rules = dict(rule.strip().split(" ", 1) for rule in policy.split(";"))
+    assert rules["default-src"] == "'none'"
+    assert rules["script-src"] == f"'sha256-{digest}'"
+    # Before anything that a name could get into.
+    assert page.index("Content-Security-Policy") < page.index("<title>")
 
 
 def test_names_and_texts_are_escaped(report_inputs):

@@ -10,6 +10,7 @@ import typer
 from vlmsel.cli import options as o
 from vlmsel.cli.flags import RunFlags, WantFlags, takes_flags
 from vlmsel.cli.measure import measure_kinds
+from vlmsel.csv_tables import write_csv
 from vlmsel.errors import StoreError
 
 if TYPE_CHECKING:
@@ -107,7 +108,7 @@ def _write_details(evidence: "Evidence", folder: Path) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
         for name, table in tables.items():
-            table.write_csv(folder / f"{name}.csv")
+            write_csv(table, folder / f"{name}.csv")
     except OSError as error:
         raise StoreError(f"--details {folder} cannot be written: {error.strerror}") from None
     say(f"details: {', '.join(str(folder / f'{name}.csv') for name in tables)}")

@@ -131,7 +131,7 @@ def evaluate(
         )
         return
     options, budgets = selector_options(option), _budgets(labels, rho)
-    tracking_uri = tracking_uri_for(store, tracking_uri)
+    tracking_uri = tracking_uri_for(store, tracking_uri, experiment)
     knowledge, workspace = gather_tables(
         store,
         zoo,

@@ -13,6 +13,7 @@ from vlmsel.cli import exactness, study_labels, transferability
 from vlmsel.cli import judging as j
 from vlmsel.cli import options as o
 from vlmsel.cli.console import emit_json, say, show_table
+from vlmsel.csv_tables import write_csv
 from vlmsel.errors import SettingsError, StoreError
 
 # These compare profiles of different settings that the store holds.
@@ -242,14 +243,14 @@ def _make_folder(out: Path) -> None:
 
 def _write_table(file: Path, table: pl.DataFrame, out: Path) -> None:
     try:
-        table.write_csv(file)
+        write_csv(table, file)
     except OSError as error:
         raise StoreError(f"--out {out} cannot be written: {error.strerror}") from None
 
 
 def _write(out: Path, name: str, table: pl.DataFrame, figure: Figure) -> tuple[Path, Path]:
     try:
-        table.write_csv(out / f"{name}.csv")
+        write_csv(table, out / f"{name}.csv")
         with rc_context():
             # Text stays text and ids do not change from run to run: small files that compare well.
             rcParams.update({"svg.fonttype": "none", "svg.hashsalt": name})

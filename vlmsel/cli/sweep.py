@@ -79,7 +79,7 @@ def sweep(
     if metric not in METRICS:
         raise SettingsError(f"--metric {metric}: there is {', '.join(METRICS)}")
     etas, gammas = numbers("--eta", eta), numbers("--gamma", gamma)
-    tracking_uri = tracking_uri_for(store, tracking_uri)
+    tracking_uri = tracking_uri_for(store, tracking_uri, experiment)
     knowledge, workspace = gather_tables(
         store, zoo, tasks, imported=imported, accuracies=accuracies, profiles=profiles
     )

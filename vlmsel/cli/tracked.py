@@ -16,9 +16,23 @@ if TYPE_CHECKING:
     from vlmsel.evaluation.leave_one_out import LeaveOneOut
 
 
-def tracking_uri_for(store: str, said: str | None) -> str:
-    """The tracking URI: what was said, else a sqlite database beside a local store."""
-    from vlmsel.tracking import absolute_tracking_uri, check_tracking_uri, default_tracking_uri
+def tracking_uri_for(store: str, said: str | None, experiment: str | None = None) -> str:
+    """The tracking URI: what was said, else a sqlite database beside a local store.
+
+    Args:
+        store: the store.
+        said: the URI, if there is one.
+        experiment: what runs are logged to; None takes the usual one.
+
+    Raises:
+        TrackingError: runs cannot be logged there.
+    """
+    from vlmsel.tracking import (
+        EXPERIMENT,
+        absolute_tracking_uri,
+        check_tracking_uri,
+        default_tracking_uri,
+    )
 
     if said is None:
         place = absolute_address(store, "store", StoreError)
@@ -27,7 +41,7 @@ def tracking_uri_for(store: str, said: str | None) -> str:
         uri = default_tracking_uri(folder)
     else:
         uri = absolute_tracking_uri(said)
-    check_tracking_uri(uri)
+    check_tracking_uri(uri, experiment or EXPERIMENT)
     return uri
 
 
@@ -44,7 +58,7 @@ def track_evaluation(
     from vlmsel.api.evaluating import mean_dcd
     from vlmsel.tracking import log_leave_one_out
 
-    uri = tracking_uri_for(store, tracking_uri)
+    uri = tracking_uri_for(store, tracking_uri, experiment)
     ids = log_leave_one_out(
         loo,
         tracking_uri=uri,
@@ -88,7 +102,7 @@ def track_sweep(
     """Log a sweep; returns its run id and the URI without credentials."""
     from vlmsel.tracking import log_sweep
 
-    uri = tracking_uri_for(store, tracking_uri)
+    uri = tracking_uri_for(store, tracking_uri, experiment)
     params = _params(knowledge, settings) | options
     run = log_sweep(
         points,

@@ -1,6 +1,6 @@
 """What could not be measured or used, as a value."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True)
@@ -11,6 +11,7 @@ class Failure:
 
     Attributes:
         kind: of the measurement; empty for a model or task that could not be used at all.
+        place: worker and node it failed on, where there are several.
     """
 
     model: str
@@ -19,6 +20,7 @@ class Failure:
     image_id: str | None
     reason: str
     kind: str = ""
+    place: str = field(default="", compare=False)
 
     def __str__(self) -> str:
         model = f"{self.model}/{self.pretrained}" if self.model else ""
@@ -26,4 +28,5 @@ class Failure:
         if self.kind:
             where = f"{self.kind} of {where}"
         image = f", image {self.image_id}" if self.image_id else ""
-        return f"{where}{image}: {self.reason}"
+        place = f" (on {self.place})" if self.place else ""
+        return f"{where}{image}: {self.reason}{place}"

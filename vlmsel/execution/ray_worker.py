@@ -2,12 +2,14 @@
 
 import os
 import signal
+import socket
 import threading
 from contextlib import suppress
 from dataclasses import replace
 
 import ray
 
+from vlmsel.errors import VlmselError
 from vlmsel.execution.cells import Job, Unit, UnitOutcome
 from vlmsel.execution.logs import log_json_lines
 from vlmsel.execution.options import WorkerOptions
@@ -41,7 +43,7 @@ class RayWorker:
         self._metrics = WorkerMetrics()
         gpus = ",".join(str(gpu) for gpu in ray.get_gpu_ids()) or "none"
         node = ray.get_runtime_context().get_node_id()[:8]
-        self._place = f"pid {os.getpid()} node {node} gpu {gpus}"
+        self._place = f"host {socket.gethostname()} pid {os.getpid()} node {node} gpu {gpus}"
 
     def process(self) -> tuple[str, int, str]:
         """Where this actor is: its node, and its process as `owners` names it."""
@@ -56,7 +58,11 @@ class RayWorker:
                 self._worker = self._make_worker(spec, identity, self._job, self._options)
                 self._spec = spec
             worker = self._worker
-        done = worker.run(unit, last_try=last_try)
+        try:
+            done = worker.run(unit, last_try=last_try)
+        except VlmselError as error:
+            # It ends the run, which may be driven from another machine with another environment.
+            raise type(error)(f"{error} (on {self._place})") from error
         outcomes = tuple(replace(outcome, place=self._place) for outcome in done.outcomes)
         for outcome in outcomes:
             self._metrics.count(outcome)

@@ -48,6 +48,9 @@ def execute(
     """
     options = options or RunOptions()
     if plan.work:
+        # A folder that cannot be written is found before models are loaded, not after.
+        for measurement in plan.job.measurements.values():
+            store.prepare(measurement)
         n_left = store.folder.clean((*measurement_kinds(), *WRITTEN))
         if n_left:
             log.info("deleted %d temporary file(s) of killed runs", n_left)

@@ -149,5 +149,9 @@ def _failures(outcome: CellOutcome) -> list[Failure]:
     kind, model, pretrained, task = _where(outcome.cell)
     where = (model, pretrained, task)
     if outcome.status == "failed":
-        return [Failure(*where, None, outcome.reason or "no reason given", kind)]
-    return [Failure(*where, image_id, reason, kind) for image_id, reason in outcome.failed_images]
+        reason = outcome.reason or "no reason given"
+        return [Failure(*where, None, reason, kind, outcome.place or "")]
+    return [
+        Failure(*where, image_id, reason, kind, outcome.place or "")
+        for image_id, reason in outcome.failed_images
+    ]

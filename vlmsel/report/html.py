@@ -1,8 +1,12 @@
 """One HTML file that opens offline: no script, style, font or picture comes from elsewhere."""
 
+import base64
+import hashlib
 import os
+import re
 from contextlib import suppress
 from datetime import UTC, datetime
+from functools import cache
 from pathlib import Path
 
 import polars as pl
@@ -15,11 +19,13 @@ from vlmsel.redaction import redact
 from vlmsel.report.inputs import ReportInputs
 from vlmsel.report.sections import build_sections, full_ranking
 
+TEMPLATE = Path(__file__).with_name("template.html.j2")
+
 
 def render_report(inputs: ReportInputs) -> str:
     """The page as text."""
     environment = Environment(
-        loader=FileSystemLoader(Path(__file__).parent),
+        loader=FileSystemLoader(TEMPLATE.parent),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
@@ -28,8 +34,9 @@ def render_report(inputs: ReportInputs) -> str:
     environment.filters["redact"] = redact
     sections, absent = build_sections(inputs)
     ranking = full_ranking(inputs)
-    return environment.get_template("template.html.j2").render(
+    return environment.get_template(TEMPLATE.name).render(
         report=inputs,
+        script_hash=_script_hash(),
         created=inputs.created or datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
         sections=sections,
         absent=absent,
@@ -64,6 +71,14 @@ def write_report(path: str | Path, inputs: ReportInputs) -> Path:
         message = f"the report {target} cannot be written ({error.strerror}); choose another path"
         raise StoreError(message) from error
     return target
+
+
+@cache
+def _script_hash() -> str:
+    """What the page's policy lets run: its own script, and nothing that got in with a name."""
+    (script,) = re.findall(r"<script>(.*?)</script>", TEMPLATE.read_text("utf-8"), re.DOTALL)
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    return f"sha256-{digest}"
 
 
 def _facts(inputs: ReportInputs) -> list[tuple[str, str]]:

@@ -4,19 +4,18 @@ The rows hold these reasons too, but to read half a million files for a handful 
 would cost minutes.
 """
 
-import json
 import logging
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
-from vlmsel.documents import parse_json
 from vlmsel.redaction import redact
 from vlmsel.store.cells import cell_folder, settings_folder
 from vlmsel.store.faults import MissingFileError
 from vlmsel.store.files import READERS, files_of_stem
 from vlmsel.store.filesystem import Folder
 from vlmsel.store.keys import CellId, file_name, stem
+from vlmsel.store.notes import read_note, seal_note
 
 log = logging.getLogger(__name__)
 
@@ -38,8 +37,7 @@ class FailedImages:
     def keep(self, cell: CellId, file: str, images: Sequence[tuple[str, str]]) -> None:
         """Note (image_id, reason) of the failed images of a cell's file, by its name."""
         pairs = [[image_id, redact(reason)] for image_id, reason in images]
-        data = json.dumps({"images": pairs}, sort_keys=True)
-        self.folder.write_atomic(f"{_notes(cell)}/{_note(file)}", data.encode())
+        self.folder.write_atomic(f"{_notes(cell)}/{_note(file)}", seal_note({"images": pairs}))
 
     def forget(self, cell: CellId, file: str) -> None:
         """The file has gone."""
@@ -71,7 +69,7 @@ class FailedImages:
 
     def _read(self, path: str) -> ImageReasons:
         try:
-            images = parse_json(self.folder.read(path))["images"]
+            images = read_note(self.folder.read(path))["images"]
             return tuple((str(image_id), str(reason)) for image_id, reason in images)
         except MissingFileError:
             # A retry did better since the listing.

@@ -1,6 +1,5 @@
 """Failed cells: one JSON file a cell, with the reason and how often it was tried."""
 
-import json
 import logging
 from collections.abc import Callable, Container, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -9,13 +8,13 @@ from dataclasses import dataclass
 
 import polars as pl
 
-from vlmsel.documents import parse_json
 from vlmsel.redaction import redact
 from vlmsel.store.cells import cell_folder, cell_stem, settings_folder
 from vlmsel.store.faults import MissingFileError
 from vlmsel.store.files import READERS
 from vlmsel.store.filesystem import Folder
 from vlmsel.store.keys import CellId, decode_model_folder, decode_stem
+from vlmsel.store.notes import read_note, seal_note
 
 log = logging.getLogger(__name__)
 
@@ -45,8 +44,7 @@ class FailureLog:
         known = name in self.folder.names(folder)
         attempts = self._read(f"{folder}/{name}")[2] if known else 0
         record = {"kind": kind, "reason": redact(reason), "attempts": attempts + 1}
-        data = json.dumps(record, sort_keys=True).encode()
-        self.folder.write_atomic(f"{folder}/{name}", data)
+        self.folder.write_atomic(f"{folder}/{name}", seal_note(record))
 
     def forget(self, cell: CellId) -> None:
         """The cell is measured now."""
@@ -95,7 +93,7 @@ class FailureLog:
 
     def _read(self, path: str) -> tuple[str, str, int]:
         try:
-            record = parse_json(self.folder.read(path))
+            record = read_note(self.folder.read(path))
             return str(record["kind"]), str(record["reason"]), int(record["attempts"])
         except (ValueError, KeyError, TypeError):
             reason = f"failed before; its note {path} is damaged: `--retry-failed` tries it again"

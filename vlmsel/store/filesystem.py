@@ -1,21 +1,15 @@
 """One way to local folders and object stores: a path or an address becomes a `Folder`."""
 
-import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Protocol
-from urllib.parse import parse_qsl, urlsplit
-
-from pyarrow import fs
 
 from vlmsel.addresses import absolute_address, is_address
 from vlmsel.errors import StoreError
 from vlmsel.store.file_entry import FileEntry
 from vlmsel.store.local import LocalFolder
 from vlmsel.store.remote import RemoteFolder
-from vlmsel.tasks.clouds import with_retry_limit
-
-S3_OPTIONS = ("endpoint_override", "scheme", "region")
+from vlmsel.tasks.buckets import open_bucket
 
 
 class Folder(Protocol):
@@ -68,7 +62,7 @@ class Folder(Protocol):
 
 
 def open_folder(uri: str | Path) -> Folder:
-    """The folder at `uri`; nothing is created or contacted yet.
+    """The folder at `uri`; nothing is created, and Amazon asked for a bucket's region at most.
 
     Args:
         uri: a local path, ``file:///path``, ``s3://bucket/prefix``, ``gs://bucket/prefix``. For S3,
@@ -82,50 +76,8 @@ def open_folder(uri: str | Path) -> Folder:
     text = absolute_address(uri, "store", StoreError)
     if not is_address(text):
         return LocalFolder(Path(text))
-    return _open_s3(text) if text.startswith("s3:") else _open_gs(text)
-
-
-def _bucket_and_prefix(text: str) -> tuple[str, str]:
-    parts = urlsplit(text)
-    return parts.netloc, parts.path.strip("/")
-
-
-def _open_s3(text: str) -> RemoteFolder:
-    bucket, prefix = _bucket_and_prefix(text)
-    address = f"s3://{bucket}/{prefix}"
-    parts = urlsplit(text)
-    options = dict(parse_qsl(parts.query))
-    unknown = sorted(set(options) - set(S3_OPTIONS))
-    if unknown:
-        raise StoreError(
-            f"store address {address} has the unknown option {unknown[0]}: "
-            f"known are {', '.join(S3_OPTIONS)}"
-        )
-    endpoint = options.get("endpoint_override") or os.environ.get("AWS_ENDPOINT_URL", "")
-    endpoint_scheme, _, host = endpoint.rpartition("://")
-    try:
-        system = fs.S3FileSystem(
-            endpoint_override=host.rstrip("/") or None,
-            scheme=options.get("scheme") or endpoint_scheme or "https",
-            region=options.get("region"),
-            background_writes=False,
-            # Small files are then one PUT at close instead of a multipart upload.
-            allow_delayed_open=True,
-        )
-    except (OSError, ValueError) as error:
-        raise StoreError(
-            f"cannot open {address}: check region and credentials ({type(error).__name__})"
-        ) from None
-    return RemoteFolder(system, f"{bucket}/{prefix}".rstrip("/"), address)
-
-
-def _open_gs(text: str) -> RemoteFolder:
-    bucket, prefix = _bucket_and_prefix(text)
-    address = f"gs://{bucket}/{prefix}"
-    try:
-        system, root = fs.FileSystem.from_uri(with_retry_limit(text))
-    except (OSError, ValueError) as error:
-        raise StoreError(
-            f"cannot open {address}: check options and credentials ({type(error).__name__})"
-        ) from None
-    return RemoteFolder(system, root.rstrip("/"), address)
+    system, root = open_bucket(text, "store", StoreError)
+    plain = text.partition("?")[0]
+    bucket, _, prefix = plain.partition("://")[2].partition("/")
+    address = f"{plain.partition('://')[0]}://{bucket}/{prefix.strip('/')}"
+    return RemoteFolder(system, root, address)

@@ -13,10 +13,10 @@ from vlmsel.store.filesystem import Folder
 SETTINGS_FILE = "settings.json"
 
 
-def write(folder: Folder, measurement: Measurement) -> None:
-    """Note the settings, unless they are noted already."""
+def write(folder: Folder, measurement: Measurement, *, again: bool = False) -> None:
+    """Note the settings, unless they are noted already; `again` writes them in any case."""
     path = settings_folder(measurement.kind, measurement.digest)
-    if SETTINGS_FILE not in folder.names(path):
+    if again or SETTINGS_FILE not in folder.names(path):
         data = measurement.model_dump_json(indent=1).encode()
         folder.write_atomic(f"{path}/{SETTINGS_FILE}", data)
 

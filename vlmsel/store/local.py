@@ -1,5 +1,6 @@
 """A folder on a local or mounted disk: files appear whole, by rename, or not at all."""
 
+import errno
 import os
 import re
 import secrets
@@ -14,6 +15,8 @@ from vlmsel.store.file_entry import FileEntry
 from vlmsel.store.owners import OWNER, is_dead, this_process
 
 TEMPORARY = re.compile(rf"\.(?P<owner>{OWNER.pattern})\.[0-9a-f]{{16}}\.tmp")
+# Answers of disks that have no way to sync a folder.
+CANNOT_SYNC = frozenset({errno.EINVAL, errno.ENOTSUP, errno.ENOSYS, errno.EBADF, errno.EACCES})
 # No write lasts so long: what is older was left by a process that was killed, wherever it ran.
 DEAD_AFTER_S = 24 * 3600.0
 
@@ -130,8 +133,13 @@ def _delete_dead(path: str, owner: str) -> bool:
 
 
 def _sync_folder(folder: Path) -> None:
+    """Have a rename survive a loss of power, where the disk can (CIFS and some FUSE cannot)."""
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(descriptor)
+    except OSError as error:
+        # The file is there, under its name; only a loss of power now could still undo that.
+        if error.errno not in CANNOT_SYNC:
+            raise
     finally:
         os.close(descriptor)

@@ -120,6 +120,15 @@ class Store:
             self._write_settings(measurement)
             self._failures.add(cell, reason, kind)
 
+    def prepare(self, measurement: Measurement) -> None:
+        """Note the settings of a measurement; the first write of a run, which finds out if it can.
+
+        Raises:
+            StoreError: the store cannot be written.
+        """
+        known_settings.write(self._folder, measurement, again=True)
+        self._settings_written.add(measurement.digest)
+
     def has(self, cell: CellId) -> bool:
         """Whether the cell is measured; its bytes are not hashed, `verify` does that."""
         return bool(files_of_stem(self._folder.names(cell_folder(cell)), cell_stem(cell)))

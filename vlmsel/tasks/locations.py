@@ -7,7 +7,6 @@ as it is (not percent-encoded). Credentials come from the environment, never fro
 import os
 import re
 import stat
-from functools import lru_cache
 from io import BufferedReader
 
 import pyarrow as pa
@@ -15,8 +14,8 @@ from pyarrow import fs
 
 from vlmsel.errors import TaskError
 from vlmsel.outside_names import readable
-from vlmsel.redaction import why_refused
-from vlmsel.tasks.clouds import NO_SUCH_BUCKET, cloud_reason, with_retry_limit
+from vlmsel.tasks.buckets import open_bucket
+from vlmsel.tasks.clouds import NO_SUCH_BUCKET, cloud_reason
 from vlmsel.tasks.outages import read_error
 
 REMOTE = re.compile(r"^(?!file:)([a-z][a-z0-9+.-]*)://([^/?]+)(/[^?]*)?(?:\?(.*))?$")
@@ -121,10 +120,7 @@ def filesystem_of(uri: str) -> tuple[fs.FileSystem, str]:
     match = REMOTE.match(uri)
     if match is None:
         return fs.LocalFileSystem(), uri
-    scheme, bucket, key, options = match[1], match[2], match[3] or "", match[4] or ""
-    if refused := why_refused(uri):
-        raise TaskError(refused)
-    return _remote_filesystem(scheme, bucket, options), f"{bucket}{key}".rstrip("/")
+    return open_bucket(uri, "images", TaskError)
 
 
 def reason(error: BaseException) -> str:
@@ -134,13 +130,3 @@ def reason(error: BaseException) -> str:
     if answer := cloud_reason(error):
         return answer
     return (str(error).splitlines() or [type(error).__name__])[0]
-
-
-@lru_cache(maxsize=16)
-def _remote_filesystem(scheme: str, bucket: str, options: str) -> fs.FileSystem:
-    try:
-        uri = with_retry_limit(f"{scheme}://{bucket}" + (options and f"?{options}"))
-        filesystem, _ = fs.FileSystem.from_uri(uri)
-    except (OSError, ValueError, pa.ArrowException) as error:
-        raise TaskError(f"{scheme}://{bucket} cannot be opened: {reason(error)}") from None
-    return filesystem
