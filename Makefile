@@ -62,6 +62,8 @@ browser: ## a browser for the report's test (Debian, as root; elsewhere the test
 lock: $(STAMP) ## resolve the dependencies anew (names, versions and hashes only)
 	$(VENV)/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
 	  --no-annotate --no-header --group dev pyproject.toml --output-file requirements.lock
+	$(VENV)/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+	  --no-annotate --no-header -c requirements.lock pyproject.toml --output-file requirements-runtime.lock
 
 wheel: $(STAMP) ## build the wheel that the cluster image installs
 	$(VENV)/bin/uv build --quiet --wheel

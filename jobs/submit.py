@@ -2,8 +2,10 @@
 
     python jobs/submit.py --submission-id refresh-2026-11-21 -- python jobs/refresh.py --zoo ...
 
-Ray's own `ray job submit` exits with 0 for a stopped job; here everything but success is 1 or more.
-A submission id is used once in a cluster's life, so an id with the date stops a second nightly.
+Ray's own `ray job submit` exits with 0 for a stopped job. Here the exit code is that of the job's
+command; what went wrong around it has codes of its own: 125 it could not be submitted or was lost
+sight of, 126 it was stopped. A submission id is used once in a cluster's life, so an id with the
+date stops a second nightly.
 """
 
 import asyncio
@@ -18,7 +20,13 @@ import aiohttp
 import typer
 from ray.job_submission import JobStatus, JobSubmissionClient
 
-EXIT_FAILED, EXIT_REFUSED, EXIT_STOPPED = 1, 2, 3
+# Of a job that failed without a code of its own, as where its environment could not be made.
+EXIT_FAILED = 1
+# As `docker run` has them: the command itself exits with none of these.
+EXIT_REFUSED, EXIT_STOPPED = 125, 126
+SIGNALLED = 128
+# After it Ray repeats the end of the log, which was shown already.
+LOG_AGAIN = "last available logs"
 DEFAULT_ADDRESS = "http://127.0.0.1:8265"
 # It becomes a part of the address that the dashboard is asked by.
 JOB_ID = re.compile(r"[A-Za-z0-9_.-]+")
@@ -43,7 +51,7 @@ def submit(
         str | None, typer.Option(help="Sent to the cluster. Leave out if its image has vlmsel.")
     ] = None,
 ) -> None:
-    """Submit COMMAND, wait for it, and exit with 0 only if it succeeded."""
+    """Submit COMMAND, wait for it, and exit as it did."""
     client = _connect(address or _default_address())
     job = _submit(client, command, submission_id, working_dir)
     typer.echo(f"submitted {job}", err=True)
@@ -51,8 +59,10 @@ def submit(
     status = _final_status(client, job)
     typer.echo(f"{job}: {status.value.lower()}", err=True)
     if status != JobStatus.SUCCEEDED:
-        typer.echo(_reason(client, job), err=True)
-        raise typer.Exit(EXIT_STOPPED if status == JobStatus.STOPPED else EXIT_FAILED)
+        about = client.get_job_info(job)
+        typer.echo(job_reason(about.message), err=True)
+        is_stopped = status == JobStatus.STOPPED
+        raise typer.Exit(EXIT_STOPPED if is_stopped else job_code(about.driver_exit_code))
 
 
 def _default_address() -> str:
@@ -119,12 +129,21 @@ def _final_status(client: JobSubmissionClient, job: str) -> JobStatus:
             silent_since = silent_since or time.monotonic()
             if time.monotonic() - silent_since > SETTLE_S:
                 typer.echo(f"{job}: the cluster is gone: {_first_line(error)}", err=True)
-                raise typer.Exit(EXIT_FAILED) from error
+                raise typer.Exit(EXIT_REFUSED) from error
         time.sleep(POLL_S)
 
 
-def _reason(client: JobSubmissionClient, job: str) -> str:
-    return (client.get_job_info(job).message or "").strip()
+def job_code(code: int | None) -> int:
+    """The exit code of a job's command, as a shell would have it."""
+    if code is None or code == 0:
+        return EXIT_FAILED
+    return SIGNALLED - code if code < 0 else min(code, 255)
+
+
+def job_reason(message: str | None) -> str:
+    """Why Ray says that a job failed, without the log that it appends."""
+    text = (message or "").partition(LOG_AGAIN)[0]
+    return text.strip().rstrip(",;:")
 
 
 def _first_line(error: Exception) -> str:

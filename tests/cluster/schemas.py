@@ -27,9 +27,32 @@ def list_of(item: dict[str, Any]) -> dict[str, Any]:
 
 NAME = {"type": "string", "pattern": r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$", "maxLength": 63}
 METADATA = exactly({"name": NAME, "namespace": NAME})
+BOOLEAN = {"type": "boolean"}
+LABELS = {"type": "object", "additionalProperties": {"type": "string"}, "minProperties": 1}
+CAPABILITIES = exactly({"drop": list_of(STRING)})
+SECCOMP = exactly({"type": {"enum": ["RuntimeDefault", "Localhost", "Unconfined"]}})
+CONTAINER_SECURITY = exactly(
+    {},
+    {
+        "allowPrivilegeEscalation": BOOLEAN,
+        "readOnlyRootFilesystem": BOOLEAN,
+        "capabilities": CAPABILITIES,
+        "runAsNonRoot": BOOLEAN,
+        "runAsUser": INTEGER,
+        "seccompProfile": SECCOMP,
+    },
+)
+VOLUME = {
+    "oneOf": [
+        exactly({"name": NAME, "configMap": exactly({"name": NAME})}),
+        exactly({"name": NAME, "emptyDir": exactly({}, {"sizeLimit": QUANTITY, "medium": STRING})}),
+        exactly({"name": NAME, "persistentVolumeClaim": exactly({"claimName": NAME})}),
+        exactly({"name": NAME, "secret": exactly({"secretName": NAME}, {"defaultMode": INTEGER})}),
+    ]
+}
 RESOURCES = {
     "type": "object",
-    "propertyNames": {"enum": ["cpu", "memory", "nvidia.com/gpu"]},
+    "propertyNames": {"enum": ["cpu", "memory", "nvidia.com/gpu", "ephemeral-storage"]},
     "additionalProperties": QUANTITY,
 }
 ENV = exactly(
@@ -50,6 +73,7 @@ CONTAINER = exactly(
         "args": list_of(STRING),
         "env": list_of(ENV),
         "ports": list_of(exactly({"containerPort": INTEGER, "name": NAME})),
+        "securityContext": CONTAINER_SECURITY,
         "volumeMounts": list_of(
             exactly({"name": NAME, "mountPath": STRING}, {"readOnly": {"type": "boolean"}})
         ),
@@ -58,12 +82,15 @@ CONTAINER = exactly(
 POD_SPEC = exactly(
     {"containers": list_of(CONTAINER)},
     {
-        "volumes": list_of(exactly({"name": NAME, "configMap": exactly({"name": NAME})})),
+        "volumes": list_of(VOLUME),
         "serviceAccountName": NAME,
         "automountServiceAccountToken": {"type": "boolean"},
         "terminationGracePeriodSeconds": INTEGER,
         "restartPolicy": {"enum": ["Always", "OnFailure", "Never"]},
-        "securityContext": exactly({"runAsNonRoot": {"type": "boolean"}, "runAsUser": INTEGER}),
+        "securityContext": exactly(
+            {"runAsNonRoot": BOOLEAN, "runAsUser": INTEGER},
+            {"runAsGroup": INTEGER, "fsGroup": INTEGER, "seccompProfile": SECCOMP},
+        ),
         "tolerations": list_of(
             exactly(
                 {"key": STRING, "operator": {"enum": ["Exists", "Equal"]}},
@@ -73,7 +100,7 @@ POD_SPEC = exactly(
     },
 )
 RAY_START_PARAMS = {"type": "object", "additionalProperties": {"type": "string"}}
-POD_TEMPLATE = exactly({"spec": POD_SPEC})
+POD_TEMPLATE = exactly({"spec": POD_SPEC}, {"metadata": exactly({"labels": LABELS})})
 RAY_CLUSTER_SPEC = exactly(
     {
         "rayVersion": {"type": "string", "pattern": r"^\d+\.\d+\.\d+$"},
@@ -94,7 +121,9 @@ RAY_CLUSTER_SPEC = exactly(
     },
     {
         "enableInTreeAutoscaling": {"type": "boolean"},
-        "autoscalerOptions": exactly({"idleTimeoutSeconds": INTEGER}),
+        "autoscalerOptions": exactly(
+            {"idleTimeoutSeconds": INTEGER}, {"securityContext": CONTAINER_SECURITY}
+        ),
     },
 )
 RAY_CLUSTER = exactly(
@@ -137,7 +166,7 @@ CRON_JOB = exactly(
                 "jobTemplate": exactly(
                     {
                         "spec": exactly(
-                            {"template": exactly({"spec": POD_SPEC})},
+                            {"template": POD_TEMPLATE},
                             {
                                 "backoffLimit": INTEGER,
                                 "activeDeadlineSeconds": INTEGER,
@@ -156,3 +185,78 @@ CRON_JOB = exactly(
         ),
     }
 )
+
+SELECTOR = exactly({}, {"matchLabels": LABELS})
+PEER = {
+    "oneOf": [
+        exactly({"podSelector": SELECTOR}, {"namespaceSelector": SELECTOR}),
+        exactly({"namespaceSelector": SELECTOR}),
+        exactly({"ipBlock": exactly({"cidr": STRING}, {"except": list_of(STRING)})}),
+    ]
+}
+PORTS = list_of(exactly({"protocol": {"enum": ["TCP", "UDP"]}, "port": INTEGER}))
+NETWORK_POLICY = exactly(
+    {
+        "apiVersion": {"const": "networking.k8s.io/v1"},
+        "kind": {"const": "NetworkPolicy"},
+        "metadata": METADATA,
+        "spec": exactly(
+            {
+                "podSelector": SELECTOR,
+                "policyTypes": list_of({"enum": ["Ingress", "Egress"]}),
+            },
+            {
+                "ingress": list_of(exactly({"from": list_of(PEER)}, {"ports": PORTS})),
+                "egress": list_of(exactly({"to": list_of(PEER)}, {"ports": PORTS})),
+            },
+        ),
+    }
+)
+AMOUNTS = {"type": "object", "additionalProperties": QUANTITY, "minProperties": 1}
+
+
+def core(kind: str, more: dict[str, Any], *, api: str = "v1") -> dict[str, Any]:
+    """A named object of Kubernetes."""
+    fixed = {"apiVersion": {"const": api}, "kind": {"const": kind}}
+    return exactly({**fixed, "metadata": METADATA, **more})
+
+
+LIMITS = exactly(
+    {"type": {"enum": ["Container", "Pod"]}}, {"default": AMOUNTS, "defaultRequest": AMOUNTS}
+)
+NAMESPACED = {
+    "ServiceAccount": exactly(
+        {"apiVersion": {"const": "v1"}, "kind": {"const": "ServiceAccount"}, "metadata": METADATA},
+        {"automountServiceAccountToken": BOOLEAN},
+    ),
+    "ResourceQuota": core("ResourceQuota", {"spec": exactly({"hard": AMOUNTS})}),
+    "LimitRange": core("LimitRange", {"spec": exactly({"limits": list_of(LIMITS)})}),
+    "PodDisruptionBudget": core(
+        "PodDisruptionBudget",
+        {"spec": exactly({"selector": SELECTOR}, {"maxUnavailable": INTEGER})},
+        api="policy/v1",
+    ),
+    "PersistentVolumeClaim": core(
+        "PersistentVolumeClaim",
+        {
+            "spec": exactly(
+                {
+                    "accessModes": list_of({"enum": ["ReadWriteMany", "ReadWriteOnce"]}),
+                    "resources": exactly({"requests": AMOUNTS}),
+                },
+                {"storageClassName": NAME},
+            )
+        },
+    ),
+    "Namespace": exactly(
+        {
+            "apiVersion": {"const": "v1"},
+            "kind": {"const": "Namespace"},
+            "metadata": exactly({"name": NAME}, {"labels": LABELS}),
+        }
+    ),
+    "NetworkPolicy": NETWORK_POLICY,
+    "RayCluster": RAY_CLUSTER,
+    "RayJob": RAY_JOB,
+    "CronJob": CRON_JOB,
+}

@@ -7,15 +7,10 @@ import pytest
 import yaml
 from typer.main import get_command
 
-from tests.cluster.schemas import CRON_JOB, RAY_CLUSTER, RAY_JOB
+from tests.cluster.schemas import NAMESPACED, RAY_JOB
 from vlmsel.cli.app import app
 
 KUBERAY = Path(__file__).parents[2] / "cluster" / "kuberay"
-SCHEMAS = {
-    "raycluster.yaml": RAY_CLUSTER,
-    "rayjob.yaml": RAY_JOB,
-    "refresh-cronjob.yaml": CRON_JOB,
-}
 
 
 def load(name):
@@ -26,13 +21,18 @@ def cluster_specs():
     return [load("raycluster.yaml")["spec"], load("rayjob.yaml")["spec"]["rayClusterSpec"]]
 
 
-def test_every_manifest_has_a_schema():
-    assert {path.name for path in KUBERAY.glob("*.yaml")} == set(SCHEMAS)
+def documents():
+    return [
+        (path.name, document)
+        for path in sorted(KUBERAY.glob("*.yaml"))
+        for document in yaml.safe_load_all(path.read_text())
+    ]
 
 
-@pytest.mark.parametrize("name", SCHEMAS)
-def test_manifest_fits_its_schema(name):
-    jsonschema.validate(load(name), SCHEMAS[name])
+@pytest.mark.parametrize(("name", "document"), documents(), ids=lambda item: str(item)[:30])
+def test_every_manifest_fits_its_schema(name, document):
+    jsonschema.validate(document, NAMESPACED[document["kind"]])
+    assert document["metadata"].get("namespace", document["metadata"]["name"]) == "vlmsel"
 
 
 def test_the_schema_finds_a_misspelt_field():
@@ -92,10 +92,11 @@ def test_cronjob_cannot_overlap_and_tells_the_truth():
     # An id is used once, so a second try of the same day could only be refused.
     assert cron["jobTemplate"]["spec"]["backoffLimit"] == 0
     # The token is read from the Secret that the operator made for the cluster of this name.
-    secrets = [
-        e["valueFrom"]["secretKeyRef"] for e in pod["containers"][0]["env"] if "valueFrom" in e
-    ]
-    assert secrets == [{"name": load("raycluster.yaml")["metadata"]["name"], "key": "auth_token"}]
+    secrets = [volume["secret"]["secretName"] for volume in pod["volumes"] if "secret" in volume]
+    assert secrets == [load("raycluster.yaml")["metadata"]["name"]]
+    environment = {entry["name"]: entry["value"] for entry in pod["containers"][0]["env"]}
+    (mount,) = [m for m in pod["containers"][0]["volumeMounts"] if m["name"] == "token"]
+    assert environment["RAY_AUTH_TOKEN_PATH"] == f"{mount['mountPath']}/auth_token"
 
 
 def entrypoints():

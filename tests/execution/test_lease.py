@@ -63,9 +63,25 @@ def test_a_live_lease_of_another_is_left_alone(tmp_path: Path) -> None:
     assert (tmp_path / PATH).read_text() == before
 
 
-def test_a_damaged_lease_holds_nobody_up(tmp_path: Path) -> None:
+DAMAGED = (
+    "{",
+    "[]",
+    "[" * 100_000,
+    '{"owner": "a", "since": 1, "until": "soon"}',
+    '{"owner": 5, "since": 1, "until": 9e9}',
+    '{"owner": "a", "since": null, "until": 9e9}',
+    '{"owner": "a", "since": 1, "until": NaN}',
+    '{"owner": "a", "since": 1, "until": Infinity}',
+    # The year 5000, by a clock or a flipped bit.
+    '{"owner": "a", "since": 1, "until": 95617584000}',
+    '{"owner": "a", "since": 95617584000, "until": 95617584300}',
+)
+
+
+@pytest.mark.parametrize("number", range(len(DAMAGED)))
+def test_a_damaged_lease_holds_nobody_up(tmp_path: Path, number: int) -> None:
     (tmp_path / "leases").mkdir()
-    (tmp_path / PATH).write_text("{")
+    (tmp_path / PATH).write_text(DAMAGED[number])
     with hold(str(tmp_path), "refresh"):
         pass
 

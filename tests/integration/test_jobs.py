@@ -147,7 +147,7 @@ def test_a_submitted_job_gives_the_same_values_as_here_and_its_id_is_used_once(
     here, there = (stored(tmp_path / name, wants) for name in ("local", "ray"))
     assert_equal_stores(there, here)
     second = submit(head, "--submission-id", "night-1", "--", "echo", "twice")
-    assert second.returncode == 2
+    assert second.returncode == 125
     assert "a job 'night-1' was submitted before and is succeeded" in second.stderr
     assert "twice" not in second.stdout
 
@@ -155,8 +155,11 @@ def test_a_submitted_job_gives_the_same_values_as_here_and_its_id_is_used_once(
 def test_the_exit_code_of_a_failed_job_is_not_zero_and_its_log_is_seen(head: str) -> None:
     code = "print('about to fail', flush=True); raise SystemExit(4)"
     done = submit(head, "--", sys.executable, "-c", code)
-    assert done.returncode == 1
+    assert done.returncode == 4
     assert "about to fail" in done.stdout
+    # Ray says it again with the reason.
+    assert (done.stdout + done.stderr).count("about to fail") == 1
+    assert "exit code 4" in done.stderr
 
 
 def test_the_exit_code_of_a_stopped_job_is_not_zero(head: str) -> None:
@@ -175,7 +178,7 @@ def test_the_exit_code_of_a_stopped_job_is_not_zero(head: str) -> None:
         time.sleep(0.5)
     client.stop_job("stopped")
     _, errors = waiting.communicate(timeout=START_S)
-    assert waiting.returncode == 3
+    assert waiting.returncode == 126
     assert "stopped: stopped" in errors
 
 
@@ -190,7 +193,7 @@ def test_what_cannot_be_submitted_is_refused_in_one_line(
     head: str, args: list[str], said: str
 ) -> None:
     done = submit(head, *args, "--", "true")
-    assert done.returncode == 2
+    assert done.returncode == 125
     [line] = done.stderr.splitlines()
     assert line.startswith("refused: ")
     assert said in line
@@ -199,7 +202,7 @@ def test_what_cannot_be_submitted_is_refused_in_one_line(
 def test_a_cluster_that_is_not_there_is_one_line() -> None:
     [port] = free_ports(1)
     done = submit(f"http://127.0.0.1:{port}", "--", "true")
-    assert done.returncode == 2
+    assert done.returncode == 125
     assert f"no Ray dashboard answers at http://127.0.0.1:{port}" in done.stderr
     assert "Traceback" not in done.stderr
 

@@ -29,11 +29,10 @@ def test_a_flipped_bit_that_still_parses_is_found() -> None:
                 json.loads(damaged)
             except ValueError:
                 continue
-            with pytest.raises(ValueError, match=r"checksum|mapping|nested"):
-                # A key `check` that is none any more leaves a record that never had one.
-                if "check" not in json.loads(damaged):
-                    raise ValueError("checksum")
-                read_note(bytes(damaged))
+            # A key `check` that is none any more leaves a record that never had one.
+            if b'"check"' in damaged:
+                with pytest.raises(ValueError, match="checksum"):
+                    read_note(bytes(damaged))
             n_found += 1
     assert n_found > 100
 

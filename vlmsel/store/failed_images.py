@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from vlmsel.redaction import redact
 from vlmsel.store.cells import cell_folder, settings_folder
-from vlmsel.store.faults import MissingFileError
+from vlmsel.store.faults import DeniedError, MissingFileError
 from vlmsel.store.files import READERS, files_of_stem
 from vlmsel.store.filesystem import Folder
 from vlmsel.store.keys import CellId, file_name, stem
@@ -114,8 +114,17 @@ def commit_cell(
     folder.write_atomic(f"{parent}/{name}", data)
     for old in there:
         if old != name:
-            folder.delete(f"{parent}/{old}")
-            notes.forget(cell, old)
+            try:
+                folder.delete(f"{parent}/{old}")
+                notes.forget(cell, old)
+            except DeniedError:
+                log.warning(
+                    "%s/%s/%s is not replaced by its better retry: this account may not delete; "
+                    "run the retry with one that may",
+                    folder.address,
+                    parent,
+                    old,
+                )
 
 
 def failed_in_cell(folder: Folder, cell: CellId, parent: str) -> ImageReasons:

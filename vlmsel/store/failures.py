@@ -10,7 +10,7 @@ import polars as pl
 
 from vlmsel.redaction import redact
 from vlmsel.store.cells import cell_folder, cell_stem, settings_folder
-from vlmsel.store.faults import MissingFileError
+from vlmsel.store.faults import DeniedError, MissingFileError
 from vlmsel.store.files import READERS
 from vlmsel.store.filesystem import Folder
 from vlmsel.store.keys import CellId, decode_model_folder, decode_stem
@@ -47,10 +47,14 @@ class FailureLog:
         self.folder.write_atomic(f"{folder}/{name}", seal_note(record))
 
     def forget(self, cell: CellId) -> None:
-        """The cell is measured now."""
+        """Delete the note of a cell that is measured now, where the account may delete.
+
+        A note that stays says nothing: `frame` passes over cells that are measured.
+        """
         folder, name = _place(cell)
         if name in self.folder.names(folder):
-            self.folder.delete(f"{folder}/{name}")
+            with suppress(DeniedError):
+                self.folder.delete(f"{folder}/{name}")
 
     def frame(
         self, kind: str, settings_digest: str, measured: Callable[[], Container[CellId]]

@@ -24,6 +24,10 @@ class MissingFileError(StoreError):
     """A file that was named is not there."""
 
 
+class DeniedError(StoreError):
+    """The account may not do that: as a worker, which needs no right to delete."""
+
+
 @contextmanager
 def disk_faults(action: str, path: str) -> Iterator[None]:
     """`OSError` of the local file system as `StoreError`."""
@@ -33,7 +37,8 @@ def disk_faults(action: str, path: str) -> Iterator[None]:
         raise MissingFileError(f"cannot {action} {path}: it is not there") from error
     except OSError as error:
         reason = DISK_REASONS.get(error.errno or 0, error.strerror or type(error).__name__)
-        raise _kind(error)(f"cannot {action} {path}: {reason}") from error
+        kind = DeniedError if error.errno in (errno.EACCES, errno.EPERM) else _kind(error)
+        raise kind(f"cannot {action} {path}: {reason}") from error
 
 
 @contextmanager
@@ -53,7 +58,8 @@ def server_faults(action: str, address: str) -> Iterator[None]:
         unknown = (
             f"the server answered {type(error).__name__}: check the address and the credentials"
         )
-        raise _kind(error)(f"cannot {action} {address}: {reason or unknown}") from None
+        kind = DeniedError if code == "ACCESS_DENIED" else _kind(error)
+        raise kind(f"cannot {action} {address}: {reason or unknown}") from None
 
 
 def _kind(error: OSError) -> type[StoreError]:
