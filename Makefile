@@ -10,7 +10,7 @@ export RAY_USAGE_STATS_ENABLED ?= 0
 export PYTHONDONTWRITEBYTECODE :=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check format bench bench-cluster chaos browser lock wheel clean
+.PHONY: help setup demo test check format bench bench-cluster chaos browser lock licences audit wheel clean
 
 help: ## show this help
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -19,7 +19,7 @@ $(STAMP): requirements.lock pyproject.toml
 	@test -x $(PY) || $(PYTHON) -m venv $(VENV)
 	@$(PY) -c 'import sys; sys.exit("vlmsel needs Python 3.11 or newer: make setup PYTHON=python3.11") if sys.version_info < (3, 11) else None'
 	@$(PY) -m pip install --quiet --disable-pip-version-check "uv>=0.8,<1"
-	$(VENV)/bin/uv pip install --quiet --compile-bytecode --python $(PY) --require-hashes -r requirements.lock
+	$(VENV)/bin/uv pip install --compile-bytecode --python $(PY) --require-hashes -r requirements.lock
 	$(VENV)/bin/uv pip install --quiet --python $(PY) --no-deps --editable .
 	@touch $@
 
@@ -64,6 +64,12 @@ lock: $(STAMP) ## resolve the dependencies anew (names, versions and hashes only
 	  --no-annotate --no-header --group dev pyproject.toml --output-file requirements.lock
 	$(VENV)/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
 	  --no-annotate --no-header -c requirements.lock pyproject.toml --output-file requirements-runtime.lock
+
+licences: $(STAMP) ## list the licences of what runs
+	$(PY) .ci/dependencies.py licences
+
+audit: $(STAMP) ## ask a database for known vulnerabilities; says "not checked" where none answers
+	PATH="$(VENV)/bin:$$PATH" $(PY) .ci/dependencies.py audit
 
 wheel: $(STAMP) ## build the wheel that the cluster image installs
 	$(VENV)/bin/uv build --quiet --wheel
