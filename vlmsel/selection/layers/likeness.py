@@ -1,0 +1,129 @@
+"""Tasks compared by their interaction vectors, within one model."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import polars as pl
+from scipy.cluster.hierarchy import linkage
+from scipy.spatial.distance import squareform
+
+MODEL = ["model", "pretrained"]
+# A vector that varies by less has no direction.
+CONSTANT = 1e-12
+
+
+@dataclass(frozen=True)
+class Likeness:
+    """How alike the tasks are to one model.
+
+    Attributes:
+        model: model, pretrained.
+        tasks: that are compared.
+        layers: candidates that every task has.
+        vectors: (tasks, layers).
+        raw: (tasks, tasks), Pearson's r over the layers; NaN where a vector is constant.
+        centred: the same after each layer's mean over the tasks is taken away.
+        saturated: tasks that are left out: no layer changes them beyond noise.
+    """
+
+    model: tuple[str, str]
+    tasks: tuple[str, ...]
+    layers: tuple[str, ...]
+    vectors: np.ndarray
+    raw: np.ndarray
+    centred: np.ndarray
+    saturated: tuple[str, ...]
+
+
+def compare_tasks(vectors: pl.DataFrame) -> list[Likeness]:
+    """Compare the tasks of every model.
+
+    Centred, all saturated tasks would become minus the mean and look alike, so they are left out:
+    those of which the interval of every layer holds zero.
+
+    Args:
+        vectors: of `interaction_vectors`.
+    """
+    found = []
+    for key, rows in sorted(vectors.group_by(MODEL), key=lambda one: one[0]):
+        is_noise = ((pl.col("low") <= 0) & (pl.col("high") >= 0)).all()
+        by_task = rows.group_by("task").agg(noise=is_noise).sort("task")
+        saturated = by_task.filter("noise")["task"].to_list()
+        tasks = by_task.filter(~pl.col("noise"))["task"].to_list()
+        kept = rows.filter(pl.col("task").is_in(tasks))
+        layers = _common_layers(kept, len(tasks))
+        matrix = _matrix(kept, tasks, layers)
+        model = (str(key[0]), str(key[1]))
+        found.append(
+            Likeness(
+                model,
+                tuple(tasks),
+                tuple(layers),
+                matrix,
+                correlate(matrix),
+                correlate(centre(matrix)),
+                tuple(saturated),
+            )
+        )
+    return found
+
+
+def centre(vectors: np.ndarray) -> np.ndarray:
+    """Take each layer's mean over the tasks away: the same early layers matter everywhere."""
+    return vectors - vectors.mean(axis=0, keepdims=True) if len(vectors) else vectors
+
+
+def correlate(vectors: np.ndarray) -> np.ndarray:
+    """Pearson's r of every pair of rows; NaN where a row is constant.
+
+    Args:
+        vectors: (tasks, layers).
+    """
+    if vectors.shape[1] == 0:
+        return np.full((len(vectors), len(vectors)), np.nan)
+    away = vectors - vectors.mean(axis=1, keepdims=True)
+    norms = np.linalg.norm(away, axis=1)
+    known = norms > CONSTANT
+    unit = np.where(known[:, None], away / np.where(known, norms, 1.0)[:, None], np.nan)
+    return np.clip(unit @ unit.T, -1.0, 1.0)
+
+
+def cluster_tasks(correlations: np.ndarray) -> np.ndarray:
+    """Average linkage on 1 - r, as scipy lays it out; an unknown r counts as 0.
+
+    Args:
+        correlations: (tasks, tasks), at least two tasks.
+    """
+    distance = 1.0 - np.nan_to_num(correlations, nan=0.0)
+    np.fill_diagonal(distance, 0.0)
+    condensed = squareform((distance + distance.T) / 2, checks=False)
+    return linkage(np.maximum(condensed, 0.0), "average", optimal_ordering=True)
+
+
+def likeness_pairs(likenesses: list[Likeness]) -> pl.DataFrame:
+    """Every pair of tasks of every model once: model, pretrained, task, other, raw, centred."""
+    rows = [
+        (*one.model, one.tasks[i], one.tasks[j], float(one.raw[i, j]), float(one.centred[i, j]))
+        for one in likenesses
+        for i in range(len(one.tasks))
+        for j in range(i + 1, len(one.tasks))
+    ]
+    names = dict.fromkeys((*MODEL, "task", "other"), pl.String)
+    schema = {**names, "raw": pl.Float64, "centred": pl.Float64}
+    frame = pl.DataFrame(rows, schema=schema, orient="row")
+    return frame.with_columns(pl.col("raw", "centred").fill_nan(None))
+
+
+def _common_layers(rows: pl.DataFrame, n_tasks: int) -> list[str]:
+    counts = rows.group_by("layer").agg(pl.len(), pl.col("place").min()).sort("place", "layer")
+    return counts.filter(pl.col("len") == n_tasks)["layer"].to_list()
+
+
+def _matrix(rows: pl.DataFrame, tasks: list[str], layers: list[str]) -> np.ndarray:
+    at_task = {name: place for place, name in enumerate(tasks)}
+    at_layer = {name: place for place, name in enumerate(layers)}
+    values = np.zeros((len(tasks), len(layers)))
+    for task, layer, delta in rows.select("task", "layer", "delta").iter_rows():
+        if layer in at_layer:
+            values[at_task[task], at_layer[layer]] = delta
+    return values
