@@ -64,10 +64,14 @@ class AttributionSettings(BaseModel):
     @property
     def digest(self) -> str:
         """16 hex digits over every choice that can change a value (a gradient has no path)."""
+        return self.digest_under(SCHEMA_VERSION)
+
+    def digest_under(self, schema: int) -> str:
+        """The digest that these settings have under a schema version."""
         fields = self.model_dump()
         if self.attribution != "conductance":
             fields = {k: v for k, v in fields.items() if k not in PATH_FIELDS}
-        text = json.dumps({"schema": SCHEMA_VERSION, **fields}, sort_keys=True)
+        text = json.dumps({"schema": schema, **fields}, sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 

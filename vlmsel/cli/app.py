@@ -24,6 +24,7 @@ from vlmsel.cli import (
     report,
     select,
     status,
+    store_upkeep,
     study,
     sweep,
     tasks,
@@ -129,6 +130,7 @@ app.command("refresh", rich_help_panel=MEASURE)(refresh.refresh)
 app.command("status", rich_help_panel=MEASURE)(status.status)
 app.add_typer(imports.app, name="import", rich_help_panel=MEASURE)
 app.add_typer(exports.app, name="export", rich_help_panel=MEASURE)
+app.add_typer(store_upkeep.app, name="store", rich_help_panel=MEASURE)
 app.command("evaluate", rich_help_panel=JUDGE)(evaluate.evaluate)
 app.command("sweep", rich_help_panel=JUDGE)(sweep.sweep)
 app.command("study", rich_help_panel=JUDGE)(study.study)

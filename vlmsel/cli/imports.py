@@ -159,10 +159,14 @@ def predictions(
 
     Without a column label the images must be named as those of cue-conflict (cat4-truck2).
     """
+    from vlmsel.published.cleaning import read_header
     from vlmsel.published.image_predictions import read_image_predictions
+    from vlmsel.published.own_tables import exported_kind
     from vlmsel.store.imported import write_predictions
 
-    found = read_image_predictions(file, task=task or name)
+    # A table of ours names its tasks, and the import's name is none of them.
+    named = exported_kind(read_header(file)) == "predictions"
+    found = read_image_predictions(file, task=task if named else task or name)
     write_predictions(open_folder(store), found.frame, name or file.stem)
     used_by = "`vlmsel study labels --predictions` uses them"
     _tell(file, found, store, "predictions", as_json=as_json, used_by=used_by)

@@ -30,11 +30,13 @@ class WantedShard:
 
     Attributes:
         images: digest of its images.
+        schema: version that the keys are made under; None for this one's.
     """
 
     shard: Shard
     images: str
     asked: tuple[Asked, ...]
+    schema: int | None = None
 
     def cells(self, model: Candidate) -> list[CellId]:
         """The cells of one model, in the order of `asked`."""
@@ -44,7 +46,7 @@ class WantedShard:
                 spec.model,
                 spec.pretrained,
                 self.shard.task,
-                cell_key(identity.digest, asked.basis, self.images),
+                cell_key(identity.digest, asked.basis, self.images, schema=self.schema),
                 asked.settings,
                 asked.kind,
             )
@@ -52,13 +54,20 @@ class WantedShard:
         ]
 
 
-def wanted_shards(catalogued: Catalogued, wants: Sequence[Want]) -> tuple[WantedShard, ...]:
+def wanted_shards(
+    catalogued: Catalogued, wants: Sequence[Want], *, schema: int | None = None
+) -> tuple[WantedShard, ...]:
     """Every shard that a want covers, in task order, each with all that is asked of it.
 
     A measurement that reads class prompts is asked of the tasks that have some.
+
+    Args:
+        catalogued: the catalogs.
+        wants: measurements of so many images.
+        schema: version that the cells are named under; this one's by default.
     """
     found: list[WantedShard] = []
-    digests = {want: want.measurement.digest for want in wants}
+    digests = {want: _digest(want, schema) for want in wants}
     for task, index in catalogued.indexes.items():
         prompts = catalogued.prompts.get(task)
         by_images: dict[str, tuple[Shard, list[Asked]]] = {}
@@ -76,7 +85,7 @@ def wanted_shards(catalogued: Catalogued, wants: Sequence[Want]) -> tuple[Wanted
         order = {want.kind: place for place, want in enumerate(wants)}
         for digest, (shard, asked) in by_images.items():
             asked.sort(key=lambda one: order[one.kind])
-            found.append(WantedShard(shard, digest, tuple(asked)))
+            found.append(WantedShard(shard, digest, tuple(asked), schema))
     return tuple(found)
 
 
@@ -92,3 +101,8 @@ def wanted_cells(
 
 def _width(want: Want) -> float:
     return float("inf") if want.n_images is None else want.n_images
+
+
+def _digest(want: Want, schema: int | None) -> str:
+    measurement = want.measurement
+    return measurement.digest if schema is None else measurement.digest_under(schema)

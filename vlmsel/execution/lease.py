@@ -26,6 +26,8 @@ from vlmsel.store.owners import is_dead, this_process
 log = logging.getLogger(__name__)
 
 LEASES = "leases"
+RUN_LEASES = f"{LEASES}/runs"
+MAINTENANCE = "maintenance"
 LEASE_S = 300.0
 # No lease lasts so long: a day is more than any clock is wrong by, and than any test asks for.
 MAX_LEASE_S = 24 * 3600.0
@@ -150,3 +152,63 @@ def _renew(folder: Folder, path: str, lease: Lease, lease_s: float, done: thread
 
 def _write(folder: Folder, path: str, lease: Lease) -> None:
     folder.write_atomic(path, json.dumps(asdict(lease)).encode())
+
+
+@contextmanager
+def hold_run_lease(store_uri: str, *, lease_s: float = LEASE_S) -> Iterator[Lease]:
+    """Say that a run writes into a store for the time of the block; any number may.
+
+    The note is written before the look for maintenance, which looks for such notes after it has
+    written its own: of two that begin at one time at least one sees the other.
+
+    Raises:
+        ExecutionError: maintenance (gc, compact, migrate) works on the store.
+        StoreError: the store cannot be written.
+    """
+    folder = open_folder(store_uri)
+    now = time.time()
+    owner = f"{socket.gethostname()}:{os.getpid()}:{uuid.uuid4().hex[:8]}:{this_process()}"
+    lease, path = Lease(owner, now, now + lease_s), f"{RUN_LEASES}/{uuid.uuid4().hex}.json"
+    _write(folder, path, lease)
+    done = threading.Event()
+    args = (folder, path, lease, lease_s, done)
+    renewer = threading.Thread(target=_renew, args=args, name="lease-run", daemon=True)
+    try:
+        held = read_lease(folder, f"{LEASES}/{MAINTENANCE}.json")
+        if held is not None and is_live(held):
+            raise ExecutionError(
+                _held(MAINTENANCE, folder, f"{LEASES}/{MAINTENANCE}.json", held, time.time())
+            )
+        renewer.start()
+        yield lease
+    finally:
+        done.set()
+        if renewer.is_alive():
+            renewer.join()
+        folder.delete(path)
+
+
+@contextmanager
+def hold_maintenance_lease(store_uri: str, *, settle_s: float = SETTLE_S) -> Iterator[Lease]:
+    """Have a store to oneself for the time of the block: no run writes, no other maintenance works.
+
+    Notes of runs that are dead are deleted.
+
+    Raises:
+        ExecutionError: a run writes into the store, or other maintenance works on it.
+        StoreError: the store cannot be written.
+    """
+    with hold_lease(store_uri, MAINTENANCE, settle_s=settle_s) as lease:
+        folder = open_folder(store_uri)
+        for name in folder.names(RUN_LEASES):
+            path = f"{RUN_LEASES}/{name}"
+            held = read_lease(folder, path)
+            if held is not None and is_live(held):
+                raise ExecutionError(_held("run", folder, path, held, time.time()))
+            folder.delete(path)
+        yield lease
+
+
+def is_live(lease: Lease) -> bool:
+    """Whether the owner of a lease may still be at work."""
+    return lease.until > time.time() and not is_dead(lease.owner.rpartition(":")[2])

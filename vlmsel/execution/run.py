@@ -7,11 +7,12 @@ import logging
 from collections.abc import Callable, Sequence
 
 from vlmsel.execution.cells import CellOutcome
-from vlmsel.execution.lease import LEASES
+from vlmsel.execution.lease import LEASES, hold_run_lease
 from vlmsel.execution.options import RunOptions
 from vlmsel.execution.placement import Resources
 from vlmsel.execution.plan import Plan
 from vlmsel.execution.prepare import plan_measurements
+from vlmsel.execution.run_log import RUNS, logged_run
 from vlmsel.execution.summary import RunSummary
 from vlmsel.execution.timings import TIMINGS, write_timings
 from vlmsel.measurements.measurement import Want
@@ -28,7 +29,7 @@ from vlmsel.zoo.catalog import Zoo
 log = logging.getLogger(__name__)
 
 # Where runs write beside the kinds' folders; a store may lie in a folder with other things.
-WRITTEN = (FAILURES, FAILED_IMAGES, IMPORTED, TIMINGS, LEASES)
+WRITTEN = (FAILURES, FAILED_IMAGES, IMPORTED, TIMINGS, LEASES, RUNS)
 
 OnOutcome = Callable[[CellOutcome], None]
 
@@ -54,7 +55,7 @@ def execute(
         n_left = store.folder.clean((*measurement_kinds(), *WRITTEN))
         if n_left:
             log.info("deleted %d temporary file(s) of killed runs", n_left)
-    done = _execute(plan, store.uri, options, on_outcome) if plan.work else RunSummary()
+    done = _recorded(plan, store, options, on_outcome) if plan.work else RunSummary()
     write_timings(store, plan.job, done)
     forget_sources(_changed_sources(plan, done))
     before = RunSummary(
@@ -107,6 +108,20 @@ def cluster_supply(options: RunOptions) -> Resources:
     with ray_session(options.address):
         check_gpus(options.n_gpus)
         return cluster_resources()
+
+
+def _recorded(
+    plan: Plan, store: Store, options: RunOptions, on_outcome: OnOutcome | None
+) -> RunSummary:
+    """Do the work under a run's lease, and keep its log in the store."""
+    with hold_run_lease(store.uri), logged_run(store.folder, options) as run_log:
+
+        def settle(outcome: CellOutcome) -> None:
+            run_log.note(outcome)
+            if on_outcome is not None:
+                on_outcome(outcome)
+
+        return _execute(plan, store.uri, options, settle)
 
 
 def _execute(

@@ -54,8 +54,12 @@ class Measurement(BaseModel, ABC):
     @property
     def digest(self) -> str:
         """16 hex digits over kind, schema version and every setting."""
+        return self.digest_under(SCHEMA_VERSION)
+
+    def digest_under(self, schema: int) -> str:
+        """The digest that these settings have under a schema version."""
         text = json.dumps(
-            {"kind": self.kind, "schema": SCHEMA_VERSION, **self.model_dump(mode="json")},
+            {"kind": self.kind, "schema": schema, **self.model_dump(mode="json")},
             sort_keys=True,
         )
         return hashlib.sha256(text.encode()).hexdigest()[:16]

@@ -40,10 +40,9 @@ class Profile(Measurement):
 
     settings: AttributionSettings = AttributionSettings()
 
-    @property
-    def digest(self) -> str:
+    def digest_under(self, schema: int) -> str:
         """16 hex digits over every choice that can change a value."""
-        return self.settings.digest
+        return self.settings.digest_under(schema)
 
     @property
     def reads_prompts(self) -> bool:

@@ -36,15 +36,19 @@ class CellId:
         return f"{self.kind} of {self.model}/{self.pretrained} on {self.task} ({self.key})"
 
 
-def cell_key(identity_digest: str, settings_digest: str, images_digest: str) -> str:
+def cell_key(
+    identity_digest: str, settings_digest: str, images_digest: str, *, schema: int | None = None
+) -> str:
     """32 hex digits over model identity, settings, images and schema version.
 
     Args:
         identity_digest: of the model.
         settings_digest: of the measurement, and of what it reads of the task (class prompts).
         images_digest: of `images_digest`.
+        schema: version; this one's by default.
     """
-    lines = (f"schema {SCHEMA_VERSION}", identity_digest, settings_digest, images_digest)
+    version = SCHEMA_VERSION if schema is None else schema
+    lines = (f"schema {version}", identity_digest, settings_digest, images_digest)
     return hashlib.sha256("\n".join(lines).encode()).hexdigest()[:32]
 
 

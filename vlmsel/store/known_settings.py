@@ -7,6 +7,7 @@ from pydantic import ValidationError
 from vlmsel.errors import StoreError
 from vlmsel.measurements.measurement import Measurement
 from vlmsel.measurements.registry import measurement_class
+from vlmsel.settings import SCHEMA_VERSION
 from vlmsel.store.cells import settings_folder
 from vlmsel.store.filesystem import Folder
 
@@ -33,12 +34,34 @@ def read(folder: Folder, kind: str) -> dict[str, Measurement]:
         if SETTINGS_FILE not in folder.names(path):
             continue
         measurement = _parse(kind, folder.read(f"{path}/{SETTINGS_FILE}"))
+        if measurement is not None and _is_earlier(measurement, digest):
+            # `vlmsel store migrate` brings its cells under this version.
+            continue
         if measurement is None or measurement.digest != digest:
             raise StoreError(
                 f"{folder.address}/{path}/{SETTINGS_FILE} is damaged or of another version: "
                 f"delete this one file, the next `vlmsel measure {kind}` writes it again"
             )
         found[digest] = measurement
+    return found
+
+
+def _is_earlier(measurement: Measurement, digest: str) -> bool:
+    """Whether a digest is that of the same settings under an earlier schema version."""
+    return any(measurement.digest_under(schema) == digest for schema in range(1, SCHEMA_VERSION))
+
+
+def read_earlier(folder: Folder, kind: str) -> dict[int, list[Measurement]]:
+    """Measurements of a kind that the store holds under earlier schema versions, by version."""
+    found: dict[int, list[Measurement]] = {}
+    for digest in sorted(folder.folders(kind)):
+        path = settings_folder(kind, digest)
+        if SETTINGS_FILE not in folder.names(path):
+            continue
+        measurement = _parse(kind, folder.read(f"{path}/{SETTINGS_FILE}"))
+        for schema in range(1, SCHEMA_VERSION):
+            if measurement is not None and measurement.digest_under(schema) == digest:
+                found.setdefault(schema, []).append(measurement)
     return found
 
 
