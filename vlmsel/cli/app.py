@@ -22,6 +22,7 @@ from vlmsel.cli import (
     profile,
     refresh,
     report,
+    scores,
     select,
     status,
     store_upkeep,
@@ -121,6 +122,7 @@ START, MEASURE, JUDGE = "Start here", "Measure", "Judge"
 
 app.command("demo", rich_help_panel=START)(demo.demo)
 app.command("select", rich_help_panel=START)(select.select)
+app.command("scores", rich_help_panel=START)(scores.scores)
 app.command("models", rich_help_panel=START)(models.models)
 app.command("tasks", rich_help_panel=START)(tasks.tasks)
 app.command("measure", rich_help_panel=MEASURE)(measure.measure)

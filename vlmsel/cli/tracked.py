@@ -13,6 +13,7 @@ from vlmsel.settings import AttributionSettings
 
 if TYPE_CHECKING:
     from vlmsel.api.evaluating import Knowledge
+    from vlmsel.api.label_scores import LabelScores
     from vlmsel.evaluation.leave_one_out import LeaveOneOut
 
 
@@ -87,6 +88,24 @@ def track_use(
         loo, tracking_uri=uri, experiment=experiment, accuracies=truth, params=params
     )
     return ids, redact(uri)
+
+
+def track_scores(
+    found: "LabelScores", uri: str, *, experiment: str, params: dict[str, object]
+) -> tuple[str, str]:
+    """Log a table of scores; returns the run id and the URI without credentials."""
+    from vlmsel.tracking import log_run_summary
+
+    names = ", ".join(found.table["estimator"].unique(maintain_order=True))
+    run = log_run_summary(
+        "scores",
+        tracking_uri=uri,
+        experiment=experiment,
+        params={**params, "estimators": names},
+        metrics={"n_models": float(len(found.models))},
+        tables={"scores": found.table, "left_out": found.left_out},
+    )
+    return run, redact(uri)
 
 
 def track_sweep(

@@ -137,7 +137,7 @@ def probe_unit(
         shots: images a class; None for all.
         options: draws and scores.
     """
-    known = np.isfinite(vectors).all(axis=1)
+    known = np.asarray(np.isfinite(vectors).all(axis=1))
     if known.mean() < LEAST_SHARE:
         reason = f"{int(known.sum())} of {len(known)} labelled images have an embedding"
         return ProbeResult(reason=reason)

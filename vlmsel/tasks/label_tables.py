@@ -90,6 +90,28 @@ def read_labels(
     return found
 
 
+def read_class_names(path: Path, spec: TaskSpec, index: TaskIndex) -> dict[str, str]:
+    """Class names by image id from such a file, of a task that has no class names of its own.
+
+    Raises:
+        TaskError: the file cannot be read, holds no labels, or names an image that the task does
+            not have, or an image twice; with the line.
+    """
+    known = {ref.image_id for ref in index.images}
+    found: dict[str, str] = {}
+    for line, image, name in _rows(path):
+        where = f"task '{spec.name}': {path}, line {line}"
+        if image not in known:
+            hint = nearest(image, known, n=1) if len(known) <= MANY_IMAGES else ""
+            raise TaskError(f"{where}: the task has no image '{image}'{hint}")
+        if image in found:
+            raise TaskError(f"{where}: image '{image}' comes twice; keep one row")
+        found[image] = name.strip()
+    if not found:
+        raise TaskError(f"task '{spec.name}': {path} holds no labels")
+    return found
+
+
 # Of more names the nearest is not looked for: it would take minutes.
 MANY_IMAGES = 20_000
 

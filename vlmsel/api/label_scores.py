@@ -1,0 +1,189 @@
+"""Scores of a zoo for a folder of labelled images: embed what is missing, score, resample."""
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+
+from vlmsel.addresses import absolute_path
+from vlmsel.api.workspace import Workspace
+from vlmsel.errors import SelectionError, TaskError
+from vlmsel.evaluation.model_scores import ModelScores, ModelWork, run_model_scores
+from vlmsel.evaluation.shots import LabelledImages
+from vlmsel.evidence.evidence import Evidence
+from vlmsel.execution.model_tasks import run_model_tasks
+from vlmsel.execution.options import RunOptions
+from vlmsel.selection.knowledge import ModelKey
+from vlmsel.selection.transfer.bootstrap_places import RESAMPLES, place_intervals
+from vlmsel.selection.transfer.estimators import find_estimator
+from vlmsel.selection.transfer.labelled_task import LabelledTask, labelled_task
+from vlmsel.selection.transfer.zoo_table import DEFAULT_ESTIMATORS, estimator_column
+from vlmsel.store.keys import CellId
+from vlmsel.tasks.catalog import TARGET_PREFIX, TaskCatalog, TaskSpec, folder_task
+from vlmsel.tasks.label_tables import read_class_names
+
+EMBEDDING, PREDICTION = "embedding", "prediction"
+MODEL = ["model", "pretrained"]
+
+
+@dataclass(frozen=True)
+class LabelledTarget:
+    """A folder of images with labels, and a zoo to embed them.
+
+    Attributes:
+        workspace: the zoo on the folder; its only task.
+        images: all labelled images.
+        task: those that can be used, as rows of `images`.
+    """
+
+    workspace: Workspace
+    images: LabelledImages
+    task: LabelledTask
+
+
+@dataclass(frozen=True)
+class LabelScores:
+    """The table models x scores.
+
+    Attributes:
+        table: columns of `ZooScores.table`, and place_low and place_high, the 95 % interval of the
+            place under resampling of the images within their classes; null where there is none.
+        left_out: model, pretrained, reason.
+        notes: what of the images was left out, a line each.
+        models: what was found of each model that was scored.
+    """
+
+    table: pl.DataFrame
+    left_out: pl.DataFrame
+    notes: tuple[str, ...]
+    models: tuple[ModelScores, ...] = field(repr=False)
+
+
+def labelled_target(workspace: Workspace, images: str | Path, labels: str | Path) -> LabelledTarget:
+    """A zoo on a folder of images of which some are labelled.
+
+    The names of the classes are those that the file gives: they are also asked zero-shot.
+
+    Raises:
+        TaskError: no such folder or file, no image, or the file names an image that is not there.
+        SelectionError: the labels leave fewer than two classes.
+    """
+    found = folder_task(images)
+    file = absolute_path(labels, "labels", TaskError)
+    plain = found.model_copy(update={"name": TARGET_PREFIX + found.name})
+    names = read_class_names(file, plain, _on(workspace, plain).catalogued.indexes[plain.name])
+    classes = tuple(sorted(set(names.values())))
+    target = _on(workspace, plain.model_copy(update={"classnames": classes}))
+    checksums = {ref.image_id: ref.sha256 for ref in target.catalogued.indexes[plain.name].images}
+    ids = sorted(names)
+    codes = np.array([classes.index(names[image]) for image in ids])
+    task = labelled_task(
+        codes, images=[checksums[image] for image in ids], classes=list(range(len(classes)))
+    )
+    # Rows of the task refer to all labelled images.
+    known = LabelledImages(plain.name, tuple(ids), codes, np.arange(len(ids)))
+    return LabelledTarget(target, known, task)
+
+
+def score_target(
+    target: LabelledTarget,
+    estimators: Iterable[str] = DEFAULT_ESTIMATORS,
+    *,
+    n_resamples: int = RESAMPLES,
+    seed: int = 0,
+    run: RunOptions | None = None,
+    on_model: Callable[[str, int, int], None] | None = None,
+) -> LabelScores:
+    """Score a measured target: one task per model, here or on Ray.
+
+    Args:
+        target: its embeddings are in the store.
+        estimators: names of scores.
+        n_resamples: resamples of the images for the intervals; 0 for none.
+        seed: of folds, floors and resamples.
+        run: where.
+        on_model: called as models are done: name, how many are done, of how many.
+
+    Raises:
+        SelectionError: a name is unknown, or no model can be scored.
+    """
+    names = tuple(dict.fromkeys(estimators))
+    chosen = {name: find_estimator(name) for name in names}
+    workspace = target.workspace
+    evidence = Evidence(workspace.store, workspace.catalogued, workspace.wants)
+    embeddings, predictions = _by_model(evidence, EMBEDDING), _by_model(evidence, PREDICTION)
+    works = [
+        ModelWork(
+            key,
+            workspace.store.uri,
+            embeddings[key],
+            predictions.get(key, {}),
+            target.images,
+            target.task,
+            names,
+            n_resamples,
+            seed,
+        )
+        for key in sorted(embeddings)
+    ]
+    found: dict[ModelKey, ModelScores] = {}
+    for done, one in enumerate(run_model_tasks(run_model_scores, works, run or RunOptions())):
+        found[one.key] = one
+        if on_model is not None:
+            on_model("/".join(one.key), done + 1, len(works))
+    known = tuple(found[key] for key in sorted(found))
+    zoo = [(spec.model, spec.pretrained) for spec, _ in workspace.catalogued.models]
+    gone = [(*key, "it has no embedding of these images") for key in zoo if key not in found]
+    gone += [(*one.key, one.reason or "") for one in known if one.scored is None]
+    scored = tuple(one for one in known if one.scored is not None)
+    if not scored:
+        why = gone[0][-1] if gone else "the zoo is empty"
+        raise SelectionError(f"no model can be scored: {why}")
+    rows = [one.scored for one in scored if one.scored is not None]
+    table = pl.concat(
+        [_with_interval(name, estimator_column(name, chosen[name], rows), scored) for name in names]
+    )
+    schema = dict.fromkeys([*MODEL, "reason"], pl.String)
+    groups = target.task.groups
+    first = (
+        f"{len(target.task.rows)} labelled images of {groups.n_classes} classes, "
+        f"{groups.smallest} in the smallest"
+    )
+    left_out = pl.DataFrame(gone, schema=schema, orient="row")
+    return LabelScores(table, left_out, (first, *target.task.notes), scored)
+
+
+def _on(workspace: Workspace, spec: TaskSpec) -> Workspace:
+    """The zoo on one task, its embeddings and, where it has class names, its predictions."""
+    catalog = TaskCatalog(tasks=(spec,))
+    ready = workspace.with_wants({}, {EMBEDDING: None, PREDICTION: None})
+    return ready.of_target(catalog, [EMBEDDING, PREDICTION])
+
+
+def _by_model(evidence: Evidence, kind: str) -> dict[ModelKey, dict[CellId, str]]:
+    found: dict[ModelKey, dict[CellId, str]] = {}
+    for cell, path in evidence.files(kind).items():
+        found.setdefault((cell.model, cell.pretrained), {})[cell] = path
+    return found
+
+
+def _with_interval(name: str, column: pl.DataFrame, scored: Sequence[ModelScores]) -> pl.DataFrame:
+    """Add the interval of every place, where the score ranks the zoo and can be resampled."""
+    ranked = [
+        one for one, place in zip(scored, column["place"], strict=True)
+        if place is not None and name in one.resampled
+    ]  # fmt: skip
+    none = pl.lit(None, pl.Float64)
+    if len(ranked) < 2:
+        return column.with_columns(place_low=none, place_high=none)
+    bounds = place_intervals([one.resampled[name] for one in ranked])
+    frame = pl.DataFrame(
+        {
+            **{part: [one.key[i] for one in ranked] for i, part in enumerate(MODEL)},
+            "place_low": bounds[:, 0],
+            "place_high": bounds[:, 1],
+        }
+    ).with_columns(pl.col("place_low", "place_high").fill_nan(None))
+    return column.join(frame, on=MODEL, how="left", maintain_order="left")
