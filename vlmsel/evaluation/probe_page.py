@@ -25,7 +25,7 @@ def shot_table(summary: pl.DataFrame, metric: str) -> pl.DataFrame:
     a selector was judged where not on all.
     """
     rows = summary.filter(metric=metric)
-    most = rows["n_targets"].max()
+    most = max(rows["n_targets"], default=0)
     shots = sorted({number_of_labels(name) for name in rows["selector"]})
     cells: dict[str, dict[int, str]] = {}
     for row in rows.iter_rows(named=True):
@@ -125,7 +125,7 @@ def _markdown(summary: pl.DataFrame, metric: str) -> str:
     return "\n".join(lines)
 
 
-def _cell(row: dict, most: int | None) -> str:
+def _cell(row: dict, most: int) -> str:
     clear = row["delta_low"] is not None and (row["delta_low"] > 0 or row["delta_high"] < 0)
     part = "" if row["n_targets"] == most else f" ({row['n_targets']})"
     values = [f"{row[name]:.3f}".replace("0.", ".", 1) for name in ("mean", "low", "high")]
