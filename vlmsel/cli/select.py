@@ -7,11 +7,13 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from vlmsel.cli import options as o
+from vlmsel.cli.answer_flags import AnswerFlags
 from vlmsel.cli.console import emit_json, say
 from vlmsel.cli.flags import RunFlags, takes_flags
 from vlmsel.redaction import redact
 
 if TYPE_CHECKING:
+    from vlmsel.api.known_zoo import KnownZoo
     from vlmsel.api.selection import Selection
     from vlmsel.execution.plan import Plan
     from vlmsel.tasks.pictures import Pictures
@@ -61,14 +63,27 @@ def select(
         ),
     ] = False,
     *,
+    asked: AnswerFlags,
     flags: RunFlags,
 ) -> None:
-    """Rank the models of a zoo for images of your own, without labels, and say how far to trust it.
+    """Say which model to use for images of your own, and how far to trust that.
 
-    Needs a store that knows models and source tasks: `vlmsel demo` makes a small one, `vlmsel
-    measure profile prediction` makes one of your own. The selector is chosen first; where it is
-    average rank, no model is run on the images. Run again, it measures nothing anew.
+    Without a store it answers about public models, from published accuracies. With class names
+    models answer on the images; with a few labels it says what a wrong choice costs and when to
+    stop labelling. With images alone it needs a store of profiles: `vlmsel demo` makes a small
+    one. Run again, it measures nothing anew.
     """
+    if not profile_anyway and (known := _known_zoo(images, store, zoo, tasks, asked)):
+        from vlmsel.cli.answer import answer_command, emit_answer, finish_answer, read_options
+
+        answer = answer_command(images, known, read_options(asked, selector), flags.options())
+        emit_answer(answer, top, as_json=as_json)
+        if report:
+            from vlmsel.api.answer_report import answer_report
+
+            say(f"report: {answer_report(report, answer)}")
+        finish_answer(answer, allow_failures)
+        return
     from vlmsel.api.selecting import Steps
     from vlmsel.api.selecting import select as run_select
     from vlmsel.api.workspace import open_workspace
@@ -106,6 +121,31 @@ def select(
 
         say(f"report: {selection_report(report, selection)}")
     _finish(selection, allow_failures)
+
+
+def _known_zoo(
+    images: str, store: str, zoo: str | None, tasks: str | None, asked: AnswerFlags
+) -> "KnownZoo | None":
+    """The zoo to answer about; None where images alone are ranked by the profiles of a store.
+
+    A folder without the default store, and an empty store with class names, are asked about the
+    published models.
+    """
+    from vlmsel.api.known_zoo import is_empty, shipped_zoo, stored_zoo
+
+    if tasks is None and is_empty(store):
+        if store == o.store_address(o.DEFAULT_STORE) or asked.are_said:
+            return shipped_zoo(store, zoo)
+        return None
+    if asked.are_said or _has_class_folders(images):
+        return stored_zoo(store, zoo, tasks)
+    return None
+
+
+def _has_class_folders(images: str) -> bool:
+    from vlmsel.api.answer import AnswerOptions, read_target
+
+    return bool(read_target(images, AnswerOptions()).classnames)
 
 
 def _say_used(pictures: "Pictures", images: str) -> None:

@@ -1,0 +1,468 @@
+"""Answer for a folder of images: class names and a few labels in, one model out."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+
+from vlmsel.addresses import absolute_path
+from vlmsel.api.choice import Choice, choose_label_free
+from vlmsel.api.known_zoo import KnownZoo, read_evaluated
+from vlmsel.api.workspace import Workspace
+from vlmsel.errors import ModelError, SelectionError, TaskError
+from vlmsel.evidence.evidence import Evidence
+from vlmsel.execution.cells import CellOutcome
+from vlmsel.execution.options import RunOptions
+from vlmsel.execution.plan import Plan
+from vlmsel.execution.run import execute
+from vlmsel.execution.summary import RunSummary
+from vlmsel.measurements.measurement import Want
+from vlmsel.published.names import fold, load_names
+from vlmsel.selection.answer import Answer, Question, answer, average_rank_order
+from vlmsel.selection.knowledge import value_matrix
+from vlmsel.selection.label_draw import LabelDraw, draw_labels
+from vlmsel.selection.posterior.advice import TOLERANCE
+from vlmsel.selection.problem import Problem
+from vlmsel.selection.zoo_answers import ZooAnswers, image_order, zoo_answers
+from vlmsel.tasks.catalog import TARGET_PREFIX, TaskCatalog, TaskSpec, folder_task
+from vlmsel.tasks.class_folders import find_class_folders
+from vlmsel.tasks.index import TaskIndex, index_task
+from vlmsel.tasks.label_tables import read_labels
+from vlmsel.tasks.labels import plain_name
+from vlmsel.tasks.prompts import class_prompts
+from vlmsel.zoo.catalog import Zoo
+
+MODEL = ["model", "pretrained"]
+# Unlabelled images that models answer on: more make labels worth little more.
+ANSWERED_IMAGES = 200
+# Of real models, whose weights are large, so many are run where nothing else is said.
+SHORTLIST = 10
+OUTSIDE = "none"
+
+
+@dataclass(frozen=True)
+class AnswerOptions:
+    """What is said of the images, and what is asked.
+
+    Attributes:
+        classnames: of the images; None takes those of `prompts`, or of class folders.
+        prompts: `clip-benchmark:NAME`.
+        labels: CSV file with the columns image and label.
+        evaluated: CSV file with model, pretrained and acc1 on the whole target.
+        shortlist: how many models to run, the best by average rank; all of a store's zoo if None.
+        tolerance: expected regret at which to stop, a share of 1.
+        ignore_labels: take no labels, also of class folders.
+        labels_are_random: labels of any images are a random draw.
+        max_params: largest number of parameters, in millions.
+        selector: ranks where there are no labels.
+        dry_run: run no model and ask no hub.
+    """
+
+    classnames: tuple[str, ...] | None = None
+    prompts: str | None = None
+    labels: Path | None = None
+    evaluated: Path | None = None
+    shortlist: int | None = None
+    tolerance: float = TOLERANCE
+    ignore_labels: bool = False
+    labels_are_random: bool = False
+    max_params: float | None = None
+    selector: str | None = None
+    dry_run: bool = False
+
+
+@dataclass(frozen=True)
+class TargetLabels:
+    """The classes and labels of a target.
+
+    Attributes:
+        spec: the target, with its class names where they are known.
+        index: its images.
+        order: ids of the images that are looked at, in the order in which they are measured.
+        labels: class number by image id.
+        from_folders: whether the folders gave the class names.
+        classnames: empty where unknown.
+    """
+
+    spec: TaskSpec
+    index: TaskIndex
+    order: tuple[str, ...]
+    labels: Mapping[str, int]
+    from_folders: bool
+    classnames: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class TargetAnswer:
+    """The answer for a folder of images, with what it rests on.
+
+    Attributes:
+        target: name of the images.
+        images: where they are.
+        zoo: what is known of the models.
+        found: the decision.
+        table: rank, model, pretrained, accuracy, low, high (90 % interval), p_best, p_top5,
+            rank_low, rank_high, average_rank (place), imagenet, labelled_hits, then facts.
+        draw: which labels count, and which images to label next.
+        target_labels: classes and labels.
+        choice: of the selector that ranks without labels; None where average rank does.
+        notes: what must be known to trust it, one line each.
+        to_run: models that would be run, by name; of a dry run.
+        summary: what was measured; None where nothing was.
+        options: what was asked.
+    """
+
+    target: str
+    images: str
+    zoo: KnownZoo
+    found: Answer
+    table: pl.DataFrame
+    draw: LabelDraw
+    target_labels: TargetLabels
+    choice: Choice | None
+    notes: tuple[str, ...]
+    to_run: tuple[str, ...]
+    options: AnswerOptions
+    summary: RunSummary | None = field(default=None, repr=False)
+
+    @property
+    def first(self) -> str:
+        """Name of the first choice."""
+        return "/".join(self.found.models[self.found.first])
+
+
+def _ignore(_: object) -> None:
+    """Hear of a step and do nothing."""
+
+
+@dataclass(frozen=True)
+class AnswerSteps:
+    """Functions that are called on the way: with the plan, and with every settled cell."""
+
+    on_plan: Callable[[Plan], None] = _ignore
+    on_outcome: Callable[[CellOutcome], None] = _ignore
+
+
+def answer_images(
+    images: str | Path,
+    zoo: KnownZoo,
+    options: AnswerOptions | None = None,
+    *,
+    run: RunOptions | None = None,
+    steps: AnswerSteps | None = None,
+) -> TargetAnswer:
+    """Say which model of a zoo to use for some images.
+
+    Where the classes are named, models answer on up to 200 of the images (real models of the
+    shipped table only where there are labels, or a shortlist is asked for).
+
+    Args:
+        images: folder, tar or Parquet of images.
+        zoo: of `known_zoo`.
+        options: class names, labels and limits.
+        run: where to run models; by default in this process.
+        steps: functions to call on the way.
+
+    Raises:
+        TaskError: the images, class names or labels are wrong.
+        SelectionError: nothing is known that could rank a model, or an option is impossible.
+    """
+    asked, steps = options or AnswerOptions(), steps or AnswerSteps()
+    target = read_target(images, asked)
+    eligible, notes = _eligible(zoo, asked.max_params)
+    evaluated = {}
+    if asked.evaluated is not None:
+        path = absolute_path(asked.evaluated, "table", SelectionError)
+        evaluated = read_evaluated(path, zoo.models)
+    chosen = _models_to_run(zoo, asked, target, eligible)
+    notes += _said_of_labels(target, asked)
+    answers, summary = None, None
+    if chosen and not asked.dry_run:
+        answers, summary, failed = _run_models(zoo, chosen, target, run, steps)
+        notes += failed
+    draw = draw_labels(
+        target.order,
+        target.labels,
+        are_random=asked.labels_are_random or target.from_folders,
+    )
+    notes += _said_of_draw(draw, target, answers)
+    choice, order = _label_free(zoo, asked, target, answers)
+    question = Question(
+        models=zoo.models,
+        accuracy=zoo.accuracy,
+        imagenet=zoo.imagenet,
+        answers=answers,
+        labels={image: target.labels[image] for image in draw.used},
+        evaluated=evaluated,
+        order=order,
+        eligible=eligible,
+        tolerance=asked.tolerance,
+    )
+    found = answer(question)
+    return TargetAnswer(
+        target=target.spec.name.removeprefix(TARGET_PREFIX),
+        images=str(images),
+        zoo=zoo,
+        found=found,
+        table=answer_table(found, zoo),
+        draw=draw,
+        target_labels=target,
+        choice=choice,
+        notes=tuple([*notes, *_said_of_answer(found, target, draw)]),
+        to_run=tuple("/".join(zoo.models[i]) for i in chosen) if asked.dry_run else (),
+        options=asked,
+        summary=summary,
+    )
+
+
+def read_target(images: str | Path, asked: AnswerOptions) -> TargetLabels:
+    """Read the images, their classes and their labels; no model is run.
+
+    Raises:
+        TaskError: there is no image, the class names are impossible, or the labels do not fit.
+    """
+    bare = folder_task(images)
+    bare = bare.model_copy(update={"name": TARGET_PREFIX + bare.name})
+    index = index_task(bare, strict=False)
+    names, from_folders = asked.classnames, False
+    if names is None and asked.prompts is None:
+        names = find_class_folders(bare.images, [ref.image_id for ref in index.images]) or None
+        from_folders = names is not None
+    _check_names(names)
+    _check_kind(asked.prompts)
+    spec = bare.model_copy(update={"classnames": names, "prompts": asked.prompts})
+    classnames = class_prompts(spec).classnames if names or asked.prompts else ()
+    order = sorted((ref.image_id for ref in index.images), key=lambda x: (image_order(x), x))
+    labels: dict[str, int] = {}
+    if classnames:
+        index = index_task(spec, strict=False)
+        labels = {ref.image_id: ref.label for ref in index.images if ref.label is not None}
+        if asked.labels is not None:
+            path = absolute_path(asked.labels, "labels", TaskError)
+            labels = read_labels(path, spec, index, outside=OUTSIDE)
+    elif asked.labels is not None:
+        raise TaskError(
+            f"labels {asked.labels} need the names of the classes: give --classnames a,b,c, a file "
+            "with one name a line, or --prompts clip-benchmark:NAME"
+        )
+    if asked.ignore_labels:
+        labels = {}
+    return TargetLabels(
+        spec, index, tuple(order[:ANSWERED_IMAGES]), labels, from_folders, classnames
+    )
+
+
+def answer_table(found: Answer, zoo: KnownZoo) -> pl.DataFrame:
+    """The eligible models, best first, with all that is known of each."""
+    order = sorted((int(i) for i in found.among), key=lambda i: found.ranks[i])
+    places = {int(i): at for at, i in enumerate(found.among)}
+    means = np.full(len(zoo.models), np.nan)
+    if zoo.accuracy.size:
+        means[average_rank_order(zoo.accuracy)] = np.arange(1, len(means) + 1)
+    right = np.nansum(found.hits, axis=0) if len(found.hits) else np.full(len(means), np.nan)
+    advice = found.advice
+    rows = []
+    for i in order:
+        at = places[i]
+        row = dict(zip(MODEL, zoo.models[i], strict=True))
+        row |= {"rank": int(found.ranks[i]), "accuracy": _number(found.accuracy[i])}
+        for name, part in (
+            ("low", "accuracy_low"),
+            ("high", "accuracy_high"),
+            ("p_best", "p_best"),
+            ("p_top5", "p_top"),
+            ("rank_low", "rank_low"),
+            ("rank_high", "rank_high"),
+        ):
+            row[name] = None if advice is None else _number(getattr(advice, part)[at])
+        row["average_rank"] = _number(means[i])
+        row["imagenet"] = None if zoo.imagenet is None else _number(zoo.imagenet[i])
+        run = bool(len(found.hits)) and bool(np.isfinite(found.hits[:, i]).any())
+        row["labelled_hits"] = float(right[i]) if run else None
+        rows.append(row)
+    schema = {
+        "rank": pl.Int64,
+        **dict.fromkeys(MODEL, pl.String),
+        **dict.fromkeys(("accuracy", "low", "high", "p_best", "p_top5"), pl.Float64),
+        **dict.fromkeys(("rank_low", "rank_high", "average_rank"), pl.Int64),
+        **dict.fromkeys(("imagenet", "labelled_hits"), pl.Float64),
+    }
+    table = pl.DataFrame(rows, schema=schema, strict=False)
+    return table.join(zoo.facts, on=MODEL, how="left", maintain_order="left")
+
+
+def _number(value: float) -> float | None:
+    return float(value) if np.isfinite(value) else None
+
+
+def _check_names(names: tuple[str, ...] | None) -> None:
+    if names is None:
+        return
+    plain = [plain_name(name) for name in names]
+    twice = next((name for name in plain if plain.count(name) > 1), None)
+    if twice is not None:
+        raise TaskError(f"the class name '{twice}' comes twice; name every class once")
+    if len(names) < 2:
+        raise TaskError(f"there is one class, '{', '.join(names)}'; a choice of models needs 2 or more")
+
+
+def _check_kind(prompts: str | None) -> None:
+    """Refuse a task that is no classification, by what published tables call it."""
+    if prompts is None:
+        return
+    name = prompts.partition(":")[2]
+    task = load_names().spellings().get(fold(name), "")
+    kind = load_names().tasks[task].kind if task else "classification"
+    if kind != "classification":
+        raise TaskError(
+            f"'{name}' is a {kind} task: models are ranked for classifications, which have class "
+            "names; give --classnames for one"
+        )
+
+
+def _eligible(zoo: KnownZoo, most: float | None) -> tuple[np.ndarray | None, list[str]]:
+    """Which models are within the limit; those of unknown size are not."""
+    if most is None:
+        return None, []
+    if most <= 0:
+        raise SelectionError(f"the largest number of parameters must be above 0, not {most:g}")
+    sizes = zoo.facts["parameters_m"].to_numpy()
+    unknown = int(np.isnan(sizes.astype(float)).sum())
+    fits = np.nan_to_num(sizes.astype(float), nan=np.inf) <= most
+    if not fits.any():
+        raise SelectionError(
+            f"no model is known to have at most {most:g} million parameters "
+            f"({unknown} of {len(sizes)} models are of unknown size); raise --max-params"
+        )
+    notes = [f"{unknown} models are of unknown size and so not eligible"] if unknown else []
+    return fits, notes
+
+
+def _models_to_run(
+    zoo: KnownZoo, asked: AnswerOptions, target: TargetLabels, eligible: np.ndarray | None
+) -> list[int]:
+    """Places of the models that answer on the images: the best eligible by average rank."""
+    if asked.shortlist is not None and asked.shortlist < 1:
+        raise SelectionError(f"a shortlist has at least 1 model, not {asked.shortlist}")
+    if not target.classnames:
+        if asked.shortlist is not None:
+            raise SelectionError(
+                "a shortlist is run on the images, which needs the names of the classes: give "
+                "--classnames"
+            )
+        return []
+    size = asked.shortlist
+    if zoo.is_shipped and size is None:
+        if not target.labels:
+            return []
+        size = SHORTLIST
+    known = zoo.accuracy.size > 0
+    order = average_rank_order(zoo.accuracy) if known else np.arange(len(zoo.models))
+    within = [int(i) for i in order if eligible is None or eligible[i]]
+    return within[:size]
+
+
+def _run_models(
+    zoo: KnownZoo,
+    chosen: list[int],
+    target: TargetLabels,
+    run: RunOptions | None,
+    steps: AnswerSteps,
+) -> tuple[ZooAnswers | None, RunSummary | None, list[str]]:
+    """Answers of the chosen models, measured where the store lacks them, and what failed."""
+    specs = tuple(zoo.specs[zoo.models[i]] for i in chosen)
+    workspace = Workspace(
+        store=zoo.store,
+        zoo_source="",
+        tasks_source="",
+        wants={"prediction": Want(zoo.measurement, len(target.order))},
+        zoo=Zoo(models=specs),
+        tasks=TaskCatalog(tasks=(target.spec,)),
+    )
+    try:
+        plan = workspace.plan(["prediction"], run)
+    except ModelError as error:
+        if zoo.is_shipped:
+            return None, None, [f"no model of the shortlist can be run here: {error}"]
+        raise
+    steps.on_plan(plan)
+    summary = execute(plan, zoo.store, options=run, on_outcome=steps.on_outcome)
+    # Opened anew: its files were listed before they were measured.
+    evidence = Evidence(zoo.store, workspace.catalogued, workspace.wants)
+    found = zoo_answers(evidence.predictions).get(target.spec.name)
+    missing = len(chosen) - (0 if found is None else len(found.models))
+    notes = []
+    if missing:
+        notes.append(
+            f"{missing} of {len(chosen)} models gave no answer on the images and are ranked by "
+            "what the others and the tables say"
+        )
+    return found, summary, notes
+
+
+def _label_free(
+    zoo: KnownZoo, asked: AnswerOptions, target: TargetLabels, answers: ZooAnswers | None
+) -> tuple[Choice | None, np.ndarray | None]:
+    """The selector that ranks without labels, and its scores."""
+    if answers is None or zoo.knowledge is None:
+        if asked.selector is not None and not zoo.knowledge:
+            raise SelectionError(
+                "a selector needs a store of source tasks; leave --selector out for the tables"
+            )
+        return None, None
+    choice = choose_label_free(zoo.knowledge, len(answers.images), asked.selector)
+    if choice is None:
+        return None, None
+    problem = Problem(target.spec.name, (), zoo.knowledge.accuracies.clear(), answers=answers)
+    table = choice.selector.rank(problem).table.with_columns(task=pl.lit("t"))
+    return choice, value_matrix(table, "score", zoo.models, ["t"])[:, 0]
+
+
+def _said_of_labels(target: TargetLabels, asked: AnswerOptions) -> list[str]:
+    notes = []
+    if target.from_folders:
+        n = len(target.classnames)
+        what = "labels are ignored" if asked.ignore_labels else "labels count as a random sample"
+        notes.append(
+            f"class folders: their names are the {n} classes, their {what}"
+            + ("" if asked.ignore_labels else " (--ignore-labels takes none)")
+        )
+    return notes
+
+
+def _said_of_draw(draw: LabelDraw, target: TargetLabels, answers: ZooAnswers | None) -> list[str]:
+    notes = []
+    beyond = len(set(target.labels) - set(target.order))
+    if beyond and not target.from_folders:
+        notes.append(f"{beyond} labels are of images beyond the {len(target.order)} looked at")
+    if draw.unused:
+        notes.append(
+            f"{len(draw.unused)} labels are not used: labels must be of the next images in the "
+            f"order, without a gap (the first gap is {draw.wanted[0]}); say --labels-are-random if "
+            "the images were drawn at random"
+        )
+    if target.labels and answers is None:
+        notes.append("no model was run on the images, so labels say nothing yet")
+    return notes
+
+
+def _said_of_answer(found: Answer, target: TargetLabels, draw: LabelDraw) -> list[str]:
+    notes = []
+    if found.n_outside:
+        notes.append(f"{found.n_outside} labelled images are in none of the classes and dropped")
+    classes = {target.labels[image] for image in draw.used if target.labels[image] >= 0}
+    if len(draw.used) > 1 and len(classes) == 1:
+        name = target.classnames[classes.pop()]
+        notes.append(
+            f"all {len(draw.used)} labels are of one class, '{name}': they tell how often models "
+            "say that class, and little of the others"
+        )
+    if found.n_labels == 1:
+        notes.append("one label says next to nothing; the first check is at 5")
+    if len(target.order) < 5:
+        notes.append(f"there are {len(target.order)} images only: they say little of a task")
+    if found.basis == "hits":
+        notes.append("fewer than 2 source tasks: the labels alone rank, models without them last")
+    return notes

@@ -1,0 +1,114 @@
+"""Options of ``vlmsel select`` about classes, labels and limits."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from vlmsel.cli import options as o
+
+_PANEL = "Class names and labels"
+
+
+@dataclass(frozen=True)
+class AnswerFlags:
+    """What is said of the images, and what is asked."""
+
+    classnames: Annotated[
+        str | None,
+        typer.Option(
+            "--classnames",
+            metavar="A,B,C|FILE",
+            help="Names of the classes, or a file with one a line. Class folders name themselves.",
+            rich_help_panel=_PANEL,
+            show_default=False,
+        ),
+    ] = None
+    prompts: Annotated[
+        str | None,
+        typer.Option(
+            metavar="clip-benchmark:NAME",
+            help="Class names and templates of a known task instead.",
+            rich_help_panel=_PANEL,
+            show_default=False,
+        ),
+    ] = None
+    labels: Annotated[
+        Path | None,
+        typer.Option(
+            parser=o.input_file,
+            metavar="FILE",
+            help="CSV file with the columns image and label (a class name, or `none`): of the "
+            "images that the answer asks for.",
+            rich_help_panel=_PANEL,
+            show_default=False,
+        ),
+    ] = None
+    labels_are_random: Annotated[
+        bool,
+        typer.Option(
+            "--labels-are-random",
+            help="The labelled images were drawn at random: use all labels.",
+            rich_help_panel=_PANEL,
+        ),
+    ] = False
+    ignore_labels: Annotated[
+        bool,
+        typer.Option(
+            "--ignore-labels",
+            help="Take no labels, also of class folders.",
+            rich_help_panel=_PANEL,
+        ),
+    ] = False
+    evaluated: Annotated[
+        Path | None,
+        typer.Option(
+            parser=o.input_file,
+            metavar="FILE",
+            help="CSV file with model, pretrained and acc1: models evaluated on all of the task.",
+            rich_help_panel=_PANEL,
+            show_default=False,
+        ),
+    ] = None
+    shortlist: Annotated[
+        int | None,
+        typer.Option(
+            metavar="K",
+            help="Run only the best K by average rank on the images. Default: all of a store's "
+            "zoo, 10 of the published models.",
+            rich_help_panel=_PANEL,
+            show_default=False,
+        ),
+    ] = None
+    tolerance: Annotated[
+        float,
+        typer.Option(
+            min=0,
+            help="Expected regret, in points of accuracy, below which to stop labelling.",
+            rich_help_panel=_PANEL,
+        ),
+    ] = 2.0
+    max_params: Annotated[
+        float | None,
+        typer.Option(
+            metavar="MILLIONS",
+            help="Choose among models of at most so many parameters.",
+            rich_help_panel=_PANEL,
+            show_default=False,
+        ),
+    ] = None
+    dry_run: Annotated[
+        bool,
+        typer.Option(
+            "--dry-run",
+            help="With class names or without a store: answer from the tables, say which models "
+            "would be run, and ask no hub.",
+            rich_help_panel=_PANEL,
+        ),
+    ] = False
+
+    @property
+    def are_said(self) -> bool:
+        """Whether any of them was said."""
+        return self != type(self)(tolerance=self.tolerance)
