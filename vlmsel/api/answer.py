@@ -6,11 +6,13 @@ from pathlib import Path
 
 import numpy as np
 import polars as pl
+from pydantic import ValidationError
 
 from vlmsel.addresses import absolute_path
 from vlmsel.api.choice import Choice, choose_label_free
 from vlmsel.api.known_zoo import KnownZoo, read_evaluated
 from vlmsel.api.workspace import Workspace
+from vlmsel.catalogs import one_line
 from vlmsel.errors import ModelError, SelectionError, TaskError
 from vlmsel.evidence.evidence import Evidence
 from vlmsel.execution.cells import CellOutcome
@@ -21,10 +23,10 @@ from vlmsel.execution.summary import RunSummary
 from vlmsel.measurements.measurement import Want
 from vlmsel.published.names import fold, load_names
 from vlmsel.selection.answer import Answer, Question, answer, average_rank_order
-from vlmsel.selection.knowledge import value_matrix
+from vlmsel.selection.answer_spread import measure_spread
 from vlmsel.selection.label_draw import LabelDraw, draw_labels
+from vlmsel.selection.label_free import LabelFree
 from vlmsel.selection.posterior.advice import TOLERANCE
-from vlmsel.selection.problem import Problem
 from vlmsel.selection.zoo_answers import ZooAnswers, image_order, zoo_answers
 from vlmsel.tasks.catalog import TARGET_PREFIX, TaskCatalog, TaskSpec, folder_task
 from vlmsel.tasks.class_folders import find_class_folders
@@ -49,6 +51,7 @@ class AnswerOptions:
     Attributes:
         classnames: of the images; None takes those of `prompts`, or of class folders.
         prompts: `clip-benchmark:NAME`.
+        templates: prompts with {} for the class name; those of the task or a photo of it if None.
         labels: CSV file with the columns image and label.
         evaluated: CSV file with model, pretrained and acc1 on the whole target.
         shortlist: how many models to run, the best by average rank; all of a store's zoo if None.
@@ -62,6 +65,7 @@ class AnswerOptions:
 
     classnames: tuple[str, ...] | None = None
     prompts: str | None = None
+    templates: tuple[str, ...] | None = None
     labels: Path | None = None
     evaluated: Path | None = None
     shortlist: int | None = None
@@ -188,7 +192,7 @@ def answer_images(
         are_random=asked.labels_are_random or target.from_folders,
     )
     notes += _said_of_draw(draw, target, answers)
-    choice, order = _label_free(zoo, asked, target, answers)
+    choice, estimate, of_sources = _label_free(zoo, asked, target, answers, notes)
     question = Question(
         models=zoo.models,
         accuracy=zoo.accuracy,
@@ -196,7 +200,8 @@ def answer_images(
         answers=answers,
         labels={image: target.labels[image] for image in draw.used},
         evaluated=evaluated,
-        order=order,
+        estimate=estimate,
+        source_estimates=of_sources,
         eligible=eligible,
         tolerance=asked.tolerance,
     )
@@ -232,7 +237,9 @@ def read_target(images: str | Path, asked: AnswerOptions) -> TargetLabels:
         from_folders = names is not None
     _check_names(names)
     _check_kind(asked.prompts)
-    spec = bare.model_copy(update={"classnames": names, "prompts": asked.prompts})
+    if asked.templates and not (names or asked.prompts):
+        raise TaskError("templates need the names of the classes: give --classnames a,b,c")
+    spec = _spec(bare, classnames=names, prompts=asked.prompts, templates=asked.templates)
     classnames = class_prompts(spec).classnames if names or asked.prompts else ()
     order = sorted((ref.image_id for ref in index.images), key=lambda x: (image_order(x), x))
     labels: dict[str, int] = {}
@@ -252,6 +259,14 @@ def read_target(images: str | Path, asked: AnswerOptions) -> TargetLabels:
     return TargetLabels(
         spec, index, tuple(order[:ANSWERED_IMAGES]), labels, from_folders, classnames
     )
+
+
+def _spec(bare: TaskSpec, **update: object) -> TaskSpec:
+    """The target with its classes, checked as an entry of a catalog is."""
+    try:
+        return TaskSpec.model_validate({**bare.model_dump(), **update})
+    except ValidationError as error:
+        raise TaskError(one_line(error, TaskSpec)) from None
 
 
 def answer_table(found: Answer, zoo: KnownZoo) -> pl.DataFrame:
@@ -305,7 +320,8 @@ def _check_names(names: tuple[str, ...] | None) -> None:
     if twice is not None:
         raise TaskError(f"the class name '{twice}' comes twice; name every class once")
     if len(names) < 2:
-        raise TaskError(f"there is one class, '{', '.join(names)}'; a choice of models needs 2 or more")
+        only = ", ".join(names)
+        raise TaskError(f"there is one class, '{only}'; a choice of models needs 2 or more")
 
 
 def _check_kind(prompts: str | None) -> None:
@@ -403,21 +419,57 @@ def _run_models(
 
 
 def _label_free(
-    zoo: KnownZoo, asked: AnswerOptions, target: TargetLabels, answers: ZooAnswers | None
-) -> tuple[Choice | None, np.ndarray | None]:
-    """The selector that ranks without labels, and its scores."""
+    zoo: KnownZoo,
+    asked: AnswerOptions,
+    target: TargetLabels,
+    answers: ZooAnswers | None,
+    notes: list[str],
+) -> tuple[Choice | None, np.ndarray | None, np.ndarray | None]:
+    """The selector that ranks without labels, what it believes, and what it does of the sources.
+
+    What must be known of it is added to `notes`.
+    """
     if answers is None or zoo.knowledge is None:
-        if asked.selector is not None and not zoo.knowledge:
+        if asked.selector is not None and zoo.knowledge is None:
             raise SelectionError(
                 "a selector needs a store of source tasks; leave --selector out for the tables"
             )
-        return None, None
-    choice = choose_label_free(zoo.knowledge, len(answers.images), asked.selector)
-    if choice is None:
-        return None, None
-    problem = Problem(target.spec.name, (), zoo.knowledge.accuracies.clear(), answers=answers)
-    table = choice.selector.rank(problem).table.with_columns(task=pl.lit("t"))
-    return choice, value_matrix(table, "score", zoo.models, ["t"])[:, 0]
+        return None, None, None
+    n_images = len(answers.images)
+    choice = choose_label_free(zoo.knowledge, n_images, asked.selector)
+    if choice is None or not isinstance(choice.selector, LabelFree):
+        return None, None, None
+    estimate = _estimate(choice.selector, zoo, answers)
+    if not np.isfinite(estimate).any():
+        raise SelectionError(
+            f"selector {choice.name} reads the logits of the answers, which are read by "
+            "`vlmsel evaluate` alone; leave --selector out"
+        )
+    known = zoo.knowledge.first_answers(n_images)
+    spread = measure_spread(answers, {name: known[name] for name in zoo.sources if name in known})
+    if spread is not None and spread.is_unusual and asked.selector is None:
+        notes.append(
+            f"most models answer '{target.classnames[spread.class_number]}' on {spread.n_of_class} "
+            f"of {n_images} images, more in one class than on any source: their agreement says "
+            "nothing here (do the class names and templates fit?); average rank is used"
+        )
+        return None, None, None
+    nothing = np.full(len(zoo.models), np.nan)
+    rows = [
+        _estimate(choice.selector, zoo, known[name]) if name in known else nothing
+        for name in zoo.sources
+    ]
+    return choice, estimate, np.stack(rows) if rows else None
+
+
+def _estimate(selector: LabelFree, zoo: KnownZoo, answers: ZooAnswers) -> np.ndarray:
+    """Accuracies that a selector believes, of the models of a zoo; NaN without answers."""
+    place = {key: i for i, key in enumerate(zoo.models)}
+    rows = [i for i, key in enumerate(answers.models) if key in place]
+    among = answers.of_models(rows)
+    found = np.full(len(zoo.models), np.nan)
+    found[[place[key] for key in among.models]] = selector.estimate(among)
+    return found
 
 
 def _said_of_labels(target: TargetLabels, asked: AnswerOptions) -> list[str]:

@@ -35,7 +35,7 @@ def basis_words(answer: TargetAnswer) -> str:
         return f"{seen} joined with {tasks}"
     if found.basis == "hits":
         return f"{labels} alone"
-    if found.basis == "order" and answer.choice is not None:
+    if found.basis == "estimate" and answer.choice is not None:
         return (
             f"the answers of the models on {found.n_images} unlabelled images "
             f"({answer.choice.name}: {answer.choice.why})"

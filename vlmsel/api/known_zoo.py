@@ -34,6 +34,7 @@ class KnownZoo:
         imagenet: (models,), None where no model has it.
         facts: model, pretrained, then `FACTS`; one row per model, in their order.
         about: where it comes from, one line.
+        source: zoo file or shipped name; empty for the shipped table.
         store: where answers on images are kept.
         measurement: settings of predictions.
         is_shipped: whether it is the shipped table of real models.
@@ -47,6 +48,7 @@ class KnownZoo:
     imagenet: np.ndarray | None
     facts: pl.DataFrame
     about: str
+    source: str
     store: Store
     measurement: Prediction
     is_shipped: bool
@@ -64,7 +66,8 @@ class KnownZoo:
         if spec.encoder is not None:
             return f"# {spec.encoder} builds it; weights: {spec.weights}"
         if spec.weights is not None:
-            return f'vlmsel.load_zoo(ZOO).find("{spec.name}")  # weights: {spec.weights}'
+            spec_line = f'vlmsel.zoo.load_zoo("{self.source}").find("{spec.name}")'
+            return f"vlmsel.zoo.load_model({spec_line})"
         return loading_line(spec.model, spec.pretrained)
 
 
@@ -94,6 +97,7 @@ def stored_zoo(store: str, zoo: str | None, tasks: str | None) -> KnownZoo:
         specs,
         _empty() if knowledge is None else knowledge.accuracies,
         about=f"store {workspace.address}",
+        source=workspace.zoo_source,
         store=workspace.store,
         measurement=measurement,
         knowledge=knowledge,
@@ -122,6 +126,7 @@ def shipped_zoo(store: str, zoo: str | None) -> KnownZoo:
         specs,
         table.classifications,
         about=ABOUT,
+        source=zoo or "",
         store=Store(output_address(store, "store", StoreError)),
         measurement=Prediction(),
         is_shipped=True,
@@ -133,6 +138,7 @@ def _known(
     accuracies: pl.DataFrame,
     *,
     about: str,
+    source: str,
     store: Store,
     measurement: Prediction,
     knowledge: Knowledge | None = None,
@@ -160,6 +166,7 @@ def _known(
         imagenet=imagenet,
         facts=facts,
         about=about,
+        source=source,
         store=store,
         measurement=measurement,
         is_shipped=is_shipped,

@@ -63,6 +63,7 @@ def read_options(flags: "AnswerFlags", selector: str | None) -> "AnswerOptions":
     return AnswerOptions(
         classnames=read_class_names(flags.classnames),
         prompts=flags.prompts,
+        templates=tuple(flags.template) if flags.template else None,
         labels=flags.labels,
         evaluated=flags.evaluated,
         shortlist=flags.shortlist,

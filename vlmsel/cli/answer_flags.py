@@ -34,6 +34,17 @@ class AnswerFlags:
             show_default=False,
         ),
     ] = None
+    template: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--template",
+            metavar="TEXT",
+            help="Prompt with {} for the class name; may be given more than once. Default: a photo "
+            "of a {}.",
+            rich_help_panel=_PANEL,
+            show_default=False,
+        ),
+    ] = None
     labels: Annotated[
         Path | None,
         typer.Option(

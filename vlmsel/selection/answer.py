@@ -21,6 +21,7 @@ from vlmsel.selection.posterior.advice import (
     is_enough,
     next_check,
 )
+from vlmsel.selection.posterior.estimate import observe_estimate
 from vlmsel.selection.posterior.mixture import Posterior, condition
 from vlmsel.selection.posterior.observation import Observation, hit_matrix
 from vlmsel.selection.posterior.powered_hits import (
@@ -55,8 +56,9 @@ class Question:
         answers: of some of the models on the target's images; None where none was run.
         labels: class number by image id, of a random draw; below 0: in none of the classes.
         evaluated: accuracy on the whole target of models that were evaluated there.
-        order: (models,), scores of a selector that needs no labels, lower is better, NaN for none;
-            None is average rank.
+        estimate: (models,), accuracies that a selector without labels believes, NaN for none; the
+            order where there are no labels. None is average rank.
+        source_estimates: (sources, models), the same of the sources, from as many images.
         eligible: (models,), whether a model may be chosen; all if None.
         tolerance: expected regret at which to stop, a share of 1.
         seed: of the draws.
@@ -68,7 +70,8 @@ class Question:
     answers: ZooAnswers | None = None
     labels: Mapping[str, int] = field(default_factory=dict)
     evaluated: Mapping[ModelKey, float] = field(default_factory=dict)
-    order: np.ndarray | None = None
+    estimate: np.ndarray | None = None
+    source_estimates: np.ndarray | None = None
     eligible: np.ndarray | None = None
     tolerance: float = TOLERANCE
     seed: int = 0
@@ -113,7 +116,7 @@ class Answer:
         next_model: place of the model to run next; None when none promises enough.
         average_rank: place of the first choice of average rank; None without sources.
         imagenet: place of the best on ImageNet; None where unknown.
-        basis: `posterior`, `hits` (no prior), `order` (a selector's), `average-rank`.
+        basis: `posterior`, `hits` (no prior), `estimate` (a selector's), `average-rank`.
         hits: (labelled images, models), which model was right on which image.
         labelled: ids of the labelled images, rows of `hits`.
     """
@@ -159,8 +162,8 @@ class _Labelled:
 def answer(question: Question) -> Answer:
     """Answer a question.
 
-    With labels, or two evaluated models, the order is that of the posterior. Without, it is the
-    given one or average rank, and the posterior only says what is expected of it.
+    With labels, or two evaluated models, the order is that of the posterior. Without, it is that
+    of the estimate or average rank, and the posterior only says what is expected of it.
 
     Raises:
         SelectionError: nothing is known that could rank a model.
@@ -286,6 +289,10 @@ def _posterior(
                 np.array([question.evaluated[key] for key in keys]),
             )
         )
+    if not seen and question.estimate is not None and question.source_estimates is not None:
+        seen.append(
+            observe_estimate(question.accuracy, question.source_estimates, question.estimate)
+        )
     rows = question.accuracy
     if question.imagenet is not None:
         rows = np.vstack([rows, question.imagenet])
@@ -328,8 +335,8 @@ def _score(
         rows = 0 if question.accuracy.size == 0 else np.isfinite(question.accuracy).any(1).sum()
         rows += question.imagenet is not None
         return posterior.score, "posterior" if rows >= MIN_SOURCES else "hits"
-    if question.order is not None:
-        return -question.order, "order"
+    if question.estimate is not None:
+        return question.estimate, "estimate"
     if question.accuracy.size == 0 or not np.isfinite(question.accuracy).any():
         raise SelectionError(
             "no source task is known and no image is labelled: give labels, or sources"

@@ -14,6 +14,7 @@ many draws or zoos at once. Scores are higher-better here; selectors negate them
 """
 
 from vlmsel.selection.posterior.advice import Advice, advise, is_enough, next_check
+from vlmsel.selection.posterior.estimate import observe_estimate
 from vlmsel.selection.posterior.mixture import Posterior, condition
 from vlmsel.selection.posterior.observation import (
     Observation,
@@ -47,6 +48,7 @@ __all__ = [
     "next_model",
     "observe_accuracies",
     "observe_counts",
+    "observe_estimate",
     "observe_hits",
     "observe_powered_hits",
     "power_hits",
