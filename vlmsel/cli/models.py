@@ -10,12 +10,18 @@ from vlmsel.cli.counting import counted
 from vlmsel.cli.options import AsJson
 from vlmsel.errors import SettingsError
 
+MODEL = ["model", "pretrained"]
+# No file of a zoo: the shipped table of published accuracies.
+REAL = "real"
+
 
 def models(
     zoo: Annotated[
         str | None,
         typer.Option(
-            help="Model catalog (YAML), or a shipped one: demo, paper.", show_default="demo"
+            help="Model catalog (YAML), or a shipped one: demo, paper; `real` lists the published "
+            "models that `select` answers about without a store.",
+            show_default="demo",
         ),
     ] = None,
     blocks: Annotated[
@@ -42,12 +48,30 @@ def models(
     if as_json:
         emit_json(frame)
     else:
-        show_table(frame, title="architectures" if blocks else f"zoo {zoo}", decimals=1)
+        shown = frame.select(pl.exclude("weights") if zoo == REAL else pl.all())
+        show_table(
+            shown.drop([name for name in shown.columns if shown[name].null_count() == len(shown)]),
+            title="architectures" if blocks else f"zoo {zoo}",
+            decimals=1,
+        )
 
 
 def _zoo(source: str, match: str | None) -> pl.DataFrame:
+    """The models with what the published table knows of them; null where it knows nothing."""
+    from vlmsel.published.real_models import real_models
     from vlmsel.zoo.catalog import load_zoo
 
+    table = real_models()
+    percent = (100 * pl.col("acc1")).alias("ImageNet")
+    imagenet = table.accuracies.filter(task="imagenet1k").select(*MODEL, percent)
+    facts = table.models.join(imagenet, on=MODEL, how="left").select(
+        *MODEL, million_parameters="parameters_m", input_size="input_size", ImageNet="ImageNet"
+    )
+    if source == REAL:
+        listed = table.models.select(*MODEL, weights=pl.col("weights").fill_null("model hub"))
+        joined = listed.join(facts, on=MODEL, how="left").sort("ImageNet", descending=True)
+        name = pl.concat_str(MODEL, separator="/").str.to_lowercase()
+        return joined.filter(name.str.contains(match.lower(), literal=True)) if match else joined
     rows = [
         {
             "model": spec.model,
@@ -57,7 +81,9 @@ def _zoo(source: str, match: str | None) -> pl.DataFrame:
         for spec in load_zoo(source).models
         if match is None or match.lower() in spec.name.lower()
     ]
-    return pl.DataFrame(rows, schema={"model": pl.Utf8, "pretrained": pl.Utf8, "weights": pl.Utf8})
+    columns = {"model": pl.Utf8, "pretrained": pl.Utf8, "weights": pl.Utf8}
+    found = pl.DataFrame(rows, schema=columns)
+    return found.join(facts, on=MODEL, how="left", maintain_order="left")
 
 
 def _architectures(match: str | None) -> pl.DataFrame:
