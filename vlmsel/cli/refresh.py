@@ -26,13 +26,11 @@ def refresh(
     and not used. A lease in the store keeps two refreshes from doing the same work. Made to be run
     every night; each run is logged to MLflow.
     """
+    from vlmsel.api.refresh import refresh as run_refresh
     from vlmsel.api.workspace import DEFAULT_KINDS, open_workspace
     from vlmsel.cli.planned import dry_run as show_plan
     from vlmsel.cli.running import finish, summary_dict
     from vlmsel.cli.tracked import tracking_uri_for
-    from vlmsel.execution.plan import Plan
-    from vlmsel.execution.refresh import refresh as run_refresh
-    from vlmsel.tracking import log_run_summary
 
     workspace = open_workspace(
         wanted.store,
@@ -45,7 +43,6 @@ def refresh(
     said = wanted.read(workspace.wants, counted=["profile"])
     workspace = workspace.with_wants(said.measurements, said.n_images)
     options = flags.options()
-    wants = list(workspace.wants.values())
     if dry_run:
         show_plan(
             options,
@@ -55,40 +52,15 @@ def refresh(
         return
     uri = tracking_uri_for(wanted.store, tracking_uri)
     with progress_bar("refresh") as bar:
-
-        def begin(plan: Plan) -> None:
-            # Not before the lease is ours: a refused refresh must not choose for the next one.
-            workspace.remember()
-            bar.expect(plan)
-
-        done = run_refresh(
-            workspace.zoo,
-            workspace.tasks,
-            workspace.store,
-            wants,
+        found = run_refresh(
+            workspace,
+            tracking_uri=uri,
             options=options,
-            on_plan=begin,
+            on_plan=bar.expect,
             on_outcome=bar.tick,
         )
+    done, run = found.done, found.run
     summary = done.summary
-    run = log_run_summary(
-        "refresh",
-        tracking_uri=uri,
-        params={
-            "zoo": workspace.zoo_source,
-            "tasks": workspace.tasks_source,
-            "store": redact(wanted.store),
-        }
-        | workspace.settings.model_dump()
-        | {"kinds": ",".join(workspace.wants)},
-        metrics={
-            "measured": summary.measured,
-            "skipped": summary.skipped,
-            "failures": summary.n_failures,
-            "seconds": summary.total.seconds,
-        },
-        tables={"changes": done.changes, "by_model_and_task": summary.frame()},
-    )
     counts = done.changes.group_by("kind", "change").agg(pairs=pl.len()).sort("kind", "change")
     if as_json:
         emit_json(

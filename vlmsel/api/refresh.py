@@ -1,0 +1,84 @@
+"""The nightly run: measure what changed, remember the choices, log what was done."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from vlmsel.api.workspace import Workspace
+from vlmsel.execution.cells import CellOutcome
+from vlmsel.execution.options import RunOptions
+from vlmsel.execution.plan import Plan
+from vlmsel.execution.refresh import Refreshed
+from vlmsel.execution.refresh import refresh as run_refresh
+
+
+@dataclass(frozen=True)
+class Refresh:
+    """A nightly run that is done.
+
+    Attributes:
+        done: what changed and what was measured.
+        run: its id in MLflow.
+    """
+
+    done: Refreshed
+    run: str
+
+
+def refresh(
+    workspace: Workspace,
+    *,
+    tracking_uri: str,
+    options: RunOptions | None = None,
+    on_plan: Callable[[Plan], None] | None = None,
+    on_outcome: Callable[[CellOutcome], None] | None = None,
+) -> Refresh:
+    """Measure what changed since the last run, of every kind that a workspace wants.
+
+    Args:
+        workspace: zoo, tasks, store and wanted measurements; remembered by the store once this run
+            holds its lease.
+        tracking_uri: where MLflow logs it.
+        options: how it is done.
+        on_plan: called with the plan before it is done.
+        on_outcome: called with every settled cell.
+
+    Raises:
+        VlmselError: see `vlmsel.execution.refresh.refresh`; or the log cannot be written.
+    """
+    from vlmsel.tracking import log_run_summary
+
+    def begin(plan: Plan) -> None:
+        # Not before the lease is ours: a refused refresh must not choose for the next one.
+        workspace.remember()
+        if on_plan is not None:
+            on_plan(plan)
+
+    done = run_refresh(
+        workspace.zoo,
+        workspace.tasks,
+        workspace.store,
+        list(workspace.wants.values()),
+        options=options,
+        on_plan=begin,
+        on_outcome=on_outcome,
+    )
+    summary = done.summary
+    run = log_run_summary(
+        "refresh",
+        tracking_uri=tracking_uri,
+        params={
+            "zoo": workspace.zoo_source,
+            "tasks": workspace.tasks_source,
+            "store": workspace.address,
+        }
+        | workspace.settings.model_dump()
+        | {"kinds": ",".join(workspace.wants)},
+        metrics={
+            "measured": summary.measured,
+            "skipped": summary.skipped,
+            "failures": summary.n_failures,
+            "seconds": summary.total.seconds,
+        },
+        tables={"changes": done.changes, "by_model_and_task": summary.frame()},
+    )
+    return Refresh(done, run)
