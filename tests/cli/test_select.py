@@ -19,10 +19,15 @@ def test_the_table_says_all_that_is_promised_and_a_second_run_measures_nothing(o
     command = ["select", own_lab.images, "--store", own_lab.store, "--selector", "dcd"]
     first = vlmsel(*command)
     assert first.code == 0, first.err
-    for header in ("rank", "model", "pretrained", "score", "true rank", "in top 5", "by images"):
+    for header in ("rank", "model", "score", "average"):
         assert header in first.out
+    for promise in ("true rank", "in top 5", "by images"):
+        assert promise not in first.out, "with 6 sources nothing can be promised"
     assert "images: 6 images, the first 4 of 4 models" in first.out
-    assert "6 known tasks are too few, 10 are needed" in first.out
+    headline = first.out.splitlines()[0]
+    assert headline.startswith("No trustworthy ranking for these images. ")
+    assert "6 known tasks are too few, 10 are needed" in headline
+    assert "6 known tasks" not in first.err, "said once"
     assert "4 cells to measure" in first.err
 
     again = vlmsel(*command)
@@ -38,8 +43,13 @@ def test_json_is_one_document_with_the_same_ranking_as_from_python(own_lab, vlms
     assert [row["rank"] for row in said["ranking"]] == [1, 2]
     assert said["selector"] == "dcd"
     assert 1 <= said["effective_sources"] <= said["n_sources"] == 6
-    table = select_from_python(own_lab.images, store=own_lab.store, selector="dcd", top=2)
-    assert table.to_dicts() == said["ranking"]
+    found = select_from_python(own_lab.images, store=own_lab.store, selector="dcd")
+    assert found.ranking.head(2).to_dicts() == said["ranking"]
+    assert found.headline == said["headline"]
+    assert [notice.code for notice in found.warnings] == [one["code"] for one in said["warnings"]]
+    assert (said["is_trustworthy"], said["few_sources"]) == (False, True)
+    assert said["expected_loss"] is None
+    assert said["unlike_every_source"] == found.unlike_every_source
 
 
 def test_average_rank_shows_neither_intervals_nor_itself_beside_itself(own_lab, vlmsel):
@@ -47,7 +57,66 @@ def test_average_rank_shows_neither_intervals_nor_itself_beside_itself(own_lab, 
     answer = vlmsel("select", own_lab.images, "--store", own_lab.store, *args)
     assert answer.code == 0
     assert "by images" not in answer.out
-    assert "average-rank says" not in answer.out
+    assert "average:" not in answer.out
+
+
+def listing(store: Path) -> list[str]:
+    return sorted(str(path.relative_to(store)) for path in store.rglob("*"))
+
+
+def test_where_nothing_is_asked_of_the_images_no_model_looks_at_them(own_lab, vlmsel):
+    command = ["select", own_lab.images, "--store", own_lab.store]
+    before = listing(own_lab.store)
+    answer = vlmsel(*command)
+    assert answer.code == 0, answer.err
+    assert "images not looked at" in answer.out
+    assert "--profile-anyway" in answer.err
+    assert "cells" not in answer.err
+    assert listing(own_lab.store) == before
+
+    looked = vlmsel(*command, "--profile-anyway", "--json")
+    assert "4 cells to measure" in looked.err
+    said = json.loads(looked.out)
+    assert (said["selector"], said["images_looked_at"], said["n_images"]) == (
+        "average-rank",
+        True,
+        6,
+    )
+    # What was measured once is read again, since it costs nothing.
+    assert json.loads(vlmsel(*command, "--json").out)["novelty"] == said["novelty"]
+
+
+def test_the_choice_of_the_selector_does_not_depend_on_the_images(own_lab, vlmsel, tmp_path):
+    black = tmp_path / "black"
+    black.mkdir()
+    for number in range(6):
+        Image.new("RGB", (32, 32)).save(black / f"{number}.png")
+    answers = [
+        json.loads(vlmsel("select", folder, "--store", own_lab.store, "--json").out)
+        for folder in (own_lab.images, black)
+    ]
+    assert answers[0]["selector"] == answers[1]["selector"]
+    assert answers[0]["ranking"] == answers[1]["ranking"]
+    assert answers[1]["headline"].startswith("No trustworthy ranking for these images. 6 of 6 ")
+    assert len(answers[1]["constant_images"]) == 6
+
+
+def test_the_run_options_of_every_measuring_command_are_there(own_lab, vlmsel):
+    args = ["--selector", "dcd", "--no-verify", "--threads", "1"]
+    assert vlmsel("select", own_lab.images, "--store", own_lab.store, *args).code == 0
+
+
+def test_at_80_columns_names_are_whole_and_nothing_wraps(own_lab, vlmsel, monkeypatch):
+    from vlmsel.cli import console
+
+    monkeypatch.setattr(console.stdout, "_width", 80)
+    args = ["--selector", "dcd"]
+    answer = vlmsel("select", own_lab.images, "--store", own_lab.store, *args)
+    table = answer.out.split("score: lower")[0].splitlines()[1:]
+    assert all(len(line) <= 80 for line in table)
+    for name in ("demo-vit-general/demo", "demo-resnet-letters/demo"):
+        assert any(name in line for line in table)
+    assert "sources that spoke most" in answer.out.split("score: lower")[1]
 
 
 def test_uniform_similarity_is_told(own_lab, vlmsel):
@@ -69,8 +138,9 @@ def test_a_folder_called_like_a_source_task_is_another_task(own_lab, vlmsel, tmp
 
 def test_two_folders_with_the_same_images_have_cells_of_their_own(own_lab, vlmsel, tmp_path):
     copy = Path(shutil.copytree(own_lab.images, tmp_path / "copy"))
-    one = json.loads(vlmsel("select", own_lab.images, "--store", own_lab.store, "--json").out)
-    answer = vlmsel("select", copy, "--store", own_lab.store, "--json")
+    command = ["--store", own_lab.store, "--selector", "dcd", "--json"]
+    one = json.loads(vlmsel("select", own_lab.images, *command).out)
+    answer = vlmsel("select", copy, *command)
     assert "4 cells to measure" in answer.err
     assert json.loads(answer.out)["ranking"] == one["ranking"]
 
@@ -87,7 +157,8 @@ def png_header(width: int, height: int) -> bytes:
     return b"\x89PNG\r\n\x1a\n" + head + chunk(b"IDAT", zlib.compress(b"")) + chunk(b"IEND", b"")
 
 
-def test_bad_images_among_good_ones_are_skipped_counted_and_named(own_lab, vlmsel):
+@pytest.mark.parametrize("selector", [[], ["--selector", "dcd"]], ids=["unseen", "dcd"])
+def test_bad_images_among_good_ones_are_skipped_counted_and_named(own_lab, vlmsel, selector):
     good = (own_lab.images / "000.png").read_bytes()
     for name in ("003.png", "004.png", "005.png"):
         # Of more than the 8 images that this store profiles, only 8 would be looked at.
@@ -96,11 +167,11 @@ def test_bad_images_among_good_ones_are_skipped_counted_and_named(own_lab, vlmse
     (own_lab.images / "huge.png").write_bytes(png_header(60_000, 60_000))
     (own_lab.images / "truncated.png").write_bytes(good[: len(good) // 2])
     Image.new("RGBA", (1, 1)).save(own_lab.images / "tiny.png")
-    command = ["select", own_lab.images, "--store", own_lab.store]
+    command = ["select", own_lab.images, "--store", own_lab.store, *selector]
 
     answer = vlmsel(*command)
     assert answer.code == 1
-    assert "images: 4 images" in answer.out
+    assert ("images: 4 images" if selector else "images not looked at") in answer.out
     warnings = [line for line in answer.err.splitlines() if line.startswith("warning: ")]
     skipped = [w.split(":")[1].split()[-1] for w in warnings if "skipped image" in w]
     assert skipped == ["corrupt.png", "huge.png", "truncated.png"], answer.err
@@ -131,7 +202,8 @@ def test_a_folder_of_more_images_than_are_used_says_so(own_lab, vlmsel):
     for number in range(6):
         image = (own_lab.images / f"00{number}.png").read_bytes()
         (own_lab.images / f"more-{number}.png").write_bytes(image + b"more")
-    answer = vlmsel("select", own_lab.images, "--store", own_lab.store)
+    args = ["--selector", "dcd"]
+    answer = vlmsel("select", own_lab.images, "--store", own_lab.store, *args)
     assert answer.code == 0, answer.err
     assert f"{own_lab.images} holds 12 images; 8 are used, as of each source task" in answer.err
     assert "images: 8 images" in answer.out
@@ -181,17 +253,20 @@ def test_a_selector_that_lacks_what_it_needs_is_found_before_the_work(
     assert "to measure" not in answer.err
 
 
-@pytest.mark.parametrize("selector", [[], ["--selector", "dcd"]])
-def test_one_source_is_too_little_and_is_said_before_the_work(own_lab, vlmsel, tmp_path, selector):
+def test_one_source_is_little_and_none_too_little(own_lab, vlmsel, tmp_path):
     tasks = yaml.safe_load(Path(own_lab.tasks).read_text())
     tasks["tasks"] = tasks["tasks"][:1]
     alone = tmp_path / "one.yaml"
     alone.write_text(yaml.safe_dump(tasks))
     images = ["select", own_lab.images, "--store", own_lab.store, "--zoo", own_lab.zoo]
-    answer = vlmsel(*images, "--tasks", alone, *selector)
-    assert answer.code == 2
-    assert "a ranking needs 2 source tasks with both accuracies and profiles" in answer.error
-    assert "to measure" not in answer.err
+    answer = vlmsel(*images, "--tasks", alone)
+    assert answer.code == 0, answer.err
+    assert "1 known task is too few, 10 are needed" in answer.out.splitlines()[0]
+    assert "in top 5" not in answer.out
+    learning = vlmsel(*images, "--tasks", alone, "--selector", "combined")
+    assert learning.code == 2
+    assert "it needs 2 source tasks with accuracies, there is 1: run `vlmsel" in learning.error
+    assert "to measure" not in learning.err
 
 
 def test_a_store_without_predictions_is_refused_before_the_work(own_lab, vlmsel):
@@ -212,6 +287,7 @@ def test_a_model_that_fails_is_left_out_of_the_ranking_and_counted(own_lab, vlms
     assert "left out: ViT-B-32/gone" in answer.err
     assert "the first 4 of 4 models" in answer.out
     assert vlmsel(*command, "--allow-failures", "1").code == 0
+    assert vlmsel(*command, "--selector", "dcd").code == 1
 
 
 def test_the_report_tells_the_target_as_the_command_does(own_lab, vlmsel, tmp_path):

@@ -95,7 +95,7 @@ def select(
     choice = choose_selector(knowledge, selector)
     steps.on_choice(choice)
     kinds = choice.needs.on_target | ({NOVELTY_KIND} if profile_anyway else frozenset())
-    summary = _measure(target, kinds, options, steps) if kinds else None
+    summary = _measure(target, kinds, options, steps)
     found = read_target(target, kinds, pictures)
     name = target.tasks.tasks[0].name
     answer = rank_zoo(name, found, knowledge, choice=choice)
@@ -150,13 +150,18 @@ def read_target(target: Workspace, kinds: frozenset[str], pictures: Pictures) ->
         )
     if NOVELTY_KIND in kinds or n_files == len(evidence.wanted(NOVELTY_KIND)):
         return TargetImages(evidence.profiles, evidence.failed_images, pictures)
-    failed = pl.DataFrame(list(pictures.unreadable), schema=FAILED_COLUMNS, orient="row")
+    task = target.tasks.tasks[0].name
+    rows = [("", "", task, image_id, reason) for image_id, reason in pictures.unreadable]
+    failed = pl.DataFrame(rows, schema=FAILED_COLUMNS, orient="row")
     return TargetImages(failed_images=failed, pictures=pictures)
 
 
 def _measure(
     target: Workspace, kinds: frozenset[str], options: RunOptions | None, steps: Steps
 ) -> RunSummary:
+    if not kinds:
+        # A model that cannot be used is missing in the ranking, measured or not.
+        return RunSummary(faults=target.catalogued.faults)
     plan = target.plan(sorted(kinds), options)
     steps.on_plan(plan)
     return execute(plan, target.store, options=options, on_outcome=steps.on_outcome)
@@ -167,8 +172,6 @@ def _renamed(answer: Selection, task: str, name: str) -> Selection:
     names = {task: name, name: f"{name} (source)"}
 
     def rename(frame: pl.DataFrame) -> pl.DataFrame:
-        if "task" not in frame.columns:
-            return frame
         return frame.with_columns(pl.col("task").replace(names))
 
     images = replace(

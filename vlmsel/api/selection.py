@@ -20,7 +20,8 @@ PROFILE_COLUMNS = {
     "block_name": pl.String,
     "conductance": pl.Float64,
 }
-FAILED_COLUMNS: dict[str, type[pl.String]] = {"image_id": pl.String, "reason": pl.String}
+FAILED = ("model", "pretrained", "task", "image_id", "reason")
+FAILED_COLUMNS: dict[str, type[pl.String]] = dict.fromkeys(FAILED, pl.String)
 # Columns that promise something, and promise nothing where the ranking cannot be trusted.
 PROMISES = ("low", "high", "top5", "image_low", "image_high")
 
@@ -31,7 +32,8 @@ class TargetImages:
 
     Attributes:
         profiles: long; empty where no model was run on the images.
-        failed_images: image_id, reason and, where known, model and pretrained.
+        failed_images: model, pretrained, task, image_id, reason; no model where an image was only
+            decoded.
         pictures: what decoding tells of them.
     """
 
@@ -68,7 +70,7 @@ class Selection:
         novelty: how far the nearest source is; None where no model was run on the images, or with
             fewer than two sources.
         profiles: of sources and target, long; empty where the selector asks for none.
-        summary: what was measured for this answer, with all failures; None where nothing was asked.
+        summary: what was measured for this answer, with all failures; None without a store.
         settings: of the profiles; None where it is not known.
     """
 
@@ -140,7 +142,7 @@ class Selection:
 
     @property
     def failed_images(self) -> pl.DataFrame:
-        """Images that could not be used: image_id, reason and, where known, model, pretrained."""
+        """Images that could not be used; see `TargetImages`."""
         return self.images.failed_images
 
     def __str__(self) -> str:

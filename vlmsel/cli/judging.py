@@ -89,7 +89,7 @@ def selector_options(said: Sequence[str] | None) -> dict[str, dict[str, str]]:
     found: dict[str, dict[str, str]] = {}
     for item in said or []:
         place, equals, value = item.partition("=")
-        name, dot, key = place.strip().partition(".")
+        name, dot, key = place.strip().rpartition(".")
         if not (equals and dot and key):
             raise SettingsError(
                 f"--option {item}: write it as SELECTOR.KEY=VALUE, e.g. --option dcd.eta=4"

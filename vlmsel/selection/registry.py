@@ -2,6 +2,7 @@
 
 import difflib
 import importlib
+import logging
 import pkgutil
 from functools import cache
 from typing import Any, TypeVar
@@ -9,7 +10,10 @@ from typing import Any, TypeVar
 from pydantic import ValidationError
 
 from vlmsel.errors import SelectionError
+from vlmsel.selection.plugins import load_plugin, register_entry_points
 from vlmsel.selection.selector import BaseSelector
+
+log = logging.getLogger(__name__)
 
 PACKAGE = "vlmsel.selection.selectors"
 
@@ -34,30 +38,52 @@ def register(selector: Registered) -> Registered:
 
 
 def selector_names() -> tuple[str, ...]:
-    """Return the names of all selectors, sorted."""
+    """Return the names of all selectors, those of installed plug-ins among them, sorted."""
     _load()
     return tuple(sorted(_known))
+
+
+def selector_class(name: str) -> type[BaseSelector]:
+    """Return the class of a selector.
+
+    Args:
+        name: one of `selector_names()`, or ``module:Class`` of one's own.
+
+    Raises:
+        SelectionError: there is none of that name, or the module or class is no selector.
+    """
+    names = selector_names()
+    if ":" in name:
+        found = load_plugin(name)
+        if _known.get(found.name, found) is not found:
+            raise SelectionError(
+                f"selector {name} calls itself {found.name}, as one that exists already; rename it"
+            )
+        return found
+    if name in names:
+        return _known[name]
+    if name in _broken():
+        raise SelectionError(_broken()[name])
+    near = difflib.get_close_matches(name, names, n=3, cutoff=0.4)
+    hint = f"did you mean {' or '.join(near)}?" if near else f"known are {', '.join(names)}"
+    raise SelectionError(f"there is no selector {name!r}; {hint} (module:Class for one's own)")
 
 
 def make_selector(name: str, **options: Any) -> BaseSelector:
     """Make a selector.
 
     Args:
-        name: one of `selector_names()`.
+        name: one of `selector_names()`, or ``module:Class`` of one's own.
         options: its fields.
 
     Raises:
         SelectionError: the name is unknown, or an option is unknown or out of range.
     """
-    names = selector_names()
-    if name not in names:
-        near = difflib.get_close_matches(name, names, n=3, cutoff=0.4)
-        hint = f"did you mean {' or '.join(near)}?" if near else f"known are {', '.join(names)}"
-        raise SelectionError(f"there is no selector {name!r}; {hint}")
+    found = selector_class(name)
     try:
-        return _known[name](**options)
+        return found(**options)
     except ValidationError as error:
-        raise SelectionError(f"selector {name}: {_first(error, _known[name])}") from error
+        raise SelectionError(f"selector {name}: {_first(error, found)}") from error
 
 
 def _first(error: ValidationError, selector: type[BaseSelector]) -> str:
@@ -76,3 +102,11 @@ def _load() -> None:
     package = importlib.import_module(PACKAGE)
     for module in pkgutil.iter_modules(package.__path__):
         importlib.import_module(f"{PACKAGE}.{module.name}")
+    for reason in _broken().values():
+        log.warning("%s", reason)
+
+
+@cache
+def _broken() -> dict[str, str]:
+    """Register the selectors of installed plug-ins; those that fail, each with the reason."""
+    return register_entry_points(_known)

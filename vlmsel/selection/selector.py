@@ -8,7 +8,7 @@ from typing import ClassVar, Protocol
 import numpy as np
 from pydantic import BaseModel, ConfigDict
 
-from vlmsel.errors import SelectionError
+from vlmsel.errors import SelectionError, VlmselError
 from vlmsel.selection.knowledge import ModelKey
 from vlmsel.selection.needs import Needs
 from vlmsel.selection.problem import Problem
@@ -134,7 +134,30 @@ class BaseSelector(BaseModel):
                 f"no source task is known for {problem.target}, and selector {self.name} learns "
                 "from sources: import or measure accuracies first"
             )
-        scorer = self.prepare(problem)
-        scores = scorer.score(np.arange(len(scorer.models))[None])
+        scorer, scores = self._scored(problem)
         weights = None if scores.weights is None else scores.weights[0]
         return make_ranking(problem, scorer.models, scores.values[0], weights, scorer.left_out)
+
+    def _scored(self, problem: Problem) -> tuple[Scorer, Scores]:
+        """Score the whole zoo once; what a plug-in raises is an error of one line.
+
+        Raises:
+            SelectionError: as `prepare`; or a plug-in raises, or gives scores of another shape.
+        """
+        try:
+            scorer = self.prepare(problem)
+            scores = scorer.score(np.arange(len(scorer.models))[None])
+        except (VlmselError, MemoryError):
+            raise
+        except Exception as error:
+            if type(self).__module__.startswith("vlmsel."):
+                raise
+            reason = " ".join(f"{type(error).__name__}: {error}".split())
+            raise SelectionError(f"selector {self.name} raised {reason}") from error
+        expected = (1, len(scorer.models))
+        if np.shape(scores.values) != expected:
+            raise SelectionError(
+                f"selector {self.name} gave scores of shape {np.shape(scores.values)} for "
+                f"{expected[1]} models of one zoo; {expected} is expected"
+            )
+        return scorer, scores
