@@ -249,6 +249,24 @@ def open_workspace(
     return found.with_labels(last.labels) if last is not None and same else found
 
 
+def open_store(store: str | Path) -> Store:
+    """Open a store that exists, for `select`, `evaluate` and for reading what it holds.
+
+    Args:
+        store: folder, or s3:// or gs:// address.
+
+    Raises:
+        StoreError: there is none.
+    """
+    found = Store(output_address(store, "store", StoreError))
+    if not found.folder.names(""):
+        raise StoreError(
+            f"there is no store at {found.address}: `vlmsel.measure(..., store=...)` or "
+            "`vlmsel measure ... --store ...` makes one"
+        )
+    return found
+
+
 def remembers(store: str | Path) -> bool:
     """Whether the store holds a run of its own, and not only imported tables."""
     return _recall(Store(store)) is not None

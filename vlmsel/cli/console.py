@@ -20,6 +20,8 @@ from vlmsel.redaction import redact
 
 # A pipe or a log file has no width; tables of a zoo need about this much.
 LOG_WIDTH = 140
+# Between two columns of a table.
+GAP = 2
 # What these say is in the summary that ends every run.
 SAID_IN_SUMMARY = ("vlmsel.evidence.catalogued", "vlmsel.execution.worker")
 
@@ -145,6 +147,15 @@ def show_table(frame: pl.DataFrame, *, title: str, decimals: int = 3) -> None:
     # Printed apart: a table's own title would wrap at the width of a narrow table.
     stdout.print(_plain(redact(title)), style="bold", soft_wrap=True)
     stdout.print(table)
+
+
+def table_width(frame: pl.DataFrame, *, decimals: int = 3) -> int:
+    """Columns of the terminal that `show_table` takes where nothing is folded."""
+    widths = (
+        max(len(name), *(len(_cell(value, decimals)) for value in frame[name]), 0)
+        for name in frame.columns
+    )
+    return 1 + sum(width + GAP for width in widths)
 
 
 def _cell(value: Any, decimals: int) -> str:

@@ -1,7 +1,8 @@
 """Which tables a command works on: a store's current zoo and tasks, or imported ones."""
 
-from vlmsel.api.evaluating import Knowledge, current_knowledge, imported_knowledge
-from vlmsel.api.workspace import Workspace, open_workspace, remembers
+from vlmsel.api.evaluate import gather_knowledge
+from vlmsel.api.evaluating import Knowledge
+from vlmsel.api.workspace import Workspace
 from vlmsel.cli.console import say
 
 
@@ -12,8 +13,9 @@ def gather(
 
     A store that holds no run of its own is taken for one of imported tables.
     """
-    if imported or (zoo is None and tasks is None and not remembers(store)):
-        return imported_knowledge(store), None
-    workspace = open_workspace(store, zoo=zoo, tasks=tasks)
-    say(f"zoo {workspace.zoo_source}, tasks {workspace.tasks_source}, store {workspace.address}")
-    return current_knowledge(workspace, with_logits=with_logits), workspace
+    found = gather_knowledge(store, zoo, tasks, imported=imported, with_logits=with_logits)
+    workspace = found[1]
+    if workspace is not None:
+        catalogs = f"zoo {workspace.zoo_source}, tasks {workspace.tasks_source}"
+        say(f"{catalogs}, store {workspace.address}")
+    return found

@@ -5,7 +5,15 @@ import polars as pl
 from vlmsel.api.choice import BASELINE
 from vlmsel.api.ranking import MODEL
 from vlmsel.api.selection import Selection
-from vlmsel.cli.console import note, show_table, tell, warn, warn_of_some
+from vlmsel.cli.console import (
+    note,
+    show_table,
+    stdout,
+    table_width,
+    tell,
+    warn,
+    warn_of_some,
+)
 
 SHOWN_IMAGES = 10
 
@@ -13,10 +21,14 @@ SHOWN_IMAGES = 10
 def show_selection(selection: Selection, top: int) -> None:
     """The ranking for people: what to make of it first, then the table, then what it rests on."""
     tell(selection.headline)
-    table = ranking_table(selection).head(top)
+    whole = ranking_table(selection).head(top)
+    table = fitted(whole, stdout.width)
     show_table(table, title=_title(selection, table.height))
     for line in _legend(selection, table.columns):
         note(line)
+    narrow = [name for name in whole.columns if name not in table.columns]
+    if narrow:
+        note(f"not shown at this width: {', '.join(narrow)} (--json and --report have all)")
     _say_sources(selection, top)
     tell(f"selector {selection.selector}: {selection.why}")
     effective = selection.details.effective_sources
@@ -62,7 +74,17 @@ def ranking_table(selection: Selection) -> pl.DataFrame:
     return table.select(shown)
 
 
+def fitted(table: pl.DataFrame, width: int) -> pl.DataFrame:
+    """The table without the columns that would wrap it; rank and model always stay."""
+    for name in FIRST_TO_GO:
+        if table_width(table) <= width:
+            break
+        table = table.drop(name, strict=False)
+    return table
+
+
 AVERAGE = "average"
+FIRST_TO_GO = ("by images", "score", "in top 5", AVERAGE, "true rank")
 
 
 def _has(table: pl.DataFrame, column: str) -> bool:
@@ -70,7 +92,7 @@ def _has(table: pl.DataFrame, column: str) -> bool:
 
 
 def _legend(selection: Selection, columns: list[str]) -> list[str]:
-    lines = ["score: lower is better"]
+    lines = ["score: lower is better"] if "score" in columns else []
     placed = ", ".join(name for name in ("true rank", "in top 5") if name in columns)
     if placed:
         where = "where models put on this place truly were in leave-one-out (95 %)"

@@ -43,6 +43,11 @@ def selector_names() -> tuple[str, ...]:
     return tuple(sorted(_known))
 
 
+def selector_classes() -> dict[str, type[BaseSelector]]:
+    """Return the selectors by name, with what each needs (`needs`) and its options as fields."""
+    return {name: _known[name] for name in selector_names()}
+
+
 def selector_class(name: str) -> type[BaseSelector]:
     """Return the class of a selector.
 
