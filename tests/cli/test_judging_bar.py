@@ -13,7 +13,7 @@ class Clock:
         return self.now
 
 
-@pytest.mark.parametrize(("seconds", "expected"), [(0.1, []), (4.0, ["3/8", "6/8"])])
+@pytest.mark.parametrize(("seconds", "expected"), [(0.1, []), (4.0, ["4/8", "7/8"])])
 def test_a_line_now_and_then(capsys: pytest.CaptureFixture[str], seconds, expected):
     clock = Clock()
     with judging_bar(clock):

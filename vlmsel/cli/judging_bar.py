@@ -35,11 +35,13 @@ def judging_bar(clock: Callable[[], float] = time.monotonic) -> Iterator[None]:
         transient=True,
     )
     task = bar.add_task(WORDS, total=None, visible=False)
-    spoken = clock()
+    spoken: float | None = None
 
     def show(done: int, targets: int) -> None:
         nonlocal spoken
         bar.update(task, completed=done, total=targets, visible=True)
+        # Other work may have come before the first task.
+        spoken = clock() if spoken is None else spoken
         if bar.disable and clock() - spoken >= LINE_EVERY_S:
             spoken = clock()
             say(f"{WORDS}: {done}/{targets}")
