@@ -116,7 +116,7 @@ def test_a_cluster_without_workers_is_asked_for_its_gpus(entry):
         assert 0 < asked <= sum(group["maxReplicas"] for group in groups)
     known = {
         option
-        for parameter in get_command(app).commands["refresh"].params
+        for parameter in get_command(app).commands["refresh"].loaded.params
         for option in parameter.opts
     }
     assert {word for word in command if word.startswith("--")} <= known

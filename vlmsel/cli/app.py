@@ -4,33 +4,14 @@ import os
 import sys
 import traceback
 from collections.abc import Sequence
-from importlib.metadata import version
 from io import TextIOWrapper
 from typing import Annotated, Any
 
 import typer
 from typer.core import TyperGroup
 
-from vlmsel.cli import (
-    accuracy,
-    demo,
-    evaluate,
-    exports,
-    imports,
-    measure,
-    models,
-    profile,
-    refresh,
-    report,
-    scores,
-    select,
-    status,
-    store_upkeep,
-    study,
-    sweep,
-    tasks,
-)
 from vlmsel.cli.console import fail, say, show_log_records, show_tracebacks
+from vlmsel.cli.late_command import LateCommand
 from vlmsel.errors import VlmselError
 from vlmsel.redaction import describe_error, redact
 
@@ -81,8 +62,119 @@ def _stop(ctx: typer.Context, code: int, reason: str, error: BaseException) -> t
     return typer.Exit(code)
 
 
+# By panel, as the list shows them: command, where it is, the first paragraph of its help.
+COMMANDS = {
+    "Start here": (
+        (
+            "demo",
+            "demo:demo",
+            "See the whole method at work: small trained models that come with vlmsel, on "
+            "drawn tasks.",
+        ),
+        (
+            "select",
+            "select:select",
+            "Say which model to use for images of your own, and how far to trust that.",
+        ),
+        (
+            "scores",
+            "scores:scores",
+            "Score a zoo's features of labelled images: which model to probe or to fine-tune.",
+        ),
+        (
+            "models",
+            "models:models",
+            "List the models of a zoo; with --blocks, what is known of every open_clip "
+            "architecture.",
+        ),
+        (
+            "tasks",
+            "tasks:tasks",
+            "List the tasks of a catalog: images, class names and prompt templates.",
+        ),
+    ),
+    "Measure": (
+        (
+            "measure",
+            "measure:measure",
+            "Measure several kinds at once: a model is loaded and an image decoded once for "
+            "all of them.",
+        ),
+        (
+            "profile",
+            "profile:profile",
+            "Measure how every model of a zoo works on every task; nothing is measured twice.",
+        ),
+        (
+            "accuracy",
+            "accuracy:accuracy",
+            "Zero-shot accuracy of every model on every labelled task; no image is answered twice.",
+        ),
+        (
+            "refresh",
+            "refresh:refresh",
+            "Measure only what changed since the last run, of every kind that the store is for.",
+        ),
+        (
+            "status",
+            "status:status",
+            "Say what is measured, failed or missing; exits with 1 unless all is measured.",
+        ),
+        (
+            "import",
+            "imports:app",
+            "Read published tables into a store, to evaluate selectors on them.",
+        ),
+        (
+            "export",
+            "exports:app",
+            "Write what a store knows as a table: CSV, Parquet or LaTeX, by the file's "
+            "suffix. `vlmsel import` reads CSV and Parquet back.",
+        ),
+        (
+            "store",
+            "store_upkeep:app",
+            "Look after a store: what it holds and who measured it; delete, compact, migrate.",
+        ),
+    ),
+    "Judge": (
+        (
+            "evaluate",
+            "evaluate:evaluate",
+            "Judge the selectors: leave every task out once, rank the zoo for it, compare "
+            "with the truth.",
+        ),
+        (
+            "sweep",
+            "sweep:sweep",
+            "Judge the selector dcd at every eta and gamma of a grid, and log the sweep to MLflow.",
+        ),
+        (
+            "study",
+            "study:study",
+            "Run one experiment, such as: how many images are enough?",
+        ),
+        (
+            "report",
+            "report:report",
+            "Write one HTML file about what a store knows; it opens offline.",
+        ),
+    ),
+}
+
+
+class Program(Commands):
+    """All commands of vlmsel, each imported when it is called."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        for panel, commands in COMMANDS.items():
+            for name, place, summary in commands:
+                self.add_command(LateCommand(name, place, panel=panel, summary=summary))
+
+
 app = typer.Typer(
-    cls=Commands,
+    cls=Program,
     help="Pick the best pretrained vision-language model for a task from a few unlabelled images."
     "\n\nStart with `vlmsel demo`; then `vlmsel select FOLDER` for images of your own."
     "\n\nExit codes: 0 everything asked for was done, 1 some of it failed, 2 the input was wrong. "
@@ -97,6 +189,9 @@ app = typer.Typer(
 
 def _show_version(asked: bool) -> None:
     if asked:
+        # Imported here: the list of commands needs no version.
+        from importlib.metadata import version
+
         typer.echo(f"vlmsel {version('vlmsel')}")
         raise typer.Exit
 
@@ -116,27 +211,6 @@ def _options(
 ) -> None:
     if _debug:
         show_tracebacks()
-
-
-START, MEASURE, JUDGE = "Start here", "Measure", "Judge"
-
-app.command("demo", rich_help_panel=START)(demo.demo)
-app.command("select", rich_help_panel=START)(select.select)
-app.command("scores", rich_help_panel=START)(scores.scores)
-app.command("models", rich_help_panel=START)(models.models)
-app.command("tasks", rich_help_panel=START)(tasks.tasks)
-app.command("measure", rich_help_panel=MEASURE)(measure.measure)
-app.command("profile", rich_help_panel=MEASURE)(profile.profile)
-app.command("accuracy", rich_help_panel=MEASURE)(accuracy.accuracy)
-app.command("refresh", rich_help_panel=MEASURE)(refresh.refresh)
-app.command("status", rich_help_panel=MEASURE)(status.status)
-app.add_typer(imports.app, name="import", rich_help_panel=MEASURE)
-app.add_typer(exports.app, name="export", rich_help_panel=MEASURE)
-app.add_typer(store_upkeep.app, name="store", rich_help_panel=MEASURE)
-app.command("evaluate", rich_help_panel=JUDGE)(evaluate.evaluate)
-app.command("sweep", rich_help_panel=JUDGE)(sweep.sweep)
-app.command("study", rich_help_panel=JUDGE)(study.study)
-app.command("report", rich_help_panel=JUDGE)(report.report)
 
 
 def run(args: Sequence[str]) -> int:

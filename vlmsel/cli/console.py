@@ -6,17 +6,18 @@ import math
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import polars as pl
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from vlmsel.execution.logs import logs_json_lines
 from vlmsel.outside_names import shown
 from vlmsel.redaction import redact
+
+if TYPE_CHECKING:
+    from polars import DataFrame
 
 # A pipe or a log file has no width; tables of a zoo need about this much.
 LOG_WIDTH = 140
@@ -109,6 +110,9 @@ class _Tracebacks(logging.Handler):
 
 class _Warnings(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
+        # Imported when there is something to say: the list of commands says nothing.
+        from vlmsel.execution.logs import logs_json_lines
+
         if record.name not in SAID_IN_SUMMARY and not logs_json_lines():
             warn(" ".join(record.getMessage().split()))
 
@@ -122,7 +126,9 @@ def emit_json(value: Any) -> None:
 
 
 def _clean(value: Any) -> Any:
-    if isinstance(value, pl.DataFrame):
+    from polars import DataFrame
+
+    if isinstance(value, DataFrame):
         return _clean(value.to_dicts())
     if isinstance(value, dict):
         return {str(key): _clean(item) for key, item in value.items()}
@@ -135,7 +141,7 @@ def _clean(value: Any) -> Any:
     return value
 
 
-def show_table(frame: pl.DataFrame, *, title: str, decimals: int = 3) -> None:
+def show_table(frame: "DataFrame", *, title: str, decimals: int = 3) -> None:
     """Print a frame as a table: numbers right-aligned, floats with ``decimals`` digits."""
     table = Table(header_style="bold", box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
     for name, dtype in frame.schema.items():

@@ -44,7 +44,9 @@ SCHEMA = pa.schema(
 def load_scans(path: Path) -> Scans:
     """The remembered scans; none where the file is missing, foreign or damaged."""
     try:
-        table = pq.read_table(path)
+        # Not `read_table`, which imports pandas: longer than reading a thousand such files.
+        with pq.ParquetFile(path) as file:
+            table = file.read()
     except (OSError, pa.ArrowException):
         return {}
     if not table.schema.equals(SCHEMA):

@@ -1,0 +1,36 @@
+"""What a command imports before it works: the list of commands nothing heavy, select no figures."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+HEAVY = ("torch", "open_clip", "transformers", "ray", "mlflow", "matplotlib", "sklearn", "pandas")
+CODE = """
+import sys
+from vlmsel.cli import run
+code = run({args!r})
+loaded = [name for name in {forbidden!r} if name in sys.modules]
+sys.exit("loaded: " + ", ".join(loaded) if loaded else code)
+"""
+
+
+@pytest.mark.parametrize(
+    ("args", "forbidden"),
+    [
+        (["--help"], (*HEAVY, "polars", "pyarrow", "numpy", "scipy", "pydantic")),
+        (["--version"], (*HEAVY, "polars", "pyarrow", "numpy", "scipy", "pydantic")),
+        (["select", "--help"], HEAVY),
+        (["evaluate", "--help"], HEAVY),
+        (["tasks", "--tasks", "demo"], HEAVY),
+    ],
+    ids=lambda value: value[0] if isinstance(value, list) else "",
+)
+def test_nothing_heavy_is_imported(args, forbidden):
+    code = CODE.format(args=args, forbidden=forbidden)
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
