@@ -114,8 +114,9 @@ class TargetAnswer:
         choice: of the selector that ranks without labels; None where average rank does.
         notes: what must be known to trust it, one line each.
         to_run: models that would be run, by name; of a dry run.
-        summary: what was measured; None where nothing was.
         options: what was asked.
+        answers: of the models on the images; None where none was run.
+        summary: what was measured; None where nothing was.
     """
 
     target: str
@@ -129,6 +130,7 @@ class TargetAnswer:
     notes: tuple[str, ...]
     to_run: tuple[str, ...]
     options: AnswerOptions
+    answers: ZooAnswers | None = field(default=None, repr=False)
     summary: RunSummary | None = field(default=None, repr=False)
 
     @property
@@ -218,6 +220,7 @@ def answer_images(
         notes=tuple([*notes, *_said_of_answer(found, target, draw)]),
         to_run=tuple("/".join(zoo.models[i]) for i in chosen) if asked.dry_run else (),
         options=asked,
+        answers=answers,
         summary=summary,
     )
 

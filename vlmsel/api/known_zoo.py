@@ -9,7 +9,7 @@ import polars as pl
 
 from vlmsel.addresses import output_address
 from vlmsel.api.evaluating import Knowledge, current_knowledge
-from vlmsel.api.workspace import open_workspace, remembers
+from vlmsel.api.workspace import Workspace, open_workspace, remembers
 from vlmsel.errors import SelectionError, StoreError
 from vlmsel.evaluation.duplicates import count_once
 from vlmsel.evaluation.held_out import IMAGENET_NAMES
@@ -90,6 +90,11 @@ def stored_zoo(store: str, zoo: str | None, tasks: str | None) -> KnownZoo:
         knowledge = current_knowledge(workspace)
     except StoreError:
         knowledge = None
+    return zoo_of_workspace(workspace, knowledge)
+
+
+def zoo_of_workspace(workspace: Workspace, knowledge: Knowledge | None) -> KnownZoo:
+    """The zoo of a workspace that wants predictions, with what is known of the sources."""
     specs = {(spec.model, spec.pretrained): spec for spec in workspace.zoo.models}
     measurement = workspace.wants["prediction"].measurement
     assert isinstance(measurement, Prediction)

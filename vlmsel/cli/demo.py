@@ -3,7 +3,7 @@
 import shutil
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -11,9 +11,14 @@ from vlmsel.cli import options as o
 from vlmsel.cli.console import emit_json, say, show_table, tell
 from vlmsel.cli.flags import RunFlags
 
+if TYPE_CHECKING:
+    from vlmsel.api.demo_rankings import ThreeRankings
+    from vlmsel.demo.families import DemoTask
+
 DEFAULT_OUT = Path("vlmsel-demo")
 KINDS = ("profile", "prediction", "embedding")
 DEFAULT_TARGET = "letters-a"
+SAMPLE_IMAGES = 100
 SHOWN = ["rank", "model", "score", "average_rank", "accuracy", "true_rank", "sources"]
 
 
@@ -44,6 +49,7 @@ def demo(
     every selector by leave-one-out and writes a report. Needs no network and no GPU and takes about
     two minutes; a second run measures nothing anew.
     """
+    from vlmsel.api.demo_rankings import Sample, rank_three_ways
     from vlmsel.api.evaluating import current_knowledge
     from vlmsel.api.reporting import (
         held_out_selection,
@@ -56,12 +62,12 @@ def demo(
     from vlmsel.cli.judging_bar import judging_bar
     from vlmsel.cli.running import failures_frame, finish, run_options, run_plan
     from vlmsel.cli.tracked import track_evaluation, track_sweep, tracking_uri_for
-    from vlmsel.demo.tasks import demo_task, write_demo_tasks, write_sample_folder
+    from vlmsel.demo.tasks import demo_task, sample_truth, write_demo_tasks, write_sample_folder
 
     task = demo_task(target)
     store = str(out / "store")
     catalog = write_demo_tasks(out / "tasks")
-    sample = write_sample_folder(out / "sample-images", task)
+    sample = write_sample_folder(out / "sample-images", task, n=SAMPLE_IMAGES)
     workspace = open_workspace(store, zoo="demo", tasks=str(catalog), kinds=KINDS)
     options = run_options(RunFlags(executor=executor))
     say(f"{len(workspace.zoo.models)} models, {len(workspace.tasks.tasks)} tasks, folder {out}")
@@ -86,11 +92,24 @@ def demo(
         title=f"Which model for {target}?",
         failures=failures_frame(summary),
     )
+    three = rank_three_ways(
+        workspace,
+        knowledge,
+        Sample(sample, target, task.classnames, task.templates, sample_truth(task, SAMPLE_IMAGES)),
+        options,
+        lambda plan, what: run_plan(plan, workspace.store, options, what=what),
+    )
     ranking = with_truth(selection, knowledge)
     paths = {"store": store, "mlflow": uri, "report": str(page), "sample_images": str(sample)}
     if as_json:
         emit_json(
-            {"target": target, "ranking": ranking, "summary": laboratory.loo.summary(), **paths}
+            {
+                "target": target,
+                "ranking": ranking,
+                "summary": laboratory.loo.summary(),
+                "sample": three.table,
+                **paths,
+            }
         )
     else:
         show_summary(laboratory.loo.summary(), knowledge.about)
@@ -102,9 +121,37 @@ def demo(
         tell(f"selector {selection.selector}: {selection.why}")
         if selection.trust is not None:
             tell(selection.trust.sentence)
+        _show_three(three, target)
         for name, path in paths.items():
             tell(f"{name.replace('_', ' ')}: {path}")
         own = Path(sys.executable).with_name("vlmsel")
         command = "vlmsel" if shutil.which("vlmsel") else own
         tell(f"next: {command} select {sample} --store {store}")
+        tell(f"or: {command} select {sample} --store {store} {_said_of_classes(task)}")
     finish(summary, what="demo", allow_failures=0, as_json=False)
+
+
+def _show_three(three: "ThreeRankings", target: str) -> None:
+    """The sample folder, ranked three times, beside the truth."""
+    from vlmsel.api.answer_lines import answer_lines
+    from vlmsel.api.demo_rankings import N_LABELS
+
+    show_table(
+        three.table.drop("pretrained"),
+        title=f"{SAMPLE_IMAGES} pictures like {target}, which is held out, ranked three times: "
+        f"images alone ({three.images_alone.selector}, {three.images_alone.images.n_images} "
+        f"profiled), class names, {N_LABELS} labels; beside the truth",
+        decimals=2,
+    )
+    tell(
+        f"the {N_LABELS} labels are read from the demo's own truth ({three.labels_file}); "
+        f"accuracy: of all {SAMPLE_IMAGES} pictures"
+    )
+    for line in answer_lines(three.labels)[:4]:
+        tell(f"  {line}")
+
+
+def _said_of_classes(task: "DemoTask") -> str:
+    """The options that name a task's classes."""
+    templates = " ".join(f'--template "{text}"' for text in task.templates)
+    return f"--classnames {','.join(task.classnames)} {templates}"

@@ -67,6 +67,12 @@ def write_sample_folder(folder: Path, task: DemoTask, n: int = 25) -> Path:
     return folder
 
 
+def sample_truth(task: DemoTask, n: int) -> dict[str, str]:
+    """Class name by file of the pictures that `write_sample_folder` writes."""
+    _, labels = draw(task, split="train", n=n, seed=SAMPLE_SEED)
+    return {f"{i:03d}.png": task.classnames[label] for i, label in enumerate(labels)}
+
+
 def _catalog() -> dict[str, Any]:
     return {
         "tasks": [
