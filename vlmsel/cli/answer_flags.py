@@ -109,6 +109,14 @@ class AnswerFlags:
             show_default=False,
         ),
     ] = None
+    no_thumbnails: Annotated[
+        bool,
+        typer.Option(
+            "--no-thumbnails",
+            help="Leave pictures of the labelled images out of the report of an answer.",
+            rich_help_panel=_PANEL,
+        ),
+    ] = False
     dry_run: Annotated[
         bool,
         typer.Option(
@@ -122,4 +130,4 @@ class AnswerFlags:
     @property
     def are_said(self) -> bool:
         """Whether any of them was said."""
-        return self != type(self)(tolerance=self.tolerance)
+        return self != type(self)(tolerance=self.tolerance, no_thumbnails=self.no_thumbnails)

@@ -81,7 +81,8 @@ def select(
         if report:
             from vlmsel.api.answer_report import answer_report
 
-            say(f"report: {answer_report(report, answer)}")
+            page = answer_report(report, answer, thumbnails=not asked.no_thumbnails)
+            say(f"report: {page}")
         finish_answer(answer, allow_failures)
         return
     from vlmsel.api.selecting import Steps

@@ -58,8 +58,16 @@ def write_report(path: str | Path, inputs: ReportInputs) -> Path:
     Raises:
         StoreError: the file cannot be written.
     """
+    return write_page(path, render_report(inputs))
+
+
+def write_page(path: str | Path, text: str) -> Path:
+    """Write a page, whole or not at all; returns the absolute path.
+
+    Raises:
+        StoreError: the file cannot be written.
+    """
     target = absolute_path(path, "report", StoreError)
-    text = render_report(inputs)
     fresh = target.with_name(f".{target.name}.{os.getpid()}")
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
