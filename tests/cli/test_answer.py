@@ -110,8 +110,10 @@ def test_evaluated_models_count(ask, own_lab, tmp_path):
     table = tmp_path / "evaluated.csv"
     table.write_text(f"model,pretrained,acc1\n{models[0]},demo,0.2\n{models[3]},demo,0.99\n")
     found = json.loads(ask(*NAMES, "--evaluated", table, "--json").out)
-    assert found["first"] == f"{models[3]}/demo"
     assert found["basis"] == "posterior"
+    accuracy = {row["model"]: row["accuracy"] for row in found["ranking"]}
+    assert accuracy[models[0]] == pytest.approx(0.2, abs=0.01)
+    assert accuracy[models[3]] == pytest.approx(0.99, abs=0.01)
 
 
 def test_a_shortlist_runs_some_and_ranks_all(ask, tmp_path):
