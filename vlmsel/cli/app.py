@@ -139,6 +139,12 @@ COMMANDS = {
     ),
     "Judge": (
         (
+            "layers",
+            "layers:app",
+            "Silence one layer after the other: which tasks it hurts, which it helps, and "
+            "whether to keep one silent.",
+        ),
+        (
             "evaluate",
             "evaluate:evaluate",
             "Judge the selectors: leave every task out once, rank the zoo for it, compare "

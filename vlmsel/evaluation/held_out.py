@@ -54,6 +54,7 @@ def hold_out(
     *,
     targets: Collection[str] | None = None,
     references: Collection[str] = IMAGENET_NAMES,
+    vectors: pl.DataFrame | None = None,
     min_models: int = 2,
     min_sources: int = 1,
     answers: Mapping[str, ZooAnswers] | None = None,
@@ -66,6 +67,7 @@ def hold_out(
         targets: tasks to hold out; all that are no reference when None.
         references: tasks that are never target nor source, only known to selectors that ask for
             them by name (ImageNet).
+        vectors: interaction vectors, for selectors that need them; nobody is left out for them.
         min_models: a target with fewer known models is left out.
         min_sources: a target with fewer sources is left out.
         answers: by task, for selectors that look at those of the target.
@@ -92,12 +94,21 @@ def hold_out(
         if isinstance(one, str):
             left_out.append(("task", target, one))
         else:
-            tasks.append(_with_answers(one, (answers or {}).get(target)))
+            found = _with_answers(one, (answers or {}).get(target))
+            tasks.append(_with_vectors(found, vectors))
     if not tasks:
         raise SelectionError(_why_none(cells, left_out))
     schema = {"kind": pl.String, "name": pl.String, "reason": pl.String}
     names = pl.DataFrame(left_out, schema=schema, orient="row").unique(maintain_order=True)
     return HeldOutTasks(tuple(tasks), names)
+
+
+def _with_vectors(one: HeldOut, vectors: pl.DataFrame | None) -> HeldOut:
+    """The same with the interaction vectors of its zoo."""
+    if vectors is None:
+        return one
+    of_zoo = vectors.join(one.truth, on=MODEL, how="semi", maintain_order="left")
+    return replace(one, problem=replace(one.problem, vectors=of_zoo))
 
 
 def _why_none(cells: pl.DataFrame, left_out: list[tuple[str, str, str]]) -> str:

@@ -60,6 +60,7 @@ def leave_one_out(
     references: Collection[str] = IMAGENET_NAMES,
     answers: Mapping[str, ZooAnswers] | None = None,
     is_cached: bool = False,
+    vectors: pl.DataFrame | None = None,
 ) -> LeaveOneOut:
     """Hold every task out once and let every selector rank its zoo.
 
@@ -75,6 +76,7 @@ def leave_one_out(
         references: never target nor source, only for selectors that ask by name (ImageNet).
         answers: by task, for selectors that look at those of the target.
         is_cached: take from the user's cache what was judged before, and keep the rest there.
+        vectors: interaction vectors (model, pretrained, task, vector) for selectors that need them.
 
     Raises:
         SelectionError: No target is left, no selector could rank any, or a selector needs
@@ -86,12 +88,19 @@ def leave_one_out(
         msg = f"selector {needy[0]!r} needs profiles and none are given; pass a profile table"
         raise SelectionError(msg)
     held_out = hold_out(
-        accuracies, profiles, targets=targets, references=references, answers=answers
+        accuracies,
+        profiles,
+        targets=targets,
+        references=references,
+        answers=answers,
+        vectors=vectors,
     )
     how = {
         "targets": None if targets is None else sorted(targets),
         "references": sorted(references),
     }
+    # The cache's keys know no vectors.
+    is_cached = is_cached and vectors is None
     entries = cache_of(accuracies, profiles, answers, **how) if is_cached else None
     return judge(named, held_out, entries)
 

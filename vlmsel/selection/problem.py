@@ -31,6 +31,8 @@ class Problem:
         hits: on labelled images of the target, for selectors that take labels; None where none are
             labelled.
         answers: of the zoo on the target's images, labels unseen; None where no model ran on them.
+        vectors: interaction vectors (model, pretrained, task, vector) of sources and target, which
+            labels of the target went into, for selectors that need them; None where there are none.
     """
 
     target: str
@@ -40,6 +42,7 @@ class Problem:
     truth: pl.DataFrame | None = None
     hits: LabelledHits | None = None
     answers: ZooAnswers | None = None
+    vectors: pl.DataFrame | None = None
 
     def __post_init__(self) -> None:
         """Refuse a problem that has no answer or gives it away."""
