@@ -23,7 +23,7 @@ from vlmsel.selection.layers.answers import (
     label_knockouts,
 )
 from vlmsel.selection.layers.changes import agresti_min
-from vlmsel.selection.layers.likeness import Likeness, compare_tasks
+from vlmsel.selection.layers.likeness import Likeness, compare_tasks, pool_models
 from vlmsel.selection.layers.rules import RuleName
 from vlmsel.selection.layers.vectors import interaction_vectors
 from vlmsel.selection.registry import make_selector
@@ -120,11 +120,13 @@ class TaskVectors:
         vectors: see `vlmsel.selection.layers.vectors.SCHEMA`.
         likenesses: of the tasks, by model.
         idle: model, pretrained, layer, state: layers that are no candidates on any task.
+        pooled: tasks compared over the layers of all models together.
     """
 
     vectors: pl.DataFrame
     likenesses: tuple[Likeness, ...]
     idle: pl.DataFrame
+    pooled: tuple[Likeness, ...]
 
 
 def task_vectors(answers: Sequence[LayerAnswers]) -> TaskVectors:
@@ -135,7 +137,8 @@ def task_vectors(answers: Sequence[LayerAnswers]) -> TaskVectors:
     frame = pl.DataFrame(sorted(idle), schema=dict.fromkeys(columns, pl.String), orient="row").join(
         vectors, on=["model", "pretrained", "layer"], how="anti"
     )
-    return TaskVectors(vectors, tuple(compare_tasks(vectors)), frame.sort(columns))
+    pooled = tuple(compare_tasks(pool_models(vectors)))
+    return TaskVectors(vectors, tuple(compare_tasks(vectors)), frame.sort(columns), pooled)
 
 
 def judge_likeness(workspace: Workspace, found: TaskVectors) -> LeaveOneOut:

@@ -214,9 +214,9 @@ def _write(found: "TaskVectors", out: Path) -> list[str]:
     try:
         out.mkdir(parents=True, exist_ok=True)
         found.vectors.write_csv(out / "vectors.csv")
-        likeness_pairs(list(found.likenesses)).write_csv(out / "likeness.csv")
+        likeness_pairs([*found.likenesses, *found.pooled]).write_csv(out / "likeness.csv")
         files = [str(out / "vectors.csv"), str(out / "likeness.csv")]
-        for one in found.likenesses:
+        for one in (*found.likenesses, *found.pooled):
             files += _draw(found, one, out)
     except OSError as error:
         raise StoreError(f"--out {out} cannot be written: {error.strerror}") from None
@@ -291,13 +291,12 @@ def _show_vectors(found: "TaskVectors") -> None:
                 f"{'/'.join(one.model)}: left out of the comparison, since no layer changes them "
                 f"beyond noise: {', '.join(one.saturated)}"
             )
-    pairs = likeness_pairs(list(found.likenesses))
+    pairs = likeness_pairs(list(found.pooled)).sort(
+        "centred", "task", "other", descending=[True, False, False], nulls_last=True
+    )
     if not pairs.is_empty():
-        means = pairs.group_by("task", "other").agg(
-            pl.col("raw", "centred").mean(), models=pl.col("centred").count()
-        )
-        shown = means.sort("centred", "task", "other", descending=[True, False, False])
-        show_table(shown.head(SHOWN_PAIRS), title="most alike tasks, mean over models")
+        shown = pairs.select("task", "other", "raw", "centred").head(SHOWN_PAIRS)
+        show_table(shown, title="most alike tasks, over the layers of all models together")
 
 
 def _vectors_json(
@@ -307,7 +306,7 @@ def _vectors_json(
 
     return {
         "vectors": found.vectors.to_dicts(),
-        "likeness": likeness_pairs(list(found.likenesses)).to_dicts(),
+        "likeness": likeness_pairs([*found.likenesses, *found.pooled]).to_dicts(),
         "saturated": {"/".join(one.model): list(one.saturated) for one in found.likenesses},
         "idle": found.idle.to_dicts(),
         "leave_one_out": None if judged is None else judged.summary().to_dicts(),

@@ -10,6 +10,8 @@ from scipy.spatial.distance import squareform
 MODEL = ["model", "pretrained"]
 # A vector that varies by less has no direction.
 CONSTANT = 1e-12
+# Over two layers every correlation is 1 or -1.
+FEWEST_LAYERS = 3
 
 
 @dataclass(frozen=True)
@@ -74,18 +76,32 @@ def centre(vectors: np.ndarray) -> np.ndarray:
 
 
 def correlate(vectors: np.ndarray) -> np.ndarray:
-    """Pearson's r of every pair of rows; NaN where a row is constant.
+    """Pearson's r of every pair of rows; NaN where a row is constant, or of fewer than 3 layers.
 
     Args:
         vectors: (tasks, layers).
     """
-    if vectors.shape[1] == 0:
+    if vectors.shape[1] < FEWEST_LAYERS:
         return np.full((len(vectors), len(vectors)), np.nan)
     away = vectors - vectors.mean(axis=1, keepdims=True)
     norms = np.linalg.norm(away, axis=1)
     known = norms > CONSTANT
     unit = np.where(known[:, None], away / np.where(known, norms, 1.0)[:, None], np.nan)
     return np.clip(unit @ unit.T, -1.0, 1.0)
+
+
+def pool_models(vectors: pl.DataFrame) -> pl.DataFrame:
+    """One vector per task over the layers of all models, as if the zoo were one model.
+
+    Args:
+        vectors: of `interaction_vectors`; layers that not every task has are left out.
+    """
+    n_tasks = vectors["task"].n_unique()
+    order = pl.struct("model", "pretrained", "place").rank("dense").cast(pl.Int32) - 1
+    name = pl.format("{}/{} {}", "model", "pretrained", "layer")
+    pooled = vectors.with_columns(place=order, layer=name)
+    whole = pl.len().over("layer") == n_tasks
+    return pooled.filter(whole).with_columns(model=pl.lit("zoo"), pretrained=pl.lit("pooled"))
 
 
 def cluster_tasks(correlations: np.ndarray) -> np.ndarray:
