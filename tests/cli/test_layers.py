@@ -4,11 +4,11 @@ import json
 
 import pytest
 import yaml
-from PIL import Image
 
 from tests.execution.conftest import draw_task
 from vlmsel.cli.app import run
 from vlmsel.tracking import MlflowClient
+from vlmsel.zoo.catalog import load_zoo
 
 
 @pytest.fixture(scope="module")
@@ -23,14 +23,11 @@ def lab(tmp_path_factory):
     ]
     (folder / "tasks.yaml").write_text(yaml.safe_dump({"tasks": tasks}))
     zoo = folder / "zoo.yaml"
-    from vlmsel.zoo.catalog import load_zoo
-
     spec = load_zoo("demo").find("demo-vit-land")
     zoo.write_text(yaml.safe_dump({"models": [spec.model_dump(exclude_none=True)]}))
     args = ["--zoo", str(zoo), "--tasks", str(folder / "tasks.yaml"), "--store"]
     kinds = ["measure", "knockout", "--set", "tower=vision", "--set", "part=block"]
     assert run([*kinds, *args, str(folder / "store")]) == 0
-    assert Image.open(next((folder / "images" / "a").rglob("*.png"))).size == (32, 32)
     return folder
 
 
@@ -61,9 +58,8 @@ def test_an_adaptation_has_a_run_and_a_catalog_that_can_be_measured(lab, tmp_pat
     assert logged.data.tags["kind"] == "adaptation"
     assert logged.data.params["rule"] == "published"
     assert logged.data.metrics["optimistic_gain"] == pytest.approx(found["optimistic_gain"])
-    models = [
-        entry["model"] for entry in yaml.safe_load((tmp_path / "zoo.yaml").read_text())["models"]
-    ]
+    written = yaml.safe_load((tmp_path / "zoo.yaml").read_text())["models"]
+    models = [entry["model"] for entry in written]
     assert models == ["demo-vit-land", *([found["variant"]] if found["variant"] else [])]
 
 

@@ -18,7 +18,9 @@ def tables():
     accuracy = {0: [0.9, 0.7, 0.5, 0.3], 1: [0.3, 0.5, 0.7, 0.9]}
     shape = {0: np.array([-0.5, 0.2, 0.0, -0.1]), 1: np.array([-0.5, -0.1, 0.2, 0.0])}
     known = [
-        (*m, t, accuracy[k][i] + e) for t, (k, e) in TASKS.items() for i, m in enumerate(MODELS)
+        (*model, task, accuracy[kind][place] + error)
+        for task, (kind, error) in TASKS.items()
+        for place, model in enumerate(MODELS)
     ]
     vectors = [
         (*m, t, (shape[k] + rng.normal(0, 0.01, 4)).tolist())
@@ -45,9 +47,7 @@ def test_it_finds_the_twin_where_average_rank_cannot():
 
 def test_without_vectors_it_says_how_to_get_them():
     accuracies, vectors = tables()
-    with pytest.raises(
-        SelectionError, match=r"interaction vectors: `vlmsel layers vectors --judge`"
-    ):
+    with pytest.raises(SelectionError, match=r"vectors: `vlmsel layers vectors --judge`"):
         leave_one_out([make_selector("interaction")], accuracies)
     others = vectors.filter(pl.col("task") != "maps-1")
     with pytest.raises(SelectionError, match="no model has an interaction vector of maps-1"):
