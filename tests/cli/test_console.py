@@ -71,3 +71,16 @@ def test_names_are_shown_without_codes_and_control_characters(capsys):
     assert "\x1b" not in said
     for text in (":fire:", r"a\x1bb:100:", r":b:\n"):
         assert text in said
+
+
+def test_no_sink_shows_a_secret(capsys, monkeypatch):
+    monkeypatch.setenv("MY_SERVICE_TOKEN", "tok3n-of-mine")
+    text = "no way to https://me:secretword@host with tok3n-of-mine"
+    emit_json({"failed": [{"reason": text}], "rows": pl.DataFrame({"reason": [text]})})
+    show_table(pl.DataFrame({"reason": [text]}), title=text)
+    for sink in (say, warn, fail, note, tell):
+        sink(text)
+    captured = capsys.readouterr()
+    assert captured.out.count("***@host") >= 3
+    for secret in ("secretword", "tok3n-of-mine"):
+        assert secret not in captured.out + captured.err

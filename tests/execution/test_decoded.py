@@ -65,6 +65,53 @@ def test_an_unreadable_image_fails_alone(task: TaskSpec, tmp_path: Path) -> None
     assert len(found.refs) == len(shard.images) - 1
 
 
+class OddTransform:
+    """Works but for the images whose number is named."""
+
+    def __init__(self, odd: dict[int, object]) -> None:
+        self._odd = odd
+        self._number = -1
+
+    def __call__(self, image: Image.Image) -> object:
+        self._number += 1
+        found = self._odd.get(self._number, to_tensor(image))
+        if isinstance(found, BaseException):
+            raise found
+        return found
+
+
+@pytest.mark.parametrize(
+    ("odd", "said"),
+    [
+        (IndexError("beyond\nthe end"), "failed on 32x32 pixels: IndexError: beyond the end"),
+        (SystemExit(0), "its code asked to exit (SystemExit 0)"),
+        (OSError("no https://me:secretword@host"), "OSError: no https://***@host"),
+        (AssertionError(), "AssertionError"),
+        (None, "gave NoneType of 32x32 pixels"),
+        (torch.zeros(3, 4), "gave (3, 4) of 32x32 pixels, and no (3, H, W)"),
+        (torch.zeros(3, 8, 8), "gave (3, 8, 8) torch.float32 of 32x32 pixels, and (3, 32, 32)"),
+        (torch.zeros(3, 32, 32, dtype=torch.float64), "torch.float64 of 32x32 pixels, and"),
+    ],
+    ids=range(8),
+)
+def test_a_picture_that_a_transform_fails_on_fails_alone(
+    shard: Shard, odd: object, said: str
+) -> None:
+    found = decode_shard(shard, OddTransform({1: odd}))
+    [(ref, reason)] = found.failed
+    assert ref == shard.images[1]
+    assert said in reason
+    assert "secretword" not in reason
+    assert found.images is not None
+    assert len(found.images) == len(shard.images) - 1
+
+
+@pytest.mark.parametrize("error", [MemoryError(), torch.OutOfMemoryError("2 GB")])
+def test_too_little_memory_is_no_fault_of_a_picture(shard: Shard, error: Exception) -> None:
+    with pytest.raises(type(error)):
+        decode_shard(shard, OddTransform({0: error}))
+
+
 def test_a_source_that_is_gone_gives_no_tensor_and_a_reason_each(
     task: TaskSpec, shard: Shard, tmp_path: Path
 ) -> None:

@@ -155,7 +155,7 @@ def show_table(frame: "DataFrame", *, title: str, decimals: int = 3) -> None:
     stdout.print(table)
 
 
-def table_width(frame: pl.DataFrame, *, decimals: int = 3) -> int:
+def table_width(frame: "DataFrame", *, decimals: int = 3) -> int:
     """Columns of the terminal that `show_table` takes where nothing is folded."""
     widths = (
         max(len(name), *(len(_cell(value, decimals)) for value in frame[name]), 0)

@@ -25,7 +25,7 @@ BATCH_ROWS = 64
 BATCH_BYTES = 128 << 20
 # A row group beyond this size that is so many times larger than its bytes in the file is no group
 # of pictures, which hardly shrink.
-MAX_UNFOLDED_BYTES, MAX_RATIO = 1 << 30, 20
+MAX_UNFOLDED_BYTES, MAX_RATIO = 1 << 29, 20
 # Rows of a file beyond these cost bytes: a picture has more than sixteen.
 MAX_ROWS, MIN_ROW_BYTES = 100_000, 16
 
