@@ -108,17 +108,20 @@ def index_task(spec: TaskSpec, *, cache: Path | None = None, strict: bool = True
     images = tuple(sorted(_refs(spec, sources, scans), key=lambda ref: ref.image_id))
     if not images:
         raise TaskError(f"task '{spec.name}': no image in {spec.images.partition('?')[0]}")
-    passed_over = (*sources.passed_over, *_copies(images))
-    if passed_over and (spec.name, spec.images) not in _warned:
+    copies = tuple(_copies(images))
+    if (spec.name, spec.images) not in _warned:
         _warned.add((spec.name, spec.images))
-        log.warning("task '%s': passed over %s", spec.name, "; ".join(passed_over))
-    return TaskIndex(spec.name, images, tuple(bad), passed_over)
+        if sources.passed_over:
+            log.warning("task '%s': passed over %s", spec.name, "; ".join(sources.passed_over))
+        for phrase in copies:
+            log.warning("task '%s': %s", spec.name, phrase)
+    return TaskIndex(spec.name, images, tuple(bad), (*sources.passed_over, *copies))
 
 
 def _copies(images: Sequence[ImageRef]) -> Iterator[str]:
     n_copies = len(images) - len({ref.sha256 for ref in images})
     if n_copies and n_copies >= MANY_COPIES * len(images):
-        yield f"nothing, but {n_copies} of {len(images)} images are copies of others"
+        yield f"{n_copies} of {len(images)} images are copies of others"
 
 
 def _scan_all(sources: Sources, known: Scans, note: Path) -> tuple[Scans, list[BadSource]]:
