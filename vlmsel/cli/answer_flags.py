@@ -1,6 +1,7 @@
 """Options of ``vlmsel select`` about classes, labels and limits."""
 
 from dataclasses import dataclass
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
@@ -11,10 +12,27 @@ from vlmsel.cli import options as o
 _PANEL = "Class names and labels"
 
 
+class AnswerUse(StrEnum):
+    """What a model is chosen for."""
+
+    zero_shot = "zero-shot"
+    probe = "probe"
+    fine_tune = "fine-tune"
+
+
 @dataclass(frozen=True)
 class AnswerFlags:
     """What is said of the images, and what is asked."""
 
+    use: Annotated[
+        AnswerUse,
+        typer.Option(
+            "--use",
+            help="What the model is chosen for. probe, fine-tune: scores of the labelled images, "
+            "mixed with the probes of the store's tasks; needs --labels.",
+            rich_help_panel=_PANEL,
+        ),
+    ] = AnswerUse.zero_shot
     classnames: Annotated[
         str | None,
         typer.Option(

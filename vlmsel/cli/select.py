@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from vlmsel.cli import options as o
-from vlmsel.cli.answer_flags import AnswerFlags
+from vlmsel.cli.answer_flags import AnswerFlags, AnswerUse
 from vlmsel.cli.console import emit_json, say
 from vlmsel.cli.flags import RunFlags, takes_flags
+from vlmsel.errors import SettingsError
 from vlmsel.redaction import redact
 
 if TYPE_CHECKING:
@@ -73,6 +74,20 @@ def select(
     stop labelling. With images alone it needs a store of profiles: `vlmsel demo` makes a small
     one. Run again, it measures nothing anew.
     """
+    if asked.use is not AnswerUse.zero_shot:
+        from vlmsel.cli.select_trained import select_trained_command
+
+        _refuse_profiled(asked.use, selector, report, profile_anyway=profile_anyway)
+        select_trained_command(
+            images,
+            (store, zoo, tasks),
+            asked,
+            flags.options(),
+            top=top,
+            as_json=as_json,
+            allow_failures=allow_failures,
+        )
+        return
     if not profile_anyway and (known := _known_zoo(images, store, zoo, tasks, asked)):
         from vlmsel.cli.answer import answer_command, emit_answer, finish_answer, read_options
 
@@ -122,6 +137,20 @@ def select(
 
         say(f"report: {selection_report(report, selection)}")
     _finish(selection, allow_failures)
+
+
+def _refuse_profiled(
+    use: AnswerUse, selector: str | None, report: Path | None, *, profile_anyway: bool
+) -> None:
+    """Refuse options of rankings by profiles and answers.
+
+    Raises:
+        SettingsError: one was given.
+    """
+    given = {"--selector": selector, "--report": report, "--profile-anyway": profile_anyway}
+    for option, value in given.items():
+        if value:
+            raise SettingsError(f"{option} belongs to --use zero-shot, not to --use {use}")
 
 
 def _known_zoo(

@@ -225,6 +225,31 @@ def _all_places(tables: ProbeTables, shots: int, tasks: Sequence[str]) -> dict[s
     }
 
 
+def learn_from_tables(tables: ProbeTables, shots: int, names: Sequence[str]) -> Mixture:
+    """Learn the mixture for a new target from all tasks of the tables.
+
+    Args:
+        tables: results of the zoo with these shots.
+        shots: images a class that the new target has.
+        names: scores that rank the new target.
+    """
+    tasks = sorted(set(tables.truth["task"]))
+    right = value_matrix(tables.truth, "acc1", tables.models, tasks)
+    return _Mixtures(_all_places(tables, shots, tasks), right).learnt(None, list(names))
+
+
+def prior_places(tables: ProbeTables) -> dict[ModelKey, float]:
+    """Average rank by probes of all images over the tasks; models that no task knows are absent."""
+    tasks = sorted(set(tables.truth["task"]))
+    right = value_matrix(tables.truth, "acc1", tables.models, tasks)
+    means = mean_places(zoo_ranks(right).T)
+    return {
+        key: float(mean)
+        for key, mean in zip(tables.models, means, strict=True)
+        if np.isfinite(mean)
+    }
+
+
 class _Mixtures:
     """Mixtures of one number of shots, each learnt without its target."""
 
@@ -237,10 +262,12 @@ class _Mixtures:
     def score(self, target: int, draw: int) -> np.ndarray:
         """Mix the places of one draw of a target."""
         names = [name for name in self._names if self._places[name][target][draw].reason is None]
-        mixture = self._learnt(target, names)
+        mixture = self.learnt(target, names)
         return mixture.score(self._stacked(names, target, draw, [target]))
 
-    def _learnt(self, target: int, names: Sequence[str]) -> Mixture:
+    def learnt(self, target: int | None, names: Sequence[str]) -> Mixture:
+        """Learn from all tasks but the target, which may be none of them."""
+        hidden = [] if target is None else [target]
         sources, rows, truth = [], [], []
         for source in self._tasks:
             if source == target:
@@ -248,7 +275,7 @@ class _Mixtures:
             for draw in range(len(self._places[names[0]][source]) if names else 1):
                 if all(self._places[name][source][draw].reason is None for name in names):
                     sources.append(str(source))
-                    rows.append(self._stacked(names, source, draw, [source, target]))
+                    rows.append(self._stacked(names, source, draw, [source, *hidden]))
                     truth.append(self._truth[source])
         return learn_mixture([PRIOR, *names], sources, rows, truth)
 
