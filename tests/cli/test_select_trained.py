@@ -47,7 +47,7 @@ def test_a_zoo_is_ranked_for_a_probe_with_weights_of_the_sources(embedded, folde
     found = json.loads(answer.out)
     assert found["use"] == "probe"
     assert sum(found["weights"].values()) == pytest.approx(1)
-    assert list(found["weights"])[0] == "average-rank"
+    assert next(iter(found["weights"])) == "average-rank"
     assert found["n_models"] == 4
     scores = [row["score"] for row in found["ranking"]]
     assert scores == sorted(scores)

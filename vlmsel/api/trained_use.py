@@ -86,8 +86,9 @@ def select_trained(
         target, (*COMPONENTS, "probe"), n_resamples=n_resamples, seed=seed, run=run,
         on_model=on_model,
     )  # fmt: skip
-    ranked = {name: _places(found, name) for name in COMPONENTS}
-    names = [name for name, places in ranked.items() if places is not None]
+    known = {name: _places(found, name) for name in COMPONENTS}
+    ranked = {name: places for name, places in known.items() if places is not None}
+    names = list(ranked)
     notes = [
         f"{name} takes no part: {_why(found, name)}" for name in COMPONENTS if name not in names
     ]
@@ -96,7 +97,7 @@ def select_trained(
     notes += why
     keys = [one.key for one in found.models]
     rows = [np.array([prior.get(key, np.nan) for key in keys])] if prior else []
-    rows += [ranked[name] for name in names if ranked[name] is not None]
+    rows += list(ranked.values())
     places = np.stack(rows)
     if prior:
         unknown = np.isnan(places[0])
@@ -113,7 +114,7 @@ def select_trained(
             "score": score,
             "low": low,
             "high": high,
-            **{name: ranked[name] for name in names},
+            **ranked,
             "average_rank": places[0] if prior else np.full(len(keys), np.nan),
         }
     ).with_columns(pl.col(pl.Float64).fill_nan(None))

@@ -120,7 +120,7 @@ def run(
         else _of_store(where, how, use, shots, draws)
     )
     if markdown:
-        title = f"{use}: {about}"
+        title = f"{use}: {about.partition(', store ')[0]}"
         _write(markdown, use_page([(title, loo)], _command(where, use, shots, draws)))
     ids, uri = track_use(
         loo, probes, tracking_uri, experiment=experiment,
@@ -191,7 +191,7 @@ def _of_imported(where: Where, use: Use, shots: tuple[int, ...]) -> tuple["Leave
 
 def _show(loo: "LeaveOneOut", about: str, use: Use) -> None:
     from vlmsel.evaluation.metrics import METRICS
-    from vlmsel.evaluation.probe_page import SHOWN, mixture_sentences, shot_table
+    from vlmsel.evaluation.probe_page import LEGEND, SHOWN, mixture_sentences, shot_table
 
     summary = loo.summary()
     for metric in SHOWN:
@@ -199,12 +199,8 @@ def _show(loo: "LeaveOneOut", about: str, use: Use) -> None:
         note(f"  {metric}: {METRICS[metric].definition}")
     note("* differs from average-rank: the 95 % interval of the difference excludes zero")
     note("(n): judged on n targets only")
-    if use is Use.probe:
-        note("  the truth is a probe of all images (held-out folds), on the images not drawn")
-        note("  zero-shot, no labels: the true zero-shot accuracy on the target")
-        note("  few-shot-probe: a probe of the drawn images, judged on labels of all the others")
-    note("  mixture: places by average rank, logme, probe and zero-shot likelihood, weights learnt")
-    note("  posterior: held-out hits on the drawn images, joined with the other tasks")
+    for name, meaning in LEGEND.items():
+        note(f"  {name}: {meaning}")
     for line in mixture_sentences(loo):
         tell(line)
     show_left_out(loo.left_out)

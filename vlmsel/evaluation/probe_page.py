@@ -16,6 +16,18 @@ from vlmsel.evaluation.probe_use import COMPONENTS, MIXTURE
 
 SHOWN = ("tau", "ndcg5", "regret1")
 MOST_REASONS = 12
+LEGEND = {
+    "truth": "for a probe, the accuracy of a linear probe of all labelled images (held-out folds); "
+    "for zero-shot, that of the zero-shot classifier; of a draw, on the images not drawn",
+    "average-rank, average-accuracy": "of the same truth on the other tasks; they see no target",
+    "size": "parameters of the visual tower, the largest first",
+    "zero-shot without labels": "for a probe: the zero-shot accuracy on all of the target",
+    "few-shot-probe": "a probe of the drawn images, judged on the labels of all the others: what a "
+    "user of so few labels cannot know, a bound",
+    "mixture": "places by average rank, logme, probe and zero-shot likelihood, weights learnt in "
+    "leave-one-task-out",
+    "posterior": "held-out hits on the drawn images, joined with the truth on the other tasks",
+}
 
 
 def shot_table(summary: pl.DataFrame, metric: str) -> pl.DataFrame:
@@ -107,6 +119,7 @@ def use_page(sections: Sequence[tuple[str, LeaveOneOut]], command: str) -> str:
         "Every task is the target once. A cell is the mean over targets with its 95 % interval "
         "(paired bootstrap over tasks); a star marks a clear difference to average rank; a number "
         "in brackets says on how many targets a selector was judged, where not on all.",
+        "\n".join(f"- {name}: {meaning}" for name, meaning in LEGEND.items()),
     ]
     for title, loo in sections:
         summary = loo.summary()
