@@ -72,3 +72,17 @@ def test_layers_and_forbidden_imports():
         [lint, "--no-cache"], cwd=ROOT, capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stdout
+
+
+def test_the_front_door_loads_no_torch():
+    code = (
+        "import sys, vlmsel\n"
+        "assert vlmsel.__version__\n"
+        "for name in vlmsel.__all__: getattr(vlmsel, name)\n"
+        "assert 'average-rank' in vlmsel.selectors()\n"
+        "heavy = ('torch', 'open_clip', 'ray', 'mlflow', 'matplotlib')\n"
+        "loaded = [name for name in heavy if name in sys.modules]\n"
+        "sys.exit(', '.join(loaded))\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
