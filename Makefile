@@ -10,7 +10,7 @@ export RAY_USAGE_STATS_ENABLED ?= 0
 export PYTHONDONTWRITEBYTECODE :=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check format bench bench-cluster chaos browser lock licences audit wheel clean
+.PHONY: help setup demo test check format bench bench-base bench-cluster chaos browser lock licences audit wheel clean
 
 help: ## show this help
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -46,6 +46,10 @@ bench: $(STAMP) ## speed, as ratios measured in one run
 	$(PY) bench/divergence.py
 	$(PY) bench/sweep.py
 	$(PY) bench/passes.py
+	$(PY) bench/ranking.py
+
+bench-base: $(STAMP) ## measure what `make bench` compares ranking with: commit db16f25
+	$(PY) bench/ranking.py --base
 
 bench-cluster: $(STAMP) ## scaling, cost of a kill, planning at scale
 	$(PY) bench/planning.py

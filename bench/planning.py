@@ -29,7 +29,7 @@ from vlmsel.zoo.catalog import ModelSpec
 from vlmsel.zoo.identity import ModelIdentity
 
 N_IMAGES = 25
-MAX_SECONDS, MAX_GB = 30.0, 4.0
+MAX_SECONDS, MAX_GB = 60.0, 6.0
 JOB = Job({one.kind: one for one in (Profile(), Prediction())})
 
 Result = TypeVar("Result")
