@@ -34,3 +34,15 @@ def test_nothing_heavy_is_imported(args, forbidden):
         [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stderr
+
+
+def test_ranking_imports_no_library_that_takes_longer_than_it():
+    code = (
+        "import sys, vlmsel.api.selecting, vlmsel.api.ranking;"
+        "from vlmsel.selection.registry import selector_names; selector_names();"
+        f"print([name for name in {('scipy', *HEAVY)!r} if name in sys.modules])"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert done.stdout.strip() == "[]", done.stdout + done.stderr

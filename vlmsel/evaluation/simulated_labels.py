@@ -7,7 +7,6 @@ measured. Whatever is made of such hits is called simulated.
 import zlib
 
 import numpy as np
-from scipy.special import ndtri
 
 from vlmsel.errors import SelectionError
 
@@ -30,6 +29,8 @@ def draw_hits(
     Raises:
         SelectionError: rho is no correlation of this kind.
     """
+    from scipy.special import ndtri
+
     if not 0 <= rho <= 1:
         raise SelectionError(f"the correlation of hits must be 0 to 1, not {rho:g}")
     shape = (n_draws, n_images, len(accuracy))

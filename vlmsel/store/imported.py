@@ -11,6 +11,7 @@ from vlmsel.store.keys import IMPORT_NAME, file_name, parse_file_name
 from vlmsel.store.schema import (
     ACCURACY_SCHEMA,
     IMPORTED_PROFILE_SCHEMA,
+    make_empty,
     to_bytes,
     to_polars,
 )
@@ -189,7 +190,7 @@ def _read(folder: Folder, kind: str, schema: pa.Schema) -> pl.DataFrame:
         frames.append(frame.with_columns(source=pl.lit(name)))
     if frames:
         return pl.concat(frames)
-    return to_polars(schema.empty_table()).with_columns(source=pl.lit(None, pl.String))
+    return to_polars(make_empty(schema)).with_columns(source=pl.lit(None, pl.String))
 
 
 def _read_table(folder: Folder, path: str, schema: pa.Schema) -> pl.DataFrame:

@@ -45,6 +45,11 @@ def to_polars(table: pa.Table) -> pl.DataFrame:
     return frame
 
 
+def make_empty(schema: pa.Schema) -> pa.Table:
+    """A table without rows: `schema.empty_table()` without its import of pandas."""
+    return pa.Table.from_arrays([pa.nulls(0, field.type) for field in schema], schema=schema)
+
+
 def to_bytes(table: pa.Table, about: dict[str, str]) -> bytes:
     """One Parquet file: zstd, page checksums, `about` in the file's metadata under ``vlmsel``."""
     note = json.dumps({"schema": SCHEMA_VERSION, **about}, sort_keys=True)
@@ -72,7 +77,7 @@ def from_bytes(
     Raises:
         StoreError: a file is no Parquet file or holds other columns than `schema`.
     """
-    empty = to_polars(schema.empty_table())
+    empty = to_polars(make_empty(schema))
     if not files:
         return empty.select(columns) if columns else empty
     try:

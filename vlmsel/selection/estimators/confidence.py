@@ -3,8 +3,6 @@
 from collections.abc import Sequence
 
 import numpy as np
-from scipy.optimize import minimize_scalar
-from scipy.special import log_softmax, softmax
 
 from vlmsel.errors import SelectionError
 from vlmsel.selection.estimators.probabilities import checked_probabilities
@@ -28,6 +26,8 @@ def calibrated_confidence(logits: np.ndarray, temperature: float) -> float:
         logits: (images, classes), in the model's own temperature.
         temperature: of `fit_temperature`.
     """
+    from scipy.special import softmax
+
     return confidence(softmax(np.asarray(logits, dtype=float) / temperature, axis=1))
 
 
@@ -44,6 +44,9 @@ def fit_temperature(logits: Sequence[np.ndarray], labels: Sequence[np.ndarray]) 
     Raises:
         SelectionError: there is no labelled task, or the lengths differ.
     """
+    from scipy.optimize import minimize_scalar
+    from scipy.special import log_softmax
+
     if not logits or len(logits) != len(labels):
         raise SelectionError("a temperature needs logits and labels of at least one source task")
     tables = [np.asarray(table, dtype=float) for table in logits]

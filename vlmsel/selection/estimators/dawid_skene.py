@@ -1,7 +1,6 @@
 """Full Dawid-Skene: each model has a confusion matrix of its own."""
 
 import numpy as np
-from scipy.special import softmax
 
 from vlmsel.errors import SelectionError
 from vlmsel.selection.estimators.answers import (
@@ -36,6 +35,8 @@ def dawid_skene(
     Raises:
         SelectionError: the confusion matrices would not fit into memory; use `one_coin`.
     """
+    from scipy.special import softmax
+
     table, weight = checked_answers(answers, n_classes, votes)
     if len(table) * n_classes**2 > MOST_CELLS:
         raise SelectionError(

@@ -1,7 +1,6 @@
 """Negative entropy of the probabilities: near 0 where a model is sure."""
 
 import numpy as np
-from scipy.special import xlogy
 
 from vlmsel.selection.estimators.probabilities import checked_probabilities
 
@@ -12,5 +11,7 @@ def negative_entropy(probabilities: np.ndarray) -> float:
     Args:
         probabilities: (images, classes).
     """
+    from scipy.special import xlogy
+
     table = checked_probabilities(probabilities)
     return float(xlogy(table, table).sum(axis=1).mean())

@@ -3,7 +3,6 @@
 from typing import NamedTuple
 
 import numpy as np
-from scipy.special import softmax
 
 from vlmsel.selection.estimators.answers import (
     FAILED,
@@ -41,6 +40,8 @@ def one_coin(answers: np.ndarray, n_classes: int, *, votes: np.ndarray | None = 
         n_classes: number of classes, K.
         votes: (models,), factors of the log weights.
     """
+    from scipy.special import softmax
+
     table, weight = checked_answers(answers, n_classes, votes)
     answered = table != FAILED
     start = vote(table, n_classes, votes=weight)

@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 
 import numpy as np
-from scipy.special import softmax
 
 from vlmsel.errors import SelectionError
 
@@ -44,6 +43,8 @@ def text_similarity(
 
 def text_weights(similarity: np.ndarray, sharpness: float = SHARPNESS) -> np.ndarray:
     """Return softmax over the sources of `sharpness` times the similarity."""
+    from scipy.special import softmax
+
     return softmax(sharpness * np.asarray(similarity, dtype=float))
 
 

@@ -3,8 +3,6 @@
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.linalg import block_diag, cho_factor, cho_solve
-from scipy.special import softmax
 
 from vlmsel.selection.posterior.observation import Observation
 from vlmsel.selection.posterior.prior import Prior
@@ -72,6 +70,9 @@ def condition(prior: Prior, *observations: Observation) -> Posterior:
         prior: of the zoo.
         observations: independent of each other given the accuracies; none gives the prior itself.
     """
+    from scipy.linalg import block_diag
+    from scipy.special import softmax
+
     models = np.concatenate([np.zeros(0, dtype=int), *(o.models for o in observations)])
     y = np.concatenate([np.zeros(0), *(o.y for o in observations)])
     blocks = block_diag(*(o.noise for o in observations)) if len(y) else np.zeros((0, 0))
@@ -85,6 +86,8 @@ def _condition_at(
     prior: Prior, spread: float, models: np.ndarray, y: np.ndarray, noise: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray, float]:
     """Mean, covariance and log evidence at one spread."""
+    from scipy.linalg import cho_factor, cho_solve
+
     k = spread**2 * prior.covariance + prior.level_variance
     a = prior.level + spread * prior.mean
     if not len(y):

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
-from scipy.special import softmax
 
 from vlmsel.selection.posterior.mixture import JITTER
 from vlmsel.selection.posterior.observation import LEAST_IMAGES, MOST_CORRELATION
@@ -75,6 +74,8 @@ class SpectralPrior:
 
     def condition(self, seen: ManyObservations) -> ManyPosteriors:
         """Condition on each observation alone; equal to `mixture.condition` of it."""
+        from scipy.special import softmax
+
         y, variance, rho = seen
         gain, evidence = self._solve(y[:, None] @ self._vectors, variance, rho)
         weights = softmax(self._prior.log_weights + evidence, axis=1)

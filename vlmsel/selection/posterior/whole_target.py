@@ -1,7 +1,6 @@
 """Models evaluated on the whole target: what it says of the others, and which one is next."""
 
 import numpy as np
-from scipy.special import ndtr
 
 from vlmsel.selection.posterior.mixture import Posterior
 from vlmsel.selection.posterior.observation import Observation
@@ -34,6 +33,8 @@ def expected_improvement(posterior: Posterior, measured: Observation) -> np.ndar
     Returns:
         (models,); the formula's value for a measured model, too.
     """
+    from scipy.special import ndtr
+
     gain = posterior.score - measured.y.max()
     sd = np.maximum(posterior.deviation, 1e-300)
     z = gain / sd
