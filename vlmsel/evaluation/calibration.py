@@ -6,6 +6,7 @@ known tasks are laid around each place (split conformal prediction with tasks as
 units). The errors of the neighbouring places count too: one place of a few dozen tasks has few.
 """
 
+import math
 from typing import NamedTuple
 
 import numpy as np
@@ -145,9 +146,10 @@ def _place(
     width = max(width, nearest)
     # Scaled places are fractions: what lies on the edge but for rounding is inside, on both sides.
     low, high = np.searchsorted(place, (rank - width - ROUNDING, rank + width + ROUNDING))
-    found = np.clip(rank + (truth[low:high] - place[low:high]), 1, n_models)
-    tail = (1 - LEVEL) / 2
-    lowest = np.quantile(found, tail, method="lower")
-    highest = np.quantile(found, 1 - tail, method="higher")
+    found = np.sort(np.clip(rank + (truth[low:high] - place[low:high]), 1, n_models))
+    # As `np.quantile` with "lower" and "higher", which takes ten times as long, a place and task.
+    tail, last = (1 - LEVEL) / 2, len(found) - 1
+    lowest = found[math.floor(last * tail)]
+    highest = found[math.ceil(last * (1 - tail))]
     share = float((found < top + 1).mean())
     return rank, int(np.floor(lowest)), int(np.ceil(highest)), share, int(high - low)
