@@ -151,6 +151,19 @@ def test_one_run_per_selector_of_one_group(database, experiment, find):
     assert {r.info.status for r in runs} == {"FINISHED"}
 
 
+def test_runs_of_a_store_nest_under_one_with_the_means(database, experiment, find):
+    ids = logged(database, experiment, tags={"store": "my/store"})
+    (parent,) = find("tags.kind = 'evaluation'")
+    assert parent.info.run_name == "my/store"
+    assert parent.data.tags["vlmsel_version"]
+    assert parent.data.tags["mlflow.source.name"] == "vlmsel"
+    children = find(f"tags.`mlflow.parentRunId` = '{parent.info.run_id}'")
+    assert {run.info.run_id for run in children} == set(ids)
+    for run in children:
+        name = f"ndcg5.{run.data.tags['selector']}"
+        assert parent.data.metrics[name] == run.data.metrics["ndcg5"]
+
+
 def test_runs_are_found_by_metric(database, experiment, find):
     logged(database, experiment)
     found = find("tags.kind = 'leave-one-out' and metrics.ndcg5 > 0.9")

@@ -1,7 +1,8 @@
 """MLflow, and the only module that knows it: every evaluation and every sweep becomes a run.
 
-Runs are told apart by the tag `kind`: `leave-one-out` (one run per selector, with one `group`),
-`sweep`, `sweep-point` (children of a sweep, its best points), and what `log_run_summary` is given.
+Runs are told apart by the tag `kind`: `evaluation` (named after its store, with the means of all
+selectors), `leave-one-out` (one run per selector, nested under it, with one `group`), `sweep`,
+`sweep-point` (children of a sweep, its best points), and what `log_run_summary` is given.
 Metrics have plain names: `tags.kind = 'sweep-point' and metrics.ndcg5 > 0.9` finds runs.
 What a run says is worked out in `run_values`.
 """
@@ -17,6 +18,7 @@ import uuid
 import warnings
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import closing, contextmanager
+from importlib.metadata import version
 from pathlib import Path
 from urllib.parse import parse_qsl, urlsplit
 
@@ -178,10 +180,11 @@ def log_leave_one_out(
         params: more parameters; `<selector>.<option>` goes to that selector's run alone.
         profiles: long profiles, for a figure and the number of images.
         dcd: model, pretrained, source, target, dcd.
-        tags: more tags, for every run.
+        tags: more tags, for every run. `store` also names a run that the others nest under, with
+            the means of all selectors (`<metric>.<selector>`).
 
     Returns:
-        The run ids, in the order of the selectors' names.
+        The run ids, in the order of the selectors' names; the parent is none of them.
 
     Raises:
         TrackingError: the server or database refuses.
@@ -194,6 +197,10 @@ def log_leave_one_out(
     with _client(tracking_uri, experiment) as (client, experiment_id):
         ids: list[str] = []
         group = uuid.uuid4().hex[:12]
+        above = dict(tags or {})
+        if "store" in above:
+            own = {"group": group, **above}
+            above["mlflow.parentRunId"] = _log_parent(client, experiment_id, summary, own)
         for name in selectors:
             own = {
                 "metrics": loo.metrics.filter(pl.col("selector") == name),
@@ -201,7 +208,7 @@ def log_leave_one_out(
                 "rankings": loo.rankings.filter(pl.col("selector") == name),
                 "weights": loo.weights.filter(pl.col("selector") == name).collect(),
             }
-            run_tags = {"group": group, "selector": name, **digests(accuracies), **(tags or {})}
+            run_tags = {"group": group, "selector": name, **digests(accuracies), **above}
             with _run(client, experiment_id, "leave-one-out", name, run_tags) as run_id:
                 ids.append(run_id)
                 client.set_tag(run_id, "shared_tables", ids[0])
@@ -213,6 +220,18 @@ def log_leave_one_out(
                 _log_files(client, run_id, tables | (shared if len(ids) == 1 else {}), figures)
                 _log_dataset(client, run_id, accuracies)
     return ids
+
+
+def _log_parent(
+    client: MlflowClient, experiment_id: str, summary: pl.DataFrame, tags: dict[str, str]
+) -> str:
+    """A run that others nest under: the mean of every metric, by selector."""
+    with _run(client, experiment_id, "evaluation", tags["store"], tags) as run_id:
+        rows = summary.select("metric", "selector", "mean").iter_rows()
+        means = ((f"{metric}.{metric_name(who)}", mean, 0) for metric, who, mean in rows)
+        _log_metrics(client, run_id, means)
+        _log_files(client, run_id, {"summary": summary}, {})
+    return run_id
 
 
 def log_sweep(
@@ -431,12 +450,17 @@ def _experiment_id(client: MlflowClient, uri: str, name: str) -> str:
         return made_meanwhile.experiment_id
 
 
+def _origin() -> dict[str, str]:
+    """Tags of every run: which program logged it, in which version."""
+    return {"mlflow.source.name": "vlmsel", "vlmsel_version": version("vlmsel")}
+
+
 @contextmanager
 def _run(
     client: MlflowClient, experiment_id: str, kind: str, name: str, tags: Mapping[str, str]
 ) -> Iterator[str]:
     """A run that ends FINISHED, or FAILED when anything inside raises."""
-    clean = {key: redact(value) for key, value in tags.items()}
+    clean = {key: redact(value) for key, value in {**_origin(), **tags}.items()}
     run = client.create_run(experiment_id, run_name=name, tags={**clean, "kind": kind})
     status = "FAILED"
     try:

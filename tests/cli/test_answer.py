@@ -8,6 +8,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 import yaml
+from mlflow.tracking import MlflowClient
 
 from tests.cli.conftest import Answer, Lab
 from vlmsel.demo.bundle import SAMPLE_SEED
@@ -285,3 +286,19 @@ def test_three_images_and_two_models(own_lab, vlmsel, tmp_path):
     assert answer["n_models"] == 2
     assert any("3 images only" in line for line in answer["warnings"])
     assert pl.DataFrame(answer["ranking"])["rank"].to_list() == [1, 2]
+
+
+def test_an_answer_is_logged_where_it_is_said(ask, own_lab, tmp_path):
+    file = labels_file(tmp_path, list(truth().items()))
+    page = tmp_path / "answer.html"
+    found = ask(*NAMES, "--labels", file, "--tracking-uri", own_lab.uri, "--report", page)
+    assert found.code == 0, found.err
+    assert f"report: {page}" in found.err
+    client = MlflowClient(own_lab.uri)
+    ids = [one.experiment_id for one in client.search_experiments()]
+    (run,) = client.search_runs(ids, "tags.kind = 'select'")
+    assert run.data.metrics["n_labels"] == N_IMAGES
+    assert run.data.params["first"] in found.out
+    text = page.read_text(encoding="utf-8")
+    assert run.data.params["first"] in text
+    assert text.count("data:image/jpeg;base64,") == N_IMAGES

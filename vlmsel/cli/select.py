@@ -51,6 +51,8 @@ def select(
         ),
     ] = None,
     as_json: o.AsJson = False,
+    tracking_uri: o.TrackingUri = None,
+    experiment: o.Experiment = o.DEFAULT_EXPERIMENT,
     preset: o.PresetOption = None,
     attribution: o.AttributionOption = None,
     setting: o.SettingOption = None,
@@ -90,9 +92,13 @@ def select(
         return
     if not profile_anyway and (known := _known_zoo(images, store, zoo, tasks, asked)):
         from vlmsel.cli.answer import answer_command, emit_answer, finish_answer, read_options
+        from vlmsel.cli.tracked import track_answer
 
         answer = answer_command(images, known, read_options(asked, selector), flags.options())
         emit_answer(answer, top, as_json=as_json)
+        uri = track_answer(answer, store, tracking_uri, experiment=experiment)
+        if uri is not None:
+            say(f"logged in MLflow: {uri}")
         if report:
             from vlmsel.api.answer_report import answer_report
 

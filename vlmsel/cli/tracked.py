@@ -12,6 +12,7 @@ from vlmsel.redaction import redact
 from vlmsel.settings import AttributionSettings
 
 if TYPE_CHECKING:
+    from vlmsel.api.answer import TargetAnswer
     from vlmsel.api.evaluating import Knowledge
     from vlmsel.api.label_scores import LabelScores
     from vlmsel.evaluation.leave_one_out import LeaveOneOut
@@ -68,8 +69,54 @@ def track_evaluation(
         profiles=knowledge.profiles if knowledge.has_profiles else None,
         dcd=mean_dcd(knowledge),
         params=_params(knowledge, settings),
+        tags={"store": redact(store)},
     )
     return ids, redact(uri)
+
+
+def track_answer(
+    answer: "TargetAnswer", store: str, tracking_uri: str | None, *, experiment: str
+) -> str | None:
+    """Log an answer where runs are logged already, or where it is said; returns the URI.
+
+    Args:
+        answer: of `answer_images`.
+        store: of the answer.
+        tracking_uri: where to log; None is the database beside a local store, where there is one.
+        experiment: name of the experiment.
+    """
+    from vlmsel.tracking import log_run_summary
+
+    if tracking_uri is None:
+        place = absolute_address(store, "store", StoreError)
+        if is_address(place) or not (Path(place).parent / "mlflow.db").is_file():
+            return None
+    uri = tracking_uri_for(store, tracking_uri, experiment)
+    found = answer.found
+    first = answer.table.row(0, named=True)
+    log_run_summary(
+        "select",
+        tracking_uri=uri,
+        experiment=experiment,
+        params={
+            "store": redact(store),
+            "target": answer.target,
+            "first": answer.first,
+            "basis": found.basis,
+            "selector": answer.choice.name if answer.choice else found.basis,
+            "tolerance": answer.options.tolerance,
+        },
+        metrics={
+            "expected_accuracy": first["accuracy"],
+            "expected_regret": found.regret,
+            "n_labels": float(found.n_labels),
+            "labels_worth": found.worth,
+            "n_images": float(found.n_images),
+            "n_models": float(answer.table.height),
+        },
+        tables={"ranking": answer.table},
+    )
+    return redact(uri)
 
 
 def track_use(
