@@ -266,4 +266,7 @@ def _oracles() -> list[str]:
 
 
 def _looks_at_images(name: str) -> bool:
-    return name in selector_names() and make_selector(name).needs_profiles
+    if name not in selector_names():
+        return False
+    made = make_selector(name)
+    return made.needs_profiles or made.needs_answers
