@@ -19,6 +19,7 @@ SHIPPED = {
     "dcd-scaled",
     "dcd-uniform",
     "imagenet",
+    "interaction",
     "jensen-shannon",
     "oracle-similarity",
     "random",

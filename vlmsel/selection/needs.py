@@ -76,7 +76,14 @@ class Lack:
 
 
 # Words for the kinds in messages; other kinds are called by their own name.
-_PLURALS = {"profile": "profiles", "prediction": "predictions", "embedding": "embeddings"}
+_PLURALS = {
+    "profile": "profiles",
+    "prediction": "predictions",
+    "embedding": "embeddings",
+    "knockout": "interaction vectors",
+}
+# Commands that give what a run of the kind alone does not.
+_COMMANDS = {"knockout": "`vlmsel layers vectors --judge` makes them of measured knockouts"}
 _CATALOGS = "--zoo ... --tasks ... --store ..."
 
 
@@ -125,7 +132,8 @@ def _missing_kinds(needs: Needs, supply: Supply) -> list[Lack]:
     lacks = []
     for kind in sorted(needs.on_sources - supply.on_sources):
         reason = f"it needs {_PLURALS.get(kind, kind)}, and there are none"
-        lacks.append(Lack(reason, f"run `vlmsel measure {kind} {_CATALOGS}`"))
+        command = _COMMANDS.get(kind, f"run `vlmsel measure {kind} {_CATALOGS}`")
+        lacks.append(Lack(reason, command))
     named = needs.on_sources - supply.on_sources
     for kind in sorted(needs.on_target - supply.on_target - named):
         reason = f"it needs {_PLURALS.get(kind, kind)} of the images to rank for"
