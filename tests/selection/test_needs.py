@@ -11,8 +11,8 @@ from vlmsel.selection.needs import Needs, Supply, find_lacks
 from vlmsel.selection.registry import make_selector, selector_names
 
 EVERYTHING = Supply(
-    on_sources=frozenset({"profile", "prediction"}),
-    on_target=frozenset({"profile", "prediction"}),
+    on_sources=frozenset({"profile", "prediction", "knockout"}),
+    on_target=frozenset({"profile", "prediction", "knockout"}),
     n_models={"imagenet": 3, "cars": 3, "pets": 3},
     n_sources=2,
     class_names=True,

@@ -12,6 +12,7 @@ from vlmsel.selection.layers.likeness import (
     compare_tasks,
     correlate,
     likeness_pairs,
+    pool_models,
 )
 from vlmsel.selection.layers.vectors import SCHEMA, interaction_vectors
 
@@ -125,3 +126,17 @@ def test_saturated_tasks_would_look_identical():
 def test_outcomes_of_a_constant_model_have_a_vector_of_zeros():
     vectors = interaction_vectors([answers_of(outcomes_of([1, 0, 1], np.array([[1], [0], [1]])))])
     assert vectors.select("delta", "gained", "lost").row(0) == (0.0, 0, 0)
+
+
+def test_the_zoo_as_one_model_has_the_layers_of_all_and_only_those_of_every_task():
+    one = vectors_of({"a": [0.1, -0.2], "b": [0.0, 0.3]})
+    other = vectors_of({"a": [0.4, 0.5]}).with_columns(model=pl.lit("n"))
+    (found,) = compare_tasks(pool_models(pl.concat([one, other])))
+    assert found.model == ("zoo", "pooled")
+    assert found.layers == ("m/p vision.0", "m/p vision.1")
+    np.testing.assert_allclose(found.vectors, [[0.1, -0.2], [0.0, 0.3]])
+
+
+def test_two_layers_have_no_correlation():
+    (found,) = compare_tasks(vectors_of({"a": [0.1, -0.2], "b": [0.0, 0.3]}))
+    assert np.isnan(found.raw).all()
