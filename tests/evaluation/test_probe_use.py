@@ -1,5 +1,7 @@
 """A small zoo with known order: who foretells it, what the truth of a draw is, what is refused."""
 
+from pathlib import Path
+
 import numpy as np
 import polars as pl
 import pytest
@@ -10,7 +12,10 @@ from vlmsel.evaluation.probe_tables import ProbeTables
 from vlmsel.evaluation.probe_use import Scored, judge_published, judge_scored, judge_use
 from vlmsel.evaluation.probe_work import ProbeOptions, accuracy_of, from_text, probe_unit
 from vlmsel.evaluation.shots import LabelledImages, undrawn
+from vlmsel.published.clip_benchmark import read_clip_benchmark
+from vlmsel.published.linear_probes import read_linear_probes
 
+DATA = Path(__file__).parents[3] / "shared/data"
 MODELS = tuple((f"m{i}", "x") for i in range(4))
 TASKS = tuple(f"task {i}" for i in range(5))
 OPTIONS = ProbeOptions(shots=(1, 4), draws=2, estimators=("logme", "hscore", "probe-likelihood"))
@@ -147,3 +152,18 @@ def test_draws_that_a_score_cannot_rank_do_not_count_and_are_counted(tables):
     found = judge_scored(tables.truth, MODELS, [good, bad])
     assert values(found, "s")["value"].to_list() == [1.0]
     assert found.left_out.filter(name="s").item(0, "reason").endswith("tie (1 of 2 draws)")
+
+
+@pytest.mark.skipif(not DATA.exists(), reason="published tables are not here")
+def test_published_probes_of_clip_models_give_the_known_taus():
+    probes = read_linear_probes(DATA / "transferability/clip_linear_probe_best.csv").frame
+    zero_shot = read_clip_benchmark(DATA / "clip_benchmark/probe_openclip_results.csv").frame
+
+    def tau(loo, selector: str) -> float:
+        return float(values(loo, selector)["value"].mean())
+
+    alone, beside = judge_published(probes, None), judge_published(probes, zero_shot)
+    assert tau(alone, "few-shot-probe@10") == pytest.approx(0.61, abs=0.03)
+    assert tau(alone, "average-rank") == pytest.approx(0.61, abs=0.03)
+    assert tau(beside, "zero-shot") == pytest.approx(0.40, abs=0.03)
+    assert tau(beside, "few-shot-probe@10") == pytest.approx(0.61, abs=0.03)

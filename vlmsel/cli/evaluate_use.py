@@ -184,7 +184,7 @@ def _of_imported(where: Where, use: Use, shots: tuple[int, ...]) -> tuple["Leave
             "and of all images"
         )
     loo = evaluate_imported_use(where.store, shots or None)
-    models = known.select("model", "pretrained").n_unique()
+    models = loo.rankings.select("model", "pretrained").n_unique()
     names = ", ".join(sorted(known["source"].unique()))
     return loo, known, f"imported probes {names}, {models} models, {known['task'].n_unique()} tasks"
 
