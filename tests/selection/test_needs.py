@@ -7,12 +7,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from vlmsel.measurements.registry import measurement_kinds
 from vlmsel.selection.needs import Needs, Supply, find_lacks
 from vlmsel.selection.registry import make_selector, selector_names
 
 EVERYTHING = Supply(
-    on_sources=frozenset({"profile", "prediction", "knockout"}),
-    on_target=frozenset({"profile", "prediction", "knockout"}),
+    on_sources=frozenset(measurement_kinds()),
+    on_target=frozenset(measurement_kinds()),
     n_models={"imagenet": 3, "cars": 3, "pets": 3},
     n_sources=2,
     class_names=True,
