@@ -31,7 +31,14 @@ SELECTORS = (
 # Largest share of the base's CPU, or seconds.
 BOUNDS = {"evaluate-100": 0.15, "select-warm": 0.35, "select-cold": 0.6}
 MAX_HELP_S = 0.5
-NAMES = ("help", "evaluate-50", "evaluate-100", "evaluate-200", "select-cold", "select-warm")
+NAMES: tuple[str, ...] = (
+    "help",
+    "evaluate-50",
+    "evaluate-100",
+    "evaluate-200",
+    "select-cold",
+    "select-warm",
+)
 # Cubic growth makes an hour of it.
 NOT_OF_BASE = ("evaluate-200",)
 N_MODELS, N_BLOCKS = 100, 12
@@ -159,7 +166,7 @@ def main() -> int:
     args = parser.parse_args()
     if unknown := set(args.names) - set(NAMES):
         parser.error(f"no such figure: {', '.join(sorted(unknown))}")
-    names = args.names or list(NAMES)
+    names: list[str] = args.names or [*NAMES]
     if args.base:
         write_base([name for name in names if name not in NOT_OF_BASE])
         return 0

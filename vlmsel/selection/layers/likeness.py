@@ -4,8 +4,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import polars as pl
-from scipy.cluster.hierarchy import linkage
-from scipy.spatial.distance import squareform
 
 MODEL = ["model", "pretrained"]
 # A vector that varies by less has no direction.
@@ -110,6 +108,9 @@ def cluster_tasks(correlations: np.ndarray) -> np.ndarray:
     Args:
         correlations: (tasks, tasks), at least two tasks.
     """
+    from scipy.cluster.hierarchy import linkage
+    from scipy.spatial.distance import squareform
+
     distance = 1.0 - np.nan_to_num(correlations, nan=0.0)
     np.fill_diagonal(distance, 0.0)
     condensed = squareform((distance + distance.T) / 2, checks=False)
