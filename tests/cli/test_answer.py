@@ -284,7 +284,7 @@ def test_three_images_and_two_models(own_lab, vlmsel, tmp_path):
     assert found.code == 0, found.err
     answer = json.loads(found.out)
     assert answer["n_models"] == 2
-    assert any("3 images only" in line for line in answer["warnings"])
+    assert answer["lines"][0].startswith("No trustworthy ranking for these images: 3 different")
     assert pl.DataFrame(answer["ranking"])["rank"].to_list() == [1, 2]
 
 

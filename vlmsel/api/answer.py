@@ -33,7 +33,9 @@ from vlmsel.tasks.class_folders import find_class_folders
 from vlmsel.tasks.index import TaskIndex, index_task
 from vlmsel.tasks.label_tables import read_labels
 from vlmsel.tasks.labels import plain_name
+from vlmsel.tasks.pictures import Pictures, look_at_pictures
 from vlmsel.tasks.prompts import class_prompts
+from vlmsel.tasks.shards import FIRST_STRATUM, plan_shards
 from vlmsel.zoo.catalog import Zoo
 
 MODEL = ["model", "pretrained"]
@@ -88,6 +90,7 @@ class TargetLabels:
         labels: class number by image id.
         from_folders: whether the folders gave the class names.
         classnames: empty where unknown.
+        pictures: what decoding tells of the first images.
     """
 
     spec: TaskSpec
@@ -96,6 +99,7 @@ class TargetLabels:
     labels: Mapping[str, int]
     from_folders: bool
     classnames: tuple[str, ...]
+    pictures: Pictures
 
 
 @dataclass(frozen=True)
@@ -183,6 +187,8 @@ def answer_images(
         path = absolute_path(asked.evaluated, "table", SelectionError)
         evaluated = read_evaluated(path, zoo.models)
     chosen = _models_to_run(zoo, asked, target, eligible)
+    if target.pictures.notice is not None and target.pictures.is_enough:
+        notes.append(target.pictures.notice)
     notes += _said_of_labels(target, asked)
     answers, summary = None, None
     if chosen and not asked.dry_run:
@@ -191,6 +197,7 @@ def answer_images(
     draw = draw_labels(
         target.order,
         target.labels,
+        unreadable={image for image, _ in target.pictures.unreadable},
         are_random=asked.labels_are_random or target.from_folders,
     )
     notes += _said_of_draw(draw, target, answers)
@@ -260,7 +267,13 @@ def read_target(images: str | Path, asked: AnswerOptions) -> TargetLabels:
     if asked.ignore_labels:
         labels = {}
     return TargetLabels(
-        spec, index, tuple(order[:ANSWERED_IMAGES]), labels, from_folders, classnames
+        spec,
+        index,
+        tuple(order[:ANSWERED_IMAGES]),
+        labels,
+        from_folders,
+        classnames,
+        look_at_pictures(plan_shards(index, n_images=FIRST_STRATUM), len(index.images)),
     )
 
 
@@ -516,8 +529,6 @@ def _said_of_answer(found: Answer, target: TargetLabels, draw: LabelDraw) -> lis
         )
     if found.n_labels == 1:
         notes.append("one label says next to nothing; the first check is at 5")
-    if len(target.order) < 5:
-        notes.append(f"there are {len(target.order)} images only: they say little of a task")
     if found.basis == "hits":
         notes.append("fewer than 2 source tasks: the labels alone rank, models without them last")
     return notes

@@ -11,6 +11,7 @@ NAMED = 5
 def answer_lines(answer: TargetAnswer) -> list[str]:
     """Say which model, how good, what a wrong choice costs, and whether to label more."""
     lines = [
+        _pictures(answer),
         _choice(answer),
         *_accuracy(answer.found),
         *_regret(answer),
@@ -41,6 +42,14 @@ def basis_words(answer: TargetAnswer) -> str:
             f"({answer.choice.name}: {answer.choice.why})"
         )
     return f"{tasks}, by average rank; no label was used"
+
+
+def _pictures(answer: TargetAnswer) -> str:
+    """The first line where there are too few different pictures to tell a task by."""
+    pictures = answer.target_labels.pictures
+    if pictures.is_enough or pictures.notice is None:
+        return ""
+    return f"No trustworthy ranking for these images: {pictures.notice}."
 
 
 def _choice(answer: TargetAnswer) -> str:

@@ -179,9 +179,13 @@ def _known_zoo(
 
 
 def _has_class_folders(images: str) -> bool:
-    from vlmsel.api.answer import AnswerOptions, read_target
+    from vlmsel.tasks.catalog import folder_task
+    from vlmsel.tasks.class_folders import find_class_folders
+    from vlmsel.tasks.index import index_task
 
-    return bool(read_target(images, AnswerOptions()).classnames)
+    spec = folder_task(images)
+    index = index_task(spec, strict=False)
+    return bool(find_class_folders(spec.images, [ref.image_id for ref in index.images]))
 
 
 def _say_used(pictures: "Pictures", images: str) -> None:
