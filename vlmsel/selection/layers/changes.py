@@ -2,8 +2,6 @@
 
 import math
 
-from scipy.stats import binom
-
 Z95 = 1.96
 
 
@@ -22,6 +20,9 @@ def mid_p(up: int, down: int) -> float:
     total = up + down
     if total == 0:
         return 1.0
+    # Imported here: it takes a second, and few commands need it.
+    from scipy.stats import binom
+
     return float(binom.sf(up, total, 0.5) + binom.pmf(up, total, 0.5) / 2)
 
 

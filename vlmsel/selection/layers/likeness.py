@@ -108,6 +108,7 @@ def cluster_tasks(correlations: np.ndarray) -> np.ndarray:
     Args:
         correlations: (tasks, tasks), at least two tasks.
     """
+    # Imported here: it takes a second, and few commands need it.
     from scipy.cluster.hierarchy import linkage
     from scipy.spatial.distance import squareform
 

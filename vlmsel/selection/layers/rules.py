@@ -8,7 +8,6 @@ from collections.abc import Callable
 from typing import Literal, get_args
 
 import numpy as np
-from scipy.stats import t as student
 
 from vlmsel.selection.layers.answers import Outcomes
 from vlmsel.selection.layers.changes import mid_p
@@ -63,6 +62,9 @@ def evidence(outcomes: Outcomes, _generator: np.random.Generator) -> int | None:
     n_items = outcomes.n_items
     if n_items < 2 or not outcomes.n_candidates:
         return None
+    # Imported here: it takes a second, and few commands need it.
+    from scipy.stats import t as student
+
     change = np.clip(outcomes.log - outcomes.base_log[:, None], -CLIP, CLIP)
     error = change.std(axis=0, ddof=1) / np.sqrt(n_items)
     mean = change.mean(axis=0)
