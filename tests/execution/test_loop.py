@@ -419,3 +419,21 @@ def test_a_unit_whose_worker_is_over_its_deadline_loses_no_cell() -> None:
     summary = run(plan, crew, seen.append)
     assert (summary.measured, summary.n_failures, crew.killed) == (6, 0, [1])
     assert Counter(outcome.cell for outcome in seen) == Counter(plan.wanted)
+
+
+def test_a_run_whose_time_is_over_finishes_what_is_out_and_leaves_the_rest() -> None:
+    plan, clock = make_plan("a", n_tasks=20), Clock()
+
+    def slow(cell: Cell, attempt: int, last: bool) -> CellOutcome:
+        clock.now += 10.0
+        return measured(cell, attempt, last)
+
+    crew = ScriptedCrew(slow, seats=1)
+    limits = Limits(deadline_s=1e6, run_s=45.0)
+    summary = work_loop(plan, crew, limits=limits, clock=clock, sleep=clock.sleep)
+    assert summary.failures == ()
+    assert 0 < summary.measured < 20
+    assert summary.measured + summary.n_left == 20
+    assert summary.exit_code(allow_failures=1000) == 1, "not all that was asked for is done"
+    assert crew.recorded == {}, "what was not begun did not fail"
+    assert not crew.present

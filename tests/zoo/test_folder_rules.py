@@ -12,7 +12,6 @@ from hypothesis import strategies as st
 from tokenizers import Tokenizer, models, pre_tokenizers
 
 from vlmsel.errors import ModelError
-from vlmsel.zoo import loader
 from vlmsel.zoo.catalog import ModelSpec
 from vlmsel.zoo.folder_rules import (
     CODE_KEYS,
@@ -23,6 +22,7 @@ from vlmsel.zoo.folder_rules import (
 )
 from vlmsel.zoo.identity import configuration, identify
 from vlmsel.zoo.loader import load_model
+from vlmsel.zoo.providers import open_clip as provider
 
 DOCUMENT: dict[str, Any] = {
     "model_cfg": {"embed_dim": 16, "vision_cfg": {"layers": 2}, "text_cfg": {"layers": 1}},
@@ -186,7 +186,7 @@ def test_a_folder_never_asks_for_pretrained_towers(
         asked.update(options)
         raise RuntimeError("seen")
 
-    monkeypatch.setattr(loader, "create_model", create)
+    monkeypatch.setattr(provider, "create_model", create)
     with pytest.raises(ModelError, match="seen"):
         load_model(local(tiny_dir))
     assert asked == {"load_weights": False, "pretrained_text": False, "pretrained_image": False}
@@ -294,7 +294,7 @@ def test_a_folder_of_transformers_that_asks_for_code_or_a_hub_is_refused(
         identify(local(tmp_path))
 
 
-def test_a_plain_folder_of_transformers_passes_and_is_said_not_to_be_read(tmp_path: Path) -> None:
+def test_a_plain_folder_of_transformers_passes_and_is_none_of_open_clips(tmp_path: Path) -> None:
     config = {
         "model_type": "clip",
         "_name_or_path": "openai/clip-vit-base-patch32",
@@ -305,7 +305,7 @@ def test_a_plain_folder_of_transformers_passes_and_is_said_not_to_be_read(tmp_pa
     (tmp_path / "config.json").write_text(json.dumps(config))
     (tmp_path / "tokenizer_config.json").write_text('{"tokenizer_class": "CLIPTokenizerFast"}')
     check_transformers("m", tmp_path)
-    with pytest.raises(ModelError, match=r"a folder of transformers \(config.json\) is not read"):
+    with pytest.raises(ModelError, match=r"no open_clip_config\.json in"):
         configuration(local(tmp_path))
 
 

@@ -108,7 +108,7 @@ def test_a_tag_that_cannot_be_downloaded_is_one_line(monkeypatch: pytest.MonkeyP
     def refuse(_: object) -> str:
         raise FileNotFoundError("Failed to download file\nand more")
 
-    monkeypatch.setattr("vlmsel.zoo.loader.download_pretrained", refuse)
+    monkeypatch.setattr("vlmsel.zoo.providers.open_clip.download_pretrained", refuse)
     with pytest.raises(ModelError, match="Failed to download file; set `weights`") as caught:
         load_model(ModelSpec(model="ViT-B-32", pretrained="laion2b_e16"))
     assert "\n" not in str(caught.value)

@@ -29,6 +29,8 @@ class RunFlags:
     retry_failed: o.RetryFailed = False
     deadline: o.Deadline = None
     patience: o.Patience = o.PATIENCE_S
+    max_hours: o.MaxHours = None
+    price: o.Price = None
 
     def options(self) -> RunOptions:
         """Options of a run; one that belongs to the other executor is refused."""

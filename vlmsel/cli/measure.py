@@ -93,7 +93,12 @@ def measure_kinds(
         workspace.catalogued.labels(task)
     options = flags.options()
     if dry_run:
-        show_plan(options, lambda options: workspace.plan(kinds, options), as_json=as_json)
+        show_plan(
+            options,
+            lambda options: workspace.plan(kinds, options),
+            as_json=as_json,
+            price=flags.price,
+        )
         return None
     plan = workspace.plan(kinds, options)
     workspace.remember()

@@ -267,6 +267,34 @@ Patience = Annotated[
     ),
 ]
 PATIENCE_S = 300.0
+
+
+def _above_zero(value: float | None) -> float | None:
+    if value is not None and not 0 < value < math.inf:
+        raise typer.BadParameter(f"{value:g} is not a number above 0")
+    return value
+
+
+MaxHours = Annotated[
+    float | None,
+    typer.Option(
+        "--max-hours",
+        callback=_above_zero,
+        help="Hand out nothing more after so many hours, finish what is out, and stop with exit "
+        "code 1; the same command goes on from there.",
+        rich_help_panel=_WHERE,
+    ),
+]
+Price = Annotated[
+    float | None,
+    typer.Option(
+        "--price",
+        callback=_above_zero,
+        help="Money per hour of a GPU (without GPUs: of a CPU core), for the forecast of "
+        "--dry-run.",
+        rich_help_panel=_WHERE,
+    ),
+]
 TrackingUri = Annotated[
     str | None,
     typer.Option(

@@ -12,9 +12,18 @@ from vlmsel.execution.options import RunOptions
 from vlmsel.execution.placement import Resources
 from vlmsel.execution.plan import Plan, describe_plan
 from vlmsel.execution.run import cluster_supply
+from vlmsel.zoo.footprints import footprint
+
+HOUR_S, GB = 3600.0, 1e9
 
 
-def dry_run(options: RunOptions, make_plan: Callable[[RunOptions], Plan], *, as_json: bool) -> None:
+def dry_run(
+    options: RunOptions,
+    make_plan: Callable[[RunOptions], Plan],
+    *,
+    as_json: bool,
+    price: float | None = None,
+) -> None:
     """Show a plan without doing it.
 
     The store is left as it is: its files are not hashed, and corrupt ones not set aside. On Ray the
@@ -24,6 +33,7 @@ def dry_run(options: RunOptions, make_plan: Callable[[RunOptions], Plan], *, as_
         options: of the run.
         make_plan: how to make the plan.
         as_json: write JSON.
+        price: money per hour of a GPU, or of a CPU core where there is none.
 
     Raises:
         ExecutionError: there is no cluster, or it cannot give what a model needs.
@@ -32,9 +42,42 @@ def dry_run(options: RunOptions, make_plan: Callable[[RunOptions], Plan], *, as_
     plan = make_plan(options)
     cost = _forecast(plan, supply, options)
     if as_json:
-        emit_json(_document(plan, cost, supply))
+        emit_json({**_document(plan, cost, supply), **_needs(plan, cost, supply, price)})
     else:
         _show(plan, cost, supply)
+        _show_needs(_needs(plan, cost, supply, price))
+
+
+def _needs(
+    plan: Plan, cost: Forecast, supply: Resources, price: float | None
+) -> dict[str, float | int | None]:
+    """Downloads, memory, hours and money that a plan is expected to take."""
+    found = {work.name: footprint(work.spec) for work in plan.work}
+    downloads = [one.download for one in found.values()]
+    memory = [one.memory for one in found.values() if one.memory is not None]
+    hours = (cost.gpu_s if supply.gpus else cost.cpu_s) / HOUR_S
+    return {
+        "download_bytes": sum(size for size in downloads if size is not None),
+        "download_unknown": sum(size is None for size in downloads),
+        "weights_bytes_largest": max(memory, default=None),
+        "gpu_hours": hours if supply.gpus else 0.0,
+        "cpu_hours": 0.0 if supply.gpus else hours,
+        "money": None if price is None else hours * price,
+    }
+
+
+def _show_needs(needs: dict[str, float | int | None]) -> None:
+    unknown = needs["download_unknown"]
+    more = f" (of {unknown} model(s) the size is not known)" if unknown else ""
+    largest = needs["weights_bytes_largest"]
+    memory = "" if largest is None else f"; weights of the largest model: {largest / GB:.2f} GB"
+    say(f"to download: {(needs['download_bytes'] or 0) / GB:.2f} GB{more}{memory} in fp32")
+    kind = "GPU" if needs["gpu_hours"] else "CPU"
+    hours = needs["gpu_hours"] or needs["cpu_hours"] or 0.0
+    if needs["money"] is not None:
+        say(f"{hours:.2f} {kind} hours cost about {needs['money']:.2f} at the given price")
+    else:
+        say(f"{hours:.2f} {kind} hours; --price MONEY per hour of a {kind} says what they cost")
 
 
 def _supply(options: RunOptions) -> tuple[Resources, RunOptions]:

@@ -21,6 +21,7 @@ from vlmsel.execution.summary import RunSummary
 from vlmsel.store.store import Store
 
 SHOWN_FAILURES = 10
+HOUR_S = 3600.0
 
 
 def run_plan(plan: Plan, store: Store, options: RunOptions, *, what: str) -> RunSummary:
@@ -88,9 +89,15 @@ def finish(
         f"{what}: {total.measured} cells measured ({total.n_images} images), "
         f"{summary.skipped} were there, {summary.n_failures} failures"
     )
+    if summary.n_left:
+        say(
+            f"stopped by --max-hours with {summary.n_left} cells left: what was measured is in the "
+            "store; the same command goes on from there"
+        )
     code = summary.exit_code(allow_failures)
-    if code:
+    if code and summary.n_failures > allow_failures:
         say(f"exit code {code}; --allow-failures {summary.n_failures} accepts these failures")
+    if code:
         raise typer.Exit(code)
 
 
@@ -100,6 +107,7 @@ def summary_dict(summary: RunSummary) -> dict[str, object]:
         "measured": summary.measured,
         "skipped": summary.skipped,
         "failures": summary.n_failures,
+        "left": summary.n_left,
         "failed": [asdict(failure) for failure in summary.failures],
         "left_out": [asdict(fault) for fault in summary.faults],
         "failed_before": [asdict(failure) for failure in summary.earlier],
@@ -130,7 +138,11 @@ def run_options(flags: RunFlags) -> RunOptions:
         log_level=level.value,
         retry_failed=flags.retry_failed,
         verify=flags.verify,
-        limits=Limits(flags.deadline, flags.patience),
+        limits=Limits(
+            flags.deadline,
+            flags.patience,
+            None if flags.max_hours is None else flags.max_hours * HOUR_S,
+        ),
     )
 
 

@@ -44,7 +44,7 @@ def size(
     as_json: o.AsJson = False,
 ) -> None:
     """Say what a store takes, by kind and model: cells, files, bytes. Changes nothing."""
-    from vlmsel.store.sizes import store_sizes
+    from vlmsel.store.disk_use import store_sizes
     from vlmsel.store.store import Store
 
     opened = Store(store)

@@ -9,7 +9,7 @@ import typer
 from matplotlib import rc_context, rcParams
 from matplotlib.figure import Figure
 
-from vlmsel.cli import exactness, study_labels, transferability
+from vlmsel.cli import exactness, study_labels, study_prompts, transferability
 from vlmsel.cli import judging as j
 from vlmsel.cli import options as o
 from vlmsel.cli.console import emit_json, say, show_table
@@ -87,6 +87,10 @@ def study(
         exactness.refuse({**of_store, "--seed": seed})
         _study_exactness(weights, place)
         return
+    if name == study_prompts.NAME:
+        _refuse_foreign(name, {"--weights": (weights, exactness.NAME)})
+        _keep_prompts(study_prompts.run(store, zoo, tasks), place)
+        return
     _refuse_foreign(name, {"--weights": (weights, exactness.NAME)})
     if name == transferability.NAME:
         transferability.refuse(of_store)
@@ -135,6 +139,7 @@ def _known_studies() -> dict[str, str]:
     return {key: one.description for key, one in STUDIES.items()} | {
         exactness.NAME: exactness.DESCRIPTION,
         study_labels.NAME: study_labels.DESCRIPTION,
+        study_prompts.NAME: study_prompts.DESCRIPTION,
         transferability.NAME: transferability.DESCRIPTION,
     }
 
@@ -175,6 +180,13 @@ def _study_transferability(tables: list[Path] | None, seed: int, place: _Place) 
     done = place.keep(judged.table, judged.figure, params)
     done["page"] = str(transferability.write_page(judged, place.out))
     emit_json(done) if place.as_json else transferability.show_benchmarks(judged)
+    _say_where(done)
+
+
+def _keep_prompts(found: tuple[pl.DataFrame, Figure], place: _Place) -> None:
+    table, figure = found
+    done = place.keep(table, figure, {})
+    emit_json(done) if place.as_json else study_prompts.show(table)
     _say_where(done)
 
 

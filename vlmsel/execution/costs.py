@@ -8,6 +8,9 @@ from typing import Any
 from vlmsel.measurements.measurement import Measurement
 from vlmsel.zoo.catalog import ModelSpec
 from vlmsel.zoo.identity import configuration
+from vlmsel.zoo.providers.folders import provider_name
+from vlmsel.zoo.providers.timm_tags import timm_name
+from vlmsel.zoo.providers.transformers_folder import vision_sizes
 
 # Sustained fp32 arithmetic, orders of magnitude only: a measured time replaces it after the first
 # run.
@@ -80,6 +83,11 @@ def _timm_gflops(name: str, side: int) -> float:
 
 def _vision_config(spec: ModelSpec) -> dict[str, Any]:
     """The visual tower's configuration; planning builds no model and imports no torch."""
-    if spec.encoder is not None:
+    provider = provider_name(spec.base)
+    if provider == "own":
         return {}
+    if provider == "transformers":
+        return vision_sizes(spec.base)
+    if provider == "timm":
+        return {"timm_model_name": timm_name(spec.base)}
     return configuration(spec)[0].get("vision_cfg", {})

@@ -35,13 +35,16 @@ class Limits:
         deadline_s: what a cell may take; None goes by what is expected of it, ten times that and
             ten minutes.
         patience_s: how long a fault that may pass is waited for, over all pauses of a cell.
+        run_s: how long the run goes on handing out work; what is out is finished.
     """
 
     deadline_s: float | None = None
     patience_s: float = 300.0
+    run_s: float | None = None
 
     def __post_init__(self) -> None:
-        for name, value in (("deadline", self.deadline_s), ("patience", self.patience_s)):
+        values = {"deadline": self.deadline_s, "patience": self.patience_s, "run": self.run_s}
+        for name, value in values.items():
             if value is not None and not 0 < value < math.inf:
                 raise ExecutionError(f"{name} must be a number of seconds above 0, not {value:g}")
 

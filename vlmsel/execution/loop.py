@@ -128,7 +128,7 @@ def work_loop(
         sleep: waits so many seconds.
 
     Returns:
-        What happened; every cell of the plan is in it once.
+        What happened; every cell of the plan is in it once, or counted as left for a next run.
 
     Raises:
         StoreError: results cannot be written; what was measured before is in the store.
@@ -167,10 +167,12 @@ class _Loop(Generic[Worker]):
         self._last_outage: str | None = None
         self._posts: list[_Post[Worker]] = []
         self._last_start = clock()
+        self._end = None if self._limits.run_s is None else clock() + self._limits.run_s
+        self._n_left = 0
 
     def summary(self) -> RunSummary:
         """What was settled so far."""
-        return RunSummary.of(self._outcomes)
+        return replace(RunSummary.of(self._outcomes), n_left=self._n_left)
 
     @property
     def n_out(self) -> int:
@@ -185,6 +187,7 @@ class _Loop(Generic[Worker]):
     def hire_and_hand_out(self, start_s: float) -> bool:
         """Fill the room and the hands; False when nothing is out or waits any more."""
         self._leave_broken_models()
+        self._leave_the_rest()
         self._release_idle()
         while (queue := self._next(start_s)) is not None:
             worker = self._crew.hire(queue.work)
@@ -335,6 +338,14 @@ class _Loop(Generic[Worker]):
                 times = f"its model's workers died {queue.deaths} times in a row"
                 reason = f"{times}, so it is left for now; the last: {queue.last_death}"
                 self._settle_failed(queue.waiting.popleft().unit, reason)
+
+    def _leave_the_rest(self) -> None:
+        """Hand out nothing more once the run's time is over; the next run takes what is left."""
+        if self._end is None or self._clock() < self._end:
+            return
+        for queue in self._queues:
+            self._n_left += sum(len(turn.unit.cells) for turn in queue.waiting)
+            queue.waiting.clear()
 
     def _settle_failed(self, unit: Unit, reason: str) -> None:
         for cell in unit.cells:

@@ -50,6 +50,7 @@ class RunSummary:
         earlier: cells and images that failed in an earlier run and were left alone.
         inexact: images measured by this run with a large completeness error; no failures.
         passed_over: by task, what lies beside its images and is not read; no failures.
+        n_left: cells that were not begun, since the run's time was over; no failures either.
     """
 
     tallies: Mapping[KindModelTask, Tally] = field(default_factory=lambda: MappingProxyType({}))
@@ -59,6 +60,7 @@ class RunSummary:
     earlier: tuple[Failure, ...] = ()
     inexact: tuple[Failure, ...] = ()
     passed_over: tuple[Failure, ...] = ()
+    n_left: int = 0
 
     @classmethod
     def of(cls, outcomes: Iterable[CellOutcome]) -> Self:
@@ -88,6 +90,7 @@ class RunSummary:
             self.earlier + other.earlier,
             self.inexact + other.inexact,
             tuple(dict.fromkeys(self.passed_over + other.passed_over)),
+            self.n_left + other.n_left,
         )
 
     @property
@@ -116,8 +119,8 @@ class RunSummary:
         return sum(failure.image_id is None for failure in self.earlier)
 
     def exit_code(self, allow_failures: int = 0) -> int:
-        """0 if all was done but for `allow_failures` cells or images, else 1."""
-        return 0 if self.n_failures <= allow_failures else 1
+        """0 if all was done but for `allow_failures` failed cells or images, else 1."""
+        return 0 if self.n_failures <= allow_failures and not self.n_left else 1
 
     def frame(self) -> pl.DataFrame:
         """One row per kind, model and task: kind, model, pretrained, task, counts of `Tally`."""

@@ -43,6 +43,8 @@ class TaskSpec(BaseModel):
         images: folder, tar shards or Parquet files (with * or {000..009}); local, s3:// or gs://.
         classnames: what label i means.
         templates: prompts, each with one {} (or {c}) for the class name.
+        template_sets: further templates by name, which `vlmsel study prompts` compares; part of no
+            key.
         prompts: `clip-benchmark:NAME`, class names and templates from clip-benchmark; the two
             fields above win over it.
         labels: CSV file with the columns image (the image id) and label (a class name); its rows
@@ -55,6 +57,7 @@ class TaskSpec(BaseModel):
     images: Annotated[str, PlainValidator(_place)]
     classnames: tuple[str, ...] | None = Field(default=None, min_length=1)
     templates: tuple[str, ...] | None = Field(default=None, min_length=1)
+    template_sets: dict[str, tuple[str, ...]] | None = Field(default=None, min_length=1)
     prompts: str | None = Field(default=None, pattern=r"^clip-benchmark:.+$")
     labels: str | None = Field(default=None, min_length=1)
 
@@ -75,6 +78,17 @@ class TaskSpec(BaseModel):
             if template.count("{}") + template.count("{c}") != 1:
                 raise ValueError(f"'{template}' must hold {{}} once, where the class name goes")
         return templates
+
+    @field_validator("template_sets")
+    @classmethod
+    def _named_templates(
+        cls, sets: dict[str, tuple[str, ...]] | None
+    ) -> dict[str, tuple[str, ...]] | None:
+        for name, templates in (sets or {}).items():
+            if not name.strip() or not templates:
+                raise ValueError(f"set '{name}' needs a name and at least one template")
+            cls._one_gap_each(templates)
+        return sets
 
     @model_validator(mode="after")
     def _nothing_unused(self) -> Self:

@@ -81,7 +81,10 @@ def _table(file: str) -> dict[str, list[str]]:
     # Found, not imported: importing clip_benchmark pulls in torch and every data set.
     found = importlib.util.find_spec("clip_benchmark")
     if found is None or not found.submodule_search_locations:
-        raise TaskError("prompts 'clip-benchmark:...' need the package clip-benchmark installed")
+        raise TaskError(
+            "prompts 'clip-benchmark:...' need the package clip-benchmark: "
+            "pip install 'vlmsel[clip-benchmark]'"
+        )
     path = Path(found.submodule_search_locations[0]) / "datasets" / file
     try:
         return json.loads(path.read_text(encoding="utf-8"))

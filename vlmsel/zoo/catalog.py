@@ -4,7 +4,7 @@ from collections import Counter
 from contextlib import suppress
 from importlib import resources
 from pathlib import Path
-from typing import Self
+from typing import Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
@@ -26,6 +26,9 @@ class ModelSpec(BaseModel):
         weights: local directory (open_clip_config.json and weights) or checkpoint file.
         bpe_path: merges file of open_clip's SimpleTokenizer, where it is not the usual one.
         encoder: `package.module:function`, builds a registered encoder.
+        provider: library that the model is of; by default open_clip, or the one that saved the
+            folder `weights`. Without `weights`, `model` is a repository of the hub for
+            transformers (`pretrained` its revision), an architecture for timm.
         memory_gb: declared accelerator memory in GB, for packing several models on one GPU.
     """
 
@@ -36,6 +39,7 @@ class ModelSpec(BaseModel):
     weights: str | None = None
     bpe_path: str | None = None
     encoder: str | None = Field(default=None, pattern=r"^[A-Za-z_][\w.]*:[A-Za-z_]\w*$")
+    provider: Literal["open_clip", "transformers", "timm"] | None = None
     memory_gb: float | None = Field(default=None, gt=0, allow_inf_nan=False)
 
     @field_validator("model")

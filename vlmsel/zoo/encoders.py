@@ -4,7 +4,7 @@ import importlib
 import math
 import re
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import cast
 
@@ -28,12 +28,21 @@ class Encoder:
         transform: RGB image -> (3, H, W).
         image_size: height and width of the input, or one number for both.
         block_pattern: regular expression over module names, where the usual rule finds no block.
+        encode_text: strings -> (N, D), L2-normalised, on the module's device; without it the model
+            has no text tower and answers nothing.
+        logit_scale: factor of a cosine in its logits.
+        logit_bias: added to its logits.
+        text_tower: the module that holds the text tower, which is put on the device, too.
     """
 
     module: nn.Module
     transform: Transform
     image_size: int | tuple[int, int]
     block_pattern: str | None = None
+    encode_text: Callable[[Sequence[str]], Tensor] | None = None
+    logit_scale: float = 1.0
+    logit_bias: float = 0.0
+    text_tower: nn.Module | None = None
 
 
 def build_encoder(spec: ModelSpec) -> Encoder:
@@ -51,7 +60,7 @@ def build_encoder(spec: ModelSpec) -> Encoder:
         said = " ".join(f"{type(error).__name__}: {error}".split())
         raise ModelError(f"{spec.name}: encoder {spec.encoder} raised {said}") from error
     if isinstance(built, nn.Module):
-        built = _from_timm(spec, built)
+        built = from_timm(spec, built)
     if not isinstance(built, Encoder):
         msg = (
             f"{spec.name}: encoder {spec.encoder} gave a {type(built).__name__}, not a module or a "
@@ -82,7 +91,12 @@ def _function(spec: ModelSpec) -> Callable[[ModelSpec], object]:
     return function
 
 
-def _from_timm(spec: ModelSpec, module: nn.Module) -> Encoder:
+def from_timm(spec: ModelSpec, module: nn.Module) -> Encoder:
+    """A tower of timm with the preprocessing that it names.
+
+    Raises:
+        ModelError: it is none of timm's.
+    """
     if "timm" not in sys.modules or not isinstance(getattr(module, "pretrained_cfg", None), dict):
         msg = (
             f"{spec.name}: encoder {spec.encoder} gave a bare {type(module).__name__}; only timm "

@@ -17,11 +17,14 @@ from vlmsel.documents import read_json
 from vlmsel.errors import ModelError
 from vlmsel.zoo.catalog import ModelSpec
 from vlmsel.zoo.folder_rules import (
-    MODEL_CONFIG,
     check_open_clip,
     check_transformers,
     tokenizer_files,
 )
+from vlmsel.zoo.providers import require_package
+from vlmsel.zoo.providers.folders import provider_name
+from vlmsel.zoo.providers.timm_tags import describe_tower
+from vlmsel.zoo.providers.transformers_folder import activation, describe_folder
 from vlmsel.zoo.registry import Config, architecture_config, is_tag, tag_config, tag_configs
 from vlmsel.zoo.weights import CONFIG_NAME, hub_sha256, local_sha256, local_weights
 
@@ -77,8 +80,9 @@ def identify(spec: ModelSpec) -> ModelIdentity:
         base = identify(spec.base)
         described = {"base": base.architecture, "silenced": str(spec.silenced)}
         return base.model_copy(update={"architecture": _digest(described)})
-    if spec.encoder is not None:
-        return _identify_encoder(spec)
+    provider = provider_name(spec)
+    if provider != "open_clip":
+        return _IDENTITIES[provider](spec)
     config, preprocess = configuration(spec)
     described: Config = {"model": config}
     if spec.bpe_path is not None:
@@ -162,7 +166,7 @@ def _directory_configuration(spec: ModelSpec, folder: Path) -> tuple[Config, Con
     try:
         document = read_json(path)
     except FileNotFoundError:
-        raise ModelError(_no_configuration(spec, folder)) from None
+        raise ModelError(f"{spec.name}: no {CONFIG_NAME} in {folder}") from None
     except (OSError, ValueError) as error:
         raise ModelError(f"{spec.name}: {path} cannot be read: {error}") from None
     config = document.get("model_cfg") if isinstance(document, dict) else None
@@ -173,17 +177,6 @@ def _directory_configuration(spec: ModelSpec, folder: Path) -> tuple[Config, Con
     if tokenizer_folder(spec, config) is not None:
         check_transformers(spec.name, folder)
     return config, document.get("preprocess_cfg") or {}
-
-
-def _no_configuration(spec: ModelSpec, folder: Path) -> str:
-    if not (folder / MODEL_CONFIG).is_file():
-        return f"{spec.name}: no {CONFIG_NAME} in {folder}"
-    # What it asks for says more than that it is of another kind.
-    check_transformers(spec.name, folder)
-    return (
-        f"{spec.name}: no {CONFIG_NAME} in {folder}: a folder of transformers ({MODEL_CONFIG}) is "
-        "not read; give one of open_clip, or an `encoder` that reads it"
-    )
 
 
 def _identify_encoder(spec: ModelSpec) -> ModelIdentity:
@@ -206,6 +199,34 @@ def _identify_encoder(spec: ModelSpec) -> ModelIdentity:
         preprocessing=_digest({"model": spec.name, **described}),
         weights_sha256=checksum,
     )
+
+
+def _identify_transformers(spec: ModelSpec) -> ModelIdentity:
+    require_package(spec, "transformers")
+    described, processors, checksum = describe_folder(spec)
+    return ModelIdentity(
+        architecture=_digest(described),
+        activation=activation(described["model"]),
+        preprocessing=_digest({"provider": "transformers", **processors}),
+        weights_sha256=checksum,
+    )
+
+
+def _identify_timm(spec: ModelSpec) -> ModelIdentity:
+    described, preprocessing, checksum = describe_tower(spec)
+    return ModelIdentity(
+        architecture=_digest(described),
+        activation="timm",
+        preprocessing=_digest(preprocessing),
+        weights_sha256=checksum,
+    )
+
+
+_IDENTITIES = {
+    "own": _identify_encoder,
+    "transformers": _identify_transformers,
+    "timm": _identify_timm,
+}
 
 
 def _module_file(spec: ModelSpec, module: str) -> Path:

@@ -63,6 +63,11 @@ class TextEncoder:
                 return open_clip.get_tokenizer(_source(spec), **_options(spec, config))
         except ModelError:
             raise
+        except ModuleNotFoundError as error:
+            raise ModelError(
+                f"{spec.name}: its tokenizer needs the package {error.name}: "
+                "pip install 'vlmsel[transformers]'"
+            ) from error
         except (OSError, ValueError, TypeError, ImportError, RuntimeError, IndexError) as error:
             first = (str(error).splitlines() or [type(error).__name__])[0]
             raise ModelError(f"{spec.name}: its tokenizer cannot be loaded: {first}") from error

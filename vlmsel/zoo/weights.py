@@ -67,8 +67,7 @@ def hub_sha256(spec: ModelSpec, tag: Config) -> str:
     Raises:
         ModelError: neither the cache nor the hub can tell.
     """
-    repository, _, filename = str(tag["hf_hub"]).rpartition("/")
-    names = _candidates(filename)
+    repository, names = hub_files(tag)
     for name in names:
         cached = huggingface_hub.try_to_load_from_cache(
             repository, name, cache_dir=hub_constants.HF_HUB_CACHE
@@ -77,6 +76,12 @@ def hub_sha256(spec: ModelSpec, tag: Config) -> str:
             blob = Path(cached).resolve()
             return blob.name if SHA256.fullmatch(blob.name) else local_sha256(spec, blob)
     return _ask_hub(spec, repository, names)
+
+
+def hub_files(tag: Config) -> tuple[str, tuple[str, ...]]:
+    """The repository of a tag and the files that may hold its weights, the preferred one first."""
+    repository, _, filename = str(tag["hf_hub"]).rpartition("/")
+    return repository, _candidates(filename)
 
 
 def _ask_hub(spec: ModelSpec, repository: str, names: tuple[str, ...]) -> str:

@@ -1,7 +1,7 @@
 from tests.store.cases import PROFILE, make_cell, make_rows
 from vlmsel.store import Store
 from vlmsel.store.compaction import compact_settings
-from vlmsel.store.sizes import Size, store_sizes
+from vlmsel.store.disk_use import Size, store_sizes
 
 
 def test_cells_files_and_bytes(store_uri):

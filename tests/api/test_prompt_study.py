@@ -1,0 +1,61 @@
+import pytest
+
+from vlmsel.api.prompt_study import summarise, with_templates
+from vlmsel.errors import CatalogError, TaskError
+from vlmsel.tasks.catalog import TaskCatalog, TaskSpec, load_tasks
+from vlmsel.tasks.prompts import class_prompts
+
+
+def spec(**fields):
+    return TaskSpec(**{"name": "t", "images": "x", "classnames": ("a", "b"), **fields})
+
+
+def test_every_set_is_a_catalog_of_the_tasks_that_have_it():
+    tasks = TaskCatalog(
+        tasks=(
+            spec(templates=("my {}",), template_sets={"art": ("a drawing of a {}.", "{c}, art")}),
+            spec(name="u"),
+            TaskSpec(name="target", images="y"),
+        )
+    )
+    found = with_templates(tasks)
+    assert {name: [s.name for s in catalog.tasks] for name, catalog in found.items()} == {
+        "catalog": ["t", "u"],
+        "art": ["t"],
+        "name": ["t", "u"],
+        "photo": ["t", "u"],
+    }
+    assert class_prompts(found["catalog"].tasks[0]).templates == ("my {}",)
+    assert class_prompts(found["art"].tasks[0]).texts("cat") == ("a drawing of a cat.", "cat, art")
+    digests = {class_prompts(catalog.tasks[0]).digest for catalog in found.values()}
+    assert len(digests) == 4, "each has cells of its own"
+
+
+def test_without_class_names_there_is_nothing_to_prompt():
+    with pytest.raises(TaskError, match="no task has class names"):
+        with_templates(TaskCatalog(tasks=(TaskSpec(name="t", images="x"),)))
+
+
+def test_a_template_without_a_place_is_refused(tmp_path):
+    path = tmp_path / "tasks.yaml"
+    text = "tasks: [{name: t, images: x, classnames: [a], template_sets: {art: [a drawing]}}]"
+    path.write_text(text)
+    with pytest.raises(CatalogError, match="must hold .* once"):
+        load_tasks(path)
+
+
+def test_summary_counts_ties_for_all():
+    import polars as pl
+
+    table = pl.DataFrame(
+        {
+            "templates": ["a", "b", "a", "b"],
+            "n_templates": [1, 2, 1, 2],
+            "model": ["m", "m", "n", "n"],
+            "pretrained": ["p"] * 4,
+            "task": ["t"] * 4,
+            "acc1": [0.5, 0.5, 0.2, 0.4],
+        }
+    )
+    rows = summarise(table).rows()
+    assert rows == [("t", "b", 2, 2, 0.45, 2), ("t", "a", 1, 2, 0.35, 1)]

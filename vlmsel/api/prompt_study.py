@@ -1,0 +1,105 @@
+"""Compare sets of prompt templates: the accuracy of every model on every task with each of them."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+
+import polars as pl
+
+from vlmsel.api.workspace import Workspace, default_want
+from vlmsel.errors import TaskError
+from vlmsel.evidence.accuracies import SCHEMA
+from vlmsel.execution.options import RunOptions
+from vlmsel.execution.plan import Plan
+from vlmsel.execution.summary import RunSummary
+from vlmsel.tasks.catalog import TaskCatalog, TaskSpec
+from vlmsel.tasks.prompts import class_prompts, has_classnames
+
+# What every task is tried with, beside its own templates.
+COMMON: Mapping[str, tuple[str, ...]] = {
+    "name": ("{}",),
+    "photo": ("a photo of a {}.",),
+}
+OWN = "catalog"
+
+Run = Callable[[Plan, Workspace], RunSummary]
+
+
+def sets_of(spec: TaskSpec) -> dict[str, tuple[str, ...]]:
+    """Templates of a task by the set's name: its own (`catalog`), its `template_sets`, common ones.
+
+    Raises:
+        TaskError: it has no class names.
+    """
+    return {OWN: class_prompts(spec).templates, **(spec.template_sets or {}), **COMMON}
+
+
+def with_templates(tasks: TaskCatalog) -> dict[str, TaskCatalog]:
+    """The tasks with class names, once for every set of templates that some of them have.
+
+    Raises:
+        TaskError: no task has class names.
+    """
+    named = [spec for spec in tasks.tasks if has_classnames(spec)]
+    if not named:
+        raise TaskError("no task has class names: a comparison of prompts has nothing to prompt")
+    by_set: dict[str, list[TaskSpec]] = {}
+    for spec in named:
+        prompts = class_prompts(spec)
+        for name, templates in sets_of(spec).items():
+            update = {
+                "classnames": prompts.classnames,
+                "templates": templates,
+                "prompts": None,
+                "template_sets": None,
+            }
+            by_set.setdefault(name, []).append(spec.model_copy(update=update))
+    return {name: TaskCatalog(tasks=tuple(specs)) for name, specs in by_set.items()}
+
+
+def compare_prompts(
+    workspace: Workspace, run: Run, *, options: RunOptions | None = None
+) -> tuple[pl.DataFrame, RunSummary]:
+    """Measure what is missing of every set, and derive the accuracies.
+
+    Where embeddings are stored, a further set of templates costs no forward pass of an image.
+
+    Args:
+        workspace: the store with its catalogs; its predictions are those compared.
+        run: does a plan, in the way of whoever calls.
+        options: how to measure.
+
+    Returns:
+        templates (the set's name), n_templates, model, pretrained, task, acc1, acc5,
+        mean_per_class_recall, n_images; and what the runs came to.
+
+    Raises:
+        TaskError: no task has class names.
+    """
+    kinds = ["prediction"]
+    if kinds[0] not in workspace.wants:
+        workspace = replace(workspace, wants={**workspace.wants, kinds[0]: default_want(kinds[0])})
+    frames, total = [], RunSummary()
+    for name, catalog in with_templates(workspace.tasks).items():
+        variant = workspace.of_target(catalog, kinds)
+        total = total + run(variant.plan(kinds, options), variant)
+        counts = {spec.name: len(spec.templates or ()) for spec in catalog.tasks}
+        schema = {"task": pl.String, "n_templates": pl.Int64}
+        sizes = pl.DataFrame(list(counts.items()), schema=schema, orient="row")
+        found = variant.evidence.accuracies.join(sizes, on="task", maintain_order="left")
+        frames.append(found.select(pl.lit(name).alias("templates"), "n_templates", *list(SCHEMA)))
+    return pl.concat(frames).sort("task", "model", "pretrained", "templates"), total
+
+
+def summarise(table: pl.DataFrame) -> pl.DataFrame:
+    """Sets by task: mean accuracy over the models, and of how many models each is the best.
+
+    Returns:
+        task, templates, n_templates, models, acc1 (mean), best_of (models; ties count for all).
+    """
+    best = pl.col("acc1") == pl.col("acc1").max().over("task", "model", "pretrained")
+    return (
+        table.with_columns(best=best)
+        .group_by("task", "templates", "n_templates")
+        .agg(models=pl.len(), acc1=pl.col("acc1").mean(), best_of=pl.col("best").sum())
+        .sort("task", "acc1", "templates", descending=[False, True, False])
+    )

@@ -1,0 +1,61 @@
+"""``vlmsel study prompts``: sets of prompt templates, compared on every model and task."""
+
+from typing import TYPE_CHECKING
+
+import polars as pl
+from matplotlib.figure import Figure
+
+from vlmsel.cli.console import note, show_table
+
+if TYPE_CHECKING:
+    from vlmsel.api.workspace import Workspace
+    from vlmsel.execution.plan import Plan
+    from vlmsel.execution.summary import RunSummary
+
+NAME = "prompts"
+DESCRIPTION = (
+    "which prompt templates? accuracy of every model on every task with the catalog's templates, "
+    "its template_sets and two common sets; measures what is missing, from stored embeddings "
+    "without an image where there are some"
+)
+
+
+def run(store: str, zoo: str | None, tasks: str | None) -> tuple[pl.DataFrame, Figure]:
+    """Measure and compare; gives the table and a figure of the means.
+
+    Raises:
+        TaskError: no task has class names.
+    """
+    from vlmsel.api.prompt_study import compare_prompts
+    from vlmsel.api.workspace import open_workspace
+    from vlmsel.cli.running import run_plan, show_failures
+    from vlmsel.execution.options import RunOptions
+
+    def measure(plan: "Plan", variant: "Workspace") -> "RunSummary":
+        return run_plan(plan, variant.store, RunOptions(), what="predictions")
+
+    workspace = open_workspace(store, zoo=zoo, tasks=tasks)
+    table, summary = compare_prompts(workspace, measure)
+    show_failures(summary)
+    return table, _figure(table)
+
+
+def show(table: pl.DataFrame) -> None:
+    """Print the sets by task."""
+    from vlmsel.api.prompt_study import summarise
+
+    show_table(summarise(table), title="prompt templates, mean over the models")
+    note("  best_of: models whose accuracy is highest with this set; ties count for all")
+
+
+def _figure(table: pl.DataFrame) -> Figure:
+    from vlmsel.api.prompt_study import summarise
+
+    wide = summarise(table).pivot("templates", index="task", values="acc1", maintain_order=True)
+    figure = Figure(figsize=(7, 0.4 * wide.height + 1.5), layout="constrained")
+    axes = figure.subplots()
+    for name in wide.columns[1:]:
+        axes.plot(wide[name], wide["task"], "o", label=name, alpha=0.7)
+    axes.set_xlabel("accuracy, mean over the models")
+    axes.legend()
+    return figure

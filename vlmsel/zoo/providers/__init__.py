@@ -1,0 +1,59 @@
+"""Providers: the libraries that models come from, each imported when a model of it is loaded.
+
+    open_clip      names and tags, directories and checkpoints of open_clip
+    transformers   folders of dual encoders, or repositories of the hub
+    timm           image towers without text
+    own            registered encoders, with a text tower or without
+
+A provider is a module with `load(spec, identity, device)`; `folders` says which one a spec is of.
+"""
+
+from importlib import import_module
+from importlib.util import find_spec
+from typing import TYPE_CHECKING, Protocol, cast
+
+from vlmsel.errors import ModelError
+from vlmsel.zoo.catalog import ModelSpec
+
+if TYPE_CHECKING:
+    import torch
+
+    from vlmsel.zoo.identity import ModelIdentity
+    from vlmsel.zoo.loader import LoadedModel
+
+# Package that a provider needs beside those of vlmsel itself, and the extra that brings it.
+EXTRAS = {"transformers": "transformers"}
+
+
+class Provider(Protocol):
+    """What a provider's module offers."""
+
+    def load(
+        self, spec: ModelSpec, identity: "ModelIdentity", device: "torch.device"
+    ) -> "LoadedModel":
+        """The model, loaded strictly."""
+        ...
+
+
+def require_package(spec: ModelSpec, provider: str) -> None:
+    """Refuse a model whose provider's package is not installed.
+
+    Raises:
+        ModelError: it is not; says how to install it.
+    """
+    extra = EXTRAS.get(provider)
+    if extra is not None and find_spec(extra) is None:
+        raise ModelError(
+            f"{spec.name}: models of {provider} need the package {extra}: "
+            f"pip install 'vlmsel[{extra}]'"
+        )
+
+
+def open_provider(spec: ModelSpec, provider: str) -> Provider:
+    """The module of a provider.
+
+    Raises:
+        ModelError: its package is not installed.
+    """
+    require_package(spec, provider)
+    return cast(Provider, import_module(f"vlmsel.zoo.providers.{provider}"))
