@@ -40,7 +40,7 @@ def test_vectors_are_written_and_shown(lab, tmp_path, capsys):
     assert {row["layer"] for row in found["vectors"]} == {f"vision.{n}" for n in range(4)}
     assert all(row["delta"] == (row["gained"] - row["lost"]) / 12 for row in found["vectors"])
     assert (out / "vectors.csv").exists()
-    assert (out / "heatmap-demo-vit-land@demo.svg").read_text().startswith("<svg")
+    assert (out / "heatmap-demo-vit-land@demo.svg").read_text().startswith("<?xml")
     assert run(args[:-1]) == 0
     assert "certainly better" in capsys.readouterr().out
 

@@ -225,8 +225,9 @@ def _write(found: "TaskVectors", out: Path) -> list[str]:
 
 def _draw(found: "TaskVectors", one: "Likeness", out: Path) -> list[str]:
     import numpy as np
+    from matplotlib import rc_context
 
-    from vlmsel.report.figures import interaction_heatmap, task_dendrogram, to_svg
+    from vlmsel.report.figures import interaction_heatmap, task_dendrogram
     from vlmsel.selection.layers.likeness import cluster_tasks
 
     model, pretrained = one.model
@@ -243,8 +244,8 @@ def _draw(found: "TaskVectors", one: "Likeness", out: Path) -> list[str]:
     files = []
     for kind, figure in figures.items():
         path = out / f"{kind}-{stem}.svg"
-        alt = f"{kind} of interaction vectors of {model}/{pretrained}"
-        path.write_text(to_svg(figure, alt=alt, prefix=kind), encoding="utf-8")
+        with rc_context({"svg.fonttype": "none", "svg.hashsalt": kind}):
+            figure.savefig(path, metadata={"Date": None})
         files.append(str(path))
     return files
 
