@@ -40,7 +40,7 @@ def test_a_template_without_a_place_is_refused(tmp_path):
     path = tmp_path / "tasks.yaml"
     text = "tasks: [{name: t, images: x, classnames: [a], template_sets: {art: [a drawing]}}]"
     path.write_text(text)
-    with pytest.raises(CatalogError, match="must hold .* once"):
+    with pytest.raises(CatalogError, match=r"must hold .* once"):
         load_tasks(path)
 
 

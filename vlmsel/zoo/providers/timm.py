@@ -62,10 +62,10 @@ def _build(spec: ModelSpec) -> Any:
 
 def _arguments(spec: ModelSpec, config: dict[str, Any]) -> dict[str, Any]:
     said = config.get("model_args") or {}
-    # The classifier is left away, whatever its classes.
-    found = (
-        {k: v for k, v in said.items() if k != "num_classes"} if isinstance(said, dict) else said
-    )
+    found = dict(said) if isinstance(said, dict) else said
+    if isinstance(found, dict):
+        # The classifier is left away, whatever its classes.
+        found.pop("num_classes", None)
     unknown = sorted(set(found) - set(ARGUMENTS)) if isinstance(found, dict) else ["model_args"]
     if unknown:
         raise ModelError(
