@@ -10,16 +10,10 @@ A provider is a module with `load(spec, identity, device)`; `folders` says which
 
 from importlib import import_module
 from importlib.util import find_spec
-from typing import TYPE_CHECKING, Protocol, cast
+from typing import Any, Protocol, cast
 
 from vlmsel.errors import ModelError
 from vlmsel.zoo.catalog import ModelSpec
-
-if TYPE_CHECKING:
-    import torch
-
-    from vlmsel.zoo.identity import ModelIdentity
-    from vlmsel.zoo.loader import LoadedModel
 
 # Package that a provider needs beside those of vlmsel itself, and the extra that brings it.
 EXTRAS = {"transformers": "transformers"}
@@ -28,10 +22,11 @@ EXTRAS = {"transformers": "transformers"}
 class Provider(Protocol):
     """What a provider's module offers."""
 
-    def load(
-        self, spec: ModelSpec, identity: "ModelIdentity", device: "torch.device"
-    ) -> "LoadedModel":
-        """The model, loaded strictly."""
+    def load(self, spec: ModelSpec, identity: Any, device: Any) -> Any:
+        """The model, loaded strictly: a `LoadedModel` of a `ModelIdentity`, on a torch device.
+
+        Their modules import torch, so that this one does not name them.
+        """
         ...
 
 
