@@ -19,7 +19,7 @@ CHAINS = {
                 "errors",
                 "settings",
                 "cli",
-                "api.selecting",
+                "api.select",
                 "zoo.catalog",
                 "tasks.catalog",
                 "tasks.index",
@@ -59,7 +59,7 @@ def test_modules_do_not_pull_in(chain):
 
 def test_the_door_for_programs_is_found_late():
     import vlmsel
-    from vlmsel.api.selecting import select
+    from vlmsel.api.select import select
 
     assert vlmsel.select is select
     with pytest.raises(AttributeError, match="has no attribute 'selct'"):

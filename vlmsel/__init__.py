@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from vlmsel.api.evaluate import evaluate
     from vlmsel.api.measure import measure
-    from vlmsel.api.selecting import select
+    from vlmsel.api.select import select
     from vlmsel.api.selection import Selection
     from vlmsel.api.workspace import load_task_catalog as load_tasks
     from vlmsel.api.workspace import open_store
@@ -48,7 +48,7 @@ _PLACES = {
     "load_zoo": ("vlmsel.zoo.catalog", "load_zoo"),
     "measure": ("vlmsel.api.measure", "measure"),
     "open_store": ("vlmsel.api.workspace", "open_store"),
-    "select": ("vlmsel.api.selecting", "select"),
+    "select": ("vlmsel.api.select", "select"),
     "selectors": ("vlmsel.selection.registry", "selector_classes"),
 }
 

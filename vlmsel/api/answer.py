@@ -138,6 +138,16 @@ class TargetAnswer:
     summary: RunSummary | None = field(default=None, repr=False)
 
     @property
+    def ranking(self) -> pl.DataFrame:
+        """The table, as other answers name it."""
+        return self.table
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """The notes, as other answers name them."""
+        return self.notes
+
+    @property
     def first(self) -> str:
         """Name of the first choice."""
         return "/".join(self.found.models[self.found.first])

@@ -49,7 +49,7 @@ class Steps:
     on_outcome: Callable[[CellOutcome], None] = _ignore
 
 
-def select(
+def select_by_images(
     images: str | Path,
     *,
     store: str | Path | Store | Workspace,

@@ -106,8 +106,7 @@ def select(
             say(f"report: {page}")
         finish_answer(answer, allow_failures)
         return
-    from vlmsel.api.selecting import Steps
-    from vlmsel.api.selecting import select as run_select
+    from vlmsel.api.selecting import Steps, select_by_images
     from vlmsel.api.workspace import open_workspace
     from vlmsel.cli.progress import progress_bar
     from vlmsel.cli.ranked import selection_dict, show_selection
@@ -126,7 +125,7 @@ def select(
             on_plan=begin,
             on_outcome=bar.tick,
         )
-        selection = run_select(
+        selection = select_by_images(
             images,
             store=open_workspace(store, zoo=zoo, tasks=tasks, measurements=said.measurements),
             selector=selector,

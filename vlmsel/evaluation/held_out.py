@@ -219,7 +219,7 @@ def _with_answers(one: HeldOut, answers: ZooAnswers | None) -> HeldOut:
         return one
     zoo = set(one.truth.select(MODEL).rows())
     places = [place for place, key in enumerate(answers.models) if key in zoo]
-    return replace(one, problem=replace(one.problem, answers=answers.of_models(places)))
+    return replace(one, problem=one.problem.with_answers(answers.of_models(places)))
 
 
 def _gone(what: str, before: pl.DataFrame, after: pl.DataFrame) -> list[tuple[str, str, str]]:

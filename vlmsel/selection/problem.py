@@ -91,7 +91,13 @@ class Problem:
 
     def with_hits(self, hits: LabelledHits) -> "Problem":
         """The same problem with hits on labelled images, sharing its arrays."""
-        changed = replace(self, hits=hits)
+        return self._sharing(replace(self, hits=hits))
+
+    def with_answers(self, answers: ZooAnswers) -> "Problem":
+        """The same problem with the zoo's answers on the target's images, sharing its arrays."""
+        return self._sharing(replace(self, answers=answers))
+
+    def _sharing(self, changed: "Problem") -> "Problem":
         changed.__dict__["arrays"] = self.arrays
         return changed
 
