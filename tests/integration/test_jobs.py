@@ -158,7 +158,7 @@ def test_the_exit_code_of_a_failed_job_is_not_zero_and_its_log_is_seen(head: str
     assert done.returncode == 4
     assert "about to fail" in done.stdout
     # Ray says it again with the reason.
-    assert (done.stdout + done.stderr).count("about to fail") == 1
+    assert (done.stdout + done.stderr).splitlines().count("about to fail") == 1
     assert "exit code 4" in done.stderr
 
 

@@ -94,7 +94,7 @@ def test_actors_killed_at_random_moments(
     def maybe_kill(outcome: CellOutcome) -> None:
         if outcome.place and len(kills) < 3 and chance.random() < 0.4:
             time.sleep(chance.random() / 20)
-            pid = int(outcome.place.split()[1])
+            pid = int(outcome.place.partition("pid ")[2].split()[0])
             if pid in kills:
                 # Another cell of the unit that it did last.
                 return

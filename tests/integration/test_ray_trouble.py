@@ -52,7 +52,7 @@ def test_a_worker_that_is_stopped_is_killed_and_its_cells_are_measured(
 
     def stop(outcome: CellOutcome) -> None:
         if not stopped:
-            stopped.append(int(outcome.place.split()[1]))
+            stopped.append(int(outcome.place.partition("pid ")[2].split()[0]))
             os.kill(stopped[0], signal.SIGSTOP)
 
     store = tmp_path / "store"

@@ -68,3 +68,11 @@ def test_what_does_not_fit_is_computed_again(problem, monkeypatch):
     again = grid.divergences(DcdDivergence(), 0)
     assert again is not first
     np.testing.assert_array_equal(again, first)
+
+
+def test_a_model_without_any_profile_has_no_divergence():
+    sources = np.full((2, 3, 4), np.nan)
+    sources[0] = np.arange(12).reshape(3, 4)
+    found = DcdDivergence().towards(sources[:, 0], sources, np.array([4, 0]))
+    assert np.isfinite(found[0]).all()
+    assert np.isnan(found[1]).all()

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 app = typer.Typer(
     help="Silence one layer after the other: which tasks it hurts, which it helps, and whether to "
-    "keep one silent. First: vlmsel measure knockout --set tower=vision --set part=block.",
+    "keep one silent.\n\nFirst: vlmsel measure knockout --set tower=vision --set part=block.",
     no_args_is_help=True,
 )
 

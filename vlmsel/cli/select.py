@@ -76,6 +76,7 @@ def select(
     stop labelling. With images alone it needs a store of profiles: `vlmsel demo` makes a small
     one. Run again, it measures nothing anew.
     """
+    run = flags.options()
     if asked.use is not AnswerUse.zero_shot:
         from vlmsel.cli.select_trained import select_trained_command
 
@@ -84,7 +85,7 @@ def select(
             images,
             (store, zoo, tasks),
             asked,
-            flags.options(),
+            run,
             top=top,
             as_json=as_json,
             allow_failures=allow_failures,
@@ -94,7 +95,7 @@ def select(
         from vlmsel.cli.answer import answer_command, emit_answer, finish_answer, read_options
         from vlmsel.cli.tracked import track_answer
 
-        answer = answer_command(images, known, read_options(asked, selector), flags.options())
+        answer = answer_command(images, known, read_options(asked, selector), run)
         emit_answer(answer, top, as_json=as_json)
         uri = track_answer(answer, store, tracking_uri, experiment=experiment)
         if uri is not None:
@@ -130,7 +131,7 @@ def select(
             store=open_workspace(store, zoo=zoo, tasks=tasks, measurements=said.measurements),
             selector=selector,
             profile_anyway=profile_anyway,
-            options=flags.options(),
+            options=run,
             steps=steps,
         )
     if as_json:

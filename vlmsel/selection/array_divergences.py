@@ -24,14 +24,16 @@ class Divergence:
             targets: (models, blocks), or (targets, models, blocks); zeros behind the blocks that
                 a model has, NaN throughout where there is no profile.
             sources: (models, tasks, blocks), likewise.
-            n_blocks: (models,), blocks of each model.
+            n_blocks: (models,), blocks of each model; 0 where there is no profile of it.
 
         Returns:
             (models, tasks) or (targets, models, tasks), NaN where either profile is unknown.
         """
         leading = targets.shape[:-2]
-        found = np.empty((*leading, *sources.shape[:2]))
+        found = np.full((*leading, *sources.shape[:2]), np.nan)
         for model, width in enumerate(n_blocks):
+            if not width:
+                continue  # No profile of it at all.
             t = targets[..., model, None, :width]
             found[..., model, :] = self.between(t, sources[model, :, :width])
         return found
