@@ -1,6 +1,7 @@
 """Real Ray, real models: the same cells as here, placed where they belong, whoever is killed."""
 
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 
 import polars as pl
@@ -204,7 +205,9 @@ def test_a_corrupt_image_and_a_broken_model_are_failures_on_ray_as_here(
     found = {}
     for executor, options in (("local", RunOptions()), ("ray", ONE_ACTOR)):
         summary = measure(zoo, catalog, Store(tmp_path / executor), wants, options=options)
-        found[executor] = sorted(map(str, summary.failures))
+        found[executor] = sorted(str(replace(failure, place="")) for failure in summary.failures)
+        # On Ray a failure says on which host.
+        assert {bool(failure.place) for failure in summary.failures} == {executor == "ray"}
         assert (summary.measured, summary.exit_code()) == (2 * len(wants), 1)
         # The image fails in every kind's cell of both models.
         assert len(found[executor]) == 2 * len(wants)
