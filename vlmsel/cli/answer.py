@@ -1,12 +1,10 @@
 """The answer of ``vlmsel select`` where class names, labels or the shipped table give one."""
 
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import polars as pl
-import typer
 
 from vlmsel.cli.console import emit_json, note, say, show_table, tell, warn
 from vlmsel.errors import SettingsError, TaskError
@@ -200,20 +198,13 @@ def emit_answer(answer: "TargetAnswer", top: int, *, as_json: bool) -> None:
 
 def finish_answer(answer: "TargetAnswer", allow_failures: int) -> None:
     """Name what failed and end with the true exit code."""
-    from vlmsel.cli.running import show_failures
+    from vlmsel.cli.ranked import name_failures
+    from vlmsel.cli.running import finish_for_images
     from vlmsel.execution.summary import RunSummary
 
     summary = answer.summary or RunSummary()
-    lost, before = (
-        tuple(failure for failure in failures if failure.image_id is None)
-        for failures in (summary.failures, summary.earlier)
-    )
-    n_images = len({f.image_id for f in (*summary.failures, *summary.earlier) if f.image_id})
-    show_failures(replace(summary, failures=lost, earlier=before))
-    n_failed = n_images + len(lost) + len(summary.faults) + len(before)
-    if n_failed > allow_failures:
-        say(
-            f"exit code 1: {n_images} images and {n_failed - n_images} models or cells failed; "
-            f"--allow-failures {n_failed} accepts that"
-        )
-        raise typer.Exit(1)
+    failures = (*summary.failures, *summary.earlier)
+    images = [(failure.image_id, failure.reason) for failure in failures if failure.image_id]
+    failed = pl.DataFrame(images, schema={"image_id": pl.String, "reason": pl.String}, orient="row")
+    n_images = name_failures(failed)
+    finish_for_images(summary, n_images, allow_failures)

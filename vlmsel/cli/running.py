@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Mapping
-from dataclasses import asdict, fields
+from dataclasses import asdict, fields, replace
 
 import polars as pl
 import typer
@@ -58,6 +58,31 @@ def show_failures(summary: RunSummary) -> None:
         warn(f"... and {rest} more; `vlmsel status --by cell` lists them")
     if summary.earlier:
         warn(f"{len(summary.earlier)} failures are of an earlier run: --retry-failed tries again")
+
+
+def finish_for_images(summary: RunSummary, n_images: int, allow_failures: int) -> None:
+    """Name the models and cells that failed, and end with the true exit code.
+
+    Args:
+        summary: what was measured for some images.
+        n_images: images that failed and are named already.
+        allow_failures: failures that are accepted.
+
+    Raises:
+        Exit: more failed.
+    """
+    lost, before = (
+        tuple(failure for failure in failures if failure.image_id is None)
+        for failures in (summary.failures, summary.earlier)
+    )
+    show_failures(replace(summary, failures=lost, earlier=before))
+    n_failed = n_images + len(lost) + len(summary.faults) + len(before)
+    if n_failed > allow_failures:
+        say(
+            f"exit code 1: {n_images} images and {n_failed - n_images} models or cells failed; "
+            f"--allow-failures {n_failed} accepts that"
+        )
+        raise typer.Exit(1)
 
 
 def show_inexact(summary: RunSummary) -> None:

@@ -1,6 +1,5 @@
 """``vlmsel select``: rank a zoo for a folder of unlabelled images."""
 
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -200,20 +199,8 @@ def _say_used(pictures: "Pictures", images: str) -> None:
 def _finish(selection: "Selection", allow_failures: int) -> None:
     """Name what failed and end with the true exit code."""
     from vlmsel.cli.ranked import name_failures
-    from vlmsel.cli.running import show_failures
+    from vlmsel.cli.running import finish_for_images
     from vlmsel.execution.summary import RunSummary
 
-    summary = selection.summary or RunSummary()
-    lost, before = (
-        tuple(failure for failure in failures if failure.image_id is None)
-        for failures in (summary.failures, summary.earlier)
-    )
     n_images = name_failures(selection.failed_images)
-    show_failures(replace(summary, failures=lost, earlier=before))
-    n_failed = n_images + len(lost) + len(summary.faults) + len(before)
-    if n_failed > allow_failures:
-        say(
-            f"exit code 1: {n_images} images and {n_failed - n_images} models or cells failed; "
-            f"--allow-failures {n_failed} accepts that"
-        )
-        raise typer.Exit(1)
+    finish_for_images(selection.summary or RunSummary(), n_images, allow_failures)
