@@ -6,13 +6,12 @@ from vlmsel.execution.costs import forward_gflops, seconds_per_image
 from vlmsel.measurements import Embedding, Prediction, Profile
 from vlmsel.settings import AttributionSettings
 from vlmsel.zoo.catalog import ModelSpec
-from vlmsel.zoo.identity import configuration
+from vlmsel.zoo.registry import architecture_config
 from vlmsel.zoo.towers import as_pair, build_visual
 
 
 def vision(model: str) -> dict[str, object]:
-    spec = ModelSpec(model=model, pretrained="untagged", weights="/none.pt")
-    return configuration(spec)[0]["vision_cfg"]
+    return architecture_config(model)["vision_cfg"]
 
 
 @pytest.mark.parametrize(

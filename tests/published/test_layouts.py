@@ -26,7 +26,9 @@ def test_a_layout_is_known_by_its_columns(write, header, layout):
 @pytest.mark.parametrize(
     ("header", "advice"),
     [
-        ("a,b,c", "like none of the known layouts"),
+        ("a,b,c", "has another layout than those known"),
+        ("<!DOCTYPE html><html>", "is a web page"),
+        ("version https://git-lfs.github.com/spec/v1", "is a pointer of Git LFS"),
         ("model,image,pred_label", "vlmsel import predictions"),
         ("model,pretrained,task,block,block_name,conductance", "vlmsel import profiles"),
     ],

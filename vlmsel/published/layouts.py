@@ -1,5 +1,6 @@
 """Layouts of published tables of accuracies, recognised by their columns."""
 
+from collections.abc import Sequence
 from enum import StrEnum
 from pathlib import Path
 from typing import Any
@@ -63,10 +64,11 @@ def recognise(path: str | Path) -> Layout:
     found = next((layout for layout, fits in by_columns if fits), None)
     if found is None:
         raise StoreError(
-            f"table {path} is like none of the known layouts: openclip (name, pretrained, one "
-            "column a data set), lovm (dataset, acc1, model_fullname), clip-benchmark "
-            "(downstream_dataset, acc1, model_fullname), mieb (model, task, main_score, accuracy), "
-            "classes (dataset, model, pretrained, classname, acc), long (model, pretrained, task, "
+            f"table {path} {_no_table(header)}has another layout than those known: "
+            "openclip (name, pretrained, one column a data set), lovm (dataset, acc1, "
+            "model_fullname), clip-benchmark (downstream_dataset, acc1, "
+            "model_fullname), mieb (model, task, main_score, accuracy), classes (dataset, model, "
+            "pretrained, classname, acc), long (model, pretrained, task, "
             f"accuracy); found {', '.join(header[:12])}{', ...' if len(header) > 12 else ''}"
         )
     return found
@@ -117,6 +119,16 @@ def read_accuracies(
         return read_clip_benchmark(path, **common, **unknown)
     readers = {Layout.openclip: read_openclip_results, Layout.lovm: read_lovm_table}
     return readers[chosen](path, **common, **unknown)
+
+
+def _no_table(header: Sequence[str]) -> str:
+    """What a file is that is served or kept in place of a table."""
+    start = (header[0] if header else "").lower()
+    if start.startswith(("<!doctype", "<html", "<?xml")):
+        return "is a web page (download the raw file) and "
+    if start.startswith("version https://git-lfs"):
+        return "is a pointer of Git LFS (`git lfs pull` gets the file) and "
+    return ""
 
 
 def _read_own(path: str | Path, *, percent: bool) -> Imported | ImportedClasses:
