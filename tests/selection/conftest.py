@@ -73,7 +73,7 @@ def published() -> pl.DataFrame:
 
 @pytest.fixture
 def problem() -> Problem:
-    """Six models, five sources, profiles of four blocks, answers on 30 images; all known."""
+    """Six models, five sources, profiles of four blocks, vectors, answers on 30 images."""
     rng = np.random.default_rng(3)
     made = _make_problem(rng.random((6, 6)), rng.lognormal(size=(6, 6, 4)))
     p = np.sort(rng.dirichlet(np.ones(4), (6, 30)), axis=2)
@@ -86,4 +86,9 @@ def problem() -> Problem:
         margin=p[..., -1] - p[..., -2],
         entropy=(p * np.log(p)).sum(axis=2),
     )
-    return replace(made, answers=answers)
+    cells = [
+        (name, "p", f"t{i}", rng.normal(size=5).tolist()) for name in "abcdef" for i in range(6)
+    ]
+    columns = ["model", "pretrained", "task", "vector"]
+    vectors = pl.DataFrame(cells, schema=columns, orient="row")
+    return replace(made, answers=answers, vectors=vectors)

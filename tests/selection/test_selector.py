@@ -20,7 +20,8 @@ def known(problem):
 def without(problem, models: set[str]):
     keep = ~pl.col("model").is_in(sorted(models))
     frames = {
-        name: getattr(problem, name).filter(keep) for name in ("accuracies", "profiles", "truth")
+        name: getattr(problem, name).filter(keep)
+        for name in ("accuracies", "profiles", "truth", "vectors")
     }
     kept = [i for i, (model, _) in enumerate(problem.answers.models) if model not in models]
     return dataclasses.replace(problem, **frames, answers=problem.answers.of_models(kept))
