@@ -150,8 +150,10 @@ def _known(
     is_shipped: bool = False,
 ) -> KnownZoo:
     keys = pl.DataFrame(list(specs), schema=dict.fromkeys(MODEL, pl.String), orient="row")
-    once = count_once(accuracies.join(keys, on=MODEL, how="semi"))
-    gone = {tuple(name.split("/", 1)) for name in once.left_out["name"]}
+    known = accuracies.join(keys, on=MODEL, how="semi")
+    once = count_once(known)
+    # Not by the names in `left_out`: a model's own name may hold a slash.
+    gone = set(known.join(once.accuracies, on=MODEL, how="anti").select(MODEL).rows())
     kept = {key: spec for key, spec in specs.items() if key not in gone}
     tasks = set(once.accuracies["task"])
     sources = tuple(sorted(tasks - set(IMAGENET_NAMES)))
