@@ -106,6 +106,17 @@ def test_class_folders_are_classes_and_labels(own_lab, vlmsel, tmp_path):
     assert found["class_names"] == sorted(set(truth().values()))
 
 
+def test_a_selector_of_profiles_looks_through_class_folders(own_lab, vlmsel, tmp_path):
+    folder = tmp_path / "sorted"
+    for image, name in truth().items():
+        (folder / name).mkdir(parents=True, exist_ok=True)
+        shutil.copy(own_lab.images / image, folder / name / image)
+    command = ["select", folder, "--store", own_lab.store, "--selector", "average-rank", "--json"]
+    found = vlmsel(*command)
+    assert found.code == 0, found.err
+    assert json.loads(found.out)["selector"] == "average-rank"
+
+
 def test_evaluated_models_count(ask, own_lab, tmp_path):
     models = [m["model"] for m in yaml.safe_load(own_lab.zoo.read_text())["models"]]
     table = tmp_path / "evaluated.csv"
@@ -173,6 +184,8 @@ def test_poor_labels_are_said(ask, tmp_path, rows, said):
         (["--max-params", "0"], "must be above 0"),
         (["--max-params", "10"], "no model is known to have at most 10 million parameters"),
         (["--template", "the letter {}."], "templates need the names of the classes"),
+        (["--profile-anyway", *NAMES], "--profile-anyway ranks images alone"),
+        (["--profile-anyway", "--dry-run"], "--profile-anyway ranks images alone"),
     ],
 )
 def test_impossible_options_are_one_line(ask, args, said):

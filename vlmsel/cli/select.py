@@ -90,7 +90,13 @@ def select(
             allow_failures=allow_failures,
         )
         return
-    if not profile_anyway and (known := _known_zoo(images, store, zoo, tasks, asked)):
+    if profile_anyway and asked.are_said:
+        raise SettingsError(
+            "--profile-anyway ranks images alone: leave it out, or the options about class names "
+            "and labels"
+        )
+    known = None if profile_anyway else _known_zoo(images, (store, zoo, tasks), selector, asked)
+    if known is not None:
         from vlmsel.cli.answer import answer_command, emit_answer, finish_answer, read_options
         from vlmsel.cli.tracked import track_answer
 
@@ -159,22 +165,33 @@ def _refuse_profiled(
 
 
 def _known_zoo(
-    images: str, store: str, zoo: str | None, tasks: str | None, asked: AnswerFlags
+    images: str,
+    where: tuple[str, str | None, str | None],
+    selector: str | None,
+    asked: AnswerFlags,
 ) -> "KnownZoo | None":
     """The zoo to answer about; None where images alone are ranked by the profiles of a store.
 
     A folder without the default store, and an empty store with class names, are asked about the
-    published models.
+    published models. Class folders are none to a selector that looks at no answers.
     """
     from vlmsel.api.known_zoo import is_empty, shipped_zoo, stored_zoo
 
+    store, zoo, tasks = where
     if tasks is None and is_empty(store):
         if store == o.store_address(o.DEFAULT_STORE) or asked.are_said:
             return shipped_zoo(store, zoo)
         return None
-    if asked.are_said or _has_class_folders(images):
+    if asked.are_said or (_needs_answers(selector) and _has_class_folders(images)):
         return stored_zoo(store, zoo, tasks)
     return None
+
+
+def _needs_answers(selector: str | None) -> bool:
+    """Whether a selector looks at answers, or any may be chosen."""
+    from vlmsel.selection.registry import make_selector
+
+    return selector is None or make_selector(selector).needs_answers
 
 
 def _has_class_folders(images: str) -> bool:
