@@ -106,6 +106,20 @@ def test_class_folders_are_classes_and_labels(own_lab, vlmsel, tmp_path):
     assert found["class_names"] == sorted(set(truth().values()))
 
 
+def test_a_file_of_labels_beside_class_folders_is_no_random_draw(own_lab, vlmsel, tmp_path):
+    folder = tmp_path / "sorted"
+    named = {f"{name}/{image}": name for image, name in truth().items()}
+    for image in named:
+        (folder / image).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(own_lab.images / Path(image).name, folder / image)
+    order = sorted(named, key=image_order)
+    file = labels_file(tmp_path, [(image, named[image]) for image in (order[0], order[3])])
+    command = ["select", folder, "--store", own_lab.store, "--labels", file, "--json"]
+    found = json.loads(vlmsel(*command).out)
+    assert (found["n_labels"], found["labels_not_used"]) == (1, [order[3]])
+    assert "give way to those of" in found["warnings"][0]
+
+
 def test_a_selector_of_profiles_looks_through_class_folders(own_lab, vlmsel, tmp_path):
     folder = tmp_path / "sorted"
     for image, name in truth().items():

@@ -89,6 +89,7 @@ class TargetLabels:
         order: ids of the images that are looked at, in the order in which they are measured.
         labels: class number by image id.
         from_folders: whether the folders gave the class names.
+        is_sorted: whether the folders gave the labels, too: of all images.
         classnames: empty where unknown.
         pictures: what decoding tells of the first images.
     """
@@ -100,6 +101,7 @@ class TargetLabels:
     from_folders: bool
     classnames: tuple[str, ...]
     pictures: Pictures
+    is_sorted: bool = False
 
 
 @dataclass(frozen=True)
@@ -208,7 +210,7 @@ def answer_images(
         target.order,
         target.labels,
         unreadable={image for image, _ in target.pictures.unreadable},
-        are_random=asked.labels_are_random or target.from_folders,
+        are_random=asked.labels_are_random or target.is_sorted,
     )
     notes += _said_of_draw(draw, target, answers)
     choice, estimate, of_sources = _label_free(zoo, asked, target, answers, notes)
@@ -284,6 +286,7 @@ def read_target(images: str | Path, asked: AnswerOptions) -> TargetLabels:
         from_folders,
         classnames,
         look_at_pictures(plan_shards(index, n_images=FIRST_STRATUM), len(index.images)),
+        is_sorted=from_folders and asked.labels is None,
     )
 
 
@@ -502,18 +505,19 @@ def _said_of_labels(target: TargetLabels, asked: AnswerOptions) -> list[str]:
     notes = []
     if target.from_folders:
         n = len(target.classnames)
-        what = "labels are ignored" if asked.ignore_labels else "labels count as a random sample"
-        notes.append(
-            f"class folders: their names are the {n} classes, their {what}"
-            + ("" if asked.ignore_labels else " (--ignore-labels takes none)")
-        )
+        what = "labels count as a random sample (--ignore-labels takes none)"
+        if asked.ignore_labels:
+            what = "labels are ignored"
+        elif not target.is_sorted:
+            what = f"labels give way to those of {asked.labels}"
+        notes.append(f"class folders: their names are the {n} classes, their {what}")
     return notes
 
 
 def _said_of_draw(draw: LabelDraw, target: TargetLabels, answers: ZooAnswers | None) -> list[str]:
     notes = []
     beyond = len(set(target.labels) - set(target.order))
-    if beyond and not target.from_folders:
+    if beyond and not target.is_sorted:
         notes.append(f"{beyond} labels are of images beyond the {len(target.order)} looked at")
     if draw.unused:
         notes.append(
