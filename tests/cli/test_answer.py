@@ -85,6 +85,23 @@ def test_labels_behind_a_gap_count_only_where_they_are_random(ask, tmp_path):
     assert found["n_labels"] == 3
 
 
+def test_a_picture_that_cannot_be_read_is_no_gap(own_lab, vlmsel, tmp_path):
+    """Also behind the first pictures, which are decoded before any model is run."""
+    folder = tmp_path / "many"
+    folder.mkdir()
+    images = {f"{i}.png": CLASSES[i % 2] for i in range(30)}
+    order = sorted(images, key=image_order)
+    for i, image in enumerate(order):
+        shutil.copy(own_lab.images / list(truth())[i % N_IMAGES], folder / image)
+    (folder / order[26]).write_bytes(b"no picture")
+    labels = [(image, images[image]) for image in order if image != order[26]]
+    command = ["select", folder, "--store", own_lab.store, *NAMES, "--json"]
+    found = vlmsel(*command, "--labels", labels_file(tmp_path, labels), "--allow-failures", 1)
+    assert found.code == 0, found.err
+    answer = json.loads(found.out)
+    assert (answer["n_labels"], answer["labels_not_used"], answer["label_next"]) == (29, [], [])
+
+
 def test_an_image_in_no_class_is_dropped_and_counted(ask, tmp_path):
     rows = [(image, "none" if i == 1 else name) for i, (image, name) in enumerate(truth().items())]
     found = json.loads(ask(*NAMES, "--labels", labels_file(tmp_path, rows), "--json").out)

@@ -209,7 +209,7 @@ def answer_images(
     draw = draw_labels(
         target.order,
         target.labels,
-        unreadable={image for image, _ in target.pictures.unreadable},
+        unreadable=_unreadable(target, answers),
         are_random=asked.labels_are_random or target.is_sorted,
     )
     notes += _said_of_draw(draw, target, answers)
@@ -383,6 +383,12 @@ def _eligible(zoo: KnownZoo, most: float | None) -> tuple[np.ndarray | None, lis
         )
     notes = [f"{unknown} models are of unknown size and so not eligible"] if unknown else []
     return fits, notes
+
+
+def _unreadable(target: TargetLabels, answers: ZooAnswers | None) -> set[str]:
+    """Images that are no gap in the labels: those that no model could answer on."""
+    found = {image for image, _ in target.pictures.unreadable}
+    return found if answers is None else found | (set(target.order) - set(answers.images))
 
 
 def _models_to_run(
