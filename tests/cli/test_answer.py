@@ -118,6 +118,9 @@ def test_class_folders_are_classes_and_labels(own_lab, vlmsel, tmp_path):
     assert found["n_labels"] == N_IMAGES
     assert found["class_names"] == sorted(set(truth().values()))
     assert "class folders" in found["warnings"][0]
+    refused = vlmsel(*command, "--selector", "consensus")
+    assert refused.code == 2
+    assert "labels are joined with the sources by the posterior" in refused.error
     found = json.loads(vlmsel(*command, "--ignore-labels").out)
     assert found["n_labels"] == 0
     assert found["class_names"] == sorted(set(truth().values()))
@@ -215,6 +218,7 @@ def test_poor_labels_are_said(ask, tmp_path, rows, said):
         (["--max-params", "0"], "must be above 0"),
         (["--max-params", "10"], "no model is known to have at most 10 million parameters"),
         (["--template", "the letter {}."], "templates need the names of the classes"),
+        (["--selector", "dcd", "--max-params", "900"], "selector dcd would look at answers"),
         (["--profile-anyway", *NAMES], "--profile-anyway ranks images alone"),
         (["--profile-anyway", "--dry-run"], "--profile-anyway ranks images alone"),
     ],

@@ -193,6 +193,7 @@ def answer_images(
     """
     asked, steps = options or AnswerOptions(), steps or AnswerSteps()
     target = read_target(images, asked)
+    _check_selector(zoo, asked, target)
     eligible, notes = _eligible(zoo, asked.max_params)
     evaluated = {}
     if asked.evaluated is not None:
@@ -385,6 +386,26 @@ def _eligible(zoo: KnownZoo, most: float | None) -> tuple[np.ndarray | None, lis
     return fits, notes
 
 
+def _check_selector(zoo: KnownZoo, asked: AnswerOptions, target: TargetLabels) -> None:
+    """Refuse a selector that would not be asked, before any model is run."""
+    if asked.selector is None:
+        return
+    if zoo.knowledge is None:
+        raise SelectionError(
+            "a selector needs a store of source tasks; leave --selector out for the tables"
+        )
+    if not target.classnames:
+        raise SelectionError(
+            f"selector {asked.selector} would look at answers of the models, which need the names "
+            "of the classes: give --classnames a,b,c, or leave --selector out"
+        )
+    if target.labels:
+        raise SelectionError(
+            "labels are joined with the sources by the posterior: leave --selector out, or the "
+            "labels (--ignore-labels)"
+        )
+
+
 def _unreadable(target: TargetLabels, answers: ZooAnswers | None) -> set[str]:
     """Images that are no gap in the labels: those that no model could answer on."""
     found = {image for image, _ in target.pictures.unreadable}
@@ -465,10 +486,6 @@ def _label_free(
     What must be known of it is added to `notes`.
     """
     if answers is None or zoo.knowledge is None:
-        if asked.selector is not None and zoo.knowledge is None:
-            raise SelectionError(
-                "a selector needs a store of source tasks; leave --selector out for the tables"
-            )
         return None, None, None
     n_images = len(answers.images)
     choice = choose_label_free(zoo.knowledge, n_images, asked.selector)
