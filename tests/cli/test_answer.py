@@ -317,6 +317,17 @@ def test_few_sources(own_lab, vlmsel, tmp_path, n_tasks):
     answer = json.loads(found.out)
     assert answer["basis"] == "hits"
     assert any("fewer than 2 source tasks" in line for line in answer["warnings"])
+    command += ["--tasks", path, *NAMES, "--labels", file, "--shortlist", 2]
+    answer = json.loads(vlmsel(*command, "--json").out)
+    assert answer["n_models"] == 2
+    assert any(line.startswith("2 models have no place") for line in answer["warnings"])
+
+
+def test_models_that_a_selector_does_not_rank_are_counted(ask):
+    args = ["--selector", "consensus", "--shortlist", 2, "--json"]
+    answer = json.loads(ask(*NAMES, *TEMPLATES, *args).out)
+    assert (answer["basis"], answer["n_models"]) == ("estimate", 2)
+    assert any(line.startswith("2 models have no place") for line in answer["warnings"])
 
 
 def test_three_images_and_two_models(own_lab, vlmsel, tmp_path):

@@ -228,6 +228,7 @@ def answer_images(
         tolerance=asked.tolerance,
     )
     found = answer(question)
+    n_eligible = len(zoo.models) if eligible is None else int(eligible.sum())
     return TargetAnswer(
         target=target.spec.name.removeprefix(TARGET_PREFIX),
         images=str(images),
@@ -237,7 +238,7 @@ def answer_images(
         draw=draw,
         target_labels=target,
         choice=choice,
-        notes=tuple([*notes, *_said_of_answer(found, target, draw)]),
+        notes=tuple([*notes, *_said_of_answer(found, target, draw, n_eligible)]),
         to_run=tuple("/".join(zoo.models[i]) for i in chosen) if asked.dry_run else (),
         options=asked,
         answers=answers,
@@ -467,10 +468,7 @@ def _run_models(
     missing = len(chosen) - (0 if found is None else len(found.models))
     notes = []
     if missing:
-        notes.append(
-            f"{missing} of {len(chosen)} models gave no answer on the images and are ranked by "
-            "what the others and the tables say"
-        )
+        notes.append(f"{missing} of {len(chosen)} models gave no answer on the images")
     return found, summary, notes
 
 
@@ -553,7 +551,9 @@ def _said_of_draw(draw: LabelDraw, target: TargetLabels, answers: ZooAnswers | N
     return notes
 
 
-def _said_of_answer(found: Answer, target: TargetLabels, draw: LabelDraw) -> list[str]:
+def _said_of_answer(
+    found: Answer, target: TargetLabels, draw: LabelDraw, n_eligible: int
+) -> list[str]:
     notes = []
     if found.n_outside:
         notes.append(f"{found.n_outside} labelled images are in none of the classes and dropped")
@@ -567,5 +567,16 @@ def _said_of_answer(found: Answer, target: TargetLabels, draw: LabelDraw) -> lis
     if found.n_labels == 1:
         notes.append("one label says next to nothing; the first check is at 5")
     if found.basis == "hits":
-        notes.append("fewer than 2 source tasks: the labels alone rank, models without them last")
+        what = "labels" if found.n_labels else "evaluated models"
+        notes.append(f"fewer than 2 source tasks: the {what} alone rank")
+    left_out = n_eligible - len(found.among)
+    if left_out:
+        lack = {
+            "posterior": "no accuracy, label or evaluation says anything of them",
+            "hits": "they have no hits on labelled images and are not evaluated",
+            "estimate": "they were not run on the images, or gave no answer",
+            "average-rank": "no source task knows their accuracy",
+        }[found.basis]
+        models = "1 model has" if left_out == 1 else f"{left_out} models have"
+        notes.append(f"{models} no place in the ranking: {lack}")
     return notes

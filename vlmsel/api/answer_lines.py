@@ -35,7 +35,7 @@ def basis_words(answer: TargetAnswer) -> str:
         seen = labels if found.n_labels else "evaluated models"
         return f"{seen} joined with {tasks}"
     if found.basis == "hits":
-        return f"{labels} alone"
+        return f"{labels if found.n_labels else 'evaluated models'} alone"
     if found.basis == "estimate" and answer.choice is not None:
         return (
             f"the answers of the models on {found.n_images} unlabelled images "
