@@ -73,6 +73,7 @@ def test_without_embedded_sources_the_scores_speak_alone_and_it_says_so(own_lab,
     [
         ((), "needs labels"),
         (("--labels", "LABELS", "--classnames", "a,b"), "--classnames belongs to --use zero-shot"),
+        (("--labels", "LABELS", "--labels-are-random"), "--labels-are-random belongs to"),
         (("--labels", "LABELS", "--selector", "dcd"), "--selector belongs to --use zero-shot"),
         (("--labels", "nowhere.csv"), "nowhere.csv"),
     ],

@@ -11,6 +11,7 @@ import typer
 
 from vlmsel.cli import options as o
 from vlmsel.cli.console import emit_json, note, say, show_table
+from vlmsel.csv_tables import write_csv
 from vlmsel.errors import StoreError
 from vlmsel.zoo.layer_name import PARTS, TOWERS
 
@@ -213,8 +214,8 @@ def _write(found: "TaskVectors", out: Path) -> list[str]:
 
     try:
         out.mkdir(parents=True, exist_ok=True)
-        found.vectors.write_csv(out / "vectors.csv")
-        likeness_pairs([*found.likenesses, *found.pooled]).write_csv(out / "likeness.csv")
+        write_csv(found.vectors, out / "vectors.csv")
+        write_csv(likeness_pairs([*found.likenesses, *found.pooled]), out / "likeness.csv")
         files = [str(out / "vectors.csv"), str(out / "likeness.csv")]
         for one in (*found.likenesses, *found.pooled):
             files += _draw(found, one, out)

@@ -9,6 +9,7 @@ import typer
 from vlmsel.cli import options as o
 from vlmsel.cli.console import emit_json, note, say, show_table, warn, warn_of_some
 from vlmsel.cli.flags import RunFlags, takes_flags
+from vlmsel.csv_tables import write_csv
 from vlmsel.errors import SettingsError, StoreError
 
 if TYPE_CHECKING:
@@ -155,6 +156,6 @@ def _show(found: "LabelScores", images: str) -> None:
 
 def _write(file: Path, table: pl.DataFrame) -> None:
     try:
-        table.write_parquet(file) if file.suffix == ".parquet" else table.write_csv(file)
+        table.write_parquet(file) if file.suffix == ".parquet" else write_csv(table, file)
     except OSError as error:
         raise StoreError(f"--out {file} cannot be written: {error.strerror or error}") from None

@@ -72,8 +72,6 @@ def write_profiles(folder: Folder, frame: pl.DataFrame, name: str) -> None:
 
 def write_accuracies(folder: Folder, frame: pl.DataFrame, name: str) -> None:
     """Keep accuracies, columns as `vlmsel.store.schema.ACCURACY_SCHEMA`."""
-    if name == MEASURED:
-        raise StoreError(f"import name {MEASURED!r} is reserved for what was measured here")
     _write(folder, "accuracies", frame, name, ACCURACY_SCHEMA, ["model", "pretrained", "task"])
 
 
@@ -155,6 +153,8 @@ def read_accuracies(folder: Folder) -> pl.DataFrame:
 def _write(
     folder: Folder, kind: str, frame: pl.DataFrame, name: str, schema: pa.Schema, key: list[str]
 ) -> None:
+    if name == MEASURED:
+        raise StoreError(f"import name {MEASURED!r} is reserved for what was measured here")
     if not IMPORT_NAME.fullmatch(name):
         raise StoreError(
             f"import name {name!r} is impossible: give one of letters, digits, - and _ with --name"
