@@ -145,6 +145,7 @@ def write(folder: Path, name: str, **values: object) -> None:
         (lambda f: write(f, "config.json", projection_dim=9), "do not fit|cannot be loaded"),
         (lambda f: write(f, "preprocessor_config.json", do_center_crop=False), "one size"),
         (lambda f: (f / "config.json").write_text("[]"), "must be a mapping"),
+        (lambda f: write(f, "config.json", transformers_weights="x.safetensors"), "call the file"),
     ],
 )
 def test_a_damaged_folder_is_one_line(clip, break_it, said):
@@ -188,3 +189,13 @@ def test_sharded_weights_are_one_model(clip, saved, tmp_path):
     write(folder, "model.safetensors.index.json", weight_map={"a": "../x.safetensors"})
     with pytest.raises(ModelError, match="names the file"):
         identify(spec(folder))
+
+
+def test_weights_in_one_file_and_in_shards_are_refused(clip, saved, tmp_path):
+    # transformers takes the one file, whatever the index of shards names.
+    saved["clip"][1].save_pretrained(tmp_path / "shards", max_shard_size="8KB")
+    for path in (tmp_path / "shards").glob("model*"):
+        shutil.copy(path, clip)
+    for look in (identify, load_model):
+        with pytest.raises(ModelError, match="remove the one that is not meant"):
+            look(spec(clip))

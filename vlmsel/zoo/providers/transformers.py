@@ -23,7 +23,7 @@ from vlmsel.zoo.folder_rules import SAFE_OPTIONS, has_vocabulary
 from vlmsel.zoo.identity import ModelIdentity
 from vlmsel.zoo.loader import ImageEncoder, LoadedModel, freeze
 from vlmsel.zoo.preprocessing import BoundedTransform
-from vlmsel.zoo.providers.transformers_folder import model_folder, read_config
+from vlmsel.zoo.providers.transformers_folder import model_folder, read_config, weight_files
 
 BUILD_ERRORS = (*CHECKPOINT_ERRORS, ImportError, NotImplementedError)
 # Layers of transformers' encoders: `encoder.layers.0`, `encoder.layer.0`, ALIGN's `blocks.0`.
@@ -115,6 +115,7 @@ def load(spec: ModelSpec, identity: ModelIdentity, device: torch.device) -> Load
     """
     folder = model_folder(spec, with_weights=True)
     read_config(spec, folder)
+    weight_files(spec, folder)
     with _quiet():
         model = _build(spec, folder)
         transform, size = _transform(spec, folder)

@@ -23,6 +23,8 @@ SMALL_FILES = ["*.json", "*.txt", "*.model", "*.jinja"]
 # Notes of whoever saved the folder, and what loading sets anew.
 NOTES = ("_name_or_path", "transformers_version", "dtype", "torch_dtype", "_commit_hash")
 PLAIN_NAME = re.compile(r"[\w.-]+\.safetensors")
+# Names other weights than those that are identified.
+OTHER_WEIGHTS = "transformers_weights"
 
 
 def model_folder(spec: ModelSpec, *, with_weights: bool) -> Path:
@@ -70,6 +72,11 @@ def read_config(spec: ModelSpec, folder: Path) -> dict[str, Any]:
         raise ModelError(f"{spec.name}: {path} cannot be read: {error}") from None
     if not isinstance(document, dict) or not isinstance(document.get("model_type"), str):
         raise ModelError(f"{spec.name}: {path} names no model_type of transformers")
+    if document.get(OTHER_WEIGHTS) is not None:
+        raise ModelError(
+            f"{spec.name}: {path} has the key '{OTHER_WEIGHTS}': call the file {WEIGHTS} and "
+            "remove the key"
+        )
     return document
 
 
@@ -77,9 +84,15 @@ def weight_files(spec: ModelSpec, folder: Path) -> tuple[str, ...]:
     """Names of the safetensors files that hold the weights.
 
     Raises:
-        ModelError: there are none, or the index of shards says something impossible.
+        ModelError: there are weights in one file and in shards, of which transformers would take
+            the one file, or the index of shards says something impossible.
     """
     if (folder / WEIGHTS_INDEX).is_file():
+        if (folder / WEIGHTS).is_file():
+            raise ModelError(
+                f"{spec.name}: {folder} holds {WEIGHTS} and {WEIGHTS_INDEX}: remove the one that "
+                "is not meant"
+            )
         try:
             names = set(read_json(folder / WEIGHTS_INDEX)["weight_map"].values())
         except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
