@@ -150,3 +150,35 @@ def test_a_bypassed_block_is_all_its_output_projections_zeroed_with_biases(famil
             parameter.zero_()
         assert torch.equal(encode(images), bypassed)
     assert (without_biases - bypassed).abs().max() > 1e-3
+
+
+def test_parts_of_berts_blocks_keep_their_shortcut():
+    from transformers import BertConfig
+    from transformers.models.bert.modeling_bert import BertLayer
+
+    torch.manual_seed(0)
+    config = BertConfig(
+        hidden_size=8,
+        intermediate_size=16,
+        num_attention_heads=2,
+        attn_implementation="eager",
+    )
+    block = BertLayer(config).eval().requires_grad_(False)
+    x = torch.randn(2, 5, 8)
+
+    def give():
+        output = block(x)
+        return output[0] if isinstance(output, tuple) else output
+
+    attended = block.attention(x)
+    attended = attended[0] if isinstance(attended, tuple) else attended
+    first, second = block.attention.output.LayerNorm, block.output.LayerNorm
+    wanted = {
+        "attention": block.output(block.intermediate(first(x)), first(x)),
+        "mlp": second(attended),
+        "branch": second(first(x)),
+    }
+    for part, expected in wanted.items():
+        with silenced(block, part) as seen:
+            torch.testing.assert_close(give(), expected)
+        assert seen.n_calls >= 1

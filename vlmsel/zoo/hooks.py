@@ -24,6 +24,8 @@ MLP = ("mlp", "feed_forward", "ffn")
 # What a residual branch ends with, right before the shortcut is added: timm's and open_clip's.
 BRANCH_ENDS = ("drop_path", "drop_path1", "drop_path2")
 BOTTLENECK_END = "bn3"
+# What BERT's branches end with: the shortcut is added within their last module.
+BERT_ATTENTION_END, BERT_MLP_END = "attention.output.dense", "output.dense"
 
 
 @dataclass
@@ -90,7 +92,7 @@ def silenced(block: nn.Module, part: Part) -> Iterator[Silence]:
             yield seen
         return
     hook = _returns_input(seen) if part == "block" else _returns_zeros(seen)
-    targets = [block] if part == "block" else _parts(block, part)
+    targets = [block] if part == "block" else _bert_ends(block, part) or _parts(block, part)
     with hooked(((module, hook) for module in targets), prepend=True):
         yield seen
 
@@ -170,6 +172,18 @@ def _parts(block: nn.Module, part: Part) -> list[nn.Module]:
         what = "residual branch" if part == "branch" else part
         raise BypassError(f"a {type(block).__name__} has no {what} that is known by its name")
     return found
+
+
+def _bert_ends(block: nn.Module, part: Part) -> list[nn.Module]:
+    """The last layers of the branches of one of BERT's blocks; none of any other block.
+
+    Its attention adds the shortcut itself, and zeros of the whole would take that away too.
+    """
+    modules = dict(block.named_modules())
+    ends = {"attention": BERT_ATTENTION_END, "mlp": BERT_MLP_END}
+    if not all(f"{end.removesuffix('dense')}LayerNorm" in modules for end in ends.values()):
+        return []
+    return [modules[end] for name, end in ends.items() if part in (name, "branch")]
 
 
 def _named(block: nn.Module, names: tuple[str, ...]) -> list[nn.Module]:
