@@ -146,6 +146,54 @@ def test_a_reader_that_listed_before(tmp_path):
     assert scan.rows.sort(key).equals(rows.sort(key))
 
 
+def test_a_reader_whose_index_goes_before_it_is_read(tmp_path, monkeypatch):
+    store = Store(tmp_path)
+    fill(store, models=("RN50",))
+    compact(store)
+    late = make_cell(model="RN50", images=("x",))
+    store.write(late, PROFILE, make_rows(late, ("x",)))
+    there = store.cells(*ARGS)
+    list_names, list_files = LocalFolder.names, LocalFolder.files
+
+    def compacted_after(do, folder, prefix):
+        found = do(folder, prefix)
+        monkeypatch.undo()
+        compact(Store(tmp_path))
+        return found
+
+    reader = Store(tmp_path)
+    monkeypatch.setattr(LocalFolder, "files", lambda f, p: compacted_after(list_files, f, p))
+    assert reader.cells(*ARGS) == there
+    again = make_cell(model="RN50", images=("y",))
+    store.write(again, PROFILE, make_rows(again, ("y",)))
+    reader = Store(tmp_path)
+    monkeypatch.setattr(LocalFolder, "names", lambda f, p: compacted_after(list_names, f, p))
+    assert reader.has(late)
+
+
+def test_cells_taken_out_of_a_pack_at_one_time_stay_out(tmp_path, monkeypatch):
+    store = Store(tmp_path)
+    cells = fill(store, models=("RN50",))
+    paths = store.cells(*ARGS)
+    compact(store)
+    write = LocalFolder.write_atomic
+
+    def write_late(folder, path, data):
+        monkeypatch.undo()
+        Store(tmp_path).folder.delete(paths[cells[1]])
+        write(folder, path, data)
+
+    # Another process takes a cell out between this one's look at the index and its write.
+    monkeypatch.setattr(LocalFolder, "write_atomic", write_late)
+    store.folder.delete(paths[cells[0]])
+    assert set(Store(tmp_path).cells(*ARGS)) == set(cells[2:])
+    store.write(cells[0], PROFILE, make_rows(cells[0]))
+    before = look(Store(tmp_path))
+    compact(Store(tmp_path))
+    assert same(look(Store(tmp_path)), before)
+    assert len(on_disk(store)) == 3
+
+
 def test_a_flipped_bit_in_a_pack(tmp_path):
     store = Store(tmp_path)
     cells = fill(store)

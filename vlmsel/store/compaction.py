@@ -151,15 +151,19 @@ def _only_files(names: Iterable[str]) -> list[str]:
 def _small_packs(
     folder: PackedFolder, parent: str, indexes: dict[str, PackIndex]
 ) -> Iterable[_Piece]:
+    of_packs: dict[str, list[str]] = {}
     for path, index in indexes.items():
-        pack = f"{parent}/{index.pack}"
+        of_packs.setdefault(f"{parent}/{index.pack}", []).append(path)
+    for pack, paths in of_packs.items():
+        index = indexes[paths[0]]
         data = folder.read(pack)
         if is_corrupt(pack, data):
             continue
         table = pq.read_table(io.BytesIO(data))
         parts = [table.slice(member.start, member.n_rows) for member in index.members]
+        parts = parts or [table.slice(0, 0)]
         cells = tuple((m.name, m.n_rows, m.modified) for m in index.members)
-        yield _Piece((path, pack), pa.concat_tables(parts), cells, len(data))
+        yield _Piece((*paths, pack), pa.concat_tables(parts), cells, len(data))
 
 
 def _read_loose(

@@ -3,7 +3,8 @@
 import logging
 import threading
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
 
 from vlmsel.store.faults import MissingFileError
 from vlmsel.store.filesystem import FileEntry, Folder
@@ -13,6 +14,8 @@ log = logging.getLogger(__name__)
 
 # Indexes that are remembered; one names up to some thousand cells.
 REMEMBERED_INDEXES = 4096
+# Listings of a folder in which an index goes before it is read.
+TRIES = 3
 
 
 @dataclass
@@ -107,8 +110,12 @@ class PackedFolder:
         return found
 
     def indexes(self, parent: str) -> dict[str, PackIndex]:
-        """The indexes directly in a folder, by path, of packs that are there."""
-        return self._indexes_among(parent, self.files_below.names(parent))
+        """The indexes directly in a folder, by path, of packs that are there.
+
+        Where a pack has several, each is given without what another lacks: two that take cells out
+        of it at one time, or one that is killed, leave longer ones than they mean.
+        """
+        return self._settled(parent, self.files_below.names(parent))[1]
 
     def unpack(self, paths: Iterable[str]) -> None:
         """Take cells out of their packs, whose rows stay until they are made anew.
@@ -135,31 +142,40 @@ class PackedFolder:
         loose = [name for name in names if not is_of_a_pack(name)]
         if len(loose) == len(names):
             return loose
-        members = {
-            member.name
-            for index in self._indexes_among(parent, names).values()
-            for member in index.members
-        }
+        names, indexes = self._settled(parent, names)
+        loose = [name for name in names if not is_of_a_pack(name)]
+        members = {member.name for index in indexes.values() for member in index.members}
         return [*loose, *sorted(members.difference(loose))]
 
-    def _indexes_among(self, parent: str, names: Sequence[str]) -> dict[str, PackIndex]:
+    def _settled(
+        self, parent: str, names: Sequence[str]
+    ) -> tuple[Sequence[str], dict[str, PackIndex]]:
+        """Names in a folder and the indexes among them, listed anew if one goes meanwhile."""
+        for _ in range(TRIES - 1):
+            with suppress(MissingFileError):
+                return names, self._indexes_among(parent, names)
+            # Its cells are in a pack, or an index, that came after the listing.
+            names = self.files_below.names(parent)
+        return names, self._indexes_among(parent, names, lenient=True)
+
+    def _indexes_among(
+        self, parent: str, names: Sequence[str], *, lenient: bool = False
+    ) -> dict[str, PackIndex]:
         there = set(names)
         found: dict[str, PackIndex] = {}
         for name in sorted(name for name in names if INDEX_FILE.fullmatch(name)):
-            index = self._index(f"{parent}/{name}")
-            if index is not None and index.pack in there:
-                found[f"{parent}/{name}"] = index
-        return found
+            with suppress(*([MissingFileError] if lenient else [])):
+                index = self._index(f"{parent}/{name}")
+                if index is not None and index.pack in there:
+                    found[f"{parent}/{name}"] = index
+        return _narrowed(found)
 
     def _index(self, path: str) -> PackIndex | None:
         # Named by content, so what was read once stays true.
         with self._lock:
             if path in self._indexes:
                 return self._indexes[path]
-            try:
-                index = parse_index(path.rpartition("/")[2], self.files_below.read(path))
-            except MissingFileError:
-                return None
+            index = parse_index(path.rpartition("/")[2], self.files_below.read(path))
             if index is None:
                 log.warning(
                     "%s/%s is damaged: its cells count as missing", self.files_below.address, path
@@ -168,6 +184,20 @@ class PackedFolder:
                 self._indexes.clear()
             self._indexes[path] = index
             return index
+
+
+def _narrowed(indexes: dict[str, PackIndex]) -> dict[str, PackIndex]:
+    """Indexes with only the cells that all indexes of their pack name."""
+    if len({index.pack for index in indexes.values()}) == len(indexes):
+        return indexes
+    kept: dict[str, set[str]] = {}
+    for index in indexes.values():
+        names = {member.name for member in index.members}
+        kept[index.pack] = kept.get(index.pack, names) & names
+    return {
+        path: replace(index, members=tuple(m for m in index.members if m.name in kept[index.pack]))
+        for path, index in indexes.items()
+    }
 
 
 def _is_index(path: str) -> bool:
