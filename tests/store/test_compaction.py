@@ -194,6 +194,20 @@ def test_cells_taken_out_of_a_pack_at_one_time_stay_out(tmp_path, monkeypatch):
     assert len(on_disk(store)) == 3
 
 
+def test_a_file_goes_only_where_its_pack_is_sound(tmp_path):
+    store = Store(tmp_path)
+    fill(store, models=("RN50",))
+    path = next(iter(store.cells(*ARGS).values()))
+    data = (tmp_path / path).read_bytes()
+    compact(store)
+    # As a kill before the file went would leave it.
+    (tmp_path / path).write_bytes(data)
+    pack = next(p for p in on_disk(store) if "/pack." in p and p.endswith(".parquet"))
+    (tmp_path / pack).write_bytes(b"x")
+    compact(Store(tmp_path))
+    assert (tmp_path / path).exists()
+
+
 def test_a_flipped_bit_in_a_pack(tmp_path):
     store = Store(tmp_path)
     cells = fill(store)

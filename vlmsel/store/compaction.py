@@ -112,7 +112,7 @@ def _compact_model(
     packed = {member.name for index in indexes.values() for member in index.members}
     there = folder.files_below.names(parent)
     loose = sorted(name for name in _only_files(there) if is_finished(name))
-    left_over = [name for name in loose if name in packed]
+    left_over = _left_over(folder, parent, [name for name in loose if name in packed])
     for name in left_over:
         folder.files_below.delete(f"{parent}/{name}")
     new = [name for name in loose if name not in packed]
@@ -136,6 +136,14 @@ def _compact_model(
                 found += _write_pack(folder, parent, batch)
                 batch = []
     return found + _write_pack(folder, parent, batch)
+
+
+def _left_over(folder: PackedFolder, parent: str, names: list[str]) -> list[str]:
+    """Files that are in a sound pack, too: only those can go."""
+    places = folder.packed(f"{parent}/{name}" for name in names)
+    packs = {pack for pack, _ in places.values()}
+    sound = {pack for pack in packs if not is_corrupt(pack, folder.read(pack))}
+    return [name for name in names if places[f"{parent}/{name}"][0] in sound]
 
 
 def _only_files(names: Iterable[str]) -> list[str]:
