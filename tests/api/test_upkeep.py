@@ -142,6 +142,28 @@ def test_other_numbers_of_images_and_settings_stay(lab):
     assert collect(opened(lab), older_than_days=0.0, dry_run=True) == []
 
 
+@pytest.mark.parametrize("packed", [False, True])
+def test_cells_of_a_number_that_nobody_remembers_stay(lab, packed):
+    workspace = opened(lab)
+    there = cells(workspace)
+    for cell, shard in wanted(workspace, 27):
+        rows = make_predictions(cell, [ref.image_id for ref in shard.images])
+        sums = [[ref.sha256 for ref in shard.images]]
+        rows = rows.set_column(
+            rows.column_names.index("image_sha256"), rows.schema.field("image_sha256"), sums
+        )
+        workspace.store.write(cell, Prediction(), rows)
+    few = cells(workspace) - there
+    assert len(few) == 4
+    cat = next(shard for cell, shard in wanted(workspace, 27) if cell in few).images[0]
+    if packed:
+        compact(workspace.store)
+    assert collect(opened(lab), older_than_days=0.0, dry_run=True) == []
+    Image.new("RGB", (8, 8), "red").save(cat.source)
+    collect(opened(lab), older_than_days=0.0, dry_run=False)
+    assert {cell.task for cell in few & cells(workspace)} == {"dogs"}
+
+
 def test_quarantine_and_failures_go_by_age(lab):
     store = opened(lab).store
     cell, _ = wanted(opened(lab))[0]

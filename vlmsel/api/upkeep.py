@@ -13,8 +13,8 @@ from vlmsel.measurements.measurement import Want
 from vlmsel.measurements.registry import measurement_kinds
 from vlmsel.settings import SCHEMA_VERSION
 from vlmsel.store.compaction import Compacted, compact_settings
-from vlmsel.store.garbage import Garbage, delete_garbage, find_garbage
-from vlmsel.store.keys import CellId
+from vlmsel.store.garbage import Garbage, cell_of, delete_garbage, find_garbage
+from vlmsel.store.keys import CellId, cell_key, images_digest
 from vlmsel.store.known_settings import read_earlier
 from vlmsel.store.migration import Migrated, conversion, migrate_cells
 from vlmsel.store.store import Store
@@ -31,22 +31,55 @@ class WantedCells:
         cells: every cell of every model on every task, under all settings that the store knows.
         models: (model, pretrained) of models that cannot be identified now.
         tasks: names of tasks of which something cannot be read now.
+        identities: digests of the models' identities by (model, pretrained).
+        bases: digests of settings and class prompts by kind, settings and task.
+        images: (id, checksum) of every image by task.
     """
 
     cells: set[CellId] = field(default_factory=set)
     models: set[tuple[str, str]] = field(default_factory=set)
     tasks: set[str] = field(default_factory=set)
+    identities: dict[tuple[str, str], set[str]] = field(default_factory=dict)
+    bases: dict[tuple[str, str, str], set[str]] = field(default_factory=dict)
+    images: dict[str, set[tuple[str, str]]] = field(default_factory=dict)
 
     def has(self, cell: CellId) -> bool:
         """Whether a cell is wanted, or may be."""
         model = (cell.model, cell.pretrained)
         return cell in self.cells or model in self.models or cell.task in self.tasks
 
+    def is_of_images(self, cell: CellId, images: set[tuple[str, str]]) -> bool:
+        """Whether a cell is of these images, and they are some of its task's as it is now."""
+        if not images or not images <= self.images.get(cell.task, set()):
+            return False
+        digest = images_digest(sorted(images))
+        return any(
+            cell.key == cell_key(identity, basis, digest)
+            for identity in self.identities.get((cell.model, cell.pretrained), ())
+            for basis in self.bases.get((cell.kind, cell.settings, cell.task), ())
+        )
+
+    def may_have_fewer(self, cell: CellId) -> bool:
+        """Whether a cell's model, task and settings are known, so that its images decide."""
+        return (cell.model, cell.pretrained) in self.identities and (
+            (cell.kind, cell.settings, cell.task) in self.bases
+        )
+
     def add(self, catalogued: Catalogued, wants: Sequence[Want]) -> None:
         """Ask for all that these catalogs name."""
         for want in wants:
             shards = wanted_shards(catalogued, [want])
             self.cells.update(cell for cell, _ in wanted_cells(catalogued.models, shards))
+            for wanted in shards:
+                for asked in wanted.asked:
+                    place = (asked.kind, asked.settings, wanted.shard.task)
+                    self.bases.setdefault(place, set()).add(asked.basis)
+        for spec, identity in catalogued.models:
+            name = (spec.model, spec.pretrained)
+            self.identities.setdefault(name, set()).add(identity.digest)
+        for task, index in catalogued.indexes.items():
+            known = self.images.setdefault(task, set())
+            known.update((ref.image_id, ref.sha256) for ref in index.images)
         for fault in catalogued.faults:
             if fault.task:
                 self.tasks.add(fault.task)
@@ -87,7 +120,8 @@ def collect_garbage(
 
     def find() -> list[Garbage]:
         wanted = wanted_by(workspace, zoos=zoos, tasks=tasks)
-        return find_garbage(workspace.store.folder, wanted.has, written_before=before)
+        found = find_garbage(workspace.store.folder, wanted.has, written_before=before)
+        return [one for one in found if not _is_of_fewer_images(workspace.store, wanted, one)]
 
     if dry_run:
         return find()
@@ -97,6 +131,16 @@ def collect_garbage(
         delete_garbage(workspace.store.folder, found)
         workspace.store.folder.clean(measurement_kinds())
     return found
+
+
+def _is_of_fewer_images(store: Store, wanted: WantedCells, garbage: Garbage) -> bool:
+    """Whether a cell that is not wanted is of another number of images, by its rows."""
+    cell = cell_of(garbage.path) if garbage.what == "cells" else None
+    if cell is None or not wanted.may_have_fewer(cell):
+        return False
+    columns = ["image_id", "image_sha256"]
+    rows = store.scan({cell: garbage.path}, kind=cell.kind, columns=columns).rows
+    return wanted.is_of_images(cell, set(rows.select(columns).unique().iter_rows()))
 
 
 def wanted_by(
