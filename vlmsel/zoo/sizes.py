@@ -17,6 +17,7 @@ def count_parameters(spec: ModelSpec) -> int | None:
     A local checkpoint says them in its safetensors header; an architecture of open_clip by its
     name.
     """
+    spec = spec.base
     if spec.encoder is not None:
         return None
     if spec.weights is not None:
@@ -38,7 +39,7 @@ def _of_checkpoint(path: Path) -> int | None:
         with files[0].open("rb") as file:
             length = int.from_bytes(file.read(8), "little")
             header = json.loads(file.read(length)) if length <= LONGEST_HEADER else {}
-    except (OSError, ValueError):
+        tensors = [found for name, found in header.items() if name.startswith(VISUAL)]
+        return sum(math.prod(found["shape"]) for found in tensors) or None
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return None
-    tensors = [found for name, found in header.items() if name.startswith(VISUAL)]
-    return sum(math.prod(found["shape"]) for found in tensors) or None
