@@ -127,6 +127,14 @@ def test_a_store_that_does_not_exist(vlmsel, tmp_path, command):
     assert not (tmp_path / "none").exists()
 
 
+@pytest.mark.parametrize("command", ["size", "compact", "runs"])
+def test_no_upkeep_of_a_store_that_does_not_exist(vlmsel, tmp_path, command):
+    answer = vlmsel("store", command, "--store", tmp_path / "none")
+    assert answer.code == 2
+    assert answer.error.startswith(f"there is no store at {tmp_path}/none")
+    assert not (tmp_path / "none").exists()
+
+
 @pytest.mark.parametrize("command", ["evaluate", "sweep", "report"])
 def test_nothing_to_judge(vlmsel, tmp_path, command, monkeypatch):
     monkeypatch.chdir(tmp_path)

@@ -8,9 +8,11 @@ import typer
 
 from vlmsel.cli import options as o
 from vlmsel.cli.console import emit_json, say, show_table, warn
+from vlmsel.errors import StoreError
 
 if TYPE_CHECKING:
     from vlmsel.store.garbage import Garbage
+    from vlmsel.store.store import Store
 
 app = typer.Typer(
     help="Look after a store: what it holds and who measured it; delete, compact, migrate.",
@@ -45,9 +47,8 @@ def size(
 ) -> None:
     """Say what a store takes, by kind and model: cells, files, bytes. Changes nothing."""
     from vlmsel.store.disk_use import store_sizes
-    from vlmsel.store.store import Store
 
-    opened = Store(store)
+    opened = _existing(store)
     schema = {
         "what": pl.String,
         "model": pl.String,
@@ -146,9 +147,8 @@ def compact(
     into the store.
     """
     from vlmsel.api.upkeep import compact_store
-    from vlmsel.store.store import Store
 
-    opened = Store(store)
+    opened = _existing(store)
     found = compact_store(opened)
     if as_json:
         emit_json({"store": opened.address, **asdict(found)})
@@ -198,9 +198,8 @@ def runs(
 ) -> None:
     """Say who measured what, when and with which versions; --json tells every cell."""
     from vlmsel.execution.run_log import read_runs, runs_frame
-    from vlmsel.store.store import Store
 
-    opened = Store(store)
+    opened = _existing(store)
     found = read_runs(opened.folder)
     frame = runs_frame(found, model=model, task=task)
     if as_json:
@@ -208,6 +207,20 @@ def runs(
         emit_json([run for run in found if run["run"] in named])
         return
     show_table(frame.drop("run"), title=f"runs of {opened.address}")
+
+
+def _existing(store: str) -> "Store":
+    """A store that is there, of whatever it holds: nothing is made of a mistyped name.
+
+    Raises:
+        StoreError: there is none.
+    """
+    from vlmsel.store.store import Store
+
+    opened = Store(store)
+    if not (opened.folder.names("") or opened.folder.folders("")):
+        raise StoreError(f"there is no store at {opened.address}")
+    return opened
 
 
 def _mb(size: int) -> str:
