@@ -2,11 +2,15 @@
 
 import json
 
+import polars as pl
 import pytest
 import yaml
 
 from tests.execution.conftest import draw_task
+from vlmsel.api.layers import TaskVectors
 from vlmsel.cli.app import run
+from vlmsel.cli.layers import _write
+from vlmsel.selection.layers.vectors import SCHEMA
 from vlmsel.tracking import MlflowClient
 from vlmsel.zoo.catalog import load_zoo
 
@@ -80,3 +84,11 @@ def test_what_is_not_measured_says_how_to_measure_it(lab, capsys):
     args = ["layers", "vectors", "--tower", "text", "--store", str(lab / "store")]
     assert run(args) == 2
     assert "measure knockout --set tower=text --set part=block" in capsys.readouterr().err
+
+
+def test_names_that_a_spreadsheet_would_run_are_guarded(tmp_path):
+    row = {name: [0] for name in SCHEMA} | {"model": ["=1+1"], "pretrained": ["x"]}
+    row |= {"task": ["@t"], "layer": ["vision.0"]}
+    vectors = pl.DataFrame(row, schema=SCHEMA)
+    _write(TaskVectors(vectors, (), vectors.clear(), ()), tmp_path)
+    assert "\n'=1+1,x,'@t," in (tmp_path / "vectors.csv").read_text()

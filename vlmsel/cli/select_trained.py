@@ -76,6 +76,8 @@ def _labels(asked: AnswerFlags) -> "Path":
         ("--prompts", asked.prompts),
         ("--template", asked.template),
         ("--ignore-labels", asked.ignore_labels),
+        ("--labels-are-random", asked.labels_are_random),
+        ("--no-thumbnails", asked.no_thumbnails),
         ("--evaluated", asked.evaluated),
         ("--shortlist", asked.shortlist),
         ("--max-params", asked.max_params),
