@@ -1,10 +1,13 @@
 import json
 
+from vlmsel.errors import StoreError
+from vlmsel.execution import run_log
 from vlmsel.execution.cells import CellOutcome
 from vlmsel.execution.options import RunOptions
 from vlmsel.execution.run_log import logged_run, read_runs, runs_frame
 from vlmsel.store.filesystem import open_folder
 from vlmsel.store.keys import CellId
+from vlmsel.store.local import LocalFolder
 
 
 def outcome(model="m", task="t", key="k", status="measured"):
@@ -43,3 +46,17 @@ def test_a_damaged_log_is_left_out(tmp_path):
     (tmp_path / "runs" / "b.json").write_text(json.dumps({"started": "x", "cells": []}))
     assert [run["run"] for run in read_runs(open_folder(tmp_path))] == ["b"]
     assert runs_frame(read_runs(open_folder(tmp_path)))["measured"].to_list() == [0]
+
+
+def test_no_run_ends_because_its_log_cannot_be_written(tmp_path, monkeypatch):
+    def refuse(*_):
+        raise StoreError("the network is away")
+
+    with logged_run(open_folder(tmp_path), RunOptions()) as log:
+        monkeypatch.setattr(run_log, "FLUSH_S", -1.0)
+        with monkeypatch.context() as away:
+            away.setattr(LocalFolder, "write_atomic", refuse)
+            log.note(outcome(key="1"))
+        log.note(outcome(key="2"))
+    (run,) = read_runs(open_folder(tmp_path))
+    assert run["measured"] == 2

@@ -6,6 +6,7 @@ measurements stay equal bytes.
 
 import getpass
 import json
+import logging
 import platform
 import socket
 import time
@@ -21,6 +22,8 @@ from vlmsel.errors import StoreError
 from vlmsel.execution.cells import CellOutcome
 from vlmsel.execution.options import RunOptions
 from vlmsel.store.filesystem import Folder
+
+log = logging.getLogger(__name__)
 
 RUNS = "runs"
 FLUSH_S = 60.0
@@ -66,7 +69,12 @@ class RunLog:
             models = tasks.setdefault(f"{cell.model}/{cell.pretrained}", {})
             models.setdefault(cell.task, []).append(cell.key)
         if time.monotonic() - self._written > FLUSH_S:
-            self.write()
+            try:
+                self.write()
+            except StoreError as error:
+                # The store may come back, and no run ends for its log.
+                self._written = time.monotonic()
+                log.warning("the log of the run is not written now: %s", error)
 
     def write(self, *, ended: bool = False) -> None:
         """Write the file.
@@ -99,15 +107,15 @@ def logged_run(folder: Folder, options: RunOptions) -> Iterator[RunLog]:
         "device": options.device,
     }
     name = f"{started.replace(':', '').replace('-', '')}-{uuid.uuid4().hex[:8]}"
-    log = RunLog(folder, name, facts)
-    log.write()
+    run_log = RunLog(folder, name, facts)
+    run_log.write()
     try:
-        yield log
+        yield run_log
     except BaseException:
         with suppress(StoreError):
-            log.write(ended=True)
+            run_log.write(ended=True)
         raise
-    log.write(ended=True)
+    run_log.write(ended=True)
 
 
 def read_runs(folder: Folder) -> list[dict[str, object]]:
