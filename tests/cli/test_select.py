@@ -25,7 +25,7 @@ def test_the_table_says_all_that_is_promised_and_a_second_run_measures_nothing(o
         assert promise not in first.out, "with 6 sources nothing can be promised"
     assert "images: 6 images, the first 4 of 4 models" in first.out
     headline = first.out.splitlines()[0]
-    assert headline.startswith("No trustworthy ranking for these images. ")
+    assert headline.startswith("images: No trustworthy ranking for these images. ")
     assert "6 known tasks are too few, 10 are needed" in headline
     assert "6 known tasks" not in first.err, "said once"
     assert "4 cells to measure" in first.err

@@ -20,7 +20,7 @@ SHOWN_IMAGES = 10
 
 def show_selection(selection: Selection, top: int) -> None:
     """The ranking for people: what to make of it first, then the table, then what it rests on."""
-    tell(selection.headline)
+    tell(f"{selection.target}: {selection.headline}")
     whole = ranking_table(selection).head(top)
     table = fitted(whole, stdout.width)
     show_table(table, title=_title(selection, table.height))

@@ -60,7 +60,9 @@ def check_classes(name: str, classes: Tensor, classnames: Sequence[str]) -> None
     if not torch.isfinite(classes).all():
         raise ModelError(f"{name}: its embedding of a class name is not finite")
     if any(not name.strip() for name in classnames):
-        raise ModelError(f"{name}: class {list(map(str.strip, classnames)).index('')} has no name")
+        raise ModelError(
+            f"{name}: class {list(map(str.strip, classnames)).index('')} has an empty name"
+        )
     _, places = torch.unique(classes, dim=0, return_inverse=True)
     first_of: dict[int, str] = {}
     for place, classname in zip(places.tolist(), classnames, strict=True):
