@@ -147,7 +147,7 @@ def test_bad_embeddings_fail_their_image_or_their_model() -> None:
         2: "its embedding is zero",
     }
     constant = Batch(made_up_model(), pictures(range(4)), shas, embedding=torch.ones(4, 2))
-    with pytest.raises(ModelError, match="all 4 images have one embedding"):
+    with pytest.raises(ModelError, match="all 4 images have the same embedding"):
         EmbeddingProbe(Embedding()).measure(constant)
 
 

@@ -126,12 +126,12 @@ def test_where_no_embedding_is_usable_no_image_has_rows() -> None:
 
 def test_a_model_with_one_embedding_for_all_images_is_refused() -> None:
     constant = torch.tensor([[1.0, 2.0]]).repeat(3, 1)
-    with pytest.raises(ModelError, match=r"made-up/x: all 3 images have one embedding"):
+    with pytest.raises(ModelError, match=r"made-up/x: all 3 images have the same embedding"):
         probe(embedded(constant, TWO_CLASSES))
 
 
 def test_one_embedding_for_the_images_that_have_a_finite_one_is_one_too_many() -> None:
-    with pytest.raises(ModelError, match="all 2 images have one embedding"):
+    with pytest.raises(ModelError, match="all 2 images have the same embedding"):
         probe(embedded(torch.tensor([[1.0, 2.0], [NAN, 0.0], [1.0, 2.0]]), TWO_CLASSES))
 
 
@@ -156,7 +156,7 @@ def test_copies_beside_an_image_that_failed_are_no_fault() -> None:
 
 
 def test_classes_with_one_embedding_are_refused() -> None:
-    with pytest.raises(ModelError, match="classes '0' and '1' have one embedding"):
+    with pytest.raises(ModelError, match="classes '0' and '1' have the same embedding"):
         probe(embedded(torch.eye(2), torch.tensor([[1.0, 0.0], [1.0, 0.0]])))
     with pytest.raises(ModelError, match="class name is not finite"):
         probe(embedded(torch.eye(2), torch.tensor([[1.0, 0.0], [NAN, 1.0]])))

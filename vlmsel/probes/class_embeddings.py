@@ -70,8 +70,8 @@ def check_classes(name: str, classes: Tensor, classnames: Sequence[str]) -> None
         other = first_of.setdefault(place, classname)
         if other != classname:
             raise ModelError(
-                f"{name}: classes '{other[:80]}' and '{classname[:80]}' have one embedding (are "
-                "they cut to one text by the tokenizer's length?)"
+                f"{name}: classes '{other[:80]}' and '{classname[:80]}' have the same "
+                "embedding (are they cut to the same text by the tokenizer's length?)"
             )
     if len(first_of) == 1 and len(classnames) > 1:
         raise ModelError(f"{name}: all {len(classnames)} classes have one name")

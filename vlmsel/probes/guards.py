@@ -10,7 +10,7 @@ def unusable_images(batch: Batch) -> dict[int, str]:
     """Images whose embedding is not finite or zero, by number, each with the reason.
 
     Raises:
-        ModelError: all images have one embedding: it does not depend on the image.
+        ModelError: all images have the same embedding: it does not depend on the image.
     """
     embedding = batch.embedding
     finite = torch.isfinite(embedding).all(dim=1)
@@ -25,7 +25,7 @@ def unusable_images(batch: Batch) -> dict[int, str]:
         sound = embedding[finite]
         if bool((sound == sound[0]).all()) and batch.has_distinct(finite):
             raise ModelError(
-                f"{batch.model.spec.name}: all {len(sound)} images have one embedding, so it says "
-                "nothing of an image; are its weights those of this architecture?"
+                f"{batch.model.spec.name}: all {len(sound)} images have the same embedding, so it "
+                "says nothing of an image; are its weights those of this architecture?"
             )
     return bad
