@@ -58,6 +58,8 @@ def test_the_page_opens_with_the_answer_and_loads_nothing(told, tmp_path):
     assert not re.search(r"(src|href)=\"(?!data:)", text)
     assert "<dog>" not in text
     assert "&lt;dog&gt;" in text
+    assert "Content-Security-Policy" in text
+    assert "<script" not in text
     assert text.count('tabindex="0"') >= 1
     assert "open_clip.create_model_and_transforms" in text
 

@@ -8,7 +8,7 @@ from vlmsel.errors import TaskError
 from vlmsel.tasks import label_tables
 from vlmsel.tasks.catalog import TaskSpec, load_tasks
 from vlmsel.tasks.index import TaskIndex, index_task
-from vlmsel.tasks.label_tables import label_table
+from vlmsel.tasks.label_tables import NO_CLASS, label_table, read_class_names
 from vlmsel.tasks.prompts import class_prompts
 
 CLASSES = ("cat", "guinea_pig", "dog")
@@ -183,3 +183,11 @@ def test_a_catalog_names_its_file_relative_to_itself(tmp_path: Path, folder: Pat
     assert spec.labels == str(tmp_path.resolve() / "sub" / "labels.csv")
     index: TaskIndex = index_task(spec)
     assert label_table(spec, index)["label"].to_list() == [1, 0, 0, 1, 1]
+
+
+def test_an_image_of_none_of_the_classes_is_of_no_class(tmp_path: Path, flat: Path) -> None:
+    path = tmp_path / "labels.csv"
+    path.write_text("image,label\na.png,cat\nb.png,None\nc d.png,dog\n")
+    spec = TaskSpec(name="pets", images=str(flat))
+    names = read_class_names(path, spec, index_task(spec), outside=NO_CLASS)
+    assert names == {"a.png": "cat", "c d.png": "dog"}

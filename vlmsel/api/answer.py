@@ -31,7 +31,7 @@ from vlmsel.selection.zoo_answers import ZooAnswers, image_order, zoo_answers
 from vlmsel.tasks.catalog import TARGET_PREFIX, TaskCatalog, TaskSpec, folder_task
 from vlmsel.tasks.class_folders import find_class_folders
 from vlmsel.tasks.index import TaskIndex, index_task
-from vlmsel.tasks.label_tables import read_labels
+from vlmsel.tasks.label_tables import NO_CLASS, read_labels
 from vlmsel.tasks.labels import plain_name
 from vlmsel.tasks.pictures import Pictures, look_at_pictures
 from vlmsel.tasks.prompts import class_prompts
@@ -43,7 +43,6 @@ MODEL = ["model", "pretrained"]
 ANSWERED_IMAGES = 200
 # Of real models, whose weights are large, so many are run where nothing else is said.
 SHORTLIST = 10
-OUTSIDE = "none"
 
 
 @dataclass(frozen=True)
@@ -272,7 +271,7 @@ def read_target(images: str | Path, asked: AnswerOptions) -> TargetLabels:
         labels = {ref.image_id: ref.label for ref in index.images if ref.label is not None}
         if asked.labels is not None:
             path = absolute_path(asked.labels, "labels", TaskError)
-            labels = read_labels(path, spec, index, outside=OUTSIDE)
+            labels = read_labels(path, spec, index, outside=NO_CLASS)
     elif asked.labels is not None:
         raise TaskError(
             f"labels {asked.labels} need the names of the classes: give --classnames a,b,c, a file "

@@ -22,7 +22,7 @@ from vlmsel.selection.transfer.labelled_task import LabelledTask, labelled_task
 from vlmsel.selection.transfer.zoo_table import DEFAULT_ESTIMATORS, estimator_column
 from vlmsel.store.keys import CellId
 from vlmsel.tasks.catalog import TARGET_PREFIX, TaskCatalog, TaskSpec, folder_task
-from vlmsel.tasks.label_tables import read_class_names
+from vlmsel.tasks.label_tables import NO_CLASS, read_class_names
 
 EMBEDDING, PREDICTION = "embedding", "prediction"
 MODEL = ["model", "pretrained"]
@@ -73,7 +73,8 @@ def labelled_target(workspace: Workspace, images: str | Path, labels: str | Path
     found = folder_task(images)
     file = absolute_path(labels, "labels", TaskError)
     plain = found.model_copy(update={"name": TARGET_PREFIX + found.name})
-    names = read_class_names(file, plain, _on(workspace, plain).catalogued.indexes[plain.name])
+    index = _on(workspace, plain).catalogued.indexes[plain.name]
+    names = read_class_names(file, plain, index, outside=NO_CLASS)
     classes = tuple(sorted(set(names.values())))
     target = _on(workspace, plain.model_copy(update={"classnames": classes}))
     checksums = {ref.image_id: ref.sha256 for ref in target.catalogued.indexes[plain.name].images}

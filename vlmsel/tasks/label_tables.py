@@ -20,6 +20,8 @@ from vlmsel.tasks.prompts import class_prompts
 COLUMNS = ("image", "label")
 # Of an image in none of the classes.
 OUTSIDE = -1
+# What a person writes for an image of none of the classes.
+NO_CLASS = "none"
 SEPARATORS = (",", ";", "|")
 SCHEMA = {"image_id": pl.String, "label": pl.Int32}
 MAX_FILE_BYTES = 256 * 2**20
@@ -90,8 +92,16 @@ def read_labels(
     return found
 
 
-def read_class_names(path: Path, spec: TaskSpec, index: TaskIndex) -> dict[str, str]:
+def read_class_names(
+    path: Path, spec: TaskSpec, index: TaskIndex, *, outside: str | None = None
+) -> dict[str, str]:
     """Class names by image id from such a file, of a task that has no class names of its own.
+
+    Args:
+        path: of the file.
+        spec: of the task.
+        index: its images.
+        outside: word for an image of none of the classes, which is left out.
 
     Raises:
         TaskError: the file cannot be read, holds no labels, or names an image that the task does
@@ -107,6 +117,10 @@ def read_class_names(path: Path, spec: TaskSpec, index: TaskIndex) -> dict[str, 
         if image in found:
             raise TaskError(f"{where}: image '{image}' comes twice; keep one row")
         found[image] = name.strip()
+    if outside is not None:
+        found = {
+            image: name for image, name in found.items() if plain_name(name) != plain_name(outside)
+        }
     if not found:
         raise TaskError(f"task '{spec.name}': {path} holds no labels")
     return found
