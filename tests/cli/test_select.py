@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from mlflow.tracking import MlflowClient
 from PIL import Image
 
 from vlmsel import select as select_from_python
@@ -313,3 +314,16 @@ def test_a_report_is_written_beside_the_ranking(own_lab, vlmsel, tmp_path):
 @pytest.mark.parametrize("option", ["--top=0", "--allow-failures=-1"])
 def test_numbers_out_of_range_are_usage_errors(lab, vlmsel, option):
     assert vlmsel("select", lab.images, "--store", lab.store, option).code == 2
+
+
+def test_a_ranking_is_logged_where_it_is_said(own_lab, vlmsel):
+    command = ["select", own_lab.images, "--store", own_lab.store, "--selector", "average-rank"]
+    answer = vlmsel(*command, "--tracking-uri", own_lab.uri, "--experiment", "choices")
+    assert answer.code == 0, answer.err
+    assert "logged in MLflow" in answer.err
+    client = MlflowClient(own_lab.uri)
+    experiment = client.get_experiment_by_name("choices")
+    assert experiment is not None
+    (run,) = client.search_runs([experiment.experiment_id], "tags.kind = 'select'")
+    assert run.data.params["selector"] == "average-rank"
+    assert run.data.params["first"] in answer.out

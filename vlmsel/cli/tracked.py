@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from vlmsel.api.answer import TargetAnswer
     from vlmsel.api.evaluating import Knowledge
     from vlmsel.api.label_scores import LabelScores
+    from vlmsel.api.selection import Selection
     from vlmsel.evaluation.leave_one_out import LeaveOneOut
 
 
@@ -115,6 +116,42 @@ def track_answer(
             "n_models": float(answer.table.height),
         },
         tables={"ranking": answer.table},
+    )
+    return redact(uri)
+
+
+def track_selection(
+    selection: "Selection", store: str, tracking_uri: str, *, experiment: str
+) -> str:
+    """Log a ranking by images alone where it is said; returns the URI.
+
+    Args:
+        selection: the ranking.
+        store: of the ranking.
+        tracking_uri: where to log.
+        experiment: name of the experiment.
+    """
+    from vlmsel.tracking import log_run_summary
+
+    uri = tracking_uri_for(store, tracking_uri, experiment)
+    first = selection.ranking.row(0, named=True)
+    log_run_summary(
+        "select",
+        tracking_uri=uri,
+        experiment=experiment,
+        params={
+            "store": redact(store),
+            "target": selection.target,
+            "first": f"{first['model']}/{first['pretrained']}",
+            "selector": selection.selector,
+            "is_trustworthy": selection.is_trustworthy,
+        },
+        metrics={
+            "expected_regret": selection.expected_loss,
+            "n_images": float(selection.images.n_images),
+            "n_models": float(selection.ranking.height),
+        },
+        tables={"ranking": selection.ranking.drop("sources")},
     )
     return redact(uri)
 
