@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from vlmsel.evidence.catalogued import Candidate
-from vlmsel.evidence.wanted import Asked, WantedShard, wanted_cells
+from vlmsel.evidence.wanted import Asked, WantedShard, wanted_cells, wanted_ids
 from vlmsel.execution.cells import Job
 from vlmsel.execution.known import known_cells
 from vlmsel.execution.plan import Known, Plan, describe_plan, plan_cells
@@ -67,7 +67,7 @@ def make_shards(count: int) -> list[WantedShard]:
 
 def wanted_of(models: list[Candidate], shards: list[WantedShard]) -> set[CellId]:
     """Return every cell, as planning does to ask the store for them."""
-    return {cell for cell, _ in wanted_cells(models, shards)}
+    return wanted_ids(models, shards)
 
 
 def half_of(models: list[Candidate], shards: list[WantedShard]) -> set[CellId]:

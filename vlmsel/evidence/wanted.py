@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
+from vlmsel.collector import paused_collector
 from vlmsel.evidence.catalogued import Candidate, Catalogued
 from vlmsel.measurements.measurement import Want
 from vlmsel.store.keys import CellId, cell_key, images_digest
@@ -87,6 +88,12 @@ def wanted_shards(
             asked.sort(key=lambda one: order[one.kind])
             found.append(WantedShard(shard, digest, tuple(asked), schema))
     return tuple(found)
+
+
+@paused_collector()
+def wanted_ids(models: Iterable[Candidate], shards: Sequence[WantedShard]) -> set[CellId]:
+    """Every cell of these models on these shards, as a set."""
+    return {cell for cell, _ in wanted_cells(models, shards)}
 
 
 def wanted_cells(

@@ -9,6 +9,7 @@ from types import MappingProxyType
 
 import polars as pl
 
+from vlmsel.collector import paused_collector
 from vlmsel.evidence.catalogued import Candidate
 from vlmsel.evidence.failure import Failure
 from vlmsel.evidence.wanted import WantedShard
@@ -114,6 +115,7 @@ class Plan:
         return sum(tally.seconds for tally in self.tallies)
 
 
+@paused_collector()
 def plan_cells(
     models: Sequence[Candidate],
     shards: Sequence[WantedShard],

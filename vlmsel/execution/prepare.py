@@ -9,7 +9,7 @@ from dataclasses import replace
 from vlmsel.errors import TaskError
 from vlmsel.evidence.catalogued import Catalogued, look_up
 from vlmsel.evidence.failure import Failure
-from vlmsel.evidence.wanted import wanted_cells, wanted_shards
+from vlmsel.evidence.wanted import wanted_ids, wanted_shards
 from vlmsel.execution.cells import Job
 from vlmsel.execution.costs import seconds_per_image
 from vlmsel.execution.known import known_cells
@@ -87,7 +87,7 @@ def plan_catalogued(
     known = known_cells(
         store,
         job,
-        lambda: {cell for cell, _ in wanted_cells(catalogued.models, shards)},
+        lambda: wanted_ids(catalogued.models, shards),
         verify=options.verify,
         retry_failed=options.retry_failed,
     )
