@@ -63,15 +63,8 @@ def read_labels(
         TaskError: see `label_table`.
     """
     label_of = _labels_by_name(spec)
-    known = {ref.image_id for ref in index.images}
     found: dict[str, int] = {}
-    for line, image, name in _rows(path):
-        where = f"task '{spec.name}': {path}, line {line}"
-        if image not in known:
-            hint = nearest(image, known, n=1) if len(known) <= MANY_IMAGES else ""
-            raise TaskError(f"{where}: the task has no image '{image}'{hint}")
-        if image in found:
-            raise TaskError(f"{where}: image '{image}' comes twice; keep one row")
+    for where, image, name in _rows_of_images(path, spec, index):
         label = label_of.get(plain_name(name))
         if label is None and outside is not None and plain_name(name) == plain_name(outside):
             found[image] = OUTSIDE
@@ -87,8 +80,6 @@ def read_labels(
             hint = nearest(name, list(label_of), n=1) or f"; the first is '{next(iter(label_of))}'"
             raise TaskError(f"{where}: no class is named '{name}'{hint}")
         found[image] = label
-    if not found:
-        raise TaskError(f"task '{spec.name}': {path} holds no labels")
     return found
 
 
@@ -107,23 +98,40 @@ def read_class_names(
         TaskError: the file cannot be read, holds no labels, or names an image that the task does
             not have, or an image twice; with the line.
     """
+    no_class = None if outside is None else plain_name(outside)
+    found = {
+        image: name.strip()
+        for _, image, name in _rows_of_images(path, spec, index)
+        if plain_name(name) != no_class
+    }
+    if not found:
+        raise _no_labels(path, spec)
+    return found
+
+
+def _rows_of_images(path: Path, spec: TaskSpec, index: TaskIndex) -> Iterator[tuple[str, str, str]]:
+    """Where a row is, its image and its label; every image is the task's, and comes once.
+
+    Raises:
+        TaskError: an image is not the task's or comes twice, or there is no row.
+    """
     known = {ref.image_id for ref in index.images}
-    found: dict[str, str] = {}
+    seen: set[str] = set()
     for line, image, name in _rows(path):
         where = f"task '{spec.name}': {path}, line {line}"
         if image not in known:
             hint = nearest(image, known, n=1) if len(known) <= MANY_IMAGES else ""
             raise TaskError(f"{where}: the task has no image '{image}'{hint}")
-        if image in found:
+        if image in seen:
             raise TaskError(f"{where}: image '{image}' comes twice; keep one row")
-        found[image] = name.strip()
-    if outside is not None:
-        found = {
-            image: name for image, name in found.items() if plain_name(name) != plain_name(outside)
-        }
-    if not found:
-        raise TaskError(f"task '{spec.name}': {path} holds no labels")
-    return found
+        seen.add(image)
+        yield where, image, name
+    if not seen:
+        raise _no_labels(path, spec)
+
+
+def _no_labels(path: Path, spec: TaskSpec) -> TaskError:
+    return TaskError(f"task '{spec.name}': {path} holds no labels")
 
 
 # Of more names the nearest is not looked for: it would take minutes.
