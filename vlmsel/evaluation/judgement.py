@@ -1,50 +1,26 @@
 """What one selector said of every held-out task, as arrays over all models and tasks."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
 
 import numpy as np
 
 from vlmsel.errors import SelectionError
 from vlmsel.evaluation.held_out import HeldOut, HeldOutTasks
-from vlmsel.selection.knowledge import ModelKey
+from vlmsel.selection.axes import Axes
 from vlmsel.selection.profiles import MODEL
 from vlmsel.selection.ranking import TIE_DECIMALS, Ranking, make_ranking
 from vlmsel.selection.selector import BaseSelector, Scorer, Scores, Selector
 
 
 @dataclass(frozen=True, eq=False)
-class Names:
-    """The axes of all judgements of a leave-one-out.
+class Names(Axes):
+    """The axes of all judgements of a leave-one-out: models by name, targets and sources by name.
 
     Attributes:
-        models: by name.
-        tasks: targets and sources, by name.
         targets: those that are held out, in order.
     """
 
-    models: tuple[ModelKey, ...]
-    tasks: tuple[str, ...]
     targets: tuple[str, ...]
-
-    @cached_property
-    def row_of(self) -> dict[ModelKey, int]:
-        """Row of every model."""
-        return {key: row for row, key in enumerate(self.models)}
-
-    @cached_property
-    def column_of(self) -> dict[str, int]:
-        """Column of every task."""
-        return {task: column for column, task in enumerate(self.tasks)}
-
-    def rows(self, models: Sequence[ModelKey]) -> np.ndarray:
-        """Rows of some models."""
-        return np.array([self.row_of[key] for key in models], dtype=int)
-
-    def columns(self, tasks: Sequence[str]) -> np.ndarray:
-        """Columns of some tasks."""
-        return np.array([self.column_of[task] for task in tasks], dtype=int)
 
 
 @dataclass(frozen=True, eq=False)

@@ -13,6 +13,7 @@ import polars as pl
 
 from vlmsel.errors import SelectionError
 from vlmsel.selection.array_divergences import Divergence
+from vlmsel.selection.axes import Axes
 from vlmsel.selection.knowledge import ModelKey, value_matrix
 from vlmsel.selection.profiles import CELL, MODEL
 from vlmsel.selection.scoring import zoo_ranks
@@ -22,34 +23,20 @@ KEPT_BYTES = 1 << 30
 
 
 @dataclass(frozen=True, eq=False)
-class TaskGrid:
-    """What is known of every model on every task.
+class TaskGrid(Axes):
+    """Accuracies and profiles of every model on every task, both sorted by name.
 
     Attributes:
-        models: rows, sorted by name.
-        tasks: columns, sorted.
         accuracy: (models, tasks), NaN where unknown.
         shapes: (models, tasks, blocks), task profiles; zeros behind the blocks that a model has,
             NaN throughout where there is no profile; None without profiles.
         n_blocks: (models,), blocks of each model.
     """
 
-    models: tuple[ModelKey, ...]
-    tasks: tuple[str, ...]
     accuracy: np.ndarray
     shapes: np.ndarray | None
     n_blocks: np.ndarray
     _kept: dict[tuple[Divergence, int], np.ndarray] = field(default_factory=dict, repr=False)
-
-    @cached_property
-    def row_of(self) -> dict[ModelKey, int]:
-        """Row of every model."""
-        return {key: row for row, key in enumerate(self.models)}
-
-    @cached_property
-    def column_of(self) -> dict[str, int]:
-        """Column of every task."""
-        return {task: column for column, task in enumerate(self.tasks)}
 
     @cached_property
     def ranks(self) -> np.ndarray:
