@@ -1,5 +1,7 @@
 """``vlmsel export``: what a store knows, as tables that other tools read."""
 
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -7,10 +9,13 @@ import typer
 
 from vlmsel.cli import options as o
 from vlmsel.cli.console import emit_json, say
+from vlmsel.cli.flags import takes_flags
 from vlmsel.published.table_layouts import TableLayout
 
 if TYPE_CHECKING:
     import polars as pl
+
+    from vlmsel.api.export import ExportSource
 
 app = typer.Typer(
     help="Write what a store knows as a table: CSV, Parquet or LaTeX, by the file's suffix. "
@@ -40,12 +45,48 @@ Sources = Annotated[
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Take the place of the file.")]
 
 
+@dataclass(frozen=True)
+class ExportFlags:
+    """Rows that are wanted of a store, and whether a file may be replaced."""
+
+    store: o.Store = o.DEFAULT_STORE
+    zoo: o.ZooSource = None
+    tasks: o.TaskSource = None
+    source: Sources = None
+    overwrite: Overwrite = False
+    as_json: o.AsJson = False
+
+    def write(
+        self, file: Path, what: str, lay_out: Callable[["ExportSource"], "pl.DataFrame"]
+    ) -> None:
+        """Read, lay out and commit in one step: the file is the old one or the whole new one.
+
+        Args:
+            file: the target, which is checked before anything is read.
+            what: its rows, for people.
+            lay_out: makes the table.
+
+        Raises:
+            StoreError: it cannot be written, or nothing is known.
+        """
+        from vlmsel.api.export import ExportSource
+        from vlmsel.published.table_files import check_target, table_bytes
+        from vlmsel.store.filesystem import open_folder
+
+        check_target(file, overwrite=self.overwrite)
+        known = ExportSource(self.store, zoo=self.zoo, tasks=self.tasks, sources=self.source or ())
+        table = lay_out(known)
+        open_folder(file.parent).write_atomic(file.name, table_bytes(table, file.suffix))
+        if self.as_json:
+            emit_json({"file": str(file), "rows": table.height, "columns": table.columns})
+            return
+        say(f"{table.height} rows of {what} are in {file}")
+
+
 @app.command("accuracies")
+@takes_flags
 def accuracies(
     file: Target,
-    store: o.Store = o.DEFAULT_STORE,
-    zoo: o.ZooSource = None,
-    tasks: o.TaskSource = None,
     layout: Annotated[
         TableLayout | None,
         typer.Option(
@@ -55,94 +96,40 @@ def accuracies(
             show_default=False,
         ),
     ] = None,
-    source: Sources = None,
-    overwrite: Overwrite = False,
-    as_json: o.AsJson = False,
+    *,
+    flags: ExportFlags,
 ) -> None:
     """Write the accuracies of models on tasks, measured and imported."""
-    from vlmsel.api.export import ExportSource
-    from vlmsel.published.table_files import check_target
     from vlmsel.published.table_layouts import lay_out_accuracies
 
-    check_target(file, overwrite=overwrite)
     is_latex = file.suffix.lower() == ".tex"
     chosen = layout or (TableLayout.wide if is_latex else TableLayout.long)
-    known = ExportSource(store, zoo=zoo, tasks=tasks, sources=source or ()).accuracies()
-    _write(file, lay_out_accuracies(known, chosen), "accuracies", as_json=as_json)
+    flags.write(file, "accuracies", lambda known: lay_out_accuracies(known.accuracies(), chosen))
 
 
 @app.command("classes")
-def classes(
-    file: Target,
-    store: o.Store = o.DEFAULT_STORE,
-    zoo: o.ZooSource = None,
-    tasks: o.TaskSource = None,
-    source: Sources = None,
-    overwrite: Overwrite = False,
-    as_json: o.AsJson = False,
-) -> None:
+@takes_flags
+def classes(file: Target, *, flags: ExportFlags) -> None:
     """Write the accuracies of every class of every task."""
-    from vlmsel.api.export import ExportSource
-    from vlmsel.published.table_files import check_target
     from vlmsel.published.table_layouts import lay_out_classes
 
-    check_target(file, overwrite=overwrite)
-    known = ExportSource(store, zoo=zoo, tasks=tasks, sources=source or ()).classes()
-    _write(file, lay_out_classes(known), "class accuracies", as_json=as_json)
+    flags.write(file, "class accuracies", lambda known: lay_out_classes(known.classes()))
 
 
 @app.command("predictions")
-def predictions(
-    file: Target,
-    store: o.Store = o.DEFAULT_STORE,
-    zoo: o.ZooSource = None,
-    tasks: o.TaskSource = None,
-    source: Sources = None,
-    overwrite: Overwrite = False,
-    as_json: o.AsJson = False,
-) -> None:
+@takes_flags
+def predictions(file: Target, *, flags: ExportFlags) -> None:
     """Write what every model answers on every image, how sure it is, and the true class."""
-    from vlmsel.api.export import ExportSource
-    from vlmsel.published.table_files import check_target
     from vlmsel.published.table_layouts import lay_out_predictions
 
-    check_target(file, overwrite=overwrite)
-    known = ExportSource(store, zoo=zoo, tasks=tasks, sources=source or ()).predictions()
-    _write(file, lay_out_predictions(known), "predictions", as_json=as_json)
+    flags.write(file, "predictions", lambda known: lay_out_predictions(known.predictions()))
 
 
 @app.command("rankings")
-def rankings(
-    file: Target,
-    store: o.Store = o.DEFAULT_STORE,
-    zoo: o.ZooSource = None,
-    tasks: o.TaskSource = None,
-    selector: o.SelectorNames = None,
-    source: Sources = None,
-    overwrite: Overwrite = False,
-    as_json: o.AsJson = False,
-) -> None:
+@takes_flags
+def rankings(file: Target, selector: o.SelectorNames = None, *, flags: ExportFlags) -> None:
     """Write how selectors rank the zoo for every task, held out, beside the true accuracies."""
-    from vlmsel.api.export import ExportSource
-    from vlmsel.published.table_files import check_target
     from vlmsel.published.table_layouts import lay_out_rankings
 
-    check_target(file, overwrite=overwrite)
-    export = ExportSource(store, zoo=zoo, tasks=tasks, sources=source or ())
-    _write(file, lay_out_rankings(export.rankings(selector or ())), "ranks", as_json=as_json)
-
-
-def _write(file: Path, table: "pl.DataFrame", what: str, *, as_json: bool) -> None:
-    """Commit the file in one step: it is the old one or the whole new one.
-
-    Raises:
-        StoreError: it cannot be written.
-    """
-    from vlmsel.published.table_files import table_bytes
-    from vlmsel.store.filesystem import open_folder
-
-    open_folder(file.parent).write_atomic(file.name, table_bytes(table, file.suffix))
-    if as_json:
-        emit_json({"file": str(file), "rows": table.height, "columns": table.columns})
-        return
-    say(f"{table.height} rows of {what} are in {file}")
+    names = selector or ()
+    flags.write(file, "ranks", lambda known: lay_out_rankings(known.rankings(names)))
