@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 
 import numpy as np
@@ -98,7 +98,7 @@ def current_knowledge(workspace: Workspace, *, with_logits: bool = False) -> Kno
         evidence.profiles,
         about,
         notes,
-        answers_of=lambda: zoo_answers(evidence.predictions),
+        answers_of=cache(lambda: zoo_answers(evidence.predictions)),
     )
 
 
