@@ -77,6 +77,17 @@ def is_empty(store: str) -> bool:
     return not remembers(address) and Store(address).imported_accuracies().is_empty()
 
 
+def known_zoo(store: str, zoo: str | None, tasks: str | None) -> KnownZoo:
+    """The zoo of a store; the published models where the store is empty or not there.
+
+    Raises:
+        StoreError, CatalogError, SelectionError: as `stored_zoo` and `shipped_zoo`.
+    """
+    if tasks is None and is_empty(store):
+        return shipped_zoo(store, zoo)
+    return stored_zoo(store, zoo, tasks)
+
+
 def stored_zoo(store: str, zoo: str | None, tasks: str | None) -> KnownZoo:
     """The zoo of a store, with the accuracies that are measured or imported there.
 

@@ -7,7 +7,7 @@ from typing import overload
 
 from vlmsel.addresses import absolute_path
 from vlmsel.api.answer import AnswerOptions, TargetAnswer, answer_images
-from vlmsel.api.known_zoo import is_empty, shipped_zoo, stored_zoo
+from vlmsel.api.known_zoo import known_zoo
 from vlmsel.api.selecting import select_by_images
 from vlmsel.api.selection import Selection
 from vlmsel.errors import SettingsError, TaskError
@@ -128,12 +128,6 @@ def select(  # noqa: PLR0913
         raise SettingsError(
             "labels are joined with the sources by the posterior: leave out selector or labels"
         )
-    where = str(store)
-    known = (
-        shipped_zoo(where, None if zoo is None else str(zoo))
-        if tasks is None and is_empty(where)
-        else stored_zoo(
-            where, *(None if source is None else str(source) for source in (zoo, tasks))
-        )
-    )
+    sources = (None if source is None else str(source) for source in (zoo, tasks))
+    known = known_zoo(str(store), *sources)
     return answer_images(images, known, asked, run=options)

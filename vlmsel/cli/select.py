@@ -180,14 +180,15 @@ def _known_zoo(
     A folder without the default store, and an empty store with class names, are asked about the
     published models. Class folders are none to a selector that looks at no answers.
     """
-    from vlmsel.api.known_zoo import is_empty, shipped_zoo, stored_zoo
+    from vlmsel.api.known_zoo import is_empty, known_zoo, shipped_zoo, stored_zoo
 
     store, zoo, tasks = where
+    if asked.are_said:
+        return known_zoo(store, zoo, tasks)
     if tasks is None and is_empty(store):
-        if store == o.store_address(o.DEFAULT_STORE) or asked.are_said:
-            return shipped_zoo(store, zoo)
-        return None
-    if asked.are_said or (_needs_answers(selector) and _has_class_folders(images)):
+        is_default = store == o.store_address(o.DEFAULT_STORE)
+        return shipped_zoo(store, zoo) if is_default else None
+    if _needs_answers(selector) and _has_class_folders(images):
         return stored_zoo(store, zoo, tasks)
     return None
 
