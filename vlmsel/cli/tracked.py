@@ -86,21 +86,17 @@ def track_answer(
         tracking_uri: where to log; None is the database beside a local store, where there is one.
         experiment: name of the experiment.
     """
-    from vlmsel.tracking import log_run_summary
-
     if tracking_uri is None:
         place = absolute_address(store, "store", StoreError)
         if is_address(place) or not (Path(place).parent / "mlflow.db").is_file():
             return None
-    uri = tracking_uri_for(store, tracking_uri, experiment)
     found = answer.found
     first = answer.table.row(0, named=True)
-    log_run_summary(
-        "select",
-        tracking_uri=uri,
-        experiment=experiment,
+    return _log_choice(
+        store,
+        tracking_uri,
+        experiment,
         params={
-            "store": redact(store),
             "target": answer.target,
             "first": answer.first,
             "basis": found.basis,
@@ -113,11 +109,9 @@ def track_answer(
             "n_labels": float(found.n_labels),
             "labels_worth": found.worth,
             "n_images": float(found.n_images),
-            "n_models": float(answer.table.height),
         },
-        tables={"ranking": answer.table},
+        ranking=answer.table,
     )
-    return redact(uri)
 
 
 def track_selection(
@@ -131,16 +125,12 @@ def track_selection(
         tracking_uri: where to log.
         experiment: name of the experiment.
     """
-    from vlmsel.tracking import log_run_summary
-
-    uri = tracking_uri_for(store, tracking_uri, experiment)
     first = selection.ranking.row(0, named=True)
-    log_run_summary(
-        "select",
-        tracking_uri=uri,
-        experiment=experiment,
+    return _log_choice(
+        store,
+        tracking_uri,
+        experiment,
         params={
-            "store": redact(store),
             "target": selection.target,
             "first": f"{first['model']}/{first['pretrained']}",
             "selector": selection.selector,
@@ -149,9 +139,31 @@ def track_selection(
         metrics={
             "expected_regret": selection.expected_loss,
             "n_images": float(selection.images.n_images),
-            "n_models": float(selection.ranking.height),
         },
-        tables={"ranking": selection.ranking.drop("sources")},
+        ranking=selection.ranking.drop("sources"),
+    )
+
+
+def _log_choice(
+    store: str,
+    tracking_uri: str | None,
+    experiment: str,
+    *,
+    params: dict[str, object],
+    metrics: dict[str, float | None],
+    ranking: pl.DataFrame,
+) -> str:
+    """Log one answer of `select`; returns the URI without credentials."""
+    from vlmsel.tracking import log_run_summary
+
+    uri = tracking_uri_for(store, tracking_uri, experiment)
+    log_run_summary(
+        "select",
+        tracking_uri=uri,
+        experiment=experiment,
+        params={"store": redact(store), **params},
+        metrics={**metrics, "n_models": float(ranking.height)},
+        tables={"ranking": ranking},
     )
     return redact(uri)
 
