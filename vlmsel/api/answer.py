@@ -47,7 +47,7 @@ SHORTLIST = 10
 
 @dataclass(frozen=True)
 class AnswerOptions:
-    """What is said of the images, and what is asked.
+    """Facts about the images, and what is asked.
 
     Attributes:
         classnames: of the images; None takes those of `prompts`, or of class folders.
@@ -369,7 +369,7 @@ def _check_kind(prompts: str | None) -> None:
 
 
 def _eligible(zoo: KnownZoo, most: float | None) -> tuple[np.ndarray | None, list[str]]:
-    """Which models are within the limit; those of unknown size are not."""
+    """Find the models within the limit; those of unknown size are not."""
     if most is None:
         return None, []
     if most <= 0:

@@ -25,7 +25,7 @@ def answer_lines(answer: TargetAnswer) -> list[str]:
 
 
 def basis_words(answer: TargetAnswer) -> str:
-    """What the order rests on, in words."""
+    """Describe in words what the order rests on."""
     found, zoo = answer.found, answer.zoo
     tasks = f"what {len(zoo.sources)} source tasks say"
     if zoo.is_shipped:

@@ -44,7 +44,7 @@ class Choice:
 
     @property
     def needs(self) -> Needs:
-        """What must be measured before it can rank."""
+        """Requirements that must be measured before it can rank."""
         return self.selector.needs
 
 
@@ -118,7 +118,7 @@ def source_tasks(knowledge: Knowledge, needs: Needs) -> tuple[str, ...]:
 
 
 def _candidates(knowledge: Knowledge) -> list[str]:
-    """Which selectors to hold against each other on the sources."""
+    """List the selectors to hold against each other on the sources."""
     fed = set(usable_selectors(knowledge))
     return [name for name in (BASELINE, "imagenet", *CANDIDATES) if name in fed]
 

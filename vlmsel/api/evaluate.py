@@ -55,7 +55,7 @@ def gather_knowledge(
     imported: bool = False,
     with_logits: bool = False,
 ) -> tuple[Knowledge, Workspace | None]:
-    """What is known in a store, and the workspace that it is of; None for imported tables.
+    """Read what a store knows, and the workspace that it is of; None for imported tables.
 
     A store that holds no run of its own is taken for one of imported tables.
 

@@ -104,7 +104,7 @@ class ExportSource:
         return self._some(self._chosen(pl.concat(parts), [*GROUP, "image_id"]), "predictions")
 
     def rankings(self, selectors: Sequence[str] = ()) -> pl.DataFrame:
-        """How selectors rank the zoo for every task, which they do not see, beside the truth.
+        """Rankings of the zoo for every task, which selectors do not see, beside the truth.
 
         Args:
             selectors: by name; all that can be used by default.

@@ -1,4 +1,4 @@
-"""What is known of a zoo before any image is looked at: a store's, or the shipped table's."""
+"""Knowledge of a zoo before any image is looked at: a store's, or the shipped table's."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -72,7 +72,7 @@ class KnownZoo:
 
 
 def is_empty(store: str) -> bool:
-    """Whether a store holds no run and no imported table, or is not there."""
+    """True if a store holds no run and no imported table, or is not there."""
     address = output_address(store, "store", StoreError)
     return not remembers(address) and Store(address).imported_accuracies().is_empty()
 

@@ -1,4 +1,4 @@
-"""What silencing layers does, from stored knockouts and labels: vectors, likeness, adaptations."""
+"""Effects of silenced layers, from stored knockouts and labels: vectors, likeness, adaptations."""
 
 import logging
 from collections.abc import Iterable, Sequence

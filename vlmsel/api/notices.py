@@ -41,7 +41,7 @@ class Notice:
 
     @property
     def voids_intervals(self) -> bool:
-        """Whether intervals made from the errors on the sources do not hold for the target."""
+        """True if intervals made from the errors on the sources do not hold for the target."""
         return self.code in ("few-pictures", "unlike-every-source", "few-sources")
 
 

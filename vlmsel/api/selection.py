@@ -103,7 +103,7 @@ class Selection:
 
     @property
     def is_trustworthy(self) -> bool:
-        """Whether no warning is serious."""
+        """True if no warning is serious."""
         return not any(notice.is_serious for notice in self.warnings)
 
     @property
@@ -114,17 +114,17 @@ class Selection:
 
     @property
     def images_looked_at(self) -> bool:
-        """Whether any model was run on the images."""
+        """True if any model was run on the images."""
         return self.images.n_images > 0
 
     @property
     def unlike_every_source(self) -> bool | None:
-        """Whether no source is like the images; None where that is not known."""
+        """True if no source is like the images; None where that is not known."""
         return None if self.novelty is None else self.novelty.notice is not None
 
     @property
     def few_sources(self) -> bool:
-        """Whether there are too few sources to say how good the ranking is."""
+        """True if there are too few sources to say how good the ranking is."""
         return self.trust is None or not self.trust.is_enough
 
     @property

@@ -1,4 +1,4 @@
-"""Which model to probe or to fine-tune: scores of labelled images, mixed with the store's prior."""
+"""Choice of a model to probe or to fine-tune: scores of labelled images, mixed with the prior."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field

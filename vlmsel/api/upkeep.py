@@ -25,7 +25,7 @@ DAY_S = 86_400.0
 
 @dataclass(frozen=True)
 class WantedCells:
-    """What catalogs ask for, and what they might ask for if all of them could be read.
+    """Cells that catalogs ask for, and might ask for if all of them could be read.
 
     Attributes:
         cells: every cell of every model on every task, under all settings that the store knows.
@@ -44,12 +44,12 @@ class WantedCells:
     images: dict[str, set[tuple[str, str]]] = field(default_factory=dict)
 
     def has(self, cell: CellId) -> bool:
-        """Whether a cell is wanted, or may be."""
+        """True if a cell is wanted, or may be."""
         model = (cell.model, cell.pretrained)
         return cell in self.cells or model in self.models or cell.task in self.tasks
 
     def is_of_images(self, cell: CellId, images: set[tuple[str, str]]) -> bool:
-        """Whether a cell is of these images, and they are some of its task's as it is now."""
+        """True if a cell is of these images, and they are some of its task's as it is now."""
         if not images or not images <= self.images.get(cell.task, set()):
             return False
         digest = images_digest(sorted(images))
@@ -60,7 +60,7 @@ class WantedCells:
         )
 
     def may_have_fewer(self, cell: CellId) -> bool:
-        """Whether a cell's model, task and settings are known, so that its images decide."""
+        """True if a cell's model, task and settings are known, so that its images decide."""
         return (cell.model, cell.pretrained) in self.identities and (
             (cell.kind, cell.settings, cell.task) in self.bases
         )
@@ -134,7 +134,7 @@ def collect_garbage(
 
 
 def _is_of_fewer_images(store: Store, wanted: WantedCells, garbage: Garbage) -> bool:
-    """Whether a cell that is not wanted is of another number of images, by its rows."""
+    """True if a cell that is not wanted is of another number of images, by its rows."""
     cell = cell_of(garbage.path) if garbage.what == "cells" else None
     if cell is None or not wanted.may_have_fewer(cell):
         return False

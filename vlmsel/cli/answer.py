@@ -142,7 +142,7 @@ def shown_table(answer: "TargetAnswer") -> pl.DataFrame:
 
 
 def answer_dict(answer: "TargetAnswer", top: int) -> dict[str, object]:
-    """What ``--json`` prints."""
+    """Document that ``--json`` prints."""
     from vlmsel.api.answer_lines import answer_lines
 
     found, first = answer.found, answer.table.row(0, named=True)

@@ -13,7 +13,7 @@ _PANEL = "Class names and labels"
 
 
 class AnswerUse(StrEnum):
-    """What a model is chosen for."""
+    """Purpose that a model is chosen for."""
 
     zero_shot = "zero-shot"
     probe = "probe"
@@ -22,7 +22,7 @@ class AnswerUse(StrEnum):
 
 @dataclass(frozen=True)
 class AnswerFlags:
-    """What is said of the images, and what is asked."""
+    """Facts about the images, and what is asked."""
 
     use: Annotated[
         AnswerUse,
@@ -147,5 +147,5 @@ class AnswerFlags:
 
     @property
     def are_said(self) -> bool:
-        """Whether any of them was said."""
+        """True if any of them was said."""
         return self != type(self)(tolerance=self.tolerance, no_thumbnails=self.no_thumbnails)

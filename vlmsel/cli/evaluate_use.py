@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class Use(StrEnum):
-    """What a model is chosen for."""
+    """Purpose that a model is chosen for."""
 
     zero_shot = "zero-shot"
     probe = "probe"
@@ -62,7 +62,7 @@ class Where:
 
 @dataclass(frozen=True)
 class How:
-    """Where to run, as the command line says it."""
+    """Place of a run, as the command line says it."""
 
     executor: Executor
     workers: int | None

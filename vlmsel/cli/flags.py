@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class RunFlags:
-    """How a run is done, as the command line says it."""
+    """Options of a run, as the command line says them."""
 
     executor: o.ExecutorOption = o.Executor.local
     device: o.Device = None
@@ -53,7 +53,7 @@ class WantFlags:
 
     @property
     def in_full(self) -> bool:
-        """Whether nothing is left for the store's memory to say."""
+        """True if nothing is left for the store's memory to say."""
         settings = self.preset or self.attribution or self.setting
         return bool(self.zoo and self.tasks and self.n_images and settings)
 

@@ -1,4 +1,4 @@
-"""What one selector said of every held-out task, as arrays over all models and tasks."""
+"""Judgement of one selector: rankings of all held-out tasks, as arrays over models and tasks."""
 
 from dataclasses import dataclass
 

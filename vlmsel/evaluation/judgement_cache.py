@@ -130,7 +130,7 @@ def code_version() -> str:
 
 
 def _content(table: pl.DataFrame | None) -> object:
-    """What identifies the rows of a table, whatever their order."""
+    """Identify the rows of a table, whatever their order."""
     if table is None:
         return None
     rows = table.select(

@@ -72,7 +72,7 @@ def tabulate_weights(judgements: Mapping[str, Judgement], names: Names) -> pl.La
 def tabulate_refusals(
     judgements: Mapping[str, Judgement], names: Names, schema: pl.Schema
 ) -> pl.DataFrame:
-    """What no selector could rank, by target, as rows of `HeldOutTasks.left_out`."""
+    """Tabulate what selectors could not rank, by target, as rows of `HeldOutTasks.left_out`."""
     rows = [
         ("selector", name, f"on {target}: {one.refused[number]}")
         for number, target in enumerate(names.targets)

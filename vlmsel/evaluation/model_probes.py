@@ -16,7 +16,7 @@ from vlmsel.store.store import Store
 
 @dataclass(frozen=True)
 class TaskCells:
-    """What a model's units on one task are made of; small and picklable.
+    """Inputs of a model's units on one task; small and picklable.
 
     Attributes:
         images: the labelled images.

@@ -47,7 +47,7 @@ class ModelWork:
 
 @dataclass(frozen=True)
 class ModelScores:
-    """What the scores say of one model.
+    """Scores of one model.
 
     Attributes:
         key: model and pretrained.

@@ -87,7 +87,7 @@ def compare_mixture(loo: LeaveOneOut, metric: str = "tau") -> pl.DataFrame:
 
 
 def mixture_sentences(loo: LeaveOneOut) -> list[str]:
-    """What mixing gains or loses against the best part, a line per number of shots."""
+    """Describe what mixing gains or loses against the best part, a line per number of shots."""
     lines = []
     for row in compare_mixture(loo).iter_rows(named=True):
         low, high = row["delta_low"], row["delta_high"]

@@ -1,4 +1,4 @@
-"""Which model has the best probe (or zero-shot accuracy)? Leave one task out, a few labels shown.
+"""Leave-one-out for the model of the best probe (or zero-shot accuracy), a few labels shown.
 
 Every task is the target once. Scores see the drawn images of the target and their labels; average
 rank and the mixture's weights see the other tasks. The truth of a draw is the accuracy on the
@@ -322,7 +322,7 @@ def _grouped(scored: Sequence[Scored]) -> dict[tuple[str, str], list[Scored]]:
 
 
 def _is_whole(one: Scored) -> bool:
-    """Whether every model of the target's zoo has a score, and two have."""
+    """True if every model of the target's zoo has a score, and two have."""
     zoo = np.isfinite(one.truth)
     return bool(zoo.sum() > 1 and np.isfinite(one.score[zoo]).all())
 

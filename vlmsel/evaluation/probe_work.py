@@ -1,4 +1,4 @@
-"""What labels say of one model on one task: probes of all images and of a few, scores of a few.
+"""Work of labels on one model and task: probes of all images and of a few, scores of a few.
 
 The unit that is cached: a model, a task, and either all images or a number of images a class.
 Results are plain values, which JSON holds without loss.
@@ -38,7 +38,7 @@ LEAST_IMAGES = 2
 
 @dataclass(frozen=True)
 class ProbeOptions:
-    """How labels are used.
+    """Options for the use of labels.
 
     Attributes:
         shots: numbers of images a class.

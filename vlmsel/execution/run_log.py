@@ -45,7 +45,7 @@ SCHEMA = {
 
 @dataclass
 class RunLog:
-    """What one run did so far; written now and then, so that a kill loses a minute of it.
+    """Record of one run so far; written now and then, so that a kill loses a minute of it.
 
     Attributes:
         name: of the run.

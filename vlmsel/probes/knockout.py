@@ -52,7 +52,7 @@ class KnockoutProbe:
 
     @property
     def needs_images(self) -> bool:
-        """Whether the visual tower is the one that is silenced."""
+        """True if the visual tower is the one that is silenced."""
         return self._tower == "vision"
 
     def measure(self, batch: Batch) -> Probed:

@@ -33,7 +33,7 @@ UNSHARED = (RuntimeError, IndexError, TypeError, ValueError, AssertionError, Mod
 
 @dataclass
 class Silenced:
-    """What a tower gives, as it is and with one layer silenced.
+    """Outputs of a tower, as it is and with one layer silenced.
 
     Attributes:
         base: (rows, D), of the tower as it is.
@@ -256,7 +256,7 @@ class _Growth:
     def _alone(
         self, number: int, block: nn.Module, given: Tensor, base: Tensor, run: Run
     ) -> Tensor | None:
-        """What the block gives of the base's rows when it is silenced."""
+        """Output of the block on the base's rows when it is silenced."""
         if self._part == "block":
             if given.shape != base.shape:
                 self.reasons[number] = RESHAPES

@@ -13,7 +13,7 @@ MODEL = ["model", "pretrained"]
 
 
 class TableLayout(StrEnum):
-    """How exported accuracies are laid out."""
+    """Layouts of exported accuracies."""
 
     long = "long"
     wide = "wide"

@@ -95,7 +95,7 @@ class Question:
 
 @dataclass(frozen=True)
 class Answer:
-    """Which model, and how far to trust it.
+    """Decision for a model, and how far to trust it.
 
     Attributes:
         models: of the question.
@@ -318,7 +318,7 @@ def _powered(question: Question, labelled: _Labelled, more: int) -> tuple[Observ
 
 
 def _alone(seen: list[Observation], n_models: int) -> Posterior:
-    """What was observed, without a prior; a model that was not observed is unknown (NaN)."""
+    """Observations without a prior; a model that was not observed is unknown (NaN)."""
     mean = np.full(n_models, np.nan)
     covariance = np.zeros((n_models, n_models))
     for observed in seen:
@@ -390,7 +390,7 @@ def _regret(question: Question, posterior: Posterior, found: Answer) -> float:
 def _verdict(
     question: Question, labelled: _Labelled, found: Answer
 ) -> tuple[int | None, bool | None]:
-    """Whether to stop, decided at the last of the listed numbers of labels that was reached."""
+    """Decide whether to stop, at the last of the listed numbers of labels that was reached."""
     n = found.n_labels
     if not n:
         return None, None

@@ -15,7 +15,7 @@ from vlmsel.selection.zoo_answers import ZooAnswers
 
 @dataclass(frozen=True)
 class AnswerSpread:
-    """How far most answers fall into one class.
+    """Share of the answers that fall into one class.
 
     Attributes:
         share: of the images whose most frequent answer is the most common of these, scaled so that
@@ -32,7 +32,7 @@ class AnswerSpread:
 
     @property
     def is_unusual(self) -> bool:
-        """Whether the answers fall into one class more than on any source."""
+        """True if the answers fall into one class more than on any source."""
         return self.share > self.usual + 1e-9
 
 

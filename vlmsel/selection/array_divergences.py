@@ -15,7 +15,7 @@ from vlmsel.selection.divergence import EpsMode
 
 @dataclass(frozen=True)
 class Divergence:
-    """How far profiles of one model are apart; equal settings give equal divergences."""
+    """Distance between profiles of one model; equal settings give equal divergences."""
 
     def towards(self, targets: np.ndarray, sources: np.ndarray, n_blocks: np.ndarray) -> np.ndarray:
         """Compare every source with every target, model by model.

@@ -32,7 +32,7 @@ class Needs:
 
     @property
     def looks_at_images(self) -> bool:
-        """Whether a model must be run on the images to rank for."""
+        """True if a model must be run on the images to rank for."""
         return bool(self.on_target)
 
 

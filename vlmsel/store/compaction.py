@@ -30,7 +30,7 @@ LEAST_FILES = 2
 
 @dataclass(frozen=True)
 class Compacted:
-    """What a compaction did.
+    """Report of a compaction.
 
     Attributes:
         n_cells: cells that are in a pack now and were files.

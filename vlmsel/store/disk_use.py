@@ -10,7 +10,7 @@ from vlmsel.store.packed_folder import PackedFolder
 
 @dataclass(frozen=True, slots=True)
 class Size:
-    """What one kind of one model takes.
+    """Size of one kind of one model.
 
     Attributes:
         what: kind of measurement, or another folder of the store.
@@ -28,7 +28,7 @@ class Size:
 
 
 def store_sizes(folder: PackedFolder) -> list[Size]:
-    """What a store takes, by kind and model, from one listing; sorted.
+    """Sizes by kind and model, from one listing of the store; sorted.
 
     Raises:
         StoreError: the store cannot be listed.

@@ -37,7 +37,7 @@ class Garbage:
 def find_garbage(
     folder: PackedFolder, is_wanted: Callable[[CellId], bool], *, written_before: float
 ) -> list[Garbage]:
-    """What can go of a store; kinds of measurement that are not known here are left alone.
+    """Find what can go of a store; kinds of measurement that are not known here are left alone.
 
     Args:
         folder: the store.

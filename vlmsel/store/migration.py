@@ -24,7 +24,7 @@ CONVERSIONS: dict[tuple[str, int], Conversion] = {}
 
 @dataclass(frozen=True)
 class Migrated:
-    """What a migration did.
+    """Report of a migration.
 
     Attributes:
         n_cells: cells that are under this version now.
@@ -46,7 +46,7 @@ class Migrated:
 
 
 def conversion(kind: str, schema: int, current: int) -> Conversion | None:
-    """How rows of a version become rows of the current one; None where some step is not known."""
+    """Conversion of a version's rows to the current one; None where some step is not known."""
     steps = [CONVERSIONS.get((kind, version)) for version in range(schema, current)]
     if any(step is None for step in steps):
         return None

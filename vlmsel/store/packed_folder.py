@@ -38,7 +38,7 @@ class PackedFolder:
 
     @property
     def address(self) -> str:
-        """Where it is, to be shown to people."""
+        """Address, to be shown to people."""
         return self.files_below.address
 
     def write_atomic(self, path: str, data: bytes) -> None:
@@ -78,7 +78,7 @@ class PackedFolder:
         return self.files_below.entries(prefix)
 
     def modified(self, path: str) -> float:
-        """When the file, or the file that a packed cell was, was last written."""
+        """Time at which the file, or the file that a packed cell was, was last written."""
         place = self.packed([path]).get(path)
         return place[1].modified if place else self.files_below.modified(path)
 

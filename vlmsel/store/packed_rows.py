@@ -20,7 +20,7 @@ TRIES = 3
 
 @dataclass(frozen=True)
 class PackedRows:
-    """What was read of packs.
+    """Rows that were read of packs.
 
     Attributes:
         frames: rows of the wanted cells, one frame per pack.

@@ -60,7 +60,7 @@ def pack_name(data: bytes) -> str:
 
 
 def is_of_a_pack(name: str) -> bool:
-    """Whether a file is a pack or an index, and no cell."""
+    """True if a file is a pack or an index, and no cell."""
     return bool(PACK_FILE.fullmatch(name) or INDEX_FILE.fullmatch(name))
 
 

@@ -43,7 +43,7 @@ def expand_braces(text: str, shown: str) -> list[str]:
 
 
 def count_names(text: str) -> int:
-    """How many names a pattern with braces stands for, at most."""
+    """Bound of the number of names that a pattern with braces stands for."""
     return _alternatives(text, 0)[0]
 
 

@@ -49,7 +49,7 @@ class Pictures:
 
     @property
     def is_enough(self) -> bool:
-        """Whether there are different pictures enough to tell a task by."""
+        """True if there are different pictures enough to tell a task by."""
         return self.n_different >= ENOUGH
 
     @property

@@ -20,7 +20,7 @@ LONGEST_HEADER = 100 * 2**20
 
 @dataclass(frozen=True)
 class Footprint:
-    """What one model takes; None where it cannot be known.
+    """Memory and download of one model; None where it cannot be known.
 
     Attributes:
         download: bytes to be fetched from a hub; 0 where the weights are here.

@@ -30,7 +30,7 @@ BERT_ATTENTION_END, BERT_MLP_END = "attention.output.dense", "output.dense"
 
 @dataclass
 class Silence:
-    """What happened to a silenced block.
+    """State of a silenced block.
 
     Attributes:
         n_calls: how often its silenced part ran; 0 after a forward pass means that nothing changed.
@@ -98,13 +98,13 @@ def silenced(block: nn.Module, part: Part) -> Iterator[Silence]:
 
 
 def keeps_shape(given: object, output: object) -> bool:
-    """Whether a block's output could be its input instead."""
+    """True if a block's output could be its input instead."""
     first = output[0] if isinstance(output, tuple) else output
     return isinstance(given, Tensor) and isinstance(first, Tensor) and given.shape == first.shape
 
 
 def first_input(args: tuple[object, ...], kwargs: dict[str, object]) -> object:
-    """What a block works on: its first argument, or transformers' `hidden_states`."""
+    """Input that a block works on: its first argument, or transformers' `hidden_states`."""
     return args[0] if args else kwargs.get("hidden_states", next(iter(kwargs.values()), None))
 
 
@@ -204,7 +204,7 @@ def _branch_ends(block: nn.Module) -> list[nn.Module]:
 
 
 def _adds_shortcut(holder: nn.Module) -> bool:
-    """Whether one of timm's blocks adds its input, or a shortcut of it, to its branch."""
+    """True if one of timm's blocks adds its input, or a shortcut of it, to its branch."""
     if hasattr(holder, "reparameterize"):
         return False
     has_skip = getattr(holder, "has_skip", True)

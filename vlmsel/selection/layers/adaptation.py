@@ -47,7 +47,7 @@ class HeldOut:
 
 @dataclass(frozen=True)
 class Adaptation:
-    """What a rule says of one model on one task.
+    """Adaptation of one model to one task by a rule.
 
     Attributes:
         key: model, pretrained, task.
@@ -198,7 +198,7 @@ def choice_shares(
 def _verdict(
     answers: LayerAnswers, choice: int | None, fitted: float | None, held: HeldOut
 ) -> tuple[str, bool]:
-    """Why a choice is used or not, and whether."""
+    """Decide whether a choice is used, and say why."""
     if not answers.layers:
         return "no layer can be silenced: the base stays", False
     if choice is None:

@@ -34,12 +34,12 @@ class Outcomes:
 
     @property
     def n_items(self) -> int:
-        """How many items there are."""
+        """Number of items."""
         return len(self.base)
 
     @property
     def n_candidates(self) -> int:
-        """How many layers can be chosen."""
+        """Number of layers that can be chosen."""
         return self.hits.shape[1]
 
     def take(self, items: np.ndarray) -> "Outcomes":

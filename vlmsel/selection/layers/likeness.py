@@ -14,7 +14,7 @@ FEWEST_LAYERS = 3
 
 @dataclass(frozen=True)
 class Likeness:
-    """How alike the tasks are to one model.
+    """Likeness of the tasks to one model.
 
     Attributes:
         model: model, pretrained.

@@ -1,4 +1,4 @@
-"""Which layer to silence, from answers on labelled items: four rules, the base where none helps.
+"""Rules for the layer to silence, from answers on labelled items; the base where none helps.
 
 A rule takes outcomes and a generator, and gives the number of a candidate, or None for the base.
 Equal gains go to the lowest number.

@@ -28,7 +28,7 @@ class Mixture:
 
     @property
     def sentence(self) -> str:
-        """What was learnt, for people."""
+        """Description of what was learnt, for people."""
         shares = zip(self.names, self.weights, strict=True)
         parts = ", ".join(f"{name} {weight:.0%}" for name, weight in shares)
         if not self.n_sources:

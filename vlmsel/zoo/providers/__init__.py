@@ -20,7 +20,7 @@ EXTRAS = {"transformers": "transformers"}
 
 
 class Provider(Protocol):
-    """What a provider's module offers."""
+    """Interface of a provider's module."""
 
     def load(self, spec: ModelSpec, identity: Any, device: Any) -> Any:
         """The model, loaded strictly: a `LoadedModel` of a `ModelIdentity`, on a torch device.

@@ -42,7 +42,7 @@ class FittedFolds(NamedTuple):
 
 
 def can_stack(rows: np.ndarray, codes: np.ndarray, trainings: Sequence[np.ndarray]) -> bool:
-    """Whether the folds are small enough, and every class is in each."""
+    """True if the folds are small enough, and every class is in each."""
     n_classes = int(codes.max()) + 1
     small = rows.size * len(trainings) <= MOST_STACKED
     return small and all(len(np.unique(codes[one])) == n_classes for one in trainings)
