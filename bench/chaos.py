@@ -89,8 +89,8 @@ def build(spec):
 """
 # Seconds between kills, on average: a start of Ray and of an actor, and some cells.
 MEAN_PAUSE_S = 5.0
-# Longer than any honest silence: a driver that hangs is a failure of ours.
-HANG_S = 600.0
+# Without a new file in the store; a driver that hangs is a failure of ours.
+HANG_S, POLL_S = 600.0, 2.0
 DRIVER_LOG, LOG_CHARACTERS = "driver.log", 6000
 
 Problem = tuple[Zoo, TaskCatalog]
@@ -215,15 +215,23 @@ class Fire:
         while left and driver.poll() is None:
             time.sleep(self.chance.expovariate(1 / MEAN_PAUSE_S))
             left -= driver.poll() is None and self.hit(driver)
-        try:
-            return driver.wait(timeout=HANG_S) == 0
-        except subprocess.TimeoutExpired:
-            # The driver's threads are in its log then.
-            driver.send_signal(signal.SIGABRT)
-            driver.wait()
-            clean_up(driver)
-            log = (self.folder / DRIVER_LOG).read_text(errors="replace")
-            raise SystemExit(f"a driver hangs:\n{log[-LOG_CHARACTERS:]}") from None
+        return self.end_of(driver) == 0
+
+    def end_of(self, driver: subprocess.Popen[bytes]) -> int:
+        """Wait for the driver's exit code as long as its store grows."""
+        n_files, since = -1, 0.0
+        while driver.poll() is None:
+            time.sleep(POLL_S)
+            if (found := sum(1 for _ in (self.folder / "disk").rglob("*"))) != n_files:
+                n_files, since = found, time.monotonic()
+            elif time.monotonic() - since > HANG_S:
+                # The driver's threads are in its log then.
+                driver.send_signal(signal.SIGABRT)
+                driver.wait()
+                clean_up(driver)
+                log = (self.folder / DRIVER_LOG).read_text(errors="replace")
+                raise SystemExit(f"a driver hangs:\n{log[-LOG_CHARACTERS:]}")
+        return driver.returncode
 
 
 def clean_up(driver: subprocess.Popen[bytes]) -> None:
