@@ -74,6 +74,30 @@ def test_the_sentences_are_in_their_order(ask, tmp_path):
     assert places == sorted(places)
 
 
+def test_a_second_answer_says_what_changed_and_why(ask, tmp_path):
+    rows = list(truth().items())
+    report = tmp_path / "report.html"
+    first = json.loads(ask(*NAMES, "--labels", labels_file(tmp_path, rows[:2]), "--json").out)
+    assert first["changes"] == []
+    labels = labels_file(tmp_path, rows[:5])
+    found = ask(*NAMES, "--labels", labels, "--report", report)
+    assert found.code == 0, found.err
+    assert "New since then: 3 more labels." in found.out
+    assert "3 more labels." in report.read_text(encoding="utf-8")
+    same = json.loads(ask(*NAMES, "--labels", labels, "--json").out)
+    assert same["changes"][1] == "Nothing that enters the answer is new."
+
+
+def test_models_are_chosen_among_by_their_measured_time(ask):
+    every = json.loads(ask(*NAMES, "--json", "--top", 9).out)
+    times = sorted(row["ms_image"] for row in every["ranking"])
+    assert times[0] > 0
+    limit = (times[0] + times[1]) / 2
+    fast = json.loads(ask(*NAMES, "--json", "--max-ms", limit).out)
+    assert [row["ms_image"] for row in fast["ranking"]] == times[:1]
+    assert f"of at most {limit:g} ms per image" in " ".join(fast["lines"])
+
+
 def test_labels_behind_a_gap_count_only_where_they_are_random(ask, tmp_path):
     rows = list(truth().items())
     file = labels_file(tmp_path, [rows[0], rows[3], rows[4]])
@@ -216,6 +240,7 @@ def test_poor_labels_are_said(ask, tmp_path, rows, said):
         (["--classnames", "a,b", "--shortlist", "0"], "a shortlist has at least 1 model"),
         (["--shortlist", "3"], "needs the names of the classes"),
         (["--max-params", "0"], "must be above 0"),
+        (["--max-ms", "-1"], "must be above 0 ms"),
         (["--max-params", "10"], "no model is known to have at most 10 million parameters"),
         (["--template", "the letter {}."], "templates need the names of the classes"),
         (["--selector", "dcd", "--max-params", "900"], "selector dcd would look at answers"),

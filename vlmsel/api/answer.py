@@ -1,7 +1,7 @@
 """Answer for a folder of images: class names and a few labels in, one model out."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +9,13 @@ import polars as pl
 from pydantic import ValidationError
 
 from vlmsel.addresses import absolute_path
+from vlmsel.api.answer_limits import (
+    MILLISECONDS,
+    check_limits,
+    eligible_models,
+    image_times,
+    may_be_eligible,
+)
 from vlmsel.api.choice import Choice, choose_label_free
 from vlmsel.api.known_zoo import KnownZoo, read_evaluated
 from vlmsel.api.workspace import Workspace
@@ -23,7 +30,9 @@ from vlmsel.execution.summary import RunSummary
 from vlmsel.measurements.measurement import Want
 from vlmsel.published.names import fold, load_names
 from vlmsel.selection.answer import Answer, Question, answer, average_rank_order
+from vlmsel.selection.answer_agreement import measure_agreement
 from vlmsel.selection.answer_spread import measure_spread
+from vlmsel.selection.knowledge import ModelKey
 from vlmsel.selection.label_draw import LabelDraw, draw_labels
 from vlmsel.selection.label_free import LabelFree
 from vlmsel.selection.posterior.advice import TOLERANCE
@@ -41,6 +50,8 @@ from vlmsel.zoo.catalog import Zoo
 MODEL = ["model", "pretrained"]
 # Unlabelled images that models answer on: more make labels worth little more.
 ANSWERED_IMAGES = 200
+# What a ranking rests on where labels or evaluations speak.
+OF_LABELS = ("posterior", "hits")
 # Of real models, whose weights are large, so many are run where nothing else is said.
 SHORTLIST = 10
 
@@ -60,6 +71,7 @@ class AnswerOptions:
         ignore_labels: take no labels, also of class folders.
         labels_are_random: labels of any images are a random draw.
         max_params: largest number of parameters, in millions.
+        max_ms: longest time per image of the visual encoder, in milliseconds, where measured.
         selector: ranks where there are no labels.
         dry_run: run no model and ask no hub.
     """
@@ -74,8 +86,14 @@ class AnswerOptions:
     ignore_labels: bool = False
     labels_are_random: bool = False
     max_params: float | None = None
+    max_ms: float | None = None
     selector: str | None = None
     dry_run: bool = False
+
+    @property
+    def limits(self) -> dict[str, float | None]:
+        """Limits on what a model may cost."""
+        return {"max_params": self.max_params, "max_ms": self.max_ms}
 
 
 @dataclass(frozen=True)
@@ -120,6 +138,10 @@ class TargetAnswer:
         notes: what must be known to trust it, one line each.
         to_run: models that would be run, by name; of a dry run.
         options: what was asked.
+        evaluated: accuracies on the whole target, by model.
+        unlike: how the answers on the images differ from those on every source; empty where they
+            do not.
+        changes: against the last answer for the same images, one line each; empty without one.
         answers: of the models on the images; None where none was run.
         summary: what was measured; None where nothing was.
     """
@@ -135,6 +157,9 @@ class TargetAnswer:
     notes: tuple[str, ...]
     to_run: tuple[str, ...]
     options: AnswerOptions
+    evaluated: Mapping[ModelKey, float] = field(default_factory=dict)
+    unlike: str = ""
+    changes: tuple[str, ...] = ()
     answers: ZooAnswers | None = field(default=None, repr=False)
     summary: RunSummary | None = field(default=None, repr=False)
 
@@ -193,12 +218,14 @@ def answer_images(
     asked, steps = options or AnswerOptions(), steps or AnswerSteps()
     target = read_target(images, asked)
     _check_selector(zoo, asked, target)
-    eligible, notes = _eligible(zoo, asked.max_params)
+    check_limits(**asked.limits)
     evaluated = {}
     if asked.evaluated is not None:
         path = absolute_path(asked.evaluated, "table", SelectionError)
         evaluated = read_evaluated(path, zoo.models)
-    chosen = _models_to_run(zoo, asked, target, eligible)
+    zoo = _with_times(zoo)
+    chosen = _models_to_run(zoo, asked, target, may_be_eligible(zoo.facts, **asked.limits))
+    notes = []
     if target.pictures.notice is not None and target.pictures.is_enough:
         notes.append(target.pictures.notice)
     notes += _said_of_labels(target, asked)
@@ -206,6 +233,9 @@ def answer_images(
     if chosen and not asked.dry_run:
         answers, summary, failed = _run_models(zoo, chosen, target, run, steps)
         notes += failed
+        zoo = _with_times(zoo)
+    eligible, unknown = eligible_models(zoo.facts, **asked.limits)
+    notes = [*unknown, *notes]
     draw = draw_labels(
         target.order,
         target.labels,
@@ -213,7 +243,11 @@ def answer_images(
         are_random=asked.labels_are_random or target.is_sorted,
     )
     notes += _said_of_draw(draw, target, answers)
-    choice, estimate, of_sources = _label_free(zoo, asked, target, answers, notes)
+    known = _source_answers(zoo, answers)
+    unlike, is_collapsed = _unlike_sources(target, answers, known)
+    choice, estimate, of_sources = None, None, None
+    if answers is not None and (asked.selector is not None or not is_collapsed):
+        choice, estimate, of_sources = _label_free(zoo, asked, answers, known)
     question = Question(
         models=zoo.models,
         accuracy=zoo.accuracy,
@@ -227,6 +261,8 @@ def answer_images(
         tolerance=asked.tolerance,
     )
     found = answer(question)
+    if unlike and found.basis in OF_LABELS:
+        notes.append(unlike)
     n_eligible = len(zoo.models) if eligible is None else int(eligible.sum())
     return TargetAnswer(
         target=target.spec.name.removeprefix(TARGET_PREFIX),
@@ -240,6 +276,8 @@ def answer_images(
         notes=tuple([*notes, *_said_of_answer(found, target, draw, n_eligible)]),
         to_run=tuple("/".join(zoo.models[i]) for i in chosen) if asked.dry_run else (),
         options=asked,
+        evaluated=evaluated,
+        unlike=unlike,
         answers=answers,
         summary=summary,
     )
@@ -338,6 +376,11 @@ def answer_table(found: Answer, zoo: KnownZoo) -> pl.DataFrame:
     return table.join(zoo.facts, on=MODEL, how="left", maintain_order="left")
 
 
+def _with_times(zoo: KnownZoo) -> KnownZoo:
+    """The zoo with the milliseconds per image that its store knows now."""
+    return replace(zoo, facts=zoo.facts.with_columns(image_times(zoo).alias(MILLISECONDS)))
+
+
 def _number(value: float) -> float | None:
     return float(value) if np.isfinite(value) else None
 
@@ -366,24 +409,6 @@ def _check_kind(prompts: str | None) -> None:
             f"'{name}' is a {kind} task: models are ranked for classifications, which have class "
             "names; give --classnames for one"
         )
-
-
-def _eligible(zoo: KnownZoo, most: float | None) -> tuple[np.ndarray | None, list[str]]:
-    """Find the models within the limit; those of unknown size are not."""
-    if most is None:
-        return None, []
-    if most <= 0:
-        raise SelectionError(f"the largest number of parameters must be above 0, not {most:g}")
-    sizes = zoo.facts["parameters_m"].to_numpy()
-    unknown = int(np.isnan(sizes.astype(float)).sum())
-    fits = np.nan_to_num(sizes.astype(float), nan=np.inf) <= most
-    if not fits.any():
-        raise SelectionError(
-            f"no model is known to have at most {most:g} million parameters "
-            f"({unknown} of {len(sizes)} models are of unknown size); raise --max-params"
-        )
-    notes = [f"{unknown} models are of unknown size and so not eligible"] if unknown else []
-    return fits, notes
 
 
 def _check_selector(zoo: KnownZoo, asked: AnswerOptions, target: TargetLabels) -> None:
@@ -471,21 +496,45 @@ def _run_models(
     return found, summary, notes
 
 
-def _label_free(
-    zoo: KnownZoo,
-    asked: AnswerOptions,
-    target: TargetLabels,
-    answers: ZooAnswers | None,
-    notes: list[str],
-) -> tuple[Choice | None, np.ndarray | None, np.ndarray | None]:
-    """The selector that ranks without labels, what it believes, and what it does of the sources.
-
-    What must be known of it is added to `notes`.
-    """
+def _source_answers(zoo: KnownZoo, answers: ZooAnswers | None) -> dict[str, ZooAnswers]:
+    """Answers on the sources, on as many images each as on the target."""
     if answers is None or zoo.knowledge is None:
+        return {}
+    known = zoo.knowledge.first_answers(len(answers.images))
+    return {name: known[name] for name in zoo.sources if name in known}
+
+
+def _unlike_sources(
+    target: TargetLabels, answers: ZooAnswers | None, known: Mapping[str, ZooAnswers]
+) -> tuple[str, bool]:
+    """Say how answers on the images differ from those on every source.
+
+    Returns:
+        A sentence, empty where they do not; whether most answers fall into one class, so that
+        agreement says nothing.
+    """
+    if answers is None:
+        return "", False
+    spread = measure_spread(answers, known)
+    if spread is not None and spread.is_unusual:
+        note = (
+            f"most models answer '{target.classnames[spread.class_number]}' on {spread.n_of_class} "
+            f"of {len(answers.images)} images, more in one class than on any source: their "
+            "agreement says nothing here (do the class names and templates fit?); without labels "
+            "average rank is used"
+        )
+        return note, True
+    agreement = measure_agreement(answers, known)
+    return "" if agreement is None else agreement.notice or "", False
+
+
+def _label_free(
+    zoo: KnownZoo, asked: AnswerOptions, answers: ZooAnswers, known: Mapping[str, ZooAnswers]
+) -> tuple[Choice | None, np.ndarray | None, np.ndarray | None]:
+    """The selector that ranks without labels, what it believes, and what it does of the sources."""
+    if zoo.knowledge is None:
         return None, None, None
-    n_images = len(answers.images)
-    choice = choose_label_free(zoo.knowledge, n_images, asked.selector)
+    choice = choose_label_free(zoo.knowledge, len(answers.images), asked.selector)
     if choice is None or not isinstance(choice.selector, LabelFree):
         return None, None, None
     estimate = _estimate(choice.selector, zoo, answers)
@@ -494,15 +543,6 @@ def _label_free(
             f"selector {choice.name} reads the logits of the answers, which are read by "
             "`vlmsel evaluate` alone; leave --selector out"
         )
-    known = zoo.knowledge.first_answers(n_images)
-    spread = measure_spread(answers, {name: known[name] for name in zoo.sources if name in known})
-    if spread is not None and spread.is_unusual and asked.selector is None:
-        notes.append(
-            f"most models answer '{target.classnames[spread.class_number]}' on {spread.n_of_class} "
-            f"of {n_images} images, more in one class than on any source: their agreement says "
-            "nothing here (do the class names and templates fit?); average rank is used"
-        )
-        return None, None, None
     nothing = np.full(len(zoo.models), np.nan)
     rows = [
         _estimate(choice.selector, zoo, known[name]) if name in known else nothing

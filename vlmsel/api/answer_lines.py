@@ -2,7 +2,8 @@
 
 import numpy as np
 
-from vlmsel.api.answer import TargetAnswer
+from vlmsel.api.answer import OF_LABELS, TargetAnswer
+from vlmsel.api.answer_limits import limit_words
 from vlmsel.selection.answer import Answer
 
 NAMED = 5
@@ -11,7 +12,7 @@ NAMED = 5
 def answer_lines(answer: TargetAnswer) -> list[str]:
     """Say which model, how good, what a wrong choice costs, and whether to label more."""
     lines = [
-        _pictures(answer),
+        _doubt(answer),
         _choice(answer),
         *_accuracy(answer.found),
         *_regret(answer),
@@ -44,17 +45,19 @@ def basis_words(answer: TargetAnswer) -> str:
     return f"{tasks}, by average rank; no label was used"
 
 
-def _pictures(answer: TargetAnswer) -> str:
-    """The first line where there are too few different pictures to tell a task by."""
-    pictures = answer.target_labels.pictures
-    if pictures.is_enough or pictures.notice is None:
-        return ""
-    return f"No trustworthy ranking for these images: {pictures.notice}."
+def _doubt(answer: TargetAnswer) -> str:
+    """The first line where the images tell too little, and no label makes up for it."""
+    pictures, why = answer.target_labels.pictures, ""
+    if not pictures.is_enough and pictures.notice is not None:
+        why = pictures.notice
+    elif answer.found.basis not in OF_LABELS:
+        why = answer.unlike
+    return f"No trustworthy ranking for these images: {why}." if why else ""
 
 
 def _choice(answer: TargetAnswer) -> str:
-    limit = answer.options.max_params
-    within = "" if limit is None else f" of at most {limit:g} million parameters"
+    limits = limit_words(**answer.options.limits)
+    within = f" of {limits}" if limits else ""
     return f"{answer.first} is the first choice{within} for {answer.target}: {basis_words(answer)}."
 
 

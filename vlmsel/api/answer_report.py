@@ -42,6 +42,7 @@ def answer_page(answer: TargetAnswer, *, thumbnails: bool = True) -> AnswerPage:
         title=f"Which model for {shown(answer.target)}?",
         lines=tuple(answer_lines(answer)),
         notes=answer.notes,
+        changes=answer.changes,
         regrets=_regrets(answer),
         best=_best(answer.table),
         columns=columns,

@@ -69,6 +69,7 @@ def read_options(flags: "AnswerFlags", selector: str | None) -> "AnswerOptions":
         ignore_labels=flags.ignore_labels,
         labels_are_random=flags.labels_are_random,
         max_params=flags.max_params,
+        max_ms=flags.max_ms,
         selector=selector,
         dry_run=flags.dry_run,
     )
@@ -77,8 +78,9 @@ def read_options(flags: "AnswerFlags", selector: str | None) -> "AnswerOptions":
 def answer_command(
     images: str, zoo: "KnownZoo", options: "AnswerOptions", run: "RunOptions"
 ) -> "TargetAnswer":
-    """Answer, with progress where models are run."""
+    """Answer, with progress where models are run, and compare with the last answer."""
     from vlmsel.api.answer import AnswerSteps, answer_images
+    from vlmsel.api.answer_memory import compare_answer
     from vlmsel.cli.progress import progress_bar
     from vlmsel.cli.running import say_plan
 
@@ -90,14 +92,14 @@ def answer_command(
             bar.expect(plan)
 
         steps = AnswerSteps(on_plan=begin, on_outcome=bar.tick)
-        return answer_images(images, zoo, options, run=run, steps=steps)
+        return compare_answer(answer_images(images, zoo, options, run=run, steps=steps))
 
 
 def show_answer(answer: "TargetAnswer", top: int) -> None:
     """The answer for people: the sentences first, then the table, then what it rests on."""
     from vlmsel.api.answer_lines import answer_lines
 
-    for line in answer_lines(answer):
+    for line in (*answer_lines(answer), *answer.changes):
         tell(line)
     shown = shown_table(answer).head(top)
     show_table(shown, title=_title(answer, shown.height))
@@ -133,6 +135,7 @@ def shown_table(answer: "TargetAnswer") -> pl.DataFrame:
         "imagenet": lambda: percent("imagenet").alias("ImageNet"),
         "parameters_m": lambda: pl.col("parameters_m").round(0).cast(pl.Int64).alias("M params"),
         "input_size": lambda: pl.col("input_size").alias("input"),
+        "ms_image": lambda: pl.format("{}", pl.col("ms_image").round(2)).alias("ms per image"),
     }
     shown = [pl.col("rank"), pl.concat_str("model", "pretrained", separator="/").alias("model")]
     for name, column in columns.items():
@@ -177,6 +180,7 @@ def answer_dict(answer: "TargetAnswer", top: int) -> dict[str, object]:
         "n_models": answer.table.height,
         "ranking": answer.table.head(top),
         "to_run": answer.to_run,
+        "changes": answer.changes,
         "source": answer.zoo.about,
         "warnings": answer.notes,
         "left_out": answer.zoo.left_out,

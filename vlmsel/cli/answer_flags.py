@@ -127,6 +127,16 @@ class AnswerFlags:
             show_default=False,
         ),
     ] = None
+    max_ms: Annotated[
+        float | None,
+        typer.Option(
+            metavar="MILLISECONDS",
+            help="Choose among models that take at most so long per image, as measured when the "
+            "store's models were run.",
+            rich_help_panel=_PANEL,
+            show_default=False,
+        ),
+    ] = None
     no_thumbnails: Annotated[
         bool,
         typer.Option(

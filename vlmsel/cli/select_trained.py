@@ -81,6 +81,7 @@ def _labels(asked: AnswerFlags) -> "Path":
         ("--evaluated", asked.evaluated),
         ("--shortlist", asked.shortlist),
         ("--max-params", asked.max_params),
+        ("--max-ms", asked.max_ms),
         ("--dry-run", asked.dry_run),
     ):
         if value:

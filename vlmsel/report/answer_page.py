@@ -39,6 +39,7 @@ class AnswerPage:
         title: of the page.
         lines: the answer in sentences, the choice first.
         notes: what limits the trust.
+        changes: against the last answer.
         regrets: (label, points, width in percent) by number of labels.
         best: (model, percent), the most probable best models.
         columns: of the table.
@@ -55,6 +56,7 @@ class AnswerPage:
     title: str
     lines: tuple[str, ...]
     notes: tuple[str, ...]
+    changes: tuple[str, ...]
     regrets: tuple[tuple[str, str, int], ...]
     best: tuple[tuple[str, int], ...]
     columns: tuple[str, ...]
