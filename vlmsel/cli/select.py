@@ -147,10 +147,10 @@ def select(
         from vlmsel.api.reporting import selection_report
 
         say(f"report: {selection_report(report, selection)}")
-    if tracking_uri is not None:
-        from vlmsel.cli.tracked import track_selection
+    from vlmsel.cli.tracked import track_selection
 
-        uri = track_selection(selection, store, tracking_uri, experiment=experiment)
+    uri = track_selection(selection, store, tracking_uri, experiment=experiment)
+    if uri is not None:
         say(f"logged in MLflow: {uri}")
     _finish(selection, allow_failures)
 

@@ -86,10 +86,8 @@ def track_answer(
         tracking_uri: where to log; None is the database beside a local store, where there is one.
         experiment: name of the experiment.
     """
-    if tracking_uri is None:
-        place = absolute_address(store, "store", StoreError)
-        if is_address(place) or not (Path(place).parent / "mlflow.db").is_file():
-            return None
+    if not _is_tracked(store, tracking_uri):
+        return None
     found = answer.found
     first = answer.table.row(0, named=True)
     return _log_choice(
@@ -114,17 +112,30 @@ def track_answer(
     )
 
 
+def _is_tracked(store: str, tracking_uri: str | None) -> bool:
+    """Whether an answer is logged: where it is said, or where runs are logged already."""
+    if tracking_uri is not None:
+        return True
+    place = absolute_address(store, "store", StoreError)
+    return not is_address(place) and (Path(place).parent / "mlflow.db").is_file()
+
+
 def track_selection(
-    selection: "Selection", store: str, tracking_uri: str, *, experiment: str
-) -> str:
-    """Log a ranking by images alone where it is said; returns the URI.
+    selection: "Selection", store: str, tracking_uri: str | None, *, experiment: str
+) -> str | None:
+    """Log a ranking by images alone where runs are logged already, or where it is said.
 
     Args:
         selection: the ranking.
         store: of the ranking.
-        tracking_uri: where to log.
+        tracking_uri: where to log; None is the database beside a local store, where there is one.
         experiment: name of the experiment.
+
+    Returns:
+        The URI, None where nothing was logged.
     """
+    if not _is_tracked(store, tracking_uri):
+        return None
     first = selection.ranking.row(0, named=True)
     return _log_choice(
         store,
