@@ -26,6 +26,7 @@ from vlmsel.execution.loop import Lost, OnOutcome, work_loop
 from vlmsel.execution.options import RunOptions, WorkerOptions
 from vlmsel.execution.placement import Demand, Resources, Room, place
 from vlmsel.execution.plan import Plan
+from vlmsel.execution.ray_place_watch import PlaceWatch
 from vlmsel.execution.ray_session import asked_gpus, cluster_resources, ray_session
 from vlmsel.execution.ray_worker import RayWorker, kill_process
 from vlmsel.execution.sharing import cache_bytes_for
@@ -116,6 +117,7 @@ class RayCrew:
         self._idle: list[Post] = []
         self._job = job
         self._remote: Any = ray.remote(RayWorker)
+        self._watch = PlaceWatch()
 
     @property
     def is_full(self) -> bool:
@@ -142,8 +144,15 @@ class RayCrew:
         return worker.actor.run.remote(work.spec, work.identity, unit, last_try)
 
     def has_started(self, worker: Post) -> bool:
-        """Whether the actor has its place."""
-        return bool(ray.wait([worker.process], timeout=0)[0])
+        """Whether the actor has its place.
+
+        Raises:
+            ExecutionError: it never will.
+        """
+        if ray.wait([worker.process], timeout=0)[0]:
+            return True
+        self._watch.look(worker.demand)
+        return False
 
     def wait(
         self, tickets: Sequence[object], timeout_s: float | None
