@@ -65,10 +65,10 @@ browser: ## a browser for the report's test (Debian, as root; elsewhere the test
 
 lock: $(STAMP) ## resolve the dependencies anew (names, versions and hashes only)
 	$(VENV)/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
-	  --no-annotate --no-header --group dev pyproject.toml --output-file requirements.lock
+	  --no-annotate --no-header --group dev --all-extras pyproject.toml --output-file requirements.lock
 	$(VENV)/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
 	  --no-annotate --no-header -c requirements.lock \
-	  --extra clip-benchmark --extra transformers --extra label pyproject.toml --output-file requirements-runtime.lock
+	  --all-extras pyproject.toml --output-file requirements-runtime.lock
 
 licences: $(STAMP) ## list the licences of what runs
 	$(PY) .ci/dependencies.py licences

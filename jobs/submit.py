@@ -16,9 +16,13 @@ import sys
 import time
 from typing import Annotated
 
-import aiohttp
 import typer
-from ray.job_submission import JobStatus, JobSubmissionClient
+
+try:
+    import aiohttp
+    from ray.job_submission import JobStatus, JobSubmissionClient
+except ModuleNotFoundError:
+    sys.exit("submitting a job needs ray, which is not installed: pip install 'vlmsel[ray]'")
 
 # Of a job that failed without a code of its own, as where its environment could not be made.
 EXIT_FAILED = 1

@@ -17,17 +17,17 @@ class Refresh:
 
     Attributes:
         done: what changed and what was measured.
-        run: its id in MLflow.
+        run: its id in MLflow; None where it was not logged.
     """
 
     done: Refreshed
-    run: str
+    run: str | None
 
 
 def refresh(
     workspace: Workspace,
     *,
-    tracking_uri: str,
+    tracking_uri: str | None,
     options: RunOptions | None = None,
     on_plan: Callable[[Plan], None] | None = None,
     on_outcome: Callable[[CellOutcome], None] | None = None,
@@ -37,7 +37,7 @@ def refresh(
     Args:
         workspace: zoo, tasks, store and wanted measurements; remembered by the store once this run
             holds its lease.
-        tracking_uri: where MLflow logs it.
+        tracking_uri: where MLflow logs it; None logs nothing.
         options: how it is done.
         on_plan: called with the plan before it is done.
         on_outcome: called with every settled cell.
@@ -45,7 +45,6 @@ def refresh(
     Raises:
         VlmselError: see `vlmsel.execution.refresh.refresh`; or the log cannot be written.
     """
-    from vlmsel.tracking import log_run_summary
 
     def begin(plan: Plan) -> None:
         # Not before the lease is ours: a refused refresh must not choose for the next one.
@@ -62,6 +61,10 @@ def refresh(
         on_plan=begin,
         on_outcome=on_outcome,
     )
+    if tracking_uri is None:
+        return Refresh(done, None)
+    from vlmsel.tracking import log_run_summary
+
     summary = done.summary
     run = log_run_summary(
         "refresh",

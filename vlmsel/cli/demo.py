@@ -83,7 +83,7 @@ def demo(
     common = {"experiment": "vlmsel-demo", "settings": workspace.settings}
     track_evaluation(laboratory.loo, knowledge, store, uri, **common)
     if laboratory.sweep is not None:
-        track_sweep(laboratory.sweep, knowledge, store, uri, options={"scale": "none"}, **common)
+        track_sweep(laboratory.sweep, knowledge, uri, options={"scale": "none"}, **common)
     page = write_laboratory_report(
         out / "report.html",
         laboratory,
@@ -100,7 +100,8 @@ def demo(
         lambda plan, what: run_plan(plan, workspace.store, options, what=what),
     )
     ranking = with_truth(selection, knowledge)
-    paths = {"store": store, "mlflow": uri, "report": str(page), "sample_images": str(sample)}
+    paths = {"store": store, "report": str(page), "sample_images": str(sample)}
+    paths |= {} if uri is None else {"mlflow": uri}
     if as_json:
         emit_json(
             {

@@ -181,7 +181,8 @@ def evaluate(
         )
     tell(verdict)
     show_left_out(loo.left_out)
-    say(f"{len(ids)} runs in MLflow: {uri}")
+    if uri is not None:
+        say(f"{len(ids)} runs in MLflow: {uri}")
 
 
 def _reads_logits(selectors: list[str] | None) -> bool:

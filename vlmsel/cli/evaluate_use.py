@@ -106,7 +106,7 @@ def run(
     draws: int,
     *,
     markdown: Path | None,
-    tracking_uri: str,
+    tracking_uri: str | None,
     experiment: str,
     as_json: bool,
 ) -> None:
@@ -137,7 +137,8 @@ def run(
         )
         return
     _show(loo, about, use)
-    say(f"{len(ids)} runs in MLflow: {uri}")
+    if uri is not None:
+        say(f"{len(ids)} runs in MLflow: {uri}")
 
 
 def _of_store(

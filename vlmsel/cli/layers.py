@@ -161,7 +161,6 @@ def adapt(
     from vlmsel.api.layers import adapt_model, read_answers
     from vlmsel.cli.tracked import tracking_uri_for
     from vlmsel.errors import SettingsError
-    from vlmsel.redaction import redact
     from vlmsel.zoo.layer_name import LayerName
 
     for name in layer or ():
@@ -182,8 +181,8 @@ def adapt(
             seed=seed,
         )
         found.append(chosen)
-        run = _log(chosen, uri, experiment)
-        done.append({**_record(chosen), "mlflow": {"uri": redact(uri), "run": run}})
+        run, shown = _log(chosen, uri, experiment)
+        done.append({**_record(chosen), "mlflow": {"uri": shown, "run": run}})
     if zoo_out is not None:
         _write_zoo(workspace, found, zoo_out)
     if as_json:
@@ -328,9 +327,9 @@ def _record(chosen: "Chosen") -> dict[str, Any]:
     return {**names, **fields, "variant": found.variant, "other_items": others}
 
 
-def _log(chosen: "Chosen", uri: str, experiment: str) -> str:
+def _log(chosen: "Chosen", uri: str | None, experiment: str) -> tuple[str | None, str | None]:
     """One MLflow run per adaptation."""
-    from vlmsel.tracking import log_run_summary
+    from vlmsel.cli.tracked import track_summary
 
     record = _record(chosen)
     params = (
@@ -344,9 +343,9 @@ def _log(chosen: "Chosen", uri: str, experiment: str) -> str:
     held = {f"held_out_{key}": record["held_out"][key] for key in ("gain", "low", "high")}
     has_held = record["held_out"]["layer"] is not None
     shares = pl.DataFrame(list(record["shares"].items()), schema=["layer", "share"], orient="row")
-    return log_run_summary(
+    return track_summary(
         "adaptation",
-        tracking_uri=uri,
+        uri,
         experiment=experiment,
         params={name: record[name] for name in params},
         metrics={name: record[name] for name in metrics} | (held if has_held else {}),

@@ -60,13 +60,13 @@ def refresh(
             on_outcome=bar.tick,
         )
     done, run = found.done, found.run
+    shown = None if uri is None else redact(uri)
     summary = done.summary
     counts = done.changes.group_by("kind", "change").agg(pairs=pl.len()).sort("kind", "change")
     if as_json:
-        emit_json(
-            summary_dict(summary) | {"changes": counts, "mlflow": {"uri": redact(uri), "run": run}}
-        )
+        emit_json(summary_dict(summary) | {"changes": counts, "mlflow": {"uri": shown, "run": run}})
     else:
         show_table(counts, title="what changed, in pairs of model and task per kind")
-        say(f"refresh {run} in MLflow: {redact(uri)}")
+        if run is not None:
+            say(f"refresh {run} in MLflow: {shown}")
     finish(summary, what="refresh", allow_failures=allow_failures, as_json=False)

@@ -109,7 +109,8 @@ def scores(
         )
     else:
         _show(found, images)
-        say(f"run {run[0]} in MLflow: {run[1]}")
+        if run[1] is not None:
+            say(f"run {run[0]} in MLflow: {run[1]}")
     show_failures(summary)
     n_failed = summary.n_failures
     if n_failed > allow_failures:

@@ -157,7 +157,7 @@ class _Place:
 
     name: str
     out: Path
-    uri: str
+    uri: str | None
     as_json: bool
 
     def keep(
@@ -204,17 +204,16 @@ def _keep(
     figure: Figure,
     *,
     out: Path,
-    uri: str,
+    uri: str | None,
     params: dict[str, object],
 ) -> dict[str, Any]:
     """Write table and figure, log the run; what there is and where, as ``--json`` shows it."""
-    from vlmsel.redaction import redact
-    from vlmsel.tracking import log_run_summary
+    from vlmsel.cli.tracked import track_summary
 
     table_path, figure_path = _write(out, name, table, figure)
-    run = log_run_summary(
+    run, shown = track_summary(
         "study",
-        tracking_uri=uri,
+        uri,
         params={"study": name, **params},
         tables={name: table},
         figures={name: figure},
@@ -225,16 +224,14 @@ def _keep(
         "rows": table,
         "table": str(table_path),
         "figure": str(figure_path),
-        "mlflow": {"uri": redact(uri), "run": run},
+        "mlflow": {"uri": shown, "run": run},
     }
 
 
 def _say_where(done: dict[str, Any]) -> None:
     mlflow = done["mlflow"]
-    say(
-        f"table {done['table']}, figure {done['figure']}, "
-        f"run {mlflow['run']} in MLflow: {mlflow['uri']}"
-    )
+    logged = "" if mlflow["run"] is None else f", run {mlflow['run']} in MLflow: {mlflow['uri']}"
+    say(f"table {done['table']}, figure {done['figure']}{logged}")
 
 
 def _shown(table: pl.DataFrame) -> pl.DataFrame:

@@ -95,7 +95,6 @@ def sweep(
     run, uri = track_sweep(
         points,
         knowledge,
-        store,
         tracking_uri,
         experiment=experiment,
         settings=workspace.settings if workspace else None,
@@ -115,7 +114,8 @@ def sweep(
         falls = METRICS[metric].higher_is_better
         best = points.sort("value", descending=falls).select("eta", "gamma", "value").head(N_BEST)
         show_table(best, title=f"the best {N_BEST} of {points.height} points by {title}")
-    say(f"sweep {run} in MLflow: {uri}")
+    if uri is not None:
+        say(f"sweep {run} in MLflow: {uri}")
 
 
 def numbers(option: str, text: str) -> list[float]:

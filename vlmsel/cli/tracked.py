@@ -2,12 +2,14 @@
 
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
 from vlmsel.addresses import absolute_address, is_address
-from vlmsel.errors import StoreError
+from vlmsel.cli.console import say
+from vlmsel.errors import StoreError, TrackingError
+from vlmsel.extras import has_extra, missing_extra
 from vlmsel.redaction import redact
 from vlmsel.settings import AttributionSettings
 
@@ -19,8 +21,10 @@ if TYPE_CHECKING:
     from vlmsel.evaluation.leave_one_out import LeaveOneOut
 
 
-def tracking_uri_for(store: str, said: str | None, experiment: str | None = None) -> str:
+def tracking_uri_for(store: str, said: str | None, experiment: str | None = None) -> str | None:
     """The tracking URI: what was said, else a sqlite database beside a local store.
+
+    Without MLflow it is None where none was said: a line says so, and nothing is logged.
 
     Args:
         store: the store.
@@ -30,6 +34,11 @@ def tracking_uri_for(store: str, said: str | None, experiment: str | None = None
     Raises:
         TrackingError: runs cannot be logged there.
     """
+    if not has_extra("mlflow"):
+        if said is not None:
+            raise TrackingError(missing_extra("--tracking-uri", "mlflow"))
+        say(f"nothing is logged: {missing_extra('a log of runs', 'mlflow')}")
+        return None
     from vlmsel.tracking import (
         EXPERIMENT,
         absolute_tracking_uri,
@@ -56,15 +65,28 @@ def track_evaluation(
     *,
     experiment: str,
     settings: AttributionSettings | None,
-) -> tuple[list[str], str]:
-    """Log every selector's leave-one-out; returns the run ids and the URI without credentials."""
+) -> tuple[list[str], str | None]:
+    """Log every selector's leave-one-out.
+
+    Args:
+        loo: the result.
+        knowledge: it was judged on.
+        store: of the knowledge; tags the runs.
+        tracking_uri: of `tracking_uri_for`; None logs nothing.
+        experiment: name of the experiment.
+        settings: of the profiles.
+
+    Returns:
+        The run ids, and the URI without credentials; none and None where nothing was logged.
+    """
+    if tracking_uri is None:
+        return [], None
     from vlmsel.api.evaluating import mean_dcd
     from vlmsel.tracking import log_leave_one_out
 
-    uri = tracking_uri_for(store, tracking_uri, experiment)
     ids = log_leave_one_out(
         loo,
-        tracking_uri=uri,
+        tracking_uri=tracking_uri,
         experiment=experiment,
         accuracies=knowledge.accuracies,
         profiles=knowledge.profiles if knowledge.has_profiles else None,
@@ -72,7 +94,7 @@ def track_evaluation(
         params=_params(knowledge, settings),
         tags={"store": redact(store)},
     )
-    return ids, redact(uri)
+    return ids, redact(tracking_uri)
 
 
 def track_answer(
@@ -163,31 +185,40 @@ def _log_choice(
     params: dict[str, object],
     metrics: dict[str, float | None],
     ranking: pl.DataFrame,
-) -> str:
+) -> str | None:
     """Log one answer of `select`; returns the URI without credentials."""
-    from vlmsel.tracking import log_run_summary
-
     uri = tracking_uri_for(store, tracking_uri, experiment)
-    log_run_summary(
+    _, shown = track_summary(
         "select",
-        tracking_uri=uri,
+        uri,
         experiment=experiment,
         params={"store": redact(store), **params},
         metrics={**metrics, "n_models": float(ranking.height)},
         tables={"ranking": ranking},
     )
-    return redact(uri)
+    return shown
+
+
+def track_summary(kind: str, uri: str | None, **values: Any) -> tuple[str | None, str | None]:
+    """Log one run of a kind; returns its id and the URI without credentials, None where not."""
+    if uri is None:
+        return None, None
+    from vlmsel.tracking import log_run_summary
+
+    return log_run_summary(kind, tracking_uri=uri, **values), redact(uri)
 
 
 def track_use(
     loo: "LeaveOneOut",
     probes: pl.DataFrame,
-    uri: str,
+    uri: str | None,
     *,
     experiment: str,
     params: dict[str, object],
-) -> tuple[list[str], str]:
+) -> tuple[list[str], str | None]:
     """Log every score's leave-one-out; returns the run ids and the URI without credentials."""
+    if uri is None:
+        return [], None
     from vlmsel.tracking import log_leave_one_out
 
     truth = probes.filter(pl.col("shots").is_null())
@@ -198,46 +229,43 @@ def track_use(
 
 
 def track_scores(
-    found: "LabelScores", uri: str, *, experiment: str, params: dict[str, object]
-) -> tuple[str, str]:
+    found: "LabelScores", uri: str | None, *, experiment: str, params: dict[str, object]
+) -> tuple[str | None, str | None]:
     """Log a table of scores; returns the run id and the URI without credentials."""
-    from vlmsel.tracking import log_run_summary
-
     names = ", ".join(found.table["estimator"].unique(maintain_order=True))
-    run = log_run_summary(
+    return track_summary(
         "scores",
-        tracking_uri=uri,
+        uri,
         experiment=experiment,
         params={**params, "estimators": names},
         metrics={"n_models": float(len(found.models))},
         tables={"scores": found.table, "left_out": found.left_out},
     )
-    return run, redact(uri)
 
 
 def track_sweep(
     points: pl.DataFrame,
     knowledge: "Knowledge",
-    store: str,
     tracking_uri: str | None,
     *,
     experiment: str,
     settings: AttributionSettings | None,
     options: dict[str, object],
-) -> tuple[str, str]:
+) -> tuple[str | None, str | None]:
     """Log a sweep; returns its run id and the URI without credentials."""
+    if tracking_uri is None:
+        return None, None
     from vlmsel.tracking import log_sweep
 
-    uri = tracking_uri_for(store, tracking_uri, experiment)
     params = _params(knowledge, settings) | options
     run = log_sweep(
         points,
-        tracking_uri=uri,
+        tracking_uri=tracking_uri,
         experiment=experiment,
         accuracies=knowledge.accuracies,
         params=params,
     )
-    return run, redact(uri)
+    return run, redact(tracking_uri)
 
 
 def _params(knowledge: "Knowledge", settings: AttributionSettings | None) -> dict[str, object]:

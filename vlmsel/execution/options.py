@@ -6,6 +6,7 @@ from typing import Literal
 
 from vlmsel.errors import ExecutionError
 from vlmsel.execution.limits import Limits
+from vlmsel.extras import has_extra, missing_extra
 
 LogLevel = Literal["debug", "info", "warning", "error"]
 
@@ -45,6 +46,8 @@ class RunOptions:
     limits: Limits = field(default_factory=Limits)
 
     def __post_init__(self) -> None:
+        if self.executor == "ray" and not has_extra("ray"):
+            raise ExecutionError(missing_extra("executor ray", "ray"))
         if self.executor == "ray" and self.device is not None:
             raise ExecutionError(
                 f"device {self.device!r} is for the local executor: "

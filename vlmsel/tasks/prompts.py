@@ -9,6 +9,7 @@ from pathlib import Path
 
 from vlmsel.catalogs import nearest
 from vlmsel.errors import TaskError
+from vlmsel.extras import LIBRARIES, missing_extra
 from vlmsel.tasks.catalog import TaskSpec
 
 DEFAULT_TEMPLATES = ("a photo of a {}.",)
@@ -79,12 +80,9 @@ def _from_clip_benchmark(spec: TaskSpec, name: str, file: str, field: str) -> tu
 @cache
 def _table(file: str) -> dict[str, list[str]]:
     # Found, not imported: importing clip_benchmark pulls in torch and every data set.
-    found = importlib.util.find_spec("clip_benchmark")
+    found = importlib.util.find_spec(LIBRARIES["clip-benchmark"])
     if found is None or not found.submodule_search_locations:
-        raise TaskError(
-            "prompts 'clip-benchmark:...' need the package clip-benchmark: "
-            "pip install 'vlmsel[clip-benchmark]'"
-        )
+        raise TaskError(missing_extra("prompts: clip-benchmark:NAME", "clip-benchmark"))
     path = Path(found.submodule_search_locations[0]) / "datasets" / file
     try:
         return json.loads(path.read_text(encoding="utf-8"))

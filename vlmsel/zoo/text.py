@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from vlmsel.errors import ModelError
+from vlmsel.extras import LIBRARIES, missing_extra
 from vlmsel.zoo.catalog import ModelSpec
 from vlmsel.zoo.folder_rules import SAFE_OPTIONS, has_vocabulary
 from vlmsel.zoo.identity import configuration, tokenizer_folder
@@ -64,10 +65,10 @@ class TextEncoder:
         except ModelError:
             raise
         except ModuleNotFoundError as error:
-            raise ModelError(
-                f"{spec.name}: its tokenizer needs the package {error.name}: "
-                "pip install 'vlmsel[transformers]'"
-            ) from error
+            if error.name != LIBRARIES["transformers"]:
+                raise ModelError(f"{spec.name}: its tokenizer needs {error.name}") from error
+            why = missing_extra(f"the tokenizer of {spec.name}", "transformers")
+            raise ModelError(why) from error
         except (OSError, ValueError, TypeError, ImportError, RuntimeError, IndexError) as error:
             first = (str(error).splitlines() or [type(error).__name__])[0]
             raise ModelError(f"{spec.name}: its tokenizer cannot be loaded: {first}") from error

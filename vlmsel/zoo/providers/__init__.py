@@ -9,13 +9,13 @@ A provider is a module with `load(spec, identity, device)`; `folders` says which
 """
 
 from importlib import import_module
-from importlib.util import find_spec
 from typing import Any, Protocol, cast
 
 from vlmsel.errors import ModelError
+from vlmsel.extras import has_extra, missing_extra
 from vlmsel.zoo.catalog import ModelSpec
 
-# Package that a provider needs beside those of vlmsel itself, and the extra that brings it.
+# Extra that a provider needs beside vlmsel itself.
 EXTRAS = {"transformers": "transformers"}
 
 
@@ -37,11 +37,8 @@ def require_package(spec: ModelSpec, provider: str) -> None:
         ModelError: it is not; says how to install it.
     """
     extra = EXTRAS.get(provider)
-    if extra is not None and find_spec(extra) is None:
-        raise ModelError(
-            f"{spec.name}: models of {provider} need the package {extra}: "
-            f"pip install 'vlmsel[{extra}]'"
-        )
+    if extra is not None and not has_extra(extra):
+        raise ModelError(missing_extra(f"{spec.name}, a model of {provider},", extra))
 
 
 def open_provider(spec: ModelSpec, provider: str) -> Provider:
