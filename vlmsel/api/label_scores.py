@@ -1,7 +1,7 @@
 """Scores of a zoo for a folder of labelled images: embed what is missing, score, resample."""
 
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +11,7 @@ from vlmsel.addresses import absolute_path
 from vlmsel.api.workspace import Workspace
 from vlmsel.errors import SelectionError, TaskError
 from vlmsel.evaluation.model_scores import ModelScores, ModelWork, run_model_scores
+from vlmsel.evaluation.probe_work import LEAST_SHARE
 from vlmsel.evaluation.shots import LabelledImages
 from vlmsel.evidence.evidence import Evidence
 from vlmsel.execution.model_tasks import run_model_tasks
@@ -26,6 +27,8 @@ from vlmsel.tasks.label_tables import NO_CLASS, read_class_names
 
 EMBEDDING, PREDICTION = "embedding", "prediction"
 MODEL = ["model", "pretrained"]
+# Images named that are left out.
+SHOWN = 3
 
 
 @dataclass(frozen=True)
@@ -77,15 +80,30 @@ def labelled_target(workspace: Workspace, images: str | Path, labels: str | Path
     names = read_class_names(file, plain, index, outside=NO_CLASS)
     classes = tuple(sorted(set(names.values())))
     target = _on(workspace, plain.model_copy(update={"classnames": classes}))
-    checksums = {ref.image_id: ref.sha256 for ref in target.catalogued.indexes[plain.name].images}
-    ids = sorted(names)
-    codes = np.array([classes.index(names[image]) for image in ids])
-    task = labelled_task(
-        codes, images=[checksums[image] for image in ids], classes=list(range(len(classes)))
-    )
-    # Rows of the task refer to all labelled images.
-    known = LabelledImages(plain.name, tuple(ids), codes, np.arange(len(ids)))
-    return LabelledTarget(target, known, task)
+    return _labelled(target, {image: classes.index(names[image]) for image in sorted(names)})
+
+
+def usable_target(target: LabelledTarget) -> LabelledTarget:
+    """Leave out labelled images that cannot be embedded, so that models compare on the same ones.
+
+    An image that failed with every model goes. So does one that failed with some, unless a model
+    lacks many: then that model has no scores instead.
+
+    Args:
+        target: its embeddings are in the store.
+
+    Raises:
+        SelectionError: the other labels leave fewer than two classes.
+    """
+    lost = _unusable_images(target)
+    if not lost:
+        return target
+    codes = dict(zip(target.images.image_ids, target.images.codes.tolist(), strict=True))
+    found = _labelled(target.workspace, {k: v for k, v in codes.items() if k not in lost})
+    more = ", ..." if len(lost) > SHOWN else ""
+    shown = ", ".join(sorted(lost)[:SHOWN]) + more
+    note = f"{len(lost)} labelled images have no embedding and are left out: {shown}"
+    return replace(found, task=replace(found.task, notes=(note, *found.task.notes)))
 
 
 def score_target(
@@ -112,6 +130,7 @@ def score_target(
     """
     names = tuple(dict.fromkeys(estimators))
     chosen = {name: find_estimator(name) for name in names}
+    target = usable_target(target)
     workspace = target.workspace
     evidence = Evidence(workspace.store, workspace.catalogued, workspace.wants)
     embeddings, predictions = _by_model(evidence, EMBEDDING), _by_model(evidence, PREDICTION)
@@ -154,6 +173,34 @@ def score_target(
     )
     left_out = pl.DataFrame(gone, schema=schema, orient="row")
     return LabelScores(table, left_out, (first, *target.task.notes), scored)
+
+
+def _labelled(workspace: Workspace, labels: Mapping[str, int]) -> LabelledTarget:
+    """The images of a workspace's only task that have a class number, in the order given."""
+    ((name, index),) = workspace.catalogued.indexes.items()
+    checksums = {ref.image_id: ref.sha256 for ref in index.images}
+    codes = np.array(list(labels.values()))
+    n_classes = len(workspace.tasks.tasks[0].classnames or ())
+    task = labelled_task(
+        codes, images=[checksums[image] for image in labels], classes=list(range(n_classes))
+    )
+    # Rows of the task refer to all of these images.
+    known = LabelledImages(name, tuple(labels), codes, np.arange(len(labels)))
+    return LabelledTarget(workspace, known, task)
+
+
+def _unusable_images(target: LabelledTarget) -> set[str]:
+    evidence = Evidence(target.workspace.store, target.workspace.catalogued, target.workspace.wants)
+    files, labelled = evidence.files(EMBEDDING), set(target.images.image_ids)
+    failed: dict[ModelKey, set[str]] = {(cell.model, cell.pretrained): set() for cell in files}
+    for cell, images in target.workspace.store.failed_images(files).items():
+        failed[cell.model, cell.pretrained] |= labelled & {image for image, _ in images}
+    if not failed:
+        return set()
+    of_all = set.intersection(*failed.values())
+    most = (1 - LEAST_SHARE) * (len(labelled) - len(of_all))
+    some = [images - of_all for images in failed.values() if len(images - of_all) <= most]
+    return of_all.union(*some)
 
 
 def _on(workspace: Workspace, spec: TaskSpec) -> Workspace:

@@ -7,7 +7,7 @@ from typing import Literal
 import numpy as np
 import polars as pl
 
-from vlmsel.api.label_scores import LabelledTarget, LabelScores, score_target
+from vlmsel.api.label_scores import LabelledTarget, LabelScores, score_target, usable_target
 from vlmsel.api.probe_use import probe_evidence
 from vlmsel.api.workspace import Workspace
 from vlmsel.errors import SelectionError, StoreError
@@ -82,6 +82,7 @@ def select_trained(
     Raises:
         SelectionError: no model can be scored, or no score ranks the zoo and no source does.
     """
+    target = usable_target(target)
     found = score_target(
         target, (*COMPONENTS, "probe"), n_resamples=n_resamples, seed=seed, run=run,
         on_model=on_model,
