@@ -1,6 +1,6 @@
 """Compare sets of prompt templates: the accuracy of every model on every task with each of them."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 
 import polars as pl
@@ -8,11 +8,12 @@ import polars as pl
 from vlmsel.api.workspace import Workspace, default_want
 from vlmsel.errors import TaskError
 from vlmsel.evidence.accuracies import SCHEMA
+from vlmsel.evidence.catalogued import Catalogued
 from vlmsel.execution.options import RunOptions
 from vlmsel.execution.plan import Plan
 from vlmsel.execution.summary import RunSummary
 from vlmsel.tasks.catalog import TaskCatalog, TaskSpec
-from vlmsel.tasks.prompts import class_prompts, has_classnames
+from vlmsel.tasks.prompts import ClassPrompts, class_prompts, has_classnames
 
 # What every task is tried with, beside its own templates.
 COMMON: Mapping[str, tuple[str, ...]] = {
@@ -54,6 +55,16 @@ def with_templates(tasks: TaskCatalog) -> dict[str, TaskCatalog]:
             }
             by_set.setdefault(name, []).append(spec.model_copy(update=update))
     return {name: TaskCatalog(tasks=tuple(specs)) for name, specs in by_set.items()}
+
+
+def prompt_variants(catalogued: Catalogued) -> Iterator[Catalogued]:
+    """The catalogs once for every set of templates, with the tasks that have it."""
+    by_set: dict[str, dict[str, ClassPrompts]] = {}
+    for task, prompts in catalogued.prompts.items():
+        for name, templates in sets_of(catalogued.specs[task]).items():
+            by_set.setdefault(name, {})[task] = ClassPrompts(prompts.classnames, templates)
+    for found in by_set.values():
+        yield replace(catalogued.only(found), prompts=found)
 
 
 def compare_prompts(

@@ -4,6 +4,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
+from vlmsel.api.prompt_study import prompt_variants
 from vlmsel.api.workspace import Workspace, load_task_catalog, open_workspace, remembers
 from vlmsel.errors import StoreError
 from vlmsel.evidence.catalogued import Catalogued, look_up
@@ -66,14 +67,11 @@ class WantedCells:
         )
 
     def add(self, catalogued: Catalogued, wants: Sequence[Want]) -> None:
-        """Ask for all that these catalogs name."""
-        for want in wants:
-            shards = wanted_shards(catalogued, [want])
-            self.cells.update(cell for cell, _ in wanted_cells(catalogued.models, shards))
-            for wanted in shards:
-                for asked in wanted.asked:
-                    place = (asked.kind, asked.settings, wanted.shard.task)
-                    self.bases.setdefault(place, set()).add(asked.basis)
+        """Ask for all that these catalogs name, comparisons of their prompts included."""
+        prompted = [want for want in wants if want.measurement.reads_prompts]
+        self._add_cells(catalogued, wants)
+        for variant in prompt_variants(catalogued) if prompted else ():
+            self._add_cells(variant, prompted)
         for spec, identity in catalogued.models:
             name = (spec.model, spec.pretrained)
             self.identities.setdefault(name, set()).add(identity.digest)
@@ -85,6 +83,15 @@ class WantedCells:
                 self.tasks.add(fault.task)
             else:
                 self.models.add((fault.model, fault.pretrained))
+
+    def _add_cells(self, catalogued: Catalogued, wants: Sequence[Want]) -> None:
+        for want in wants:
+            shards = wanted_shards(catalogued, [want])
+            self.cells.update(cell for cell, _ in wanted_cells(catalogued.models, shards))
+            for wanted in shards:
+                for asked in wanted.asked:
+                    place = (asked.kind, asked.settings, wanted.shard.task)
+                    self.bases.setdefault(place, set()).add(asked.basis)
 
 
 def collect_garbage(

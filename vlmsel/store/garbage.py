@@ -10,8 +10,9 @@ from vlmsel.store.failures import FAILURES
 from vlmsel.store.file_entry import FileEntry
 from vlmsel.store.files import QUARANTINE
 from vlmsel.store.keys import CellId, decode_model_folder, decode_stem, parse_file_name
+from vlmsel.store.known_settings import readable_digests
 from vlmsel.store.packed_folder import PackedFolder
-from vlmsel.store.packs import is_of_a_pack
+from vlmsel.store.packs import is_of_a_pack, pack_of
 
 # Of kinds/<settings>/<model>@<pretrained>/<file>.
 DEPTH = 4
@@ -37,7 +38,10 @@ class Garbage:
 def find_garbage(
     folder: PackedFolder, is_wanted: Callable[[CellId], bool], *, written_before: float
 ) -> list[Garbage]:
-    """Find what can go of a store; kinds of measurement that are not known here are left alone.
+    """Find what can go of a store.
+
+    Left alone are kinds of measurement and settings that are not known here, as those of a newer
+    version, and packs whose index is damaged: nobody can say which cells they hold.
 
     Args:
         folder: the store.
@@ -76,10 +80,11 @@ def _unwanted_cells(
     folder: PackedFolder, kind: str, is_wanted: Callable[[CellId], bool], written_before: float
 ) -> Iterator[Garbage]:
     on_disk = {entry.path: entry for entry in folder.entries(kind)}
+    readable = readable_digests(folder, kind)
     unwanted = [
         (path, cell)
         for path in folder.files(kind)
-        if (cell := cell_of(path)) is not None and not is_wanted(cell)
+        if (cell := cell_of(path)) is not None and cell.settings in readable and not is_wanted(cell)
     ]
     packed = folder.packed(path for path, _ in unwanted)
     for path, cell in unwanted:
@@ -109,11 +114,14 @@ def _left_packs(folder: PackedFolder, kind: str, written_before: float) -> Itera
         parent, _, name = entry.path.rpartition("/")
         if is_of_a_pack(name):
             by_parent[parent].append(entry)
-    for parent, entries in by_parent.items():
-        indexes = folder.indexes(parent)
-        used = {*indexes, *(f"{parent}/{index.pack}" for index in indexes.values())}
+    for entries in by_parent.values():
+        names = {entry.path.rpartition("/")[2] for entry in entries}
+        # Both by name: a pack whose index cannot be read is no leftover.
+        indexed = {pack_of(name) for name in names} - {None}
         for entry in entries:
-            if entry.path not in used and entry.modified < written_before:
+            name = entry.path.rpartition("/")[2]
+            is_used = name in indexed or pack_of(name) in names
+            if not is_used and entry.modified < written_before:
                 yield Garbage("packs", entry.path, model_of(entry.path.split("/")), entry.size)
 
 

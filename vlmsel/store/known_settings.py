@@ -1,6 +1,6 @@
 """Which settings a store holds: ``settings.json`` beside the cells, and words for differences."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 from pydantic import ValidationError
 
@@ -12,6 +12,8 @@ from vlmsel.store.cells import settings_folder
 from vlmsel.store.filesystem import Folder
 
 SETTINGS_FILE = "settings.json"
+# Versions after this one that are known for newer.
+FARTHEST = SCHEMA_VERSION + 100
 
 
 def write(folder: Folder, measurement: Measurement, *, again: bool = False) -> None:
@@ -29,40 +31,54 @@ def read(folder: Folder, kind: str) -> dict[str, Measurement]:
         StoreError: a settings file is damaged or from another version.
     """
     found: dict[str, Measurement] = {}
-    for digest in sorted(folder.folders(kind)):
-        path = settings_folder(kind, digest)
-        if SETTINGS_FILE not in folder.names(path):
-            continue
-        measurement = _parse(kind, folder.read(f"{path}/{SETTINGS_FILE}"))
-        if measurement is not None and _is_earlier(measurement, digest):
-            # `vlmsel store migrate` brings its cells under this version.
-            continue
-        if measurement is None or measurement.digest != digest:
+    for digest, measurement in _noted(folder, kind):
+        schema = None if measurement is None else _schema_of(measurement, digest)
+        if measurement is None or schema is None:
+            path = settings_folder(kind, digest)
             raise StoreError(
                 f"{folder.address}/{path}/{SETTINGS_FILE} is damaged or of another version: "
-                f"delete this one file, the next `vlmsel measure {kind}` writes it again"
+                "install the vlmsel that wrote it; if it is damaged, delete this one file, and "
+                f"the next `vlmsel measure {kind}` writes it again"
             )
-        found[digest] = measurement
+        # `vlmsel store migrate` brings cells of earlier versions under this one.
+        if schema == SCHEMA_VERSION:
+            found[digest] = measurement
     return found
-
-
-def _is_earlier(measurement: Measurement, digest: str) -> bool:
-    """Whether a digest is that of the same settings under an earlier schema version."""
-    return any(measurement.digest_under(schema) == digest for schema in range(1, SCHEMA_VERSION))
 
 
 def read_earlier(folder: Folder, kind: str) -> dict[int, list[Measurement]]:
     """Measurements of a kind that the store holds under earlier schema versions, by version."""
     found: dict[int, list[Measurement]] = {}
+    for digest, measurement in _noted(folder, kind):
+        schema = None if measurement is None else _schema_of(measurement, digest)
+        if measurement is not None and schema is not None and schema < SCHEMA_VERSION:
+            found.setdefault(schema, []).append(measurement)
+    return found
+
+
+def readable_digests(folder: Folder, kind: str) -> set[str]:
+    """Digests of the settings of a kind that are of this schema version or an earlier one."""
+    return {
+        digest
+        for digest, measurement in _noted(folder, kind)
+        if measurement is not None
+        and (schema := _schema_of(measurement, digest)) is not None
+        and schema <= SCHEMA_VERSION
+    }
+
+
+def _noted(folder: Folder, kind: str) -> Iterator[tuple[str, Measurement | None]]:
+    """Every digest with a settings file, and what it says; None where it cannot be read."""
     for digest in sorted(folder.folders(kind)):
         path = settings_folder(kind, digest)
-        if SETTINGS_FILE not in folder.names(path):
-            continue
-        measurement = _parse(kind, folder.read(f"{path}/{SETTINGS_FILE}"))
-        for schema in range(1, SCHEMA_VERSION):
-            if measurement is not None and measurement.digest_under(schema) == digest:
-                found.setdefault(schema, []).append(measurement)
-    return found
+        if SETTINGS_FILE in folder.names(path):
+            yield digest, _parse(kind, folder.read(f"{path}/{SETTINGS_FILE}"))
+
+
+def _schema_of(measurement: Measurement, digest: str) -> int | None:
+    """The schema version under which these settings have a digest; None where none is known."""
+    versions = (SCHEMA_VERSION, *range(1, SCHEMA_VERSION), *range(SCHEMA_VERSION + 1, FARTHEST))
+    return next((v for v in versions if measurement.digest_under(v) == digest), None)
 
 
 def _parse(kind: str, data: bytes) -> Measurement | None:

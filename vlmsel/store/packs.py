@@ -64,6 +64,12 @@ def is_of_a_pack(name: str) -> bool:
     return bool(PACK_FILE.fullmatch(name) or INDEX_FILE.fullmatch(name))
 
 
+def pack_of(name: str) -> str | None:
+    """The name of the pack that an index is of, by its own name; None for another file."""
+    found = INDEX_FILE.fullmatch(name)
+    return None if found is None else f"pack.{found[1]}.parquet"
+
+
 def parse_index(name: str, data: bytes) -> PackIndex | None:
     """The index in a file; None where its bytes are not those that its name promises."""
     found = INDEX_FILE.fullmatch(name)
