@@ -20,7 +20,7 @@ from vlmsel.api.choice import Choice, choose_label_free
 from vlmsel.api.known_zoo import KnownZoo, read_evaluated
 from vlmsel.api.workspace import Workspace
 from vlmsel.catalogs import one_line
-from vlmsel.errors import ModelError, SelectionError, TaskError
+from vlmsel.errors import ModelError, SelectionError, SettingsError, TaskError
 from vlmsel.evidence.evidence import Evidence
 from vlmsel.execution.cells import CellOutcome
 from vlmsel.execution.options import RunOptions
@@ -94,6 +94,17 @@ class AnswerOptions:
     def limits(self) -> dict[str, float | None]:
         """Limits on what a model may cost."""
         return {"max_params": self.max_params, "max_ms": self.max_ms}
+
+    def __post_init__(self) -> None:
+        """Refuse labels that would be dropped.
+
+        Raises:
+            SettingsError: labels are given, and are to be ignored.
+        """
+        if self.ignore_labels and (self.labels is not None or self.labels_are_random):
+            raise SettingsError(
+                "ignore_labels takes no labels: leave labels and labels_are_random out"
+            )
 
 
 @dataclass(frozen=True)
@@ -341,9 +352,7 @@ def answer_table(found: Answer, zoo: KnownZoo) -> pl.DataFrame:
     """The eligible models, best first, with all that is known of each."""
     order = sorted((int(i) for i in found.among), key=lambda i: found.ranks[i])
     places = {int(i): at for at, i in enumerate(found.among)}
-    means = np.full(len(zoo.models), np.nan)
-    if zoo.accuracy.size:
-        means[average_rank_order(zoo.accuracy)] = np.arange(1, len(means) + 1)
+    means = _average_places(zoo.accuracy)
     right = np.nansum(found.hits, axis=0) if len(found.hits) else np.full(len(means), np.nan)
     advice = found.advice
     rows = []
@@ -379,6 +388,17 @@ def answer_table(found: Answer, zoo: KnownZoo) -> pl.DataFrame:
 def _with_times(zoo: KnownZoo) -> KnownZoo:
     """The zoo with the milliseconds per image that its store knows now."""
     return replace(zoo, facts=zoo.facts.with_columns(image_times(zoo).alias(MILLISECONDS)))
+
+
+def _average_places(accuracy: np.ndarray) -> np.ndarray:
+    """Place of each model by average rank; NaN where no source knows it."""
+    places = np.full(accuracy.shape[1], np.nan)
+    if accuracy.size:
+        is_known = np.asarray(np.isfinite(accuracy).any(axis=0))
+        order = average_rank_order(accuracy)
+        known = order[is_known[order]]
+        places[known] = np.arange(1, len(known) + 1)
+    return places
 
 
 def _number(value: float) -> float | None:
