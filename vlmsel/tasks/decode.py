@@ -7,7 +7,9 @@ Pillow. Floating-point pixels are refused: their range is unknown.
 """
 
 import struct
+import threading
 import warnings
+from contextlib import nullcontext
 from functools import cache
 from io import BytesIO
 
@@ -18,8 +20,19 @@ from vlmsel.errors import ImageError
 
 MAX_IMAGE_BYTES = 64 * 2**20
 MAX_IMAGE_PIXELS = 64_000_000
+# Larger ones take up to 20 bytes a pixel while they are decoded: one at a time in a process.
+LARGE_PIXELS = 16_000_000
+_LARGE_PICTURE = threading.Lock()
 # Raster formats only: Pillow would hand EPS to Ghostscript. (JPEG includes MPO.)
 FORMATS = ("AVIF", "BMP", "GIF", "JPEG", "JPEG2000", "PNG", "PPM", "TIFF", "WEBP")
+# Pictures that the decoder does not read: passing them over is worth a word.
+UNREAD_SUFFIXES = frozenset(
+    f".{name}"
+    for name in (
+        "arw", "cr2", "cr3", "dng", "eps", "exr", "hdr", "heic", "heif", "hif", "ico", "jxl", "nef",
+        "orf", "pfm", "psd", "raf", "svg", "tga",
+    )
+)  # fmt: skip
 DECODE_ERRORS = (
     OSError, SyntaxError, ValueError, TypeError, KeyError, IndexError, EOFError, OverflowError,
     MemoryError, RuntimeError, struct.error, Image.DecompressionBombError,
@@ -71,11 +84,13 @@ def decode_image(
     if (tile := _tile_pixels(image)) > max_pixels:
         msg = f"too large: a tile of {tile} pixels, {max_pixels} are allowed; save it again"
         raise ImageError(msg)
+    is_large = width * height > LARGE_PIXELS
     try:
-        if least_size is not None:
-            image.draft(None, (least_size, least_size))
-        image.load()
-        return _as_rgb(ImageOps.exif_transpose(image))
+        with _LARGE_PICTURE if is_large else nullcontext():
+            if least_size is not None:
+                image.draft(None, (least_size, least_size))
+            image.load()
+            return _as_rgb(ImageOps.exif_transpose(image))
     except DECODE_ERRORS as error:
         raise ImageError(f"corrupt or truncated {image.format}: {_reason(error)}") from None
 

@@ -24,6 +24,16 @@ class FoundImage:
     offset: int | None = None
     size: int | None = None
 
+    @property
+    def is_image(self) -> bool:
+        """False for a count of what is not read; see `unread_members`."""
+        return bool(self.sha256)
+
+
+def unread_members(suffix: str, number: int) -> FoundImage:
+    """So many members of a shard in a format that is not read, kept beside its images."""
+    return FoundImage("", suffix, "", None, size=number)
+
 
 def unread_digest(size: int) -> str:
     """In place of a checksum of content that is too large to be an image, and is not read."""

@@ -3,8 +3,10 @@
 import hashlib
 import logging
 import os
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 
 from vlmsel.cache import cache_dir
@@ -106,16 +108,27 @@ def index_task(spec: TaskSpec, *, cache: Path | None = None, strict: bool = True
         more = f" (and {len(bad) - 1} more files)" if len(bad) > 1 else ""
         raise TaskError(f"task '{spec.name}': {bad[0].reason}{more}")
     images = tuple(sorted(_refs(spec, sources, scans), key=lambda ref: ref.image_id))
+    passed_over = (*sources.passed_over, *_unread_members(scans))
     if not images:
-        raise TaskError(f"task '{spec.name}': no image in {spec.images.partition('?')[0]}")
+        why = f": {'; '.join(passed_over)}" if passed_over else ""
+        raise TaskError(f"task '{spec.name}': no image in {spec.images.partition('?')[0]}{why}")
     copies = tuple(_copies(images))
     if (spec.name, spec.images) not in _warned:
         _warned.add((spec.name, spec.images))
-        if sources.passed_over:
-            log.warning("task '%s': passed over %s", spec.name, "; ".join(sources.passed_over))
+        if passed_over:
+            log.warning("task '%s': passed over %s", spec.name, "; ".join(passed_over))
         for phrase in copies:
             log.warning("task '%s': %s", spec.name, phrase)
-    return TaskIndex(spec.name, images, tuple(bad), (*sources.passed_over, *copies))
+    return TaskIndex(spec.name, images, tuple(bad), (*passed_over, *copies))
+
+
+def _unread_members(scans: Scans) -> Iterator[str]:
+    counts: Counter[str] = Counter()
+    for found in chain.from_iterable(scans.values()):
+        if not found.is_image:
+            counts[found.member or ""] += found.size or 0
+    for suffix, number in sorted(counts.items()):
+        yield f"{number} {suffix} member(s) of shards, a format that is not read: convert them"
 
 
 def _copies(images: Sequence[ImageRef]) -> Iterator[str]:
@@ -157,7 +170,9 @@ def _scan(source: SourceFile) -> Iterable[FoundImage]:
 
 
 def _refs(spec: TaskSpec, sources: Sources, scans: Scans) -> list[ImageRef]:
-    pairs = [(source, found) for source, images in scans.items() for found in images]
+    pairs = [
+        (source, found) for source, images in scans.items() for found in images if found.is_image
+    ]
     ids = [_image_id(sources, source, found) for source, found in pairs]
     if len(set(ids)) < len(ids):
         raise TaskError(f"task '{spec.name}': {_same_id(ids, [source for source, _ in pairs])}")

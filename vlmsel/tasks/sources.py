@@ -14,7 +14,7 @@ from pyarrow import fs
 
 from vlmsel.addresses import absolute_address
 from vlmsel.errors import TaskError
-from vlmsel.tasks.decode import image_suffixes
+from vlmsel.tasks.decode import UNREAD_SUFFIXES, image_suffixes
 from vlmsel.tasks.locations import (
     display,
     file_info,
@@ -27,14 +27,6 @@ from vlmsel.tasks.locations import (
 from vlmsel.tasks.patterns import expand_braces, glob_pattern
 
 Kind = Literal["folder", "tar", "parquet"]
-# Pictures that the decoder does not read: passing them over is worth a word.
-UNREAD_SUFFIXES = frozenset(
-    f".{name}"
-    for name in (
-        "arw", "cr2", "cr3", "dng", "eps", "exr", "hdr", "heic", "heif", "hif", "ico", "jxl", "nef",
-        "orf", "pfm", "psd", "raf", "svg", "tga",
-    )
-)  # fmt: skip
 SHOWN_LINKS = 3
 TAR_SUFFIXES = (".tar", ".tar.gz", ".tgz")
 WILDCARDS = re.compile(r"[*?\[]")

@@ -8,6 +8,7 @@ import hashlib
 import lzma
 import tarfile
 import zlib
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
@@ -16,8 +17,8 @@ from operator import itemgetter
 from pathlib import PurePosixPath
 
 from vlmsel.errors import TaskError
-from vlmsel.tasks.decode import MAX_IMAGE_BYTES, image_suffixes
-from vlmsel.tasks.found import FoundImage, unread_digest
+from vlmsel.tasks.decode import MAX_IMAGE_BYTES, UNREAD_SUFFIXES, image_suffixes
+from vlmsel.tasks.found import FoundImage, unread_digest, unread_members
 from vlmsel.tasks.labels import stored_label
 from vlmsel.tasks.locations import display, open_source, reason
 from vlmsel.tasks.outages import read_error
@@ -43,13 +44,14 @@ SPAN_READ_AHEAD_BYTES = 1 << 16
 
 
 def scan_tar(uri: str) -> list[FoundImage]:
-    """Every image of a shard, in the shard's order; reads it once.
+    """Every image of a shard, in the shard's order, then counts of what is not read; reads it once.
 
     Raises:
         TaskError: no tar, truncated, a member outside the archive, or a label that is no number.
     """
     images: dict[str, FoundImage] = {}
     labels: dict[str, int] = {}
+    unread: Counter[str] = Counter()
     with _as_task_errors(uri):
         for archive, info in _members(uri):
             key, extension = split_key(info.name)
@@ -61,7 +63,10 @@ def scan_tar(uri: str) -> list[FoundImage]:
                 if info.name in images:
                     raise TaskError(f"{display(uri)}: two members are named '{info.name}'")
                 images[info.name] = _found(archive, info, key)
-    return _with_keys(images, labels)
+            elif f".{suffix}" in UNREAD_SUFFIXES:
+                unread[f".{suffix}"] += 1
+    counts = [unread_members(suffix, number) for suffix, number in sorted(unread.items())]
+    return [*_with_keys(images, labels), *counts]
 
 
 def read_spans(
