@@ -44,6 +44,8 @@ STALE_S = 3600.0
 LOCK_WAIT_S = 60.0
 # Nothing else in the folder is ever deleted.
 ENTRY = re.compile(r"[0-9a-f]{32}\.(safetensors|lock|\d+\.part)")
+# Of a picture that every preprocessing takes.
+PLAIN_SIZE = (64, 64)
 # Between tries to read from an object store.
 PAUSES_S = (0.2, 1.0)
 
@@ -100,6 +102,15 @@ def decode_shard(shard: Shard, transform: Transform) -> DecodedShard:
     reasons = tuple((ref, failed[ref]) for ref in shard.images if ref in failed)
     n_unavailable = sum(is_unavailable(reason) for _, reason in reasons)
     return DecodedShard(images, refs, reasons, len(refs), n_unavailable)
+
+
+def tensor_bytes(transform: Transform) -> int | None:
+    """Bytes that a preprocessing makes of a picture; None where it fails on a plain one."""
+    try:
+        return transform(Image.new("RGB", PLAIN_SIZE)).nbytes
+    except (Exception, SystemExit) as error:
+        log.debug("where it failed", exc_info=error)
+        return None
 
 
 def _transformed(transform: Transform, data: bytes, *, like: Tensor | None) -> Tensor:

@@ -21,8 +21,9 @@ from vlmsel.errors import (
     StoreUnavailableError,
     UnavailableError,
 )
+from vlmsel.execution.byte_pool import BytePool
 from vlmsel.execution.cells import Cell, CellOutcome, Job, Unit, UnitOutcome
-from vlmsel.execution.decoded import DecodedCache
+from vlmsel.execution.decoded import DecodedCache, tensor_bytes
 from vlmsel.execution.derived import stored_embeddings
 from vlmsel.execution.options import WorkerOptions
 from vlmsel.execution.rows import cell_rows
@@ -40,6 +41,8 @@ from vlmsel.zoo.loader import LoadedModel, load_model
 
 log = logging.getLogger(__name__)
 
+# Decoded images of the units that a worker has at a time; a unit that is larger is there alone.
+POOL_BYTES = 2**30
 # Everyone's trouble: a store that cannot be written, a machine that cannot work.
 RUN_FAULTS = (StoreError, ExecutionError)
 
@@ -86,6 +89,8 @@ class ModelWorker:
         self._cache = DecodedCache(options.cache_bytes)
         self._probes = {kind: make_probe(one) for kind, one in job.measurements.items()}
         self._texts = ClassTexts()
+        self._pool = BytePool(POOL_BYTES)
+        self._bytes_of_one: int | None = None
         self._accelerator = threading.Lock()
         self._loading = threading.Lock()
         self._loaded: LoadedModel | ModelError | None = None
@@ -126,6 +131,22 @@ class ModelWorker:
         """Outcomes of cells that are not in the store; a probe that fails fails its own cell."""
         try:
             model = self._model()
+        except (Exception, SystemExit) as error:  # noqa: BLE001 - encoders are users' code
+            self._raise_if_lasting(error, last_try=last_try)
+            return {cell: self._failed(cell, error, last_try=last_try) for cell in cells}
+        with self._pool.hold(len(shard.images) * self._image_bytes(model)):
+            return self._measure_with(model, shard, cells, last_try=last_try)
+
+    def _image_bytes(self, model: LoadedModel) -> int:
+        """Bytes of one image as the model takes it; the whole pool where that cannot be told."""
+        if self._bytes_of_one is None:
+            self._bytes_of_one = tensor_bytes(model.transform) or POOL_BYTES
+        return self._bytes_of_one
+
+    def _measure_with(
+        self, model: LoadedModel, shard: Shard, cells: Sequence[Cell], *, last_try: bool
+    ) -> dict[Cell, CellOutcome]:
+        try:
             inputs = self._inputs(model, shard, cells, last_try=last_try)
         except (Exception, SystemExit) as error:  # noqa: BLE001 - encoders and transforms are users' code
             self._raise_if_lasting(error, last_try=last_try)
