@@ -161,7 +161,8 @@ def _measure(
 ) -> RunSummary:
     if not kinds:
         # A model that cannot be used is missing in the ranking, measured or not.
-        return RunSummary(faults=target.catalogued.faults)
+        found = target.catalogued
+        return RunSummary(faults=found.faults, passed_over=found.passed_over)
     plan = target.plan(sorted(kinds), options)
     steps.on_plan(plan)
     return execute(plan, target.store, options=options, on_outcome=steps.on_outcome)

@@ -143,6 +143,8 @@ def name_failures(failed: pl.DataFrame) -> int:
 
 def selection_dict(selection: Selection, top: int) -> dict[str, object]:
     """What ``--json`` prints."""
+    from vlmsel.cli.running import passed_over
+
     details, trust, pictures = selection.details, selection.trust, selection.images.pictures
     interval = (trust.regret_low, trust.regret_high) if trust and selection.is_trustworthy else None
     return {
@@ -172,5 +174,6 @@ def selection_dict(selection: Selection, top: int) -> dict[str, object]:
         "novelty": selection.novelty.notice if selection.novelty else None,
         "trust": trust.sentence if trust else None,
         "failed_images": selection.failed_images,
+        "passed_over": [one["what"] for one in passed_over(selection.summary)],
         "left_out": details.left_out,
     }

@@ -53,6 +53,15 @@ class Catalogued:
     prompts: Mapping[str, ClassPrompts] = field(default_factory=lambda: MappingProxyType({}))
     faults: tuple[Failure, ...] = ()
 
+    @property
+    def passed_over(self) -> tuple[Failure, ...]:
+        """By task, what lies beside its images and is not read; no failures."""
+        return tuple(
+            Failure("", "", task, None, phrase)
+            for task, index in self.indexes.items()
+            for phrase in index.passed_over
+        )
+
     def with_models(self, found: FoundModels) -> "Catalogued":
         """The same tasks with these models, whose faults are added."""
         return replace(self, models=found.models, faults=self.faults + found.faults)

@@ -100,16 +100,11 @@ def plan_catalogued(
         faults=tuple(faults),
     )
     guessed = {name for name in costs for kind in job.measurements if name not in timed[kind]}
-    passed_over = tuple(
-        Failure("", "", task, None, phrase)
-        for task, index in catalogued.indexes.items()
-        for phrase in index.passed_over
-    )
     return replace(
         plan,
         images=_used(catalogued, wants),
         guessed=frozenset(guessed),
-        passed_over=passed_over,
+        passed_over=catalogued.passed_over,
     )
 
 
