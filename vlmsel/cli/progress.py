@@ -12,15 +12,20 @@ from rich.progress import (
     ProgressColumn,
     SpinnerColumn,
     Task,
+    TaskID,
     TextColumn,
     TimeElapsedColumn,
 )
 from rich.text import Text
 
 from vlmsel.cli.console import say, stderr
+from vlmsel.cli.model_pace import ModelKey, ModelPace, add_plan
 from vlmsel.execution.cells import CellOutcome, ModelWork
 from vlmsel.execution.plan import Plan
 from vlmsel.outside_names import shown
+
+# Lines for models at work on a terminal.
+SHOWN_MODELS = 8
 
 
 @dataclass
@@ -111,16 +116,22 @@ class Pace:
 
 
 class Ticker:
-    """Shows a pace: advances a bar, or writes a plain line where nobody looks at a terminal."""
+    """Shows a pace and that of the models at work.
+
+    On a terminal by a bar and a line per model, elsewhere by plain lines.
+    """
 
     def __init__(self, bar: Progress, what: str) -> None:
         self._bar = bar
         self._pace = Pace()
+        self._models: dict[ModelKey, ModelPace] = {}
+        self._lines: dict[ModelKey, TaskID] = {}
         self._task = bar.add_task(shown(what), total=1.0, pace=self._pace)
 
     def expect(self, plan: Plan) -> None:
         """There is this plan to do as well."""
         self._pace.expect(plan)
+        add_plan(self._models, plan)
 
     def tick(self, outcome: CellOutcome) -> None:
         """One more cell is settled."""
@@ -133,22 +144,47 @@ class Ticker:
             left = _left(self._pace) if self._pace.done < self._pace.cells else ""
             parts = (f"{self._pace.done}/{self._pace.cells} {name}", left, _speed(self._pace))
             say(", ".join(part for part in parts if part))
+        key = (cell.model, cell.pretrained)
+        if key in self._models:
+            self._models[key].settle(outcome)
+            self._show_model(key, self._models[key])
+
+    def _show_model(self, key: ModelKey, model: ModelPace) -> None:
+        if self._bar.disable:
+            if model.is_done and len(self._models) > 1:
+                say(f"{model.name}: {model.counts}")
+        elif model.is_done:
+            if key in self._lines:
+                self._bar.remove_task(self._lines.pop(key))
+        else:
+            if key not in self._lines:
+                if len(self._lines) >= SHOWN_MODELS:
+                    return
+                self._lines[key] = self._bar.add_task("", total=model.cells, pace=model)
+            text = shown(f"{model.name}: {model.task}")
+            self._bar.update(
+                self._lines[key], completed=model.done, total=model.cells, description=text
+            )
 
 
 class _Count(ProgressColumn):
     def render(self, task: Task) -> Text:
-        pace: Pace = task.fields["pace"]
+        pace: Pace | ModelPace = task.fields["pace"]
+        if isinstance(pace, ModelPace):
+            return Text(pace.counts)
         return Text(f"{pace.done}/{pace.cells} cells")
 
 
 class _Left(ProgressColumn):
     def render(self, task: Task) -> Text:
-        return Text(_left(task.fields["pace"]))
+        pace: Pace | ModelPace = task.fields["pace"]
+        return Text("" if isinstance(pace, ModelPace) else _left(pace))
 
 
 class _Speed(ProgressColumn):
     def render(self, task: Task) -> Text:
-        return Text(_speed(task.fields["pace"]))
+        pace: Pace | ModelPace = task.fields["pace"]
+        return Text("" if isinstance(pace, ModelPace) else _speed(pace))
 
 
 def seconds_per_cell(work: ModelWork) -> dict[str, float]:
