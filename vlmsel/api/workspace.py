@@ -27,7 +27,7 @@ from vlmsel.measurements.registry import measurement_class
 from vlmsel.settings import AttributionSettings
 from vlmsel.store.store import Store
 from vlmsel.tasks.catalog import TaskCatalog, load_tasks
-from vlmsel.zoo.catalog import Zoo, load_zoo
+from vlmsel.zoo.catalog import SHIPPED, Zoo, load_zoo
 
 log = logging.getLogger(__name__)
 
@@ -338,5 +338,7 @@ def _source(kind: str, said: str | Path | None, last: Choices | None) -> str:
 
 def _absolute(source: str | Path) -> str:
     """A path that means the same from any folder; shipped names stay as they are."""
+    if str(source) in SHIPPED:
+        return str(source)
     path = absolute_path(source, "catalog", CatalogError)
-    return str(path) if path.suffix or path.is_file() else str(source)
+    return str(path) if path.suffix or path.exists() else str(source)

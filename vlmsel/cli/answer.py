@@ -13,12 +13,13 @@ if TYPE_CHECKING:
     from vlmsel.api.answer import AnswerOptions, TargetAnswer
     from vlmsel.api.known_zoo import KnownZoo
     from vlmsel.cli.answer_flags import AnswerFlags
+    from vlmsel.evidence.failure import Failure
     from vlmsel.execution.options import RunOptions
     from vlmsel.execution.plan import Plan
 
 
 def read_class_names(said: str | None) -> tuple[str, ...] | None:
-    """Class names of an option: a,b,c, or a file with one name a line.
+    """Class names of an option: a,b,c, or a file with one name per line.
 
     Raises:
         TaskError: the file cannot be read, or a name is empty.
@@ -26,15 +27,17 @@ def read_class_names(said: str | None) -> tuple[str, ...] | None:
     if said is None:
         return None
     path = Path(said).expanduser()
-    text = said
+    parts = said.split(",")
     if path.is_file():
         try:
-            text = ",".join(path.read_text(encoding="utf-8-sig").splitlines())
+            lines = path.read_text(encoding="utf-8-sig").splitlines()
         except (OSError, UnicodeDecodeError) as error:
             raise TaskError(f"class names {path} cannot be read as UTF-8 text: {error}") from None
+        # A name may hold a comma where each has a line.
+        parts = lines if len(lines) > 1 else ",".join(lines).split(",")
     elif path.suffix in (".txt", ".csv"):
         raise TaskError(f"class names: there is no file {path}")
-    names = tuple(name.strip() for name in text.split(",") if name.strip())
+    names = tuple(name.strip() for name in parts if name.strip())
     if not names:
         raise TaskError("class names: none is given; write --classnames a,b,c or a file of names")
     return names
@@ -185,6 +188,7 @@ def answer_dict(answer: "TargetAnswer", top: int) -> dict[str, object]:
         "warnings": answer.notes,
         "left_out": answer.zoo.left_out,
         "failures": [str(failure) for failure in failed],
+        "passed_over": answer.target_labels.index.passed_over,
     }
 
 
@@ -200,13 +204,21 @@ def emit_answer(answer: "TargetAnswer", top: int, *, as_json: bool) -> None:
         show_answer(answer, top)
 
 
+def _unread(answer: "TargetAnswer") -> "tuple[Failure, ...]":
+    """Files of the target that could not be read."""
+    from vlmsel.evidence.failure import Failure
+
+    index = answer.target_labels.index
+    return tuple(Failure("", "", index.task, None, bad.reason) for bad in index.bad)
+
+
 def finish_answer(answer: "TargetAnswer", allow_failures: int) -> None:
     """Name what failed and end with the true exit code."""
     from vlmsel.cli.ranked import name_failures
     from vlmsel.cli.running import finish_for_images
     from vlmsel.execution.summary import RunSummary
 
-    summary = answer.summary or RunSummary()
+    summary = answer.summary or RunSummary(faults=_unread(answer))
     failures = (*summary.failures, *summary.earlier)
     images = [(failure.image_id, failure.reason) for failure in failures if failure.image_id]
     failed = pl.DataFrame(images, schema={"image_id": pl.String, "reason": pl.String}, orient="row")

@@ -90,7 +90,7 @@ COMMANDS = {
         (
             "tasks",
             "tasks:tasks",
-            "List the tasks of a catalog: images, class names and prompt templates.",
+            "List the tasks of a catalog, or add one: images, class names and prompt templates.",
         ),
     ),
     "Measure": (

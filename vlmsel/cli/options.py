@@ -90,7 +90,7 @@ ZooSource = Annotated[
     str | None,
     typer.Option(
         "--zoo",
-        help="Model catalog (YAML), or a shipped one: demo, paper. "
+        help="Model catalog (YAML), a shipped one (demo, paper), or a folder with one saved model. "
         "Default: the one of the store's last run.",
     ),
 ]

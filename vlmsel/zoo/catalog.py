@@ -11,9 +11,15 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from vlmsel.addresses import absolute_path
 from vlmsel.catalogs import nearest, one_line, read_entries
 from vlmsel.errors import CatalogError, ModelError, SettingsError
+from vlmsel.outside_names import encoded_length, stored
 from vlmsel.zoo.layer_name import LayerName, split_variant
 
 SHIPPED = {"demo": ("vlmsel.demo", "zoo.yaml"), "paper": ("vlmsel.zoo", "catalogs/paper.yaml")}
+
+# What a saved model lies beside, and the label of such weights where nothing else is said.
+FOLDER_CONFIGS, LOCAL = ("open_clip_config.json", "config.json"), "local"
+# Bytes of a folder's name on a disk.
+MAX_NAME = 255
 
 
 class ModelSpec(BaseModel):
@@ -52,6 +58,15 @@ class ModelSpec(BaseModel):
             except SettingsError as error:
                 raise ValueError(str(error)) from None
         return model
+
+    @model_validator(mode="after")
+    def _fits_a_folder(self) -> Self:
+        if (length := encoded_length(self.model) + 1 + encoded_length(self.pretrained)) > MAX_NAME:
+            raise ValueError(
+                "the names are too long: results are kept in a folder named after both, and they "
+                f"take {length} bytes there, of {MAX_NAME}"
+            )
+        return self
 
     @property
     def name(self) -> str:
@@ -131,6 +146,8 @@ class Zoo(BaseModel):
 def load_zoo(source: str | Path) -> Zoo:
     """Read a zoo from a YAML file, or a shipped one by name (`demo`, `paper`).
 
+    A folder that open_clip, transformers or timm saved is a zoo of that one model.
+
     Raises:
         CatalogError: no such catalog, or it says something impossible; names file, entry and key.
     """
@@ -145,11 +162,31 @@ def load_zoo(source: str | Path) -> Zoo:
         hint = nearest(str(source), SHIPPED)
         msg = f"no zoo '{source}': give a YAML file or a shipped zoo ({shipped}){hint}"
         raise CatalogError(msg)
+    if not is_shipped and path.is_dir():
+        return _folder_zoo(path)
     entries = read_entries(path, "models", ModelSpec, "model")
     try:
         return Zoo(models=tuple(spec.anchored(path.parent) for spec in entries))
     except ValidationError as error:
         raise CatalogError(f"{path}: {one_line(error, Zoo)}") from None
+
+
+def _folder_zoo(folder: Path) -> Zoo:
+    """One model under the folder's name.
+
+    Raises:
+        CatalogError: the folder holds no model, or its name is none of a model.
+    """
+    if not any((folder / name).is_file() for name in FOLDER_CONFIGS):
+        raise CatalogError(
+            f"zoo {folder} is a folder without {' or '.join(FOLDER_CONFIGS)}: give a YAML file, or "
+            "a folder that open_clip, transformers or timm saved"
+        )
+    try:
+        name = stored(folder.resolve().name or "model")
+        return Zoo(models=(ModelSpec(model=name, pretrained=LOCAL, weights=str(folder)),))
+    except ValidationError as error:
+        raise CatalogError(f"zoo {folder}: {one_line(error, ModelSpec)}") from None
 
 
 def _shipped_path(source: str | Path) -> Path:
