@@ -16,6 +16,11 @@ def spreadsheet_safe(table: pl.DataFrame) -> pl.DataFrame:
     ).rename({name: _safe(name) for name in table.columns if _safe(name) != name})
 
 
+def csv_bytes(table: pl.DataFrame) -> bytes:
+    """A table as the content of a CSV file that is safe to open in a spreadsheet."""
+    return spreadsheet_safe(table).write_csv().encode()
+
+
 def write_csv(table: pl.DataFrame, path: str | Path) -> None:
     """Write a table as CSV, safe to open in a spreadsheet.
 

@@ -1,6 +1,7 @@
 """One folder of pictures ranked three times: images alone, class names, a few labels."""
 
 import csv
+import io
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -19,6 +20,7 @@ from vlmsel.execution.options import RunOptions
 from vlmsel.execution.plan import Plan
 from vlmsel.execution.summary import RunSummary
 from vlmsel.selection.zoo_answers import image_order
+from vlmsel.store.local import LocalFolder
 
 MODEL = ["model", "pretrained"]
 N_LABELS = 25
@@ -117,9 +119,10 @@ def _rank_images(
 def _write_labels(file: Path, sample: Sample) -> None:
     """The labels of the pictures that an answer asks for first, from the sample's own truth."""
     first = sorted(sample.truth, key=lambda name: (image_order(name), name))[:N_LABELS]
-    with file.open("w", encoding="utf-8", newline="") as out:
-        writer = csv.writer(out)
-        writer.writerows([("image", "label"), *((name, sample.truth[name]) for name in first)])
+    out = io.StringIO(newline="")
+    writer = csv.writer(out)
+    writer.writerows([("image", "label"), *((name, sample.truth[name]) for name in first)])
+    LocalFolder(file.parent).write_atomic(file.name, out.getvalue().encode())
 
 
 def _table(

@@ -10,8 +10,6 @@ import typer
 from vlmsel.cli import options as o
 from vlmsel.cli.flags import RunFlags, WantFlags, takes_flags
 from vlmsel.cli.measure import measure_kinds
-from vlmsel.csv_tables import write_csv
-from vlmsel.errors import StoreError
 
 if TYPE_CHECKING:
     from vlmsel.evidence.evidence import Evidence
@@ -86,6 +84,7 @@ def _write_details(evidence: "Evidence", folder: Path) -> None:
         StoreError: the folder cannot be written.
     """
     from vlmsel.cli.console import say
+    from vlmsel.cli.output_files import write_output_table
     from vlmsel.evidence.accuracies import calibration_error, confusion, per_class_accuracies
 
     rows = [
@@ -105,12 +104,8 @@ def _write_details(evidence: "Evidence", folder: Path) -> None:
         .join(answers, on=["task", "argmax"], how="left", maintain_order="left"),
         "calibration": calibration_error(evidence.labelled),
     }
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        for name, table in tables.items():
-            write_csv(table, folder / f"{name}.csv")
-    except OSError as error:
-        raise StoreError(f"--details {folder} cannot be written: {error.strerror}") from None
+    for name, table in tables.items():
+        write_output_table(folder / f"{name}.csv", table, "--details")
     say(f"details: {', '.join(str(folder / f'{name}.csv') for name in tables)}")
 
 

@@ -11,8 +11,6 @@ import typer
 
 from vlmsel.cli import options as o
 from vlmsel.cli.console import emit_json, note, say, show_table
-from vlmsel.csv_tables import write_csv
-from vlmsel.errors import StoreError
 from vlmsel.zoo.layer_name import PARTS, TOWERS
 
 if TYPE_CHECKING:
@@ -209,24 +207,22 @@ def _filters(tower: list[Any] | None, part: list[Any] | None) -> dict[str, Any]:
 
 def _write(found: "TaskVectors", out: Path) -> list[str]:
     """Tables, and two figures per model."""
+    from vlmsel.cli.output_files import write_output_table
     from vlmsel.selection.layers.likeness import likeness_pairs
 
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-        write_csv(found.vectors, out / "vectors.csv")
-        write_csv(likeness_pairs([*found.likenesses, *found.pooled]), out / "likeness.csv")
-        files = [str(out / "vectors.csv"), str(out / "likeness.csv")]
-        for one in (*found.likenesses, *found.pooled):
-            files += _draw(found, one, out)
-    except OSError as error:
-        raise StoreError(f"--out {out} cannot be written: {error.strerror}") from None
+    pairs = likeness_pairs([*found.likenesses, *found.pooled])
+    write_output_table(out / "vectors.csv", found.vectors, "--out")
+    write_output_table(out / "likeness.csv", pairs, "--out")
+    files = [str(out / "vectors.csv"), str(out / "likeness.csv")]
+    for one in (*found.likenesses, *found.pooled):
+        files += _draw(found, one, out)
     return files
 
 
 def _draw(found: "TaskVectors", one: "Likeness", out: Path) -> list[str]:
     import numpy as np
-    from matplotlib import rc_context
 
+    from vlmsel.cli.output_files import write_output_figure
     from vlmsel.report.figures import interaction_heatmap, task_dendrogram
     from vlmsel.selection.layers.likeness import cluster_tasks
 
@@ -244,8 +240,7 @@ def _draw(found: "TaskVectors", one: "Likeness", out: Path) -> list[str]:
     files = []
     for kind, figure in figures.items():
         path = out / f"{kind}-{stem}.svg"
-        with rc_context({"svg.fonttype": "none", "svg.hashsalt": kind}):
-            figure.savefig(path, metadata={"Date": None})
+        write_output_figure(path, figure, "--out")
         files.append(str(path))
     return files
 
@@ -395,6 +390,8 @@ def _write_zoo(workspace: "Workspace", found: "list[Chosen]", path: Path) -> Non
     """A catalog of the zoo with its adapted models behind."""
     import yaml
 
+    from vlmsel.cli.output_files import write_output
+
     specs = {spec.name: spec for spec in workspace.zoo.models}
     for chosen in found:
         adaptation = chosen.adaptation
@@ -403,8 +400,4 @@ def _write_zoo(workspace: "Workspace", found: "list[Chosen]", path: Path) -> Non
             variant = base.model_copy(update={"model": adaptation.variant})
             specs[variant.name] = variant
     entries = [spec.model_dump(exclude_none=True) for spec in specs.values()]
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(yaml.safe_dump({"models": entries}, sort_keys=False), encoding="utf-8")
-    except OSError as error:
-        raise StoreError(f"--zoo-out {path} cannot be written: {error.strerror}") from None
+    write_output(path, yaml.safe_dump({"models": entries}, sort_keys=False), "--zoo-out")

@@ -6,14 +6,13 @@ from typing import Annotated, Any
 
 import polars as pl
 import typer
-from matplotlib import rc_context, rcParams
 from matplotlib.figure import Figure
 
 from vlmsel.cli import exactness, study_labels, study_prompts, transferability
 from vlmsel.cli import judging as j
 from vlmsel.cli import options as o
 from vlmsel.cli.console import emit_json, say, show_table
-from vlmsel.csv_tables import write_csv
+from vlmsel.cli.output_files import write_output_figure, write_output_table
 from vlmsel.errors import SettingsError, StoreError
 
 # These compare profiles of different settings that the store holds.
@@ -89,6 +88,7 @@ def study(
         return
     if name == study_prompts.NAME:
         _refuse_foreign(name, {"--weights": (weights, exactness.NAME)})
+        study_prompts.refuse({**of_store, "--tables": tables, "--seed": seed})
         _keep_prompts(study_prompts.run(store, zoo, tasks), place)
         return
     _refuse_foreign(name, {"--weights": (weights, exactness.NAME)})
@@ -183,17 +183,19 @@ def _study_transferability(tables: list[Path] | None, seed: int, place: _Place) 
     _say_where(done)
 
 
-def _keep_prompts(found: tuple[pl.DataFrame, Figure], place: _Place) -> None:
-    table, figure = found
-    done = place.keep(table, figure, {})
-    emit_json(done) if place.as_json else study_prompts.show(table)
+def _keep_prompts(found: study_prompts.PromptStudy, place: _Place) -> None:
+    from vlmsel.cli.running import finish_beside
+
+    done = place.keep(found.table, found.figure, {})
+    emit_json(done) if place.as_json else study_prompts.show(found.table)
     _say_where(done)
+    finish_beside(found.summary, 0)
 
 
 def _keep_labels(found: study_labels.Outcome, place: _Place) -> None:
     done = place.keep(found.table, found.figure, found.params, name=found.name)
     for part, table in found.further.items():
-        _write_table(place.out / f"{place.name}-{part}.csv", table, place.out)
+        write_output_table(place.out / f"{place.name}-{part}.csv", table, "--out")
     emit_json(found.json()) if place.as_json else found.show()
     _say_where(done)
 
@@ -250,20 +252,7 @@ def _make_folder(out: Path) -> None:
         raise StoreError(f"--out {out} cannot be written: {error.strerror}") from None
 
 
-def _write_table(file: Path, table: pl.DataFrame, out: Path) -> None:
-    try:
-        write_csv(table, file)
-    except OSError as error:
-        raise StoreError(f"--out {out} cannot be written: {error.strerror}") from None
-
-
 def _write(out: Path, name: str, table: pl.DataFrame, figure: Figure) -> tuple[Path, Path]:
-    try:
-        write_csv(table, out / f"{name}.csv")
-        with rc_context():
-            # Text stays text and ids do not change from run to run: small files that compare well.
-            rcParams.update({"svg.fonttype": "none", "svg.hashsalt": name})
-            figure.savefig(out / f"{name}.svg", metadata={"Date": None})
-    except OSError as error:
-        raise StoreError(f"--out {out} cannot be written: {error.strerror}") from None
+    write_output_table(out / f"{name}.csv", table, "--out")
+    write_output_figure(out / f"{name}.svg", figure, "--out")
     return out / f"{name}.csv", out / f"{name}.svg"

@@ -12,7 +12,7 @@ import typer
 
 from vlmsel.cli.console import note, show_table
 from vlmsel.cli.judging import show_left_out
-from vlmsel.errors import SettingsError, StoreError
+from vlmsel.errors import SettingsError
 from vlmsel.redaction import redact
 
 if TYPE_CHECKING:
@@ -252,6 +252,7 @@ def _write_page(
     """The results as Markdown, with the command, the machine and the date."""
     from vlmsel.api.label_study import this_machine
     from vlmsel.api.prediction_study import has_predictions, study_predictions
+    from vlmsel.cli.output_files import write_output
     from vlmsel.evaluation.studies.labels_page import PageHead, labels_page
 
     savings = None
@@ -260,10 +261,7 @@ def _write_page(
     command = " ".join(["vlmsel", *map(redact, sys.argv[1:])])
     head = PageHead(command, this_machine(), date.today().isoformat(), rho, n_draws)
     page = labels_page(head, found.rows, found.calibration, found.stopping, savings)
-    try:
-        file.write_text(page, encoding="utf-8")
-    except OSError as error:
-        raise StoreError(f"--markdown {file} cannot be written: {error.strerror}") from None
+    write_output(file, page, "--markdown")
 
 
 def _run_predictions(asked: Asked, store: str, seed: int) -> Outcome:

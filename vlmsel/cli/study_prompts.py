@@ -1,11 +1,14 @@
 """``vlmsel study prompts``: sets of prompt templates, compared on every model and task."""
 
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import polars as pl
 from matplotlib.figure import Figure
 
 from vlmsel.cli.console import note, show_table
+from vlmsel.errors import SettingsError
 
 if TYPE_CHECKING:
     from vlmsel.api.workspace import Workspace
@@ -20,15 +23,41 @@ DESCRIPTION = (
 )
 
 
-def run(store: str, zoo: str | None, tasks: str | None) -> tuple[pl.DataFrame, Figure]:
-    """Measure and compare; gives the table and a figure of the means.
+@dataclass(frozen=True)
+class PromptStudy:
+    """Result of the comparison.
+
+    Attributes:
+        table: accuracies by set of templates, model and task.
+        figure: their means.
+        summary: what was measured for it.
+    """
+
+    table: pl.DataFrame
+    figure: Figure
+    summary: "RunSummary"
+
+
+def refuse(options: Mapping[str, object]) -> None:
+    """Refuse options of other studies.
+
+    Raises:
+        SettingsError: one of them was given.
+    """
+    for name, value in options.items():
+        if value and name not in ("--zoo", "--tasks"):
+            raise SettingsError(f"{name} has no effect on study {NAME}: leave it out")
+
+
+def run(store: str, zoo: str | None, tasks: str | None) -> PromptStudy:
+    """Measure what is missing and compare.
 
     Raises:
         TaskError: no task has class names.
     """
     from vlmsel.api.prompt_study import compare_prompts
     from vlmsel.api.workspace import open_workspace
-    from vlmsel.cli.running import run_plan, show_failures
+    from vlmsel.cli.running import run_plan
     from vlmsel.execution.options import RunOptions
 
     def measure(plan: "Plan", variant: "Workspace") -> "RunSummary":
@@ -36,8 +65,7 @@ def run(store: str, zoo: str | None, tasks: str | None) -> tuple[pl.DataFrame, F
 
     workspace = open_workspace(store, zoo=zoo, tasks=tasks)
     table, summary = compare_prompts(workspace, measure)
-    show_failures(summary)
-    return table, _figure(table)
+    return PromptStudy(table, _figure(table), summary)
 
 
 def show(table: pl.DataFrame) -> None:

@@ -10,7 +10,8 @@ import typer
 from matplotlib.figure import Figure
 
 from vlmsel.cli.console import say, show_table, warn_of_some
-from vlmsel.errors import SettingsError, StoreError
+from vlmsel.cli.output_files import write_output
+from vlmsel.errors import SettingsError
 
 NAME = "transferability"
 DESCRIPTION = "published transferability scores beside leave-one-out average rank, pool by pool"
@@ -101,10 +102,7 @@ def write_page(study: BenchmarkStudy, out: Path) -> Path:
         StoreError: the folder cannot be written.
     """
     path = out / f"{NAME}.md"
-    try:
-        path.write_text(study.page, encoding="utf-8")
-    except OSError as error:
-        raise StoreError(f"--out {out} cannot be written: {error.strerror}") from None
+    write_output(path, study.page, "--out")
     return path
 
 
