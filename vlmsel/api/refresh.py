@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from vlmsel.api.workspace import Workspace
+from vlmsel.errors import TrackingError
 from vlmsel.execution.cells import CellOutcome
 from vlmsel.execution.options import RunOptions
 from vlmsel.execution.plan import Plan
@@ -18,10 +19,12 @@ class Refresh:
     Attributes:
         done: what changed and what was measured.
         run: its id in MLflow; None where it was not logged.
+        not_logged: why it could not be.
     """
 
     done: Refreshed
     run: str | None
+    not_logged: str | None = None
 
 
 def refresh(
@@ -32,7 +35,7 @@ def refresh(
     on_plan: Callable[[Plan], None] | None = None,
     on_outcome: Callable[[CellOutcome], None] | None = None,
 ) -> Refresh:
-    """Measure what changed since the last run, of every kind that a workspace wants.
+    """Measure what changed since the last run, of every kind that a workspace wants, and log it.
 
     Args:
         workspace: zoo, tasks, store and wanted measurements; remembered by the store once this run
@@ -43,7 +46,7 @@ def refresh(
         on_outcome: called with every settled cell.
 
     Raises:
-        VlmselError: see `vlmsel.execution.refresh.refresh`; or the log cannot be written.
+        VlmselError: see `vlmsel.execution.refresh.refresh`.
     """
 
     def begin(plan: Plan) -> None:
@@ -66,22 +69,26 @@ def refresh(
     from vlmsel.tracking import log_run_summary
 
     summary = done.summary
-    run = log_run_summary(
-        "refresh",
-        tracking_uri=tracking_uri,
-        params={
-            "zoo": workspace.zoo_source,
-            "tasks": workspace.tasks_source,
-            "store": workspace.address,
-        }
-        | workspace.settings.model_dump()
-        | {"kinds": ",".join(workspace.wants)},
-        metrics={
-            "measured": summary.measured,
-            "skipped": summary.skipped,
-            "failures": summary.n_failures,
-            "seconds": summary.total.seconds,
-        },
-        tables={"changes": done.changes, "by_model_and_task": summary.frame()},
-    )
+    try:
+        run = log_run_summary(
+            "refresh",
+            tracking_uri=tracking_uri,
+            params={
+                "zoo": workspace.zoo_source,
+                "tasks": workspace.tasks_source,
+                "store": workspace.address,
+            }
+            | workspace.settings.model_dump()
+            | {"kinds": ",".join(workspace.wants)},
+            metrics={
+                "measured": summary.measured,
+                "skipped": summary.skipped,
+                "failures": summary.n_failures,
+                "seconds": summary.total.seconds,
+            },
+            tables={"changes": done.changes, "by_model_and_task": summary.frame()},
+        )
+    except TrackingError as error:
+        # The work is in the store: what came of it is said in any case.
+        return Refresh(done, None, str(error))
     return Refresh(done, run)

@@ -8,7 +8,7 @@ import polars as pl
 import typer
 
 from vlmsel.cli import evaluate_use as of_use
-from vlmsel.cli.console import emit_json, note, say, show_table, tell
+from vlmsel.cli.console import emit_json, note, show_table, tell
 from vlmsel.cli.judging import (
     AccuracyTables,
     KeepDuplicates,
@@ -36,7 +36,7 @@ from vlmsel.cli.options import (
     output_path,
 )
 from vlmsel.cli.options import DEFAULT_STORE as DEFAULT
-from vlmsel.errors import SettingsError, StoreError
+from vlmsel.errors import SettingsError
 
 if TYPE_CHECKING:
     from vlmsel.evaluation.label_budgets import Budgets
@@ -107,7 +107,7 @@ def evaluate(
     """
     from vlmsel.api.evaluating import evaluate as run_evaluation
     from vlmsel.cli.judging_bar import judging_bar
-    from vlmsel.cli.tracked import track_evaluation, tracking_uri_for
+    from vlmsel.cli.tracked import track_evaluation, tracking_uri_for, try_to_log
 
     if use is of_use.Use.probe or shots is not None:
         numbers = of_use.parse_shots(shots)
@@ -118,9 +118,13 @@ def evaluate(
                 "--rho": rho,
             }
         )  # fmt: skip
+        how = of_use.How(executor, workers, address, threads)
+        if imported:
+            of_use.refuse_of_probes(how, draws, "--imported, whose probes are in the tables")
+            of_use.refuse_catalogs(zoo, tasks)
         of_use.run(
             of_use.Where(store, zoo, tasks, imported),
-            of_use.How(executor, workers, address, threads),
+            how,
             use,
             numbers,
             draws,
@@ -130,6 +134,8 @@ def evaluate(
             as_json=as_json,
         )
         return
+    how = of_use.How(executor, workers, address, threads)
+    of_use.refuse_of_probes(how, draws, "leave-one-out without --use probe or --shots")
     options, budgets = selector_options(option), _budgets(labels, rho)
     tracking_uri = tracking_uri_for(store, tracking_uri, experiment)
     knowledge, workspace = gather_tables(
@@ -155,13 +161,15 @@ def evaluate(
     if markdown:
         _write(markdown, loo, knowledge.about, verdict)
     summary = loo.summary()
-    ids, uri = track_evaluation(
-        loo,
-        knowledge,
-        store,
-        tracking_uri,
-        experiment=experiment,
-        settings=workspace.settings if workspace else None,
+    logged = try_to_log(
+        lambda: track_evaluation(
+            loo,
+            knowledge,
+            store,
+            tracking_uri,
+            experiment=experiment,
+            settings=workspace.settings if workspace else None,
+        )
     )
     if as_json:
         emit_json(
@@ -169,20 +177,19 @@ def evaluate(
                 "summary": summary,
                 "verdict": verdict,
                 "left_out": loo.left_out,
-                "mlflow": {"uri": uri, "runs": ids},
+                "mlflow": {"uri": logged[1], "runs": logged[0]} if logged else None,
             }
         )
-        return
-    show_summary(summary, f"{knowledge.about}: {_sizes(loo)}")
-    if budgets:
-        note(
-            f"  NAME@n: with n labelled images, {budgets.n_draws} draws; their hits are simulated "
-            "from the accuracies"
-        )
-    tell(verdict)
-    show_left_out(loo.left_out)
-    if uri is not None:
-        say(f"{len(ids)} runs in MLflow: {uri}")
+    else:
+        show_summary(summary, f"{knowledge.about}: {_sizes(loo)}")
+        if budgets:
+            note(
+                f"  NAME@n: with n labelled images, {budgets.n_draws} draws; their hits are "
+                "simulated from the accuracies"
+            )
+        tell(verdict)
+        show_left_out(loo.left_out)
+    of_use.end_logged(logged, as_json=as_json)
 
 
 def _reads_logits(selectors: list[str] | None) -> bool:
@@ -248,9 +255,7 @@ def _sizes(loo: "LeaveOneOut") -> str:
 
 
 def _write(file: Path, loo: "LeaveOneOut", about: str, verdict: str) -> None:
+    from vlmsel.cli.output_files import write_output
     from vlmsel.evaluation.tables import evidence_markdown
 
-    try:
-        file.write_text(f"{evidence_markdown({about: loo})}\n\n{verdict}\n", encoding="utf-8")
-    except OSError as error:
-        raise StoreError(f"--markdown {file} cannot be written: {error.strerror}") from None
+    write_output(file, f"{evidence_markdown({about: loo})}\n\n{verdict}\n", "--markdown")

@@ -10,7 +10,7 @@ import typer
 from vlmsel.cli.console import emit_json, note, say, show_table, tell
 from vlmsel.cli.judging import show_left_out
 from vlmsel.cli.options import Executor
-from vlmsel.errors import SettingsError, StoreError
+from vlmsel.errors import SettingsError
 
 if TYPE_CHECKING:
     from vlmsel.evaluation.leave_one_out import LeaveOneOut
@@ -64,10 +64,10 @@ class Where:
 class How:
     """Place of a run, as the command line says it."""
 
-    executor: Executor
-    workers: int | None
-    address: str | None
-    threads: int
+    executor: Executor = Executor.local
+    workers: int | None = None
+    address: str | None = None
+    threads: int = 1
 
 
 def parse_shots(said: str | None) -> tuple[int, ...]:
@@ -98,6 +98,43 @@ def refuse(options: dict[str, Any]) -> None:
             )
 
 
+def refuse_of_probes(how: How, draws: int, other: str) -> None:
+    """Refuse options of probes that are computed, where none is.
+
+    Args:
+        how: place of the run.
+        draws: of each number of shots.
+        other: names the evaluation that takes none of them.
+
+    Raises:
+        SettingsError: the first that was given.
+    """
+    given = {
+        "--executor": how.executor is not Executor.local,
+        "--workers": how.workers is not None,
+        "--address": how.address is not None,
+        "--threads": how.threads != How.threads,
+        "--draws": draws != DRAWS,
+    }
+    for option, is_given in given.items():
+        if is_given:
+            raise SettingsError(
+                f"{option} says how probes are computed and has no meaning for {other}: leave it "
+                "out"
+            )
+
+
+def refuse_catalogs(zoo: str | None, tasks: str | None) -> None:
+    """Refuse catalogs where imported tables are judged.
+
+    Raises:
+        SettingsError: one was given.
+    """
+    for option, value in {"--zoo": zoo, "--tasks": tasks}.items():
+        if value is not None:
+            raise SettingsError(f"{option} has no meaning with --imported: leave it out")
+
+
 def run(
     where: Where,
     how: How,
@@ -111,7 +148,8 @@ def run(
     as_json: bool,
 ) -> None:
     """Compute what is missing, judge, show and log."""
-    from vlmsel.cli.tracked import track_use
+    from vlmsel.cli.output_files import write_output
+    from vlmsel.cli.tracked import track_use, try_to_log
     from vlmsel.evaluation.probe_page import use_page
 
     loo, probes, about = (
@@ -121,24 +159,36 @@ def run(
     )
     if markdown:
         title = f"{use}: {about.partition(', store ')[0]}"
-        _write(markdown, use_page([(title, loo)], _command(where, use, shots, draws)))
-    ids, uri = track_use(
-        loo, probes, tracking_uri, experiment=experiment,
-        params={"use": use.value, "shots": list(shots), "draws": draws, "knowledge": about},
-    )  # fmt: skip
+        page = use_page([(title, loo)], _command(where, use, shots, draws))
+        write_output(markdown, page, "--markdown")
+    params = {"use": use.value, "shots": list(shots), "draws": draws, "knowledge": about}
+    logged = try_to_log(
+        lambda: track_use(loo, probes, tracking_uri, experiment=experiment, params=params)
+    )
     if as_json:
         emit_json(
             {
                 "summary": loo.summary(),
                 "probes": probes,
                 "left_out": loo.left_out,
-                "mlflow": {"uri": uri, "runs": ids},
+                "mlflow": {"uri": logged[1], "runs": logged[0]} if logged else None,
             }
         )
-        return
-    _show(loo, about, use)
-    if uri is not None:
-        say(f"{len(ids)} runs in MLflow: {uri}")
+    else:
+        _show(loo, about, use)
+    end_logged(logged, as_json=as_json)
+
+
+def end_logged(logged: tuple[list[str], str | None] | None, *, as_json: bool) -> None:
+    """Say where runs are logged, and end with the true exit code.
+
+    Raises:
+        Exit: they are not.
+    """
+    if logged is None:
+        raise typer.Exit(1)
+    if not as_json and logged[1] is not None:
+        say(f"{len(logged[0])} runs in MLflow: {logged[1]}")
 
 
 def _of_store(
@@ -213,10 +263,3 @@ def _command(where: Where, use: Use, shots: tuple[int, ...], draws: int) -> str:
     parts += [f"--draws {draws}"] if draws != DRAWS else []
     parts += ["--imported"] if where.imported else []
     return " ".join([*parts, "--store STORE --markdown FILE"])
-
-
-def _write(file: Path, text: str) -> None:
-    try:
-        file.write_text(text, encoding="utf-8")
-    except OSError as error:
-        raise StoreError(f"--markdown {file} cannot be written: {error.strerror}") from None

@@ -1,9 +1,10 @@
 """``vlmsel refresh``: the nightly run."""
 
 import polars as pl
+import typer
 
 from vlmsel.cli import options as o
-from vlmsel.cli.console import emit_json, say, show_table
+from vlmsel.cli.console import emit_json, say, show_table, warn
 from vlmsel.cli.flags import RunFlags, WantFlags, takes_flags
 from vlmsel.cli.progress import progress_bar
 from vlmsel.redaction import redact
@@ -48,6 +49,7 @@ def refresh(
             options,
             lambda options: workspace.plan(workspace.wants, options, name_unprompted=False),
             as_json=as_json,
+            price=flags.price,
         )
         return
     uri = tracking_uri_for(wanted.store, tracking_uri)
@@ -69,4 +71,8 @@ def refresh(
         show_table(counts, title="what changed, in pairs of model and task per kind")
         if run is not None:
             say(f"refresh {run} in MLflow: {shown}")
+    if found.not_logged is not None:
+        warn(f"all that was measured is in the store, but not logged in MLflow: {found.not_logged}")
     finish(summary, what="refresh", allow_failures=allow_failures, as_json=False)
+    if found.not_logged is not None:
+        raise typer.Exit(1)

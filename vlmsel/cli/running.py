@@ -76,13 +76,38 @@ def finish_for_images(summary: RunSummary, n_images: int, allow_failures: int) -
         for failures in (summary.failures, summary.earlier)
     )
     show_failures(replace(summary, failures=lost, earlier=before))
+    _say_left(summary)
     n_failed = n_images + len(lost) + len(summary.faults) + len(before)
     if n_failed > allow_failures:
         say(
             f"exit code 1: {n_images} images and {n_failed - n_images} models or cells failed; "
             f"--allow-failures {n_failed} accepts that"
         )
+    if n_failed > allow_failures or summary.n_left:
         raise typer.Exit(1)
+
+
+def finish_beside(summary: RunSummary, allow_failures: int) -> None:
+    """Name what failed on the way to another result, and end with the true exit code.
+
+    Raises:
+        Exit: more failed than is accepted, or --max-hours ended the run.
+    """
+    show_failures(summary)
+    _say_left(summary)
+    n_failed = summary.n_failures
+    if n_failed > allow_failures:
+        say(f"exit code 1: {n_failed} failures; --allow-failures {n_failed} accepts that")
+    if code := summary.exit_code(allow_failures):
+        raise typer.Exit(code)
+
+
+def _say_left(summary: RunSummary) -> None:
+    if summary.n_left:
+        say(
+            f"stopped by --max-hours with {summary.n_left} cells left: what was measured is in the "
+            "store; the same command goes on from there"
+        )
 
 
 def show_inexact(summary: RunSummary) -> None:
@@ -114,11 +139,7 @@ def finish(
         f"{what}: {total.measured} cells measured ({total.n_images} images), "
         f"{summary.skipped} were there, {summary.n_failures} failures"
     )
-    if summary.n_left:
-        say(
-            f"stopped by --max-hours with {summary.n_left} cells left: what was measured is in the "
-            "store; the same command goes on from there"
-        )
+    _say_left(summary)
     code = summary.exit_code(allow_failures)
     if code and summary.n_failures > allow_failures:
         say(f"exit code {code}; --allow-failures {summary.n_failures} accepts these failures")
@@ -137,9 +158,14 @@ def summary_dict(summary: RunSummary) -> dict[str, object]:
         "left_out": [asdict(fault) for fault in summary.faults],
         "failed_before": [asdict(failure) for failure in summary.earlier],
         "inexact": [asdict(image) for image in summary.inexact],
-        "passed_over": [{"task": one.task, "what": one.reason} for one in summary.passed_over],
+        "passed_over": passed_over(summary),
         "by_model_and_task": summary.frame(),
     }
+
+
+def passed_over(summary: RunSummary | None) -> list[dict[str, str]]:
+    """What lies beside the images and is not read, as ``--json`` prints it."""
+    return [{"task": p.task, "what": p.reason} for p in (summary.passed_over if summary else ())]
 
 
 def run_options(flags: RunFlags) -> RunOptions:

@@ -9,8 +9,7 @@ import typer
 from vlmsel.cli import options as o
 from vlmsel.cli.console import emit_json, note, say, show_table, warn, warn_of_some
 from vlmsel.cli.flags import RunFlags, takes_flags
-from vlmsel.csv_tables import write_csv
-from vlmsel.errors import SettingsError, StoreError
+from vlmsel.errors import SettingsError
 
 if TYPE_CHECKING:
     from vlmsel.api.label_scores import LabelScores
@@ -83,8 +82,9 @@ def scores(
     """
     from vlmsel.api.label_scores import EMBEDDING, PREDICTION, labelled_target, score_target
     from vlmsel.api.workspace import open_workspace
-    from vlmsel.cli.running import run_plan, show_failures
-    from vlmsel.cli.tracked import track_scores, tracking_uri_for
+    from vlmsel.cli.output_files import write_output_table
+    from vlmsel.cli.running import finish_beside, passed_over, run_plan
+    from vlmsel.cli.tracked import track_scores, tracking_uri_for, try_to_log
 
     names = _names(estimator)
     if out is not None and out.suffix not in SUFFIXES:
@@ -96,25 +96,25 @@ def scores(
     summary = run_plan(plan, target.workspace.store, options, what=f"embeddings of {images}")
     found = score_target(target, names, n_resamples=resamples, seed=seed, run=options)
     if out is not None:
-        _write(out, found.table)
-    run = track_scores(found, uri, experiment=experiment, params={"seed": seed, "images": images})
+        write_output_table(out, found.table, "--out")
+    params: dict[str, object] = {"seed": seed, "images": images}
+    logged = try_to_log(lambda: track_scores(found, uri, experiment=experiment, params=params))
     if as_json:
         emit_json(
             {
                 "scores": found.table,
                 "left_out": found.left_out,
                 "notes": found.notes,
-                "mlflow": {"uri": run[1], "run": run[0]},
+                "passed_over": passed_over(summary),
+                "mlflow": {"uri": logged[1], "run": logged[0]} if logged else None,
             }
         )
     else:
         _show(found, images)
-        if run[1] is not None:
-            say(f"run {run[0]} in MLflow: {run[1]}")
-    show_failures(summary)
-    n_failed = summary.n_failures
-    if n_failed > allow_failures:
-        say(f"exit code 1: {n_failed} failures; --allow-failures {n_failed} accepts that")
+        if logged and logged[1] is not None:
+            say(f"run {logged[0]} in MLflow: {logged[1]}")
+    finish_beside(summary, allow_failures)
+    if logged is None:
         raise typer.Exit(1)
 
 
@@ -153,10 +153,3 @@ def _show(found: "LabelScores", images: str) -> None:
     note("values of one score compare models of these images, and nothing else")
     gone = [f"left out {m}/{p}: {why}" for m, p, why in found.left_out.iter_rows()]
     warn_of_some(gone, SHOWN_LEFT_OUT)
-
-
-def _write(file: Path, table: pl.DataFrame) -> None:
-    try:
-        table.write_parquet(file) if file.suffix == ".parquet" else write_csv(table, file)
-    except OSError as error:
-        raise StoreError(f"--out {file} cannot be written: {error.strerror or error}") from None

@@ -80,6 +80,7 @@ def select(
         from vlmsel.cli.select_trained import select_trained_command
 
         _refuse_profiled(asked.use, selector, report, profile_anyway=profile_anyway)
+        _refuse_settings(preset, attribution, setting)
         select_trained_command(
             images,
             (store, zoo, tasks),
@@ -88,6 +89,7 @@ def select(
             top=top,
             as_json=as_json,
             allow_failures=allow_failures,
+            log_to=(tracking_uri, experiment),
         )
         return
     if profile_anyway and asked.are_said:
@@ -97,6 +99,7 @@ def select(
         )
     known = None if profile_anyway else _known_zoo(images, (store, zoo, tasks), selector, asked)
     if known is not None:
+        _refuse_settings(preset, attribution, setting)
         from vlmsel.cli.answer import answer_command, emit_answer, finish_answer, read_options
         from vlmsel.cli.tracked import track_answer
 
@@ -167,6 +170,22 @@ def _refuse_profiled(
     for option, value in given.items():
         if value:
             raise SettingsError(f"{option} belongs to --use zero-shot, not to --use {use}")
+
+
+def _refuse_settings(
+    preset: o.Preset | None, attribution: o.AttributionChoice | None, setting: list[str] | None
+) -> None:
+    """Refuse settings of profiles where none is looked at.
+
+    Raises:
+        SettingsError: one was given.
+    """
+    for option, value in (("--preset", preset), ("--attribution", attribution), ("--set", setting)):
+        if value:
+            raise SettingsError(
+                f"{option} says how profiles are measured, and this answer looks at none: leave it "
+                "out (--selector dcd ranks by profiles)"
+            )
 
 
 def _known_zoo(

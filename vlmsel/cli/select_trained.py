@@ -3,7 +3,6 @@
 from typing import TYPE_CHECKING
 
 import polars as pl
-import typer
 
 from vlmsel.cli.answer_flags import AnswerFlags
 from vlmsel.cli.console import emit_json, note, say, show_table, tell, warn
@@ -25,6 +24,7 @@ def select_trained_command(
     top: int,
     as_json: bool,
     allow_failures: int,
+    log_to: tuple[str | None, str],
 ) -> None:
     """Embed what is missing, rank, show.
 
@@ -36,11 +36,12 @@ def select_trained_command(
         top: models to show.
         as_json: write JSON.
         allow_failures: failures that leave the exit code at 0.
+        log_to: tracking URI, None for nowhere, and experiment.
     """
     from vlmsel.api.label_scores import EMBEDDING, PREDICTION, labelled_target
     from vlmsel.api.trained_use import select_trained
     from vlmsel.api.workspace import open_workspace
-    from vlmsel.cli.running import run_plan, show_failures
+    from vlmsel.cli.running import finish_beside, passed_over, run_plan
 
     labels = _labels(asked)
     store, zoo, tasks = where
@@ -51,14 +52,16 @@ def select_trained_command(
     use = "probe" if asked.use.value == "probe" else "fine-tune"
     found = select_trained(workspace, target, use, run=options)
     if as_json:
-        emit_json(_as_dict(found, top))
+        emit_json({**_as_dict(found, top), "passed_over": passed_over(summary)})
     else:
         _show(found, top)
-    show_failures(summary)
-    if summary.n_failures > allow_failures:
-        n_failed = summary.n_failures
-        say(f"exit code 1: {n_failed} failures; --allow-failures {n_failed} accepts that")
-        raise typer.Exit(1)
+    tracking_uri, experiment = log_to
+    if tracking_uri is not None:
+        from vlmsel.cli.tracked import track_trained
+
+        uri = track_trained(found, store, tracking_uri, experiment=experiment)
+        say(f"logged in MLflow: {uri}")
+    finish_beside(summary, allow_failures)
 
 
 def _labels(asked: AnswerFlags) -> "Path":
@@ -83,6 +86,7 @@ def _labels(asked: AnswerFlags) -> "Path":
         ("--max-params", asked.max_params),
         ("--max-ms", asked.max_ms),
         ("--dry-run", asked.dry_run),
+        ("--tolerance", asked.tolerance != AnswerFlags.tolerance),
     ):
         if value:
             raise SettingsError(f"{option} belongs to --use zero-shot, not to --use {asked.use}")

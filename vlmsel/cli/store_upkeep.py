@@ -184,6 +184,8 @@ def migrate(
         say(f"{name}: {one.n_cells} cells brought under this version, {one.n_there} were there")
         for cell in one.corrupt[:SHOWN]:
             warn(f"corrupt, to be measured anew: {cell}")
+    if any(one.corrupt for one in found.values()):
+        raise typer.Exit(1)
 
 
 @app.command("runs")

@@ -72,7 +72,7 @@ def sweep(
     Leave-one-out as in `vlmsel evaluate`. Measures nothing.
     """
     from vlmsel.api.evaluating import sweep_dcd
-    from vlmsel.cli.tracked import track_sweep, tracking_uri_for
+    from vlmsel.cli.tracked import track_sweep, tracking_uri_for, try_to_log
     from vlmsel.evaluation.metrics import METRICS
     from vlmsel.evaluation.sweep import sweep_means
 
@@ -92,20 +92,34 @@ def sweep(
         pooled=pooled,
         keep_duplicates=keep_duplicates,
     )
-    run, uri = track_sweep(
-        points,
-        knowledge,
-        tracking_uri,
-        experiment=experiment,
-        settings=workspace.settings if workspace else None,
-        options={"scale": scale, "pooled": pooled},
+    logged = try_to_log(
+        lambda: track_sweep(
+            points,
+            knowledge,
+            tracking_uri,
+            experiment=experiment,
+            settings=workspace.settings if workspace else None,
+            options={"scale": scale, "pooled": pooled},
+        )
     )
     means = sweep_means(points)
     if as_json:
-        emit_json({"points": means, "mlflow": {"uri": uri, "run": run}})
-        return
+        mlflow = {"uri": logged[1], "run": logged[0]} if logged else None
+        emit_json({"points": means, "mlflow": mlflow})
+    else:
+        _show(means, metric, knowledge.about)
+    if logged is None:
+        raise typer.Exit(1)
+    if not as_json and logged[1] is not None:
+        say(f"sweep {logged[0]} in MLflow: {logged[1]}")
+
+
+def _show(means: pl.DataFrame, metric: str, about: str) -> None:
+    """Print the grid of one metric, or the best points of a wide one."""
+    from vlmsel.evaluation.metrics import METRICS
+
     points = means.filter(pl.col("metric") == metric)
-    title = f"{metric}, mean over targets: {knowledge.about}"
+    title = f"{metric}, mean over targets: {about}"
     grid = points.pivot("gamma", index="eta", values="value", maintain_order=True)
     if grid.width <= MAX_COLUMNS:
         names = {column: f"gamma {float(column):.3g}" for column in grid.columns[1:]}
@@ -114,8 +128,6 @@ def sweep(
         falls = METRICS[metric].higher_is_better
         best = points.sort("value", descending=falls).select("eta", "gamma", "value").head(N_BEST)
         show_table(best, title=f"the best {N_BEST} of {points.height} points by {title}")
-    if uri is not None:
-        say(f"sweep {run} in MLflow: {uri}")
 
 
 def numbers(option: str, text: str) -> list[float]:

@@ -1,13 +1,14 @@
 """Logging of what a command computed: where to, and with which parameters."""
 
 import os
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import polars as pl
 
 from vlmsel.addresses import absolute_address, is_address
-from vlmsel.cli.console import say
+from vlmsel.cli.console import say, warn
 from vlmsel.errors import StoreError, TrackingError
 from vlmsel.extras import has_extra, missing_extra
 from vlmsel.redaction import redact
@@ -18,7 +19,10 @@ if TYPE_CHECKING:
     from vlmsel.api.evaluating import Knowledge
     from vlmsel.api.label_scores import LabelScores
     from vlmsel.api.selection import Selection
+    from vlmsel.api.trained_use import TrainedSelection
     from vlmsel.evaluation.leave_one_out import LeaveOneOut
+
+Logged = TypeVar("Logged")
 
 
 def tracking_uri_for(store: str, said: str | None, experiment: str | None = None) -> str | None:
@@ -55,6 +59,18 @@ def tracking_uri_for(store: str, said: str | None, experiment: str | None = None
         uri = absolute_tracking_uri(said)
     check_tracking_uri(uri, experiment or EXPERIMENT)
     return uri
+
+
+def try_to_log(log: Callable[[], Logged]) -> Logged | None:
+    """Log a result that took long, and is shown in any case; None, with a warning, where it fails.
+
+    Whoever calls ends with exit code 1 then.
+    """
+    try:
+        return log()
+    except TrackingError as error:
+        warn(f"not logged in MLflow: {error}")
+        return None
 
 
 def track_evaluation(
@@ -174,6 +190,36 @@ def track_selection(
             "n_images": float(selection.images.n_images),
         },
         ranking=selection.ranking.drop("sources"),
+    )
+
+
+def track_trained(
+    found: "TrainedSelection", store: str, tracking_uri: str, *, experiment: str
+) -> str | None:
+    """Log a ranking for a probe or fine-tuning where it is said; returns the URI.
+
+    Args:
+        found: the ranking.
+        store: of the ranking.
+        tracking_uri: where to log.
+        experiment: name of the experiment.
+    """
+    first = found.ranking.row(0, named=True)
+    return _log_choice(
+        store,
+        tracking_uri,
+        experiment,
+        params={
+            "target": found.target,
+            "use": found.use,
+            "first": f"{first['model']}/{first['pretrained']}",
+            "shots": found.shots,
+        },
+        metrics={
+            "probe_accuracy": first["probe_accuracy"],
+            "n_sources": float(found.mixture.n_sources),
+        },
+        ranking=found.ranking,
     )
 
 
