@@ -245,6 +245,7 @@ def test_poor_labels_are_said(ask, tmp_path, rows, said):
         (["--template", "the letter {}."], "templates need the names of the classes"),
         (["--selector", "dcd", "--max-params", "900"], "selector dcd would look at answers"),
         (["--profile-anyway", *NAMES], "--profile-anyway ranks images alone"),
+        (["--classnames", "a,b", "--preset", "paper"], "--preset says how profiles are measured"),
         (["--profile-anyway", "--dry-run"], "--profile-anyway ranks images alone"),
     ],
 )

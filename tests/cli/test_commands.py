@@ -9,6 +9,7 @@ import pytest
 import yaml
 from mlflow.tracking import MlflowClient
 
+from vlmsel.errors import TrackingError
 from vlmsel.execution.lease import hold_lease
 from vlmsel.store.store import Store
 
@@ -73,6 +74,18 @@ def test_refresh_measures_nothing_new_and_logs_a_run(own_lab, vlmsel):
         {"kind": kind, "change": "unchanged", "pairs": 24} for kind in ("prediction", "profile")
     ]
     assert said["mlflow"]["run"] in {run.info.run_id for run in runs(own_lab.uri, "refresh")}
+
+
+def test_a_refresh_says_what_it_did_though_it_cannot_be_logged(own_lab, vlmsel, monkeypatch):
+    def fail(*args: object, **more: object) -> str:
+        raise TrackingError("the server has gone")
+
+    monkeypatch.setattr("vlmsel.tracking.log_run_summary", fail)
+    answer = vlmsel("refresh", "--store", own_lab.store, "--tracking-uri", own_lab.uri, "--json")
+    assert answer.code == 1
+    said = json.loads(answer.out)
+    assert (said["skipped"], said["mlflow"]["run"]) == (48, None)
+    assert "not logged in MLflow: the server has gone" in answer.err
 
 
 @pytest.mark.parametrize("kind", ["profile", "prediction"])
@@ -191,10 +204,11 @@ def test_dry_run_says_what_it_takes_and_where(lab, vlmsel, tmp_path):
 
 
 def test_dry_run_of_a_refresh_shows_both_kinds_and_leaves_no_trace(lab, vlmsel, tmp_path):
-    command = ["refresh", *catalogs(lab, tmp_path / "new"), "--dry-run", "--json"]
+    command = ["refresh", *catalogs(lab, tmp_path / "new"), "--dry-run", "--json", "--price", "3"]
     said = json.loads(vlmsel(*command, "--tracking-uri", "http://127.0.0.1:9").out)
     # Six profiles and six predictions a model.
     assert [row["to_measure"] for row in said["plan"]] == [12] * 4
+    assert said["money"] == pytest.approx(3 * (said["gpu_hours"] or said["cpu_hours"]))
     assert not (tmp_path / "new").exists()
 
 

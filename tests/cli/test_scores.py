@@ -22,6 +22,9 @@ def folder(tmp_path):
         picture[half] //= 4
         Image.fromarray(picture).save(place / f"{i:02}.png")
         rows.append(f"{i:02}.png,{'above' if i % 2 else 'below'}")
+    # One that cannot be read must not take the models along.
+    (place / "broken.png").write_bytes(b"no picture")
+    rows.append("broken.png,above")
     (tmp_path / "labels.csv").write_text("\n".join(rows) + "\n")
     return place
 
@@ -35,9 +38,13 @@ def call(vlmsel, lab: Lab, folder, *more, labels=None):
 def test_the_table_goes_to_terminal_file_json_and_mlflow(own_lab, vlmsel, folder, tmp_path):
     out = tmp_path / "table.parquet"
     scores = ("--estimator", "logme", "--estimator", "hscore", "--resamples", "10")
+    (folder / "photo.heic").write_bytes(b"unread")
     answer = call(vlmsel, own_lab, folder, *scores, "--json", "--out", out)
-    assert answer.code == 0, answer.err
+    assert answer.code == 1, answer.err
     found = json.loads(answer.out)
+    said = "1 labelled image has no embedding and count for no model: broken.png"
+    assert found["notes"][1] == said
+    assert [one["what"].partition(" file")[0] for one in found["passed_over"]] == ["1 .heic"]
     assert len(found["scores"]) == 2 * 4
     assert pl.read_parquet(out).height == 8
     assert found["mlflow"]["run"]
@@ -47,6 +54,7 @@ def test_the_table_goes_to_terminal_file_json_and_mlflow(own_lab, vlmsel, folder
     assert all(row["zero_shot_accuracy"] is not None for row in logme)
     hscore = [row for row in found["scores"] if row["estimator"] == "hscore"]
     assert all(row["place"] is None and "noise included" in row["reason"] for row in hscore)
+    scores = (*scores, "--allow-failures", "8")
     again = call(vlmsel, own_lab, folder, *scores, "--out", tmp_path / "table.csv")
     assert again.code == 0
     assert "nothing to do" in again.err

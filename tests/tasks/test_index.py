@@ -223,3 +223,20 @@ def test_copies_are_counted(folder: Path, png: MakePng) -> None:
     assert index_task(spec(folder)).passed_over == ()
     (folder / "dog" / "copy.png").write_bytes(png(0))
     assert index_task(spec(folder)).passed_over == ("1 of 6 images are copies of others",)
+
+
+def test_members_of_a_format_that_is_not_read_are_counted_and_remembered(
+    tmp_path: Path, png: MakePng, make_tar: MakeTar, scanned: list[str]
+) -> None:
+    members = {"a.png": png(1), "b.heic": b"x", "c.HEIC": b"y", "d.svg": b"z", "d.json": b"{}"}
+    shard = make_tar(tmp_path / "s.tar", members)
+    for _ in range(2):
+        found = index_task(spec(shard))
+        assert [ref.image_id for ref in found.images] == ["a"]
+        assert [phrase.partition(" member")[0] for phrase in found.passed_over] == [
+            "2 .heic", "1 .svg",
+        ]  # fmt: skip
+    assert scanned == ["s.tar"]
+    only = make_tar(tmp_path / "only.tar", {"b.heic": b"x"})
+    with pytest.raises(TaskError, match=r"no image in .*only\.tar: 1 \.heic member"):
+        index_task(spec(only))

@@ -32,6 +32,7 @@ def test_paths_are_made_absolute_against_the_catalog(tmp_path: Path) -> None:
         ("{model: '', pretrained: x}", "key 'model'"),
         ("{model: a, pretrained: x, memory_gb: 0}", "key 'memory_gb'.* greater than 0"),
         ("{model: a, pretrained: x, encoder: os.system}", "key 'encoder'"),
+        ("{model: " + "é" * 43 + ", pretrained: x}", "too long: .* 260 bytes there, of 255"),
         ("{model: a, pretrained: x}, {model: a, pretrained: x}", "two models of one name: a/x"),
     ],
 )
@@ -113,3 +114,13 @@ def test_weights_are_local_and_fail_their_model_alone(
 def test_a_name_of_a_hub_is_answered_with_the_way_that_exists() -> None:
     with pytest.raises(ModelError, match=r"hf download org/x --local-dir FOLDER.*weights: FOLDER"):
         tag_config("hf-hub:org/x", "y")
+
+
+def test_a_saved_model_is_a_zoo(tmp_path: Path) -> None:
+    with pytest.raises(CatalogError, match="is a folder without open_clip_config"):
+        load_zoo(tmp_path)
+    folder = tmp_path / "my model"
+    folder.mkdir()
+    (folder / "config.json").write_text("{}")
+    (only,) = load_zoo(folder).models
+    assert only == ModelSpec(model="my model", pretrained="local", weights=str(folder))

@@ -11,7 +11,12 @@ from torch import Tensor, nn
 from transformers import Dinov2Config, Dinov2Model
 
 from vlmsel.errors import ModelError
+from vlmsel.measurements import Prediction
+from vlmsel.probes.batch import Batch
+from vlmsel.probes.registry import make_probe
+from vlmsel.tasks.prompts import ClassPrompts
 from vlmsel.zoo.blocks import functional_blocks
+from vlmsel.zoo.capabilities import Capability
 from vlmsel.zoo.catalog import ModelSpec
 from vlmsel.zoo.identity import identify
 from vlmsel.zoo.loader import load_model
@@ -129,3 +134,57 @@ def test_mistakes_are_named(
     monkeypatch.delitem(sys.modules, "broken", raising=False)
     with pytest.raises(ModelError, match=said):
         load_model(spec_of(encoder))
+
+
+WITH_TEXT = """
+import torch
+from torch import nn
+from torchvision.transforms.functional import to_tensor
+from vlmsel.zoo import Encoder
+
+
+def build(spec):
+    torch.manual_seed(0)
+    visual = nn.Sequential(nn.Conv2d(3, 4, 8), nn.Flatten())
+    words = nn.Sequential(nn.Embedding(128, 4), nn.Dropout(0.9))
+
+    def encode_text(texts):
+        rows = [words(torch.tensor([ord(c) for c in text])).mean(0) for text in texts]
+        return nn.functional.normalize(torch.stack(rows), dim=-1)
+
+    def transform(image):
+        return to_tensor(image.resize((8, 8)))
+
+    return Encoder(visual, transform, 8, encode_text=encode_text, logit_scale=50.0,
+                   logit_bias=-2.0, text_tower=words)
+"""
+
+
+def test_an_encoder_with_a_text_tower_answers(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "encoders_with_text.py").write_text(WITH_TEXT)
+    monkeypatch.syspath_prepend(tmp_path)
+    model = load_model(spec_of("encoders_with_text:build"))
+    assert Capability.text_embedding in model.capabilities
+    assert model.text_tower is not None
+    assert not model.text_tower.training
+    assert not any(weight.requires_grad for weight in model.text_tower.parameters())
+    images = torch.stack(
+        [model.transform(Image.new("RGB", (9, 7), colour)) for colour in ("red", "blue", "white")]
+    )
+    prompts = ClassPrompts(("cat", "dog", "ox"), ("a {}.", "the {}!"))
+    batch = Batch(model, images, ["a", "b", "c"], prompts=prompts)
+    rows = make_probe(Prediction()).measure(batch).columns
+    # By hand: the mean of a class's prompts, scaled and shifted cosines.
+    assert model.encode_text is not None
+    classes = torch.stack(
+        [nn.functional.normalize(model.encode_text(prompts.texts(n)).mean(0), dim=-1)
+         for n in prompts.classnames]
+    )  # fmt: skip
+    cosine = nn.functional.normalize(model.encode_image(images), dim=-1) @ classes.T
+    logits = 50.0 * cosine - 2.0
+    torch.testing.assert_close(
+        torch.tensor(rows["log_sum_exp"].to_pylist()), torch.logsumexp(logits, 1)
+    )
+    assert rows["argmax"].to_pylist() == logits.argmax(1).tolist()

@@ -102,7 +102,8 @@ def usable_target(target: LabelledTarget) -> LabelledTarget:
     found = _labelled(target.workspace, {k: v for k, v in codes.items() if k not in lost})
     more = ", ..." if len(lost) > SHOWN else ""
     shown = ", ".join(sorted(lost)[:SHOWN]) + more
-    note = f"{len(lost)} labelled images have no embedding and are left out: {shown}"
+    images = "1 labelled image has" if len(lost) == 1 else f"{len(lost)} labelled images have"
+    note = f"{images} no embedding and count for no model: {shown}"
     return replace(found, task=replace(found.task, notes=(note, *found.task.notes)))
 
 

@@ -15,6 +15,9 @@ from transformers import (
     MetaClip2Config,
     MetaClip2Model,
     PreTrainedTokenizerFast,
+    Siglip2Config,
+    Siglip2ImageProcessor,
+    Siglip2Model,
     SiglipConfig,
     SiglipImageProcessor,
     SiglipModel,
@@ -22,7 +25,7 @@ from transformers import (
 
 WORDS = ["a", "photo", "of", "cat", "dog", "red", ".", "the"]
 SIZE = 16
-KINDS = ("clip", "metaclip_2", "siglip", "align")
+KINDS = ("clip", "metaclip_2", "siglip", "siglip_2", "align")
 TEXT = {
     "hidden_size": 16,
     "intermediate_size": 32,
@@ -75,12 +78,24 @@ def _align() -> Any:
     return AlignModel(AlignConfig(text_config=TEXT, vision_config=vision, projection_dim=16))
 
 
-MAKERS = {"clip": _clip, "metaclip_2": _metaclip_2, "siglip": _siglip, "align": _align}
+def _siglip_2() -> Any:
+    # Checkpoints of SigLIP 2 with one resolution: SigLIP's model, and a tokenizer of Gemma's kind.
+    text = {**TEXT, "projection_size": 16, "hidden_act": "gelu_pytorch_tanh"}
+    return SiglipModel(SiglipConfig(text_config=text, vision_config=VISION))
+
+
+MAKERS = {
+    "clip": _clip,
+    "metaclip_2": _metaclip_2,
+    "siglip": _siglip,
+    "siglip_2": _siglip_2,
+    "align": _align,
+}
 
 
 def processor(kind: str) -> Any:
     """The image processor of a kind."""
-    if kind == "siglip":
+    if kind.startswith("siglip"):
         return SiglipImageProcessor(size={"height": SIZE, "width": SIZE})
     if kind == "align":
         crop = {"height": SIZE, "width": SIZE}
@@ -90,8 +105,8 @@ def processor(kind: str) -> Any:
     )
 
 
-def tokenizer() -> PreTrainedTokenizerFast:
-    """A tokenizer of a few words."""
+def tokenizer(kind: str = "clip") -> PreTrainedTokenizerFast:
+    """A tokenizer of a few words; that of SigLIP 2 masks nothing."""
     vocabulary = {"<pad>": 0, "<bos>": 1, "<eos>": 2, "<unk>": 3}
     for word in WORDS:
         vocabulary[word] = len(vocabulary)
@@ -107,6 +122,7 @@ def tokenizer() -> PreTrainedTokenizerFast:
         eos_token="<eos>",
         unk_token="<unk>",
         model_max_length=12,
+        **({"model_input_names": ["input_ids"]} if kind == "siglip_2" else {}),
     )
 
 
@@ -115,6 +131,15 @@ def save_dual_encoder(kind: str, folder: Path, seed: int = 0) -> Any:
     torch.manual_seed(seed)
     model = MAKERS[kind]().eval()
     model.save_pretrained(folder)
-    tokenizer().save_pretrained(folder)
+    tokenizer(kind).save_pretrained(folder)
     processor(kind).save_pretrained(folder)
     return model
+
+
+def save_naflex(folder: Path) -> None:
+    """Save a SigLIP 2 of variable resolution."""
+    vision = {**VISION, "num_patches": 4}
+    vision.pop("image_size")
+    Siglip2Model(Siglip2Config(text_config=TEXT, vision_config=vision)).save_pretrained(folder)
+    tokenizer("siglip_2").save_pretrained(folder)
+    Siglip2ImageProcessor(patch_size=8, max_num_patches=4).save_pretrained(folder)

@@ -10,7 +10,14 @@ import torch
 from PIL import Image
 from safetensors.torch import load_file, save_file
 
-from tests.zoo.providers.builders import KINDS, SIZE, processor, save_dual_encoder, tokenizer
+from tests.zoo.providers.builders import (
+    KINDS,
+    SIZE,
+    processor,
+    save_dual_encoder,
+    save_naflex,
+    tokenizer,
+)
 from vlmsel.attribution import layer_conductance
 from vlmsel.errors import ModelError
 from vlmsel.zoo import functional_blocks, identify, load_model
@@ -54,13 +61,11 @@ def test_logits_are_those_of_the_models_own_forward(saved, kind):
     images = torch.stack([loaded.transform(image) for image in pictures()])
     inputs = processor(kind)(images=pictures(), return_tensors="pt")
     assert torch.equal(images, inputs["pixel_values"])
-    words = tokenizer()(TEXTS, padding="max_length", max_length=12, return_tensors="pt")
+    words = tokenizer(kind)(TEXTS, padding="max_length", max_length=12, return_tensors="pt")
+    assert ("attention_mask" in words) == (kind != "siglip_2")
+    names = [name for name in ("input_ids", "attention_mask") if name in words]
     with torch.no_grad():
-        own = model(
-            pixel_values=inputs["pixel_values"],
-            input_ids=words["input_ids"],
-            attention_mask=words["attention_mask"],
-        )
+        own = model(pixel_values=inputs["pixel_values"], **{name: words[name] for name in names})
         vectors = loaded.encode_image(images)
         cosine = torch.nn.functional.normalize(vectors, dim=-1) @ loaded.encode_text(TEXTS).T
     logits = loaded.logit_scale * cosine + loaded.logit_bias
@@ -161,6 +166,12 @@ def test_missing_weights_are_named(clip):
     save_file(tensors, clip / "model.safetensors", metadata={"format": "pt"})
     with pytest.raises(ModelError, match=r"missing keys visual_projection\.weight"):
         load_model(spec(clip))
+
+
+def test_a_model_of_variable_resolution_is_refused(tmp_path):
+    save_naflex(tmp_path / "naflex")
+    with pytest.raises(ModelError, match="SigLIP 2 naflex, is not supported"):
+        load_model(spec(tmp_path / "naflex"))
 
 
 def test_without_the_package_the_install_line_is_said(clip, monkeypatch):
