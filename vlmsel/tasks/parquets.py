@@ -7,6 +7,7 @@ kilobytes may hold sixty-four rows of sixty megabytes. What else a file may unfo
 import hashlib
 from collections.abc import Iterator
 from contextlib import contextmanager
+from io import BufferedReader
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -15,17 +16,23 @@ from vlmsel.errors import TaskError
 from vlmsel.tasks.decode import MAX_IMAGE_BYTES
 from vlmsel.tasks.found import FoundImage, unread_digest
 from vlmsel.tasks.labels import stored_label
-from vlmsel.tasks.locations import display, open_source, reason
+from vlmsel.tasks.locations import display, is_remote, open_source, reason
 from vlmsel.tasks.outages import read_error
+from vlmsel.tasks.parquet_pages import page_bytes
 
 IMAGE_COLUMN = "image"
 LABEL_COLUMN = "label"
 BATCH_ROWS = 64
 # Of the values of a batch; a single value is bounded by the page that holds it.
 BATCH_BYTES = 128 << 20
+# Encoding in which a row says what it shares with the one before.
+SHARED_PREFIXES = "DELTA_BYTE_ARRAY"
+# Encodings that pyarrow does not read as dictionaries.
+UNSHARED = frozenset({SHARED_PREFIXES, "DELTA_LENGTH_BYTE_ARRAY"})
 # A row group beyond this size that is so many times larger than its bytes in the file is no group
 # of pictures, which hardly shrink.
 MAX_UNFOLDED_BYTES, MAX_RATIO = 1 << 29, 20
+FOOTER_SLACK_BYTES = 1 << 16
 # Rows of a file beyond these cost bytes: a picture has more than sixteen.
 MAX_ROWS, MIN_ROW_BYTES = 100_000, 16
 
@@ -111,6 +118,9 @@ def _batches(
         )
     row_bytes = max(1, unfolded // max(1, about.num_rows))
     size = max(1, min(BATCH_ROWS, BATCH_BYTES // row_bytes))
+    if any(SHARED_PREFIXES in chunk.encodings for chunk in chunks):
+        # Each of many rows may hold the beginning of the one before, however large.
+        size = 1
     yield from file.iter_batches(size, row_groups=[group], columns=columns)
 
 
@@ -163,9 +173,10 @@ def _opened(uri: str) -> Iterator[pq.ParquetFile]:
     with open_source(uri) as stream:
         try:
             with pq.ParquetFile(stream) as file:
-                shared = _shared_columns(file.schema_arrow)
+                shared = _shared_columns(file)
                 _require_image_column(uri, file.schema_arrow)
                 _require_rows_of_a_size(uri, file)
+                _require_honest_pages(uri, file, stream)
             stream.seek(0)
             with pq.ParquetFile(stream, read_dictionary=shared) as file:
                 yield file
@@ -174,8 +185,17 @@ def _opened(uri: str) -> Iterator[pq.ParquetFile]:
             raise read_error(msg, error) from None
 
 
-def _shared_columns(schema: pa.Schema) -> list[str]:
-    """Columns to read as dictionaries: those of plain bytes."""
+def _shared_columns(file: pq.ParquetFile) -> list[str]:
+    """Columns to read as dictionaries: those of plain bytes, in encodings that can be."""
+    schema, about = file.schema_arrow, file.metadata
+    encodings = {
+        encoding
+        for group in range(about.num_row_groups)
+        for number in range(about.num_columns)
+        for encoding in about.row_group(group).column(number).encodings
+    }
+    if encodings & UNSHARED:
+        return []
     if schema.get_all_field_indices(IMAGE_COLUMN)[1:] or IMAGE_COLUMN not in schema.names:
         return []
     kind = schema.field(IMAGE_COLUMN).type
@@ -184,6 +204,32 @@ def _shared_columns(schema: pa.Schema) -> list[str]:
     if _has_bytes(kind) and pa.types.is_binary(kind.field("bytes").type):
         return [f"{IMAGE_COLUMN}.bytes"]
     return []
+
+
+def _require_honest_pages(uri: str, file: pq.ParquetFile, stream: BufferedReader) -> None:
+    """Refuse a local file whose pages unfold to far more than its footer says.
+
+    Of a file at an address this would cost a request per page: there a page may unfold to the two
+    gigabytes that its header can claim.
+    """
+    if is_remote(uri):
+        return
+    about = file.metadata
+    for group in range(about.num_row_groups):
+        for number in range(about.num_columns):
+            chunk = about.row_group(group).column(number)
+            if chunk.path_in_schema.split(".")[0] not in (IMAGE_COLUMN, LABEL_COLUMN):
+                continue
+            try:
+                unfolded = sum(page_bytes(stream, chunk))
+            except ValueError as error:
+                raise TaskError(f"{display(uri)} is no readable Parquet: {error}") from None
+            # Some writers count a little less than there is.
+            if unfolded > 2 * chunk.total_uncompressed_size + FOOTER_SLACK_BYTES:
+                raise TaskError(
+                    f"{display(uri)}: pages of row group {group} unfold to {unfolded} bytes, and "
+                    f"its footer says {chunk.total_uncompressed_size}; write it anew"
+                )
 
 
 def _require_rows_of_a_size(uri: str, file: pq.ParquetFile) -> None:
