@@ -1,6 +1,6 @@
 import pytest
 
-from vlmsel.api.prompt_study import summarise, with_templates
+from vlmsel.api.prompt_study import compare_sets, prompts_page, summarise, with_templates
 from vlmsel.errors import CatalogError, TaskError
 from vlmsel.tasks.catalog import TaskCatalog, TaskSpec, load_tasks
 from vlmsel.tasks.prompts import class_prompts
@@ -59,3 +59,25 @@ def test_summary_counts_ties_for_all():
     )
     rows = summarise(table).rows()
     assert rows == [("t", "b", 2, 2, 0.45, 2), ("t", "a", 1, 2, 0.35, 1)]
+
+
+def test_sets_are_compared_over_tasks_and_written_as_a_page():
+    import polars as pl
+
+    rows = [
+        (name, model, "p", f"t{task}", acc)
+        for task in range(12)
+        for name, accuracies in {"catalog": (0.5, 0.6, 0.7), "x": (0.6, 0.7, 0.5)}.items()
+        for model, acc in zip("abc", accuracies, strict=True)
+    ]
+    columns = ["templates", "model", "pretrained", "task", "acc1"]
+    table = pl.DataFrame(rows, schema=columns, orient="row").with_columns(n_templates=1)
+    found = {(r["selector"], r["metric"]): r for r in compare_sets(table).iter_rows(named=True)}
+    assert found["catalog", "tau"]["mean"] == 1.0
+    # Of three pairs of models one is ordered alike.
+    assert found["x", "tau"]["mean"] == pytest.approx(-1 / 3)
+    assert found["x", "acc1"]["delta"] == pytest.approx(0.0)
+    page = prompts_page(table, "vlmsel study prompts", "2 cores", "today")
+    assert "12 tasks x 3 models" in page
+    assert "| x | 12 | 0.600 (0.600 to 0.600) | +0.000 (+0.000 to +0.000) | -0.333" in page
+    assert "| t11 | 0.600 | 0.600 |" in page

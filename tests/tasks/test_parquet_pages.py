@@ -2,6 +2,7 @@
 
 from io import BufferedReader, BytesIO
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -14,7 +15,7 @@ from vlmsel.tasks.parquets import scan_parquet
 ROWS = [bytes([number]) * 3000 for number in range(40)]
 
 
-def written(path: Path, values: list[bytes] = ROWS, **options: object) -> Path:
+def written(path: Path, values: list[bytes] = ROWS, **options: Any) -> Path:
     pq.write_table(pa.table({"image": pa.array(values, pa.binary())}), path, **options)
     return path
 

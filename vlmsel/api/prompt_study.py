@@ -3,10 +3,13 @@
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 
+import numpy as np
 import polars as pl
 
 from vlmsel.api.workspace import Workspace, default_want
 from vlmsel.errors import TaskError
+from vlmsel.evaluation.metrics import tau
+from vlmsel.evaluation.paired import paired_bootstrap
 from vlmsel.evidence.accuracies import SCHEMA
 from vlmsel.evidence.catalogued import Catalogued
 from vlmsel.execution.options import RunOptions
@@ -21,6 +24,7 @@ COMMON: Mapping[str, tuple[str, ...]] = {
     "photo": ("a photo of a {}.",),
 }
 OWN = "catalog"
+MODEL = ["model", "pretrained"]
 
 Run = Callable[[Plan, Workspace], RunSummary]
 
@@ -114,3 +118,92 @@ def summarise(table: pl.DataFrame) -> pl.DataFrame:
         .agg(models=pl.len(), acc1=pl.col("acc1").mean(), best_of=pl.col("best").sum())
         .sort("task", "acc1", "templates", descending=[False, True, False])
     )
+
+
+def compare_sets(table: pl.DataFrame) -> pl.DataFrame:
+    """Sets over all tasks, beside the catalog's own: accuracy, and how alike they rank the models.
+
+    Args:
+        table: of `compare_prompts`.
+
+    Returns:
+        Columns of `paired_bootstrap` with the set's name as selector and the task as target. The
+        metrics are acc1 (mean over the models) and tau (Kendall's tau-b of the models' accuracies
+        with those under the catalog's templates).
+
+    Raises:
+        SelectionError: there is no accuracy.
+    """
+    own = table.filter(templates=OWN).select("task", *MODEL, own="acc1")
+    values = (
+        table.join(own, on=["task", *MODEL], how="left", maintain_order="left")
+        .group_by("templates", "task", maintain_order=True)
+        .agg(pl.col("acc1").mean(), pairs=pl.struct("acc1", "own"))
+    )
+    schema = {
+        "selector": pl.String,
+        "target": pl.String,
+        "metric": pl.String,
+        "value": pl.Float64,
+    }
+    rows = []
+    for name, task, mean, pairs in values.iter_rows():
+        rows.append((name, task, "acc1", mean))
+        rows.append((name, task, "tau", _tau([(p["acc1"], p["own"]) for p in pairs])))
+    metrics = pl.DataFrame(rows, schema=schema, orient="row")
+    return paired_bootstrap(metrics, baseline=OWN)
+
+
+def prompts_page(table: pl.DataFrame, command: str, machine: str, date: str) -> str:
+    """The comparison as a Markdown page.
+
+    Args:
+        table: of `compare_prompts`.
+        command: that made it.
+        machine: where.
+        date: when.
+    """
+    overall, by_task = compare_sets(table), summarise(table)
+    models = table.select(MODEL).n_unique()
+    lines = [
+        "# Which prompt templates",
+        "",
+        f"Made by `{command}` on {date}, {machine}.",
+        "",
+        f"{by_task['task'].n_unique()} tasks x {models} models. `{OWN}`: the catalog's own "
+        "templates; accuracy is the mean over models and tasks, tau the agreement (Kendall's "
+        f"tau-b) of the models' order with that under `{OWN}`. 95 % intervals, paired over tasks.",
+        "",
+        f"| templates | tasks | accuracy | minus `{OWN}` | tau |",
+        "|---|---|---|---|---|",
+    ]
+    accuracy = overall.filter(metric="acc1").sort("mean", descending=True)
+    taus = {row["selector"]: row for row in overall.filter(metric="tau").iter_rows(named=True)}
+    for row in accuracy.iter_rows(named=True):
+        tau = taus[row["selector"]]
+        difference = "" if row["selector"] == OWN else _interval(row, "delta", "+")
+        order = "" if row["selector"] == OWN else _interval(tau, "mean")
+        lines.append(
+            f"| {row['selector']} | {row['n_targets']} | {_interval(row, 'mean')} | {difference} "
+            f"| {order} |"
+        )
+    names = accuracy["selector"].to_list()
+    wide = by_task.pivot("templates", index="task", values="acc1").sort("task")
+    lines += ["", f"| task | {' | '.join(names)} |", "|---" * (len(names) + 1) + "|"]
+    for row in wide.iter_rows(named=True):
+        cells = ["" if row[name] is None else f"{row[name]:.3f}" for name in names]
+        lines.append(f"| {row['task']} | {' | '.join(cells)} |")
+    return "\n".join([*lines, ""])
+
+
+def _tau(pairs: list[tuple[float, float | None]]) -> float:
+    known = np.array([(a, b) for a, b in pairs if b is not None])
+    # Of scores the lower is the better one.
+    return tau(known[:, 1], -known[:, 0]) if len(known) > 1 else float("nan")
+
+
+def _interval(row: dict[str, float], name: str, sign: str = "") -> str:
+    low, high = ("low", "high") if name == "mean" else (f"{name}_low", f"{name}_high")
+    if row[name] is None:
+        return ""
+    return f"{row[name]:{sign}.3f} ({row[low]:{sign}.3f} to {row[high]:{sign}.3f})"

@@ -68,7 +68,9 @@ def study(
     if name not in known:
         raise SettingsError(f"no study {name!r}: there is {', '.join(known)}")
 
-    asked = study_labels.Asked(labels, rho, draws, calibration, predictions, markdown)
+    # Two studies write a page.
+    of_labels = None if name == study_prompts.NAME else markdown
+    asked = study_labels.Asked(labels, rho, draws, calibration, predictions, of_labels)
     if name != study_labels.NAME:
         asked.refuse(name)
 
@@ -89,7 +91,7 @@ def study(
     if name == study_prompts.NAME:
         _refuse_foreign(name, {"--weights": (weights, exactness.NAME)})
         study_prompts.refuse({**of_store, "--tables": tables, "--seed": seed})
-        _keep_prompts(study_prompts.run(store, zoo, tasks), place)
+        _keep_prompts(study_prompts.run(store, zoo, tasks), place, markdown)
         return
     _refuse_foreign(name, {"--weights": (weights, exactness.NAME)})
     if name == transferability.NAME:
@@ -183,9 +185,11 @@ def _study_transferability(tables: list[Path] | None, seed: int, place: _Place) 
     _say_where(done)
 
 
-def _keep_prompts(found: study_prompts.PromptStudy, place: _Place) -> None:
+def _keep_prompts(found: study_prompts.PromptStudy, place: _Place, markdown: Path | None) -> None:
     from vlmsel.cli.running import finish_beside
 
+    if markdown is not None:
+        study_prompts.write_page(found.table, markdown)
     done = place.keep(found.table, found.figure, {})
     emit_json(done) if place.as_json else study_prompts.show(found.table)
     _say_where(done)

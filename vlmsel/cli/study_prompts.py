@@ -1,7 +1,10 @@
 """``vlmsel study prompts``: sets of prompt templates, compared on every model and task."""
 
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import polars as pl
@@ -9,6 +12,7 @@ from matplotlib.figure import Figure
 
 from vlmsel.cli.console import note, show_table
 from vlmsel.errors import SettingsError
+from vlmsel.redaction import redact
 
 if TYPE_CHECKING:
     from vlmsel.api.workspace import Workspace
@@ -74,6 +78,21 @@ def show(table: pl.DataFrame) -> None:
 
     show_table(summarise(table), title="prompt templates, mean over the models")
     note("  best_of: models whose accuracy is highest with this set; ties count for all")
+
+
+def write_page(table: pl.DataFrame, file: Path) -> None:
+    """Write the results as Markdown, with the command, the machine and the date.
+
+    Raises:
+        StoreError: the file cannot be written.
+    """
+    from vlmsel.api.label_study import this_machine
+    from vlmsel.api.prompt_study import prompts_page
+    from vlmsel.cli.output_files import write_output
+
+    command = " ".join(["vlmsel", *map(redact, sys.argv[1:])])
+    page = prompts_page(table, command, this_machine(), date.today().isoformat())
+    write_output(file, page, "--markdown")
 
 
 def _figure(table: pl.DataFrame) -> Figure:
