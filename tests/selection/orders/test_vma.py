@@ -56,7 +56,7 @@ def test_contrasts_between_models_are_unbiased(pool, truth):
 
 
 def test_an_image_without_a_chance_is_refused():
-    pool = Pool(np.array([[0, 0], [0, 1]]), 2)
+    pool = Pool(np.array([[0, 0], [0, 1], [0, 1]]), 2)
     with pytest.raises(SelectionError, match="image 0 cannot have been picked by vma"):
         weighted_accuracy(pool, Labelled((0,), (0,)))
     agreed = Pool(np.array([[0, 1], [0, 1]]), 2)

@@ -1,8 +1,8 @@
 """VMA: images are drawn in proportion to how much the models' expected losses on them differ.
 
 The losses on what was drawn are weighted by LURE, so that comparisons of models stay unbiased
-(Matsuura and Hara, "Active model selection: a variance minimization approach"; Farquhar et al. 2021,
-https://arxiv.org/abs/2101.11665).
+(Matsuura and Hara, "Active model selection: a variance minimization approach"; Farquhar et al.
+2021, https://arxiv.org/abs/2101.11665).
 """
 
 import numpy as np
@@ -55,7 +55,7 @@ def lure_weights(scores: np.ndarray, drawn: tuple[int, ...]) -> np.ndarray:
         chance = _chances(scores[rest])[rest.index(image)]
         if chance <= 0:
             raise SelectionError(
-                f"image {image} cannot have been picked by vma: all models agree on it"
+                f"image {image} cannot have been picked by vma: no expected losses differ on it"
             )
         if number < n_images:
             excess = 1 / ((n_images - number + 1) * chance) - 1
@@ -67,8 +67,8 @@ def lure_weights(scores: np.ndarray, drawn: tuple[int, ...]) -> np.ndarray:
 def weighted_accuracy(pool: Pool, labelled: Labelled) -> np.ndarray:
     """1 - mean of the weighted losses on the drawn images, (models,); 0 without labels.
 
-    An image on which all models agree is never drawn, so that the level is biased and differences
-    between models are not.
+    An image on which no expected losses differ is never drawn: the level is biased, and differences
+    between models are not as long as the models agree on such images.
     """
     if not labelled.images:
         return np.zeros(len(pool.classes))
