@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 from types import MappingProxyType
 from typing import TypeVar
@@ -17,6 +18,7 @@ from vlmsel.tasks.index import TaskIndex, index_task
 from vlmsel.tasks.label_tables import label_table
 from vlmsel.tasks.prompts import ClassPrompts, class_prompts, has_classnames
 from vlmsel.tasks.readable import with_readable_first
+from vlmsel.tasks.task_texts import TaskTexts, task_texts
 from vlmsel.zoo.catalog import ModelSpec, Zoo
 from vlmsel.zoo.identity import ModelIdentity, identify
 
@@ -61,6 +63,27 @@ class Catalogued:
             for task, index in self.indexes.items()
             for phrase in index.passed_over
         )
+
+    @property
+    def texts(self) -> Mapping[str, TaskTexts]:
+        """Prompts, captions and synonyms of the tasks that have class names and sound files."""
+        return self._texts[0]
+
+    @property
+    def text_faults(self) -> tuple[Failure, ...]:
+        """Tasks whose files of captions or synonyms are wrong, each with the reason."""
+        return self._texts[1]
+
+    @cached_property
+    def _texts(self) -> tuple[Mapping[str, TaskTexts], tuple[Failure, ...]]:
+        found: dict[str, TaskTexts] = {}
+        faults: list[Failure] = []
+        for task, prompts in self.prompts.items():
+            try:
+                found[task] = task_texts(self.specs[task], prompts)
+            except TaskError as error:
+                faults.append(Failure("", "", task, None, redact(error)))
+        return found, tuple(faults)
 
     def with_models(self, found: FoundModels) -> "Catalogued":
         """The same tasks with these models, whose faults are added."""

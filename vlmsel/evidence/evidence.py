@@ -19,6 +19,7 @@ from vlmsel.evidence.accuracies import (
 from vlmsel.evidence.catalogued import Catalogued
 from vlmsel.evidence.failure import Failure
 from vlmsel.evidence.wanted import wanted_cells, wanted_shards
+from vlmsel.measurements.embedding import OUTPUT
 from vlmsel.measurements.measurement import Want
 from vlmsel.store.keys import CellId
 from vlmsel.store.store import Scan, Store
@@ -67,6 +68,12 @@ class Evidence:
             digest = self._wants[kind].measurement.digest if wanted else ""
             self._files[kind] = self.store.cells(kind, digest, wanted) if wanted else {}
         return self._files[kind]
+
+    @property
+    def has_output_embeddings(self) -> bool:
+        """Whether embeddings of images are wanted, and are a model's output, not a block's."""
+        want = self._wants.get("embedding")
+        return want is not None and getattr(want.measurement, "layer", "") == OUTPUT
 
     def read(self, kind: str, columns: Sequence[str] | None = None) -> Scan:
         """Rows of the measured cells; corrupt files are named in the log and passed over."""

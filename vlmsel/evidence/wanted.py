@@ -7,6 +7,7 @@ from vlmsel.collector import paused_collector
 from vlmsel.evidence.catalogued import Candidate, Catalogued
 from vlmsel.measurements.measurement import Want
 from vlmsel.store.keys import CellId, cell_key, images_digest
+from vlmsel.tasks.index import TaskIndex
 from vlmsel.tasks.shards import Shard, plan_shards
 
 
@@ -18,11 +19,13 @@ class Asked:
         kind: of the measurement.
         settings: digest of its settings.
         basis: digest of the settings and of the class prompts, where it reads them.
+        of_texts: whether the shard is of texts, so that only the text tower counts.
     """
 
     kind: str
     settings: str
     basis: str
+    of_texts: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +50,12 @@ class WantedShard:
                 spec.model,
                 spec.pretrained,
                 self.shard.task,
-                cell_key(identity.digest, asked.basis, self.images, schema=self.schema),
+                cell_key(
+                    identity.text_digest if asked.of_texts else identity.digest,
+                    asked.basis,
+                    self.images,
+                    schema=self.schema,
+                ),
                 asked.settings,
                 asked.kind,
             )
@@ -60,7 +68,8 @@ def wanted_shards(
 ) -> tuple[WantedShard, ...]:
     """Every shard that a want covers, in task order, each with all that is asked of it.
 
-    A measurement that reads class prompts is asked of the tasks that have some.
+    A measurement that reads class prompts is asked of the tasks that have some, one of texts of the
+    tasks whose texts can be read.
 
     Args:
         catalogued: the catalogs.
@@ -79,15 +88,23 @@ def wanted_shards(
             basis = settings = digests[want]
             if want.measurement.reads_prompts and prompts is not None:
                 basis = f"{settings} {prompts.digest}"
-            for shard in plan_shards(index, n_images=want.n_images):
+            for shard in _shards(catalogued, index, want):
                 digest = images_digest((ref.image_id, ref.sha256) for ref in shard.images)
                 asked = by_images.setdefault(digest, (shard, []))[1]
-                asked.append(Asked(want.kind, settings, basis))
+                asked.append(Asked(want.kind, settings, basis, want.measurement.of_texts))
         order = {want.kind: place for place, want in enumerate(wants)}
         for digest, (shard, asked) in by_images.items():
             asked.sort(key=lambda one: order[one.kind])
             found.append(WantedShard(shard, digest, tuple(asked), schema))
     return tuple(found)
+
+
+def _shards(catalogued: Catalogued, index: TaskIndex, want: Want) -> Sequence[Shard]:
+    """The shards of a task that a want covers: of its texts, or of its images."""
+    if not want.measurement.of_texts:
+        return plan_shards(index, n_images=want.n_images)
+    texts = catalogued.texts.get(index.task)
+    return () if texts is None else texts.shards
 
 
 @paused_collector()

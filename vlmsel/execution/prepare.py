@@ -71,6 +71,8 @@ def plan_catalogued(
     faults = [*catalogued.faults]
     if name_unprompted:
         faults += unprompted(catalogued, wants)
+    if any(want.measurement.of_texts for want in wants):
+        faults += catalogued.text_faults
     shards = wanted_shards(catalogued, wants)
     if not shards and faults:
         raise TaskError(faults[-1].reason)
@@ -110,7 +112,9 @@ def plan_catalogued(
 
 def unprompted(catalogued: Catalogued, wants: Sequence[Want]) -> list[Failure]:
     """Tasks without the class names that a wanted measurement reads, as faults."""
-    readers = [want.kind for want in wants if want.measurement.reads_prompts]
+    readers = [
+        want.kind for want in wants if want.measurement.reads_prompts or want.measurement.of_texts
+    ]
     if not readers:
         return []
     what = " and ".join(readers)
@@ -130,6 +134,9 @@ def unprompted(catalogued: Catalogued, wants: Sequence[Want]) -> list[Failure]:
 
 def _used(catalogued: Catalogued, wants: Sequence[Want]) -> dict[str, tuple[int, int]]:
     """By task, how many images the widest want takes, and how many there are."""
+    wants = [want for want in wants if not want.measurement.of_texts]
+    if not wants:
+        return {}
     counts = {task: len(index.images) for task, index in catalogued.indexes.items()}
     most = max((want.n_images or max(counts.values(), default=0) for want in wants), default=0)
     return {task: (min(most, count), count) for task, count in counts.items()}

@@ -27,7 +27,7 @@ from vlmsel.execution.decoded import DecodedCache, tensor_bytes
 from vlmsel.execution.derived import stored_embeddings
 from vlmsel.execution.options import WorkerOptions
 from vlmsel.execution.rows import cell_rows
-from vlmsel.probes.batch import Batch, ClassTexts
+from vlmsel.probes.batch import Batch, ClassTexts, TextBatch
 from vlmsel.probes.probe import Probed
 from vlmsel.probes.registry import make_probe
 from vlmsel.redaction import describe_error
@@ -35,6 +35,7 @@ from vlmsel.store.store import Store
 from vlmsel.tasks.index import ImageRef
 from vlmsel.tasks.outages import TRANSIENT, is_unavailable, may_pass
 from vlmsel.tasks.shards import Shard
+from vlmsel.tasks.task_texts import TextShard
 from vlmsel.zoo.catalog import ModelSpec
 from vlmsel.zoo.identity import ModelIdentity
 from vlmsel.zoo.loader import LoadedModel, load_model
@@ -179,6 +180,9 @@ class ModelWorker:
         Raises:
             UnavailableError: images cannot be read now.
         """
+        if isinstance(shard, TextShard):
+            batch = TextBatch(model, shard.texts, [ref.sha256 for ref in shard.images])
+            return _Inputs(batch, shard.images, (), 0)
         probes = [self._probes[cell.id.kind] for cell in cells]
         prompts = self._job.prompts.get(shard.task)
         if not any(probe.needs_images for probe in probes):

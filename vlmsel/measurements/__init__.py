@@ -5,6 +5,7 @@
     prediction    zero-shot answers over a task's classes
     embedding     the image embedding, or a block's output
     knockout      zero-shot answers with every layer silenced in turn
+    text          the text embedding of prompts, captions and synonyms
     registry      kind -> class; one line adds a kind of your own
     rows          the checks that rows of every kind pass before they are stored
 
@@ -21,6 +22,7 @@ from vlmsel.measurements.registry import (
     measurement_kinds,
     register_measurement,
 )
+from vlmsel.measurements.text import Text
 
 __all__ = [
     "Embedding",
@@ -28,6 +30,7 @@ __all__ = [
     "Measurement",
     "Prediction",
     "Profile",
+    "Text",
     "Want",
     "measurement_class",
     "measurement_kinds",

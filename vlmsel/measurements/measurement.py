@@ -35,6 +35,7 @@ class Measurement(BaseModel, ABC):
         row_key: columns that tell the rows of one image apart; empty where an image has one row.
         requires: what a model must be able to do.
         default_images: how many images of a task are measured where nothing is said; None for all.
+        of_texts: whether rows are texts of a task's classes in place of images.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -45,6 +46,7 @@ class Measurement(BaseModel, ABC):
     row_key: ClassVar[tuple[str, ...]] = ()
     requires: ClassVar[frozenset[Capability]] = frozenset({Capability.image_embedding})
     default_images: ClassVar[int | None] = None
+    of_texts: ClassVar[bool] = False
 
     @classmethod
     def row_schema(cls) -> pa.Schema:

@@ -7,6 +7,7 @@ from vlmsel.measurements.knockout import Knockout
 from vlmsel.measurements.measurement import Measurement
 from vlmsel.measurements.prediction import Prediction
 from vlmsel.measurements.profile import Profile
+from vlmsel.measurements.text import Text
 
 _CLASSES: dict[str, type[Measurement]] = {}
 
@@ -40,5 +41,5 @@ def measurement_class(kind: str) -> type[Measurement]:
     return _CLASSES[kind]
 
 
-for _class in (Profile, Prediction, Embedding, Knockout):
+for _class in (Profile, Prediction, Embedding, Knockout, Text):
     register_measurement(_class)

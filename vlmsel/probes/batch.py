@@ -166,6 +166,20 @@ class Batch:
         return keep
 
 
+class TextBatch(Batch):
+    """Texts of one shard, in place of images.
+
+    Args:
+        model: in eval mode.
+        words: the N texts.
+        sha256s: of the N texts.
+    """
+
+    def __init__(self, model: LoadedModel, words: Sequence[str], sha256s: Sequence[str]) -> None:
+        super().__init__(model, None, sha256s)
+        self.words = tuple(words)
+
+
 def _blocks(model: LoadedModel) -> dict[str, nn.Module]:
     """Blocks by name; none where the encoder has none."""
     try:

@@ -10,6 +10,7 @@ from vlmsel.probes.knockout import KnockoutProbe
 from vlmsel.probes.prediction import PredictionProbe
 from vlmsel.probes.probe import Probe
 from vlmsel.probes.profile import ProfileProbe
+from vlmsel.probes.text import TextProbe
 
 _PROBES: dict[str, Callable[[Any], Probe]] = {}
 
@@ -39,3 +40,4 @@ register_probe("profile", ProfileProbe)
 register_probe("prediction", PredictionProbe)
 register_probe("embedding", EmbeddingProbe)
 register_probe("knockout", KnockoutProbe)
+register_probe("text", TextProbe)

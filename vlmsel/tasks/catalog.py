@@ -26,6 +26,8 @@ TARGET_PREFIX = "target:"
 
 # Of the 255 bytes of a file name, with room for a key, a digest and a suffix.
 MAX_NAME = 180
+# Fields of a task that name a file beside its catalog.
+FILES = ("labels", "captions", "synonyms")
 
 
 def _place(value: object) -> str:
@@ -49,6 +51,9 @@ class TaskSpec(BaseModel):
             fields above win over it.
         labels: CSV file with the columns image (the image id) and label (a class name); its rows
             win over labels of folders, .cls members or a column. Part of no key.
+        captions: YAML or JSON file of each class name to a list of captions, for selectors that
+            look at texts; by default the templates, filled.
+        synonyms: likewise of class name to other names; by default the bare name.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -60,6 +65,8 @@ class TaskSpec(BaseModel):
     template_sets: dict[str, tuple[str, ...]] | None = Field(default=None, min_length=1)
     prompts: str | None = Field(default=None, pattern=r"^clip-benchmark:.+$")
     labels: str | None = Field(default=None, min_length=1)
+    captions: str | None = Field(default=None, min_length=1)
+    synonyms: str | None = Field(default=None, min_length=1)
 
     @field_validator("name")
     @classmethod
@@ -96,8 +103,9 @@ class TaskSpec(BaseModel):
             raise ValueError("`prompts` is not used where both `classnames` and `templates` are")
         if self.templates is not None and self.classnames is None and self.prompts is None:
             raise ValueError("`templates` need `classnames` (or `prompts`)")
-        if self.labels is not None and self.classnames is None and self.prompts is None:
-            raise ValueError("`labels` need `classnames` (or `prompts`)")
+        for name in FILES:
+            if getattr(self, name) is not None and self.classnames is None and self.prompts is None:
+                raise ValueError(f"`{name}` need `classnames` (or `prompts`)")
         return self
 
     def anchored(self, folder: Path) -> Self:
@@ -108,9 +116,11 @@ class TaskSpec(BaseModel):
         update: dict[str, str] = {}
         with suppress(TaskError):
             update["images"] = absolute_address(self.images, "images", TaskError, base=folder)
-        if self.labels is not None:
-            with suppress(TaskError):
-                update["labels"] = str(absolute_path(self.labels, "labels", TaskError, base=folder))
+        for name in FILES:
+            file = getattr(self, name)
+            if file is not None:
+                with suppress(TaskError):
+                    update[name] = str(absolute_path(file, name, TaskError, base=folder))
         return self.model_copy(update=update)
 
 

@@ -61,6 +61,15 @@ class ModelIdentity(BaseModel):
         """16 hex digits over all four parts."""
         return _fields_digest(**self.__dict__)
 
+    @property
+    def text_digest(self) -> str:
+        """16 hex digits over the parts that a text embedding depends on.
+
+        The checkpoint's checksum is one of them, since files are not hashed tower by tower.
+        """
+        parts = {name: value for name, value in self.__dict__.items() if name != "preprocessing"}
+        return _fields_digest(**parts)
+
 
 # Asked for once per model and shard.
 @lru_cache(maxsize=4096)
