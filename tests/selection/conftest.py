@@ -10,6 +10,8 @@ import polars as pl
 import pytest
 
 from vlmsel.selection.problem import Problem
+from vlmsel.selection.texts.text_evidence import GRAPH_COLUMNS, TextEvidence
+from vlmsel.selection.texts.text_view import TextView, unit
 from vlmsel.selection.zoo_answers import ZooAnswers
 
 PUBLISHED = Path(__file__).parents[3] / "shared" / "data" / "published_profiles.csv"
@@ -91,4 +93,32 @@ def problem() -> Problem:
     ]
     columns = ["model", "pretrained", "task", "vector"]
     vectors = pl.DataFrame(cells, schema=columns, orient="row")
-    return replace(made, answers=answers, vectors=vectors)
+    texts = _make_texts([(name, "p") for name in "abcdef"], [f"t{i}" for i in range(6)])
+    return replace(made, answers=answers, vectors=vectors, texts=texts.hidden("t0"))
+
+
+def _make_texts(models: list[tuple[str, str]], tasks: list[str]) -> TextEvidence:
+    """Three alike classes a task, two captions each; every source has gaps and accuracies."""
+    rng = np.random.default_rng(4)
+    classes = np.repeat(np.arange(3), 2)
+    views: dict[str, dict[tuple[str, str], TextView]] = {}
+    for task, model in product(tasks, models):
+        middle = unit(1.0 + 0.3 * rng.normal(size=(3, 8)))
+        captions = unit(middle[classes] + 0.2 * rng.normal(size=(6, 8)))
+        views.setdefault(task, {})[model] = TextView(
+            names=("cat", "dog", "cow"),
+            classes=middle,
+            captions=captions,
+            caption_classes=classes,
+            synonyms=unit(middle + 0.1 * rng.normal(size=(3, 8))),
+            synonym_classes=np.arange(3),
+            gaps=0.2 * rng.normal(size=(3, 8)),
+            accuracy=rng.random(3),
+        )
+    rows = [(*model, task, *rng.random(2)) for task, model in product(tasks, models)]
+    return TextEvidence(views, graphs=pl.DataFrame(rows, schema=GRAPH_COLUMNS, orient="row"))
+
+
+@pytest.fixture(scope="session")
+def make_texts() -> Callable[..., TextEvidence]:
+    return _make_texts

@@ -24,7 +24,13 @@ def without(problem, models: set[str]):
         for name in ("accuracies", "profiles", "truth", "vectors")
     }
     kept = [i for i, (model, _) in enumerate(problem.answers.models) if model not in models]
-    return dataclasses.replace(problem, **frames, answers=problem.answers.of_models(kept))
+    graphs = problem.texts.graphs.filter(keep)
+    return dataclasses.replace(
+        problem,
+        **frames,
+        answers=problem.answers.of_models(kept),
+        texts=dataclasses.replace(problem.texts, graphs=graphs),
+    )
 
 
 @pytest.mark.parametrize("name", selector_names())

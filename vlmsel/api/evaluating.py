@@ -9,10 +9,11 @@ import numpy as np
 import polars as pl
 
 from vlmsel.api.imported import chosen_accuracies, chosen_profiles, under_known_names
+from vlmsel.api.text_knowledge import StoredTexts, read_texts, stored_text_kinds
 from vlmsel.api.workspace import Workspace
 from vlmsel.errors import SelectionError, StoreError
 from vlmsel.evaluation.duplicates import CountedOnce, count_once
-from vlmsel.evaluation.held_out import IMAGENET_NAMES
+from vlmsel.evaluation.held_out import IMAGENET_NAMES, Extras
 from vlmsel.evaluation.label_budgets import Budgets, leave_one_out_with_labels
 from vlmsel.evaluation.leave_one_out import BASELINE, LeaveOneOut
 from vlmsel.evaluation.sweep import sweep
@@ -24,6 +25,7 @@ from vlmsel.selection.needs import Supply, find_lacks
 from vlmsel.selection.registry import make_selector, selector_names
 from vlmsel.selection.selector import BaseSelector
 from vlmsel.selection.similarity import Scale
+from vlmsel.selection.texts.text_evidence import TextEvidence
 from vlmsel.selection.zoo_answers import MEASURES, ZooAnswers, zoo_answers
 from vlmsel.store.store import Store
 
@@ -40,6 +42,8 @@ class Knowledge:
         about: where it comes from, one line for people.
         notes: what was done to the tables that people should know, one line each.
         answers_of: gives `answers`, which few selectors ask for.
+        kinds: measured on sources, beside profiles and answers.
+        texts_of: gives `texts`, likewise.
     """
 
     accuracies: pl.DataFrame
@@ -47,6 +51,8 @@ class Knowledge:
     about: str
     notes: tuple[str, ...] = ()
     answers_of: Callable[[], Mapping[str, ZooAnswers]] = field(default=dict, repr=False)
+    kinds: frozenset[str] = frozenset()
+    texts_of: Callable[[], StoredTexts] = field(default=StoredTexts, repr=False)
 
     @property
     def has_profiles(self) -> bool:
@@ -58,12 +64,25 @@ class Knowledge:
         """Answers of the zoo by task; empty where none are measured."""
         return self.answers_of()
 
+    @cached_property
+    def texts(self) -> StoredTexts:
+        """What the zoo makes of texts, and of labelled images; empty where none are measured."""
+        return self.texts_of()
+
     def first_answers(self, n_images: int | None) -> dict[str, ZooAnswers]:
         """The answers on the first images of each task; as many as are profiled if None."""
+        n_first = self._n_first(n_images)
+        return {task: found.first_images(n_first) for task, found in self.answers.items()}
+
+    def first_texts(self, n_images: int | None) -> TextEvidence:
+        """The texts, with graphs of the first images of each task; as above."""
+        return self.texts.first_images(self._n_first(n_images))
+
+    def _n_first(self, n_images: int | None) -> int | None:
         if n_images is None and self.has_profiles:
             counts = self.profiles.group_by("task").agg(pl.col("image_id").n_unique())
-            n_images = int(counts["image_id"].to_numpy().max())
-        return {task: found.first_images(n_images) for task, found in self.answers.items()}
+            return int(counts["image_id"].to_numpy().max())
+        return n_images
 
 
 def current_knowledge(workspace: Workspace, *, with_logits: bool = False) -> Knowledge:
@@ -99,6 +118,8 @@ def current_knowledge(workspace: Workspace, *, with_logits: bool = False) -> Kno
         about,
         notes,
         answers_of=cache(lambda: zoo_answers(evidence.predictions)),
+        kinds=stored_text_kinds(evidence),
+        texts_of=cache(lambda: read_texts(evidence)),
     )
 
 
@@ -189,8 +210,16 @@ def evaluate(
     once = judged_tables(knowledge, keep_duplicates=keep_duplicates)
     needy = any(selector.needs_answers for selector in made)
     answers = knowledge.first_answers(answered) if needy else None
+    has_texts = any(selector.needs_texts for selector in made)
+    texts = knowledge.first_texts(answered) if has_texts else None
     found = leave_one_out_with_labels(
-        made, once.accuracies, once.profiles, budgets, answers, is_cached=is_cached
+        made,
+        once.accuracies,
+        once.profiles,
+        budgets,
+        answers,
+        is_cached=is_cached,
+        extras=Extras(texts=texts),
     )
     starved = {} if selectors else starved_selectors(knowledge, has_labels=budgets is not None)
     rows = [("selector", name, reason) for name, reason in starved.items()]
@@ -281,8 +310,8 @@ def supply_of(knowledge: Knowledge, *, class_names: bool = False) -> Supply:
     profiled = set(knowledge.profiles["task"]) & set(known["task"]) - set(IMAGENET_NAMES)
     kinds = {"profile": bool(profiled), "prediction": bool(knowledge.answers)}
     return Supply(
-        on_sources=frozenset(kind for kind, known in kinds.items() if known),
-        on_target=frozenset({"profile", "embedding", "prediction"}),
+        on_sources=frozenset(kind for kind, known in kinds.items() if known) | knowledge.kinds,
+        on_target=frozenset({"profile", "embedding", "prediction", "text"}),
         n_models=dict(counts.rows()),
         n_sources=len(set(known["task"]) - set(IMAGENET_NAMES)),
         class_names=class_names,

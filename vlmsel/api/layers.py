@@ -10,6 +10,7 @@ import polars as pl
 from vlmsel.api.evaluating import current_knowledge, judged_tables
 from vlmsel.api.workspace import Workspace
 from vlmsel.errors import SelectionError, StoreError
+from vlmsel.evaluation.held_out import Extras
 from vlmsel.evaluation.leave_one_out import LeaveOneOut, leave_one_out
 from vlmsel.evidence.evidence import Evidence
 from vlmsel.measurements.knockout import Knockout
@@ -152,7 +153,10 @@ def judge_likeness(workspace: Workspace, found: TaskVectors) -> LeaveOneOut:
     once = judged_tables(knowledge)
     selectors = [make_selector(name) for name in COMPARED]
     return leave_one_out(
-        selectors, once.accuracies, once.profiles, vectors=selector_vectors(found.likenesses)
+        selectors,
+        once.accuracies,
+        once.profiles,
+        extras=Extras(vectors=selector_vectors(found.likenesses)),
     )
 
 

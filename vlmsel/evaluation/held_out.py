@@ -8,6 +8,7 @@ be used is left out by name, never in silence.
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -17,9 +18,23 @@ from vlmsel.evaluation.known import known_accuracies
 from vlmsel.selection.problem import Problem
 from vlmsel.selection.profiles import MODEL, task_profiles
 from vlmsel.selection.task_grid import TaskGrid, lay_out
+from vlmsel.selection.texts.text_evidence import TextEvidence
 from vlmsel.selection.zoo_answers import ZooAnswers
 
 IMAGENET_NAMES = ("imagenet1k", "imagenet")
+
+
+@dataclass(frozen=True)
+class Extras:
+    """Inputs that few selectors ask for, of all tasks together.
+
+    Attributes:
+        vectors: interaction vectors (model, pretrained, task, vector).
+        texts: what the models make of texts, and of labelled images.
+    """
+
+    vectors: pl.DataFrame | None = None
+    texts: TextEvidence | None = None
 
 
 @dataclass(frozen=True)
@@ -54,7 +69,7 @@ def hold_out(
     *,
     targets: Collection[str] | None = None,
     references: Collection[str] = IMAGENET_NAMES,
-    vectors: pl.DataFrame | None = None,
+    extras: Extras | None = None,
     min_models: int = 2,
     min_sources: int = 1,
     answers: Mapping[str, ZooAnswers] | None = None,
@@ -67,7 +82,7 @@ def hold_out(
         targets: tasks to hold out; all that are no reference when None.
         references: tasks that are never target nor source, only known to selectors that ask for
             them by name (ImageNet).
-        vectors: interaction vectors, for selectors that need them; nobody is left out for them.
+        extras: inputs that few selectors ask for; nobody is left out for them.
         min_models: a target with fewer known models is left out.
         min_sources: a target with fewer sources is left out.
         answers: by task, for selectors that look at those of the target.
@@ -95,7 +110,7 @@ def hold_out(
             left_out.append(("task", target, one))
         else:
             found = _with_answers(one, (answers or {}).get(target))
-            tasks.append(_with_vectors(found, vectors))
+            tasks.append(_with_extras(found, extras or Extras()))
     if not tasks:
         raise SelectionError(_why_none(cells, left_out))
     schema = {"kind": pl.String, "name": pl.String, "reason": pl.String}
@@ -103,12 +118,16 @@ def hold_out(
     return HeldOutTasks(tuple(tasks), names)
 
 
-def _with_vectors(one: HeldOut, vectors: pl.DataFrame | None) -> HeldOut:
-    """The same with the interaction vectors of its zoo."""
-    if vectors is None:
-        return one
-    of_zoo = vectors.join(one.truth, on=MODEL, how="semi", maintain_order="left")
-    return replace(one, problem=replace(one.problem, vectors=of_zoo))
+def _with_extras(one: HeldOut, extras: Extras) -> HeldOut:
+    """The same with the vectors of its zoo, and with texts that hide the target's labels."""
+    changed: dict[str, Any] = {}
+    if extras.vectors is not None:
+        changed["vectors"] = extras.vectors.join(
+            one.truth, on=MODEL, how="semi", maintain_order="left"
+        )
+    if extras.texts is not None:
+        changed["texts"] = extras.texts.hidden(one.problem.target)
+    return replace(one, problem=one.problem.with_others(**changed)) if changed else one
 
 
 def _why_none(cells: pl.DataFrame, left_out: list[tuple[str, str, str]]) -> str:

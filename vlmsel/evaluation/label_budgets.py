@@ -10,10 +10,11 @@ from dataclasses import dataclass, replace
 import polars as pl
 
 from vlmsel.errors import SelectionError
-from vlmsel.evaluation.held_out import HeldOut, HeldOutTasks, hold_out
+from vlmsel.evaluation.held_out import Extras, HeldOut, HeldOutTasks, hold_out
 from vlmsel.evaluation.judgement_cache import JudgementCache, cache_of
 from vlmsel.evaluation.leave_one_out import (
     LeaveOneOut,
+    about_extras,
     judge,
     leave_one_out,
     named_selectors,
@@ -71,6 +72,7 @@ def leave_one_out_with_labels(
     answers: Mapping[str, ZooAnswers] | None = None,
     *,
     is_cached: bool = False,
+    extras: Extras | None = None,
 ) -> LeaveOneOut:
     """Leave one out, with labels for the selectors that take some.
 
@@ -81,18 +83,23 @@ def leave_one_out_with_labels(
         budgets: numbers of labels and how they are drawn; None is `leave_one_out`.
         answers: as for `leave_one_out`.
         is_cached: as for `leave_one_out`.
+        extras: as for `leave_one_out`.
 
     Raises:
         SelectionError: as `leave_one_out`.
     """
     if budgets is None:
-        return leave_one_out(selectors, accuracies, profiles, answers=answers, is_cached=is_cached)
+        return leave_one_out(
+            selectors, accuracies, profiles, answers=answers, is_cached=is_cached, extras=extras
+        )
     named = named_selectors(selectors)
     needy = [name for name, selector in named.items() if selector.needs_profiles]
     if needy and profiles is None:
         raise SelectionError(f"selector {needy[0]!r} needs profiles and none are given")
     entries = cache_of(accuracies, profiles, answers) if is_cached else None
-    held_out = hold_out(accuracies, profiles, answers=answers)
+    if entries and extras:
+        entries = about_extras(entries, extras)
+    held_out = hold_out(accuracies, profiles, answers=answers, extras=extras)
     return judge_with_labels(named, held_out, budgets, entries)
 
 

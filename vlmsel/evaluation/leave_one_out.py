@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import polars as pl
 
 from vlmsel.errors import SelectionError
-from vlmsel.evaluation.held_out import IMAGENET_NAMES, HeldOutTasks, hold_out
+from vlmsel.evaluation.held_out import IMAGENET_NAMES, Extras, HeldOutTasks, hold_out
 from vlmsel.evaluation.judgement import Judgement, JudgementMaker, Names, name_axes
 from vlmsel.evaluation.judgement_cache import JudgementCache, cache_of
 from vlmsel.evaluation.judgement_tables import (
@@ -60,7 +60,7 @@ def leave_one_out(
     references: Collection[str] = IMAGENET_NAMES,
     answers: Mapping[str, ZooAnswers] | None = None,
     is_cached: bool = False,
-    vectors: pl.DataFrame | None = None,
+    extras: Extras | None = None,
 ) -> LeaveOneOut:
     """Hold every task out once and let every selector rank its zoo.
 
@@ -76,7 +76,7 @@ def leave_one_out(
         references: never target nor source, only for selectors that ask by name (ImageNet).
         answers: by task, for selectors that look at those of the target.
         is_cached: take from the user's cache what was judged before, and keep the rest there.
-        vectors: interaction vectors (model, pretrained, task, vector) for selectors that need them.
+        extras: inputs that few selectors ask for.
 
     Raises:
         SelectionError: No target is left, no selector could rank any, or a selector needs
@@ -93,16 +93,23 @@ def leave_one_out(
         targets=targets,
         references=references,
         answers=answers,
-        vectors=vectors,
+        extras=extras,
     )
     how = {
         "targets": None if targets is None else sorted(targets),
         "references": sorted(references),
     }
-    # The cache's keys know no vectors.
-    is_cached = is_cached and vectors is None
     entries = cache_of(accuracies, profiles, answers, **how) if is_cached else None
+    if entries and extras:
+        entries = about_extras(entries, extras)
     return judge(named, held_out, entries)
+
+
+def about_extras(entries: JudgementCache, extras: Extras) -> JudgementCache | None:
+    """The entries of the cache about tables with these extras; None where its keys cannot say."""
+    if extras.vectors is not None:
+        return None
+    return entries if extras.texts is None else entries.about(texts=extras.texts.digest)
 
 
 def judge(

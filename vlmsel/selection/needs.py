@@ -81,6 +81,7 @@ _PLURALS = {
     "prediction": "predictions",
     "embedding": "embeddings",
     "knockout": "interaction vectors",
+    "text": "texts",
 }
 # Commands that give what a run of the kind alone does not.
 _COMMANDS = {"knockout": "`vlmsel layers vectors --judge` makes them of measured knockouts"}

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -11,6 +12,7 @@ from vlmsel.selection.labelled_hits import LabelledHits
 from vlmsel.selection.problem_arrays import ProblemArrays
 from vlmsel.selection.profiles import CELL, MODEL, task_profiles
 from vlmsel.selection.task_grid import TaskGrid, lay_out
+from vlmsel.selection.texts.text_evidence import TextEvidence
 from vlmsel.selection.zoo_answers import ZooAnswers
 
 
@@ -33,6 +35,8 @@ class Problem:
         answers: of the zoo on the target's images, labels unseen; None where no model ran on them.
         vectors: interaction vectors (model, pretrained, task, vector) of sources and target, which
             labels of the target went into, for selectors that need them; None where there are none.
+        texts: what the models make of the texts of sources and target, and of labelled images of
+            the sources, for selectors that need them; None where there are none.
     """
 
     target: str
@@ -43,6 +47,7 @@ class Problem:
     hits: LabelledHits | None = None
     answers: ZooAnswers | None = None
     vectors: pl.DataFrame | None = None
+    texts: TextEvidence | None = None
 
     def __post_init__(self) -> None:
         """Refuse a problem that has no answer or gives it away."""
@@ -60,6 +65,11 @@ class Problem:
             raise SelectionError(
                 f"the accuracies hold rows of the target {self.target}; leave them out, "
                 "a selector must not see them"
+            )
+        if self.texts is not None and self.texts.gives_away(self.target):
+            raise SelectionError(
+                f"the texts hold what labelled images of the target {self.target} add; hide it, "
+                "a selector must not see it"
             )
         repeated = self.accuracies.filter(pl.struct(CELL).is_duplicated())
         if repeated.height:
@@ -96,6 +106,10 @@ class Problem:
     def with_answers(self, answers: ZooAnswers) -> "Problem":
         """The same problem with the zoo's answers on the target's images, sharing its arrays."""
         return self._sharing(replace(self, answers=answers))
+
+    def with_others(self, **changed: Any) -> "Problem":
+        """The same problem with other vectors or texts, sharing its arrays."""
+        return self._sharing(replace(self, **changed))
 
     def _sharing(self, changed: "Problem") -> "Problem":
         changed.__dict__["arrays"] = self.arrays

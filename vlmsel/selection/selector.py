@@ -101,6 +101,11 @@ class BaseSelector(BaseModel):
         return "prediction" in self.needs.on_target
 
     @property
+    def needs_texts(self) -> bool:
+        """Whether it asks for `Problem.texts`."""
+        return "text" in self.needs.on_sources | self.needs.on_target
+
+    @property
     def needs_profiles(self) -> bool:
         """Whether it asks for `Problem.profiles`."""
         return "profile" in self.needs.on_sources | self.needs.on_target

@@ -5,6 +5,7 @@ import polars as pl
 import pytest
 
 from vlmsel.errors import SelectionError
+from vlmsel.evaluation.held_out import Extras
 from vlmsel.evaluation.leave_one_out import leave_one_out
 from vlmsel.selection.registry import make_selector
 
@@ -36,7 +37,7 @@ def tables():
 def test_it_finds_the_twin_where_average_rank_cannot():
     accuracies, vectors = tables()
     selectors = [make_selector("average-rank"), make_selector("interaction")]
-    found = leave_one_out(selectors, accuracies, vectors=vectors)
+    found = leave_one_out(selectors, accuracies, extras=Extras(vectors=vectors))
     tau = found.metrics.filter(pl.col("metric") == "tau")
     means = dict(tau.group_by("selector").agg(pl.col("value").mean()).rows())
     assert means["interaction"] == pytest.approx(1.0)
@@ -53,5 +54,8 @@ def test_without_vectors_it_says_how_to_get_them():
     others = vectors.filter(pl.col("task") != "maps-1")
     with pytest.raises(SelectionError, match="no model has an interaction vector of maps-1"):
         leave_one_out(
-            [make_selector("interaction")], accuracies, vectors=others, targets=["maps-1"]
+            [make_selector("interaction")],
+            accuracies,
+            extras=Extras(vectors=others),
+            targets=["maps-1"],
         )
