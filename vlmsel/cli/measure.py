@@ -16,7 +16,7 @@ Kinds = Annotated[
     list[str],
     typer.Argument(
         metavar="KIND...",
-        help="profile, prediction, embedding, knockout.",
+        help="profile, prediction, embedding, knockout, text.",
         show_default=False,
     ),
 ]
@@ -37,8 +37,9 @@ def measure(
     profile: how much each block contributes. prediction: what the model answers over the task's
     classes; accuracies are derived from it. embedding: the image vector; predictions for other
     classes are derived from it. knockout: the answers with every layer silenced in turn
-    (--set tower=vision|text, part=block|attention|mlp|branch|uniform-weights). Nothing is measured
-    twice.
+    (--set tower=vision|text, part=block|attention|mlp|branch|uniform-weights). text: the vectors of
+    prompts, captions and synonyms, for selectors that look at texts; it reads no image. Nothing is
+    measured twice.
 
     Example: vlmsel measure profile prediction --zoo zoo.yaml --tasks tasks.yaml --store store
     """

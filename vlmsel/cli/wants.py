@@ -111,12 +111,16 @@ def _numbers(
         kind, equals, text = item.rpartition("=")
         number = None if text == "all" else _number(text, item)
         if equals:
-            measurement_class(kind)
+            if measurement_class(kind).of_texts:
+                raise SettingsError(f"--n-images {item}: {kind} is measured of all texts")
             if kind not in kinds:
                 raise SettingsError(f"--n-images {item}: {kind} is not measured here")
             found[kind] = number
         else:
-            found = {**dict.fromkeys(counted, number), **found}
+            images = [kind for kind in counted if not measurement_class(kind).of_texts]
+            if not images:
+                raise SettingsError(f"--n-images {item}: {' and '.join(counted)} reads no images")
+            found = {**dict.fromkeys(images, number), **found}
     return found
 
 
