@@ -8,7 +8,12 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
-from vlmsel.api.imported import chosen_accuracies, chosen_profiles, under_known_names
+from vlmsel.api.imported import (
+    chosen_accuracies,
+    chosen_features,
+    chosen_profiles,
+    under_known_names,
+)
 from vlmsel.api.text_knowledge import StoredTexts, read_texts, stored_text_kinds
 from vlmsel.api.workspace import Workspace
 from vlmsel.errors import SelectionError, StoreError
@@ -167,9 +172,17 @@ def imported_knowledge(
             f"(profiles: {_some(shapes)}; accuracies: {_some(known)}); import tables of the same "
             "models, or choose with --accuracies NAME and --profiles NAME"
         )
+    features, of_features = under_known_names(chosen_features(store), known, "features")
     sources = ", ".join(sorted({*known["source"], *shapes["source"]}))
     about = f"imported tables {sources}, store {Store(store).address}"
-    return Knowledge(known, shapes, about, tuple(renamed))
+    return Knowledge(
+        known,
+        shapes,
+        about,
+        (*renamed, *of_features),
+        kinds=frozenset({"text"} if features.height else ()),
+        texts_of=cache(lambda: StoredTexts(features=features)),
+    )
 
 
 def _some(table: pl.DataFrame) -> str:
@@ -289,7 +302,7 @@ def starved_selectors(knowledge: Knowledge, *, has_labels: bool = False) -> dict
         on_target=supply.on_sources,
         # Too few sources are no selector's lack: a leave-one-out says so by itself.
         n_sources=max(2, supply.n_sources),
-        class_names="prediction" in supply.on_sources,
+        class_names=not supply.on_sources.isdisjoint({"prediction", "text"}),
         labels="all" if has_labels else "none",
         truth=True,
     )

@@ -9,7 +9,7 @@ from vlmsel.errors import StoreError
 from vlmsel.evidence.accuracies import SCHEMA, beside_imported
 from vlmsel.published.names import load_names
 from vlmsel.store.filesystem import Folder, open_folder
-from vlmsel.store.imported import read_accuracies, read_profiles
+from vlmsel.store.imported import read_accuracies, read_features, read_profiles
 
 MODEL = ["model", "pretrained"]
 CELL = [*MODEL, "task"]
@@ -71,10 +71,16 @@ def chosen_profiles(store: str | Path, names: Sequence[str]) -> pl.DataFrame:
     return chosen
 
 
+def chosen_features(store: str | Path) -> pl.DataFrame:
+    """Imported text features, one row a cell; the first table by name counts where two know one."""
+    known = read_features(open_folder(store))
+    return known.unique(subset=CELL, keep="first", maintain_order=True)
+
+
 def under_known_names(
-    profiles: pl.DataFrame, accuracies: pl.DataFrame
+    profiles: pl.DataFrame, accuracies: pl.DataFrame, what: str = "profiles"
 ) -> tuple[pl.DataFrame, list[str]]:
-    """Profiles under the name that the accuracies use, where only the activation's suffix differs.
+    """Profiles, or features, under the name of the accuracies, where only the suffix differs.
 
     Some tables print X/openai for X-quickgelu/openai (`names.yaml` says of which checkpoints). A
     profiled model without accuracies takes the accuracies of that other name, unless the other
@@ -92,7 +98,7 @@ def under_known_names(
         known = other.get(names.model(*key, quickgelu=True))
         if known is not None:
             renamed.append((*key, *known))
-    said = [f"{a}/{b} of the profiles is {c}/{d} of the accuracies" for a, b, c, d in renamed]
+    said = [f"{a}/{b} of the {what} is {c}/{d} of the accuracies" for a, b, c, d in renamed]
     schema = dict.fromkeys((*MODEL, "_model", "_pretrained"), pl.String)
     table = pl.DataFrame(renamed, schema=schema, orient="row")
     joined = profiles.join(table, on=MODEL, how="left", maintain_order="left")

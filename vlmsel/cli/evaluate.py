@@ -1,6 +1,8 @@
 """``vlmsel evaluate``: leave-one-out of every selector on what a store knows."""
 
+import sys
 from dataclasses import replace
+from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -136,6 +138,9 @@ def evaluate(
         return
     how = of_use.How(executor, workers, address, threads)
     of_use.refuse_of_probes(how, draws, "leave-one-out without --use probe or --shots")
+    is_all = ALL in (selector or ())
+    if is_all:
+        selector, labels = _all_selectors(selector), labels or ALL_LABELS
     options, budgets = selector_options(option), _budgets(labels, rho)
     tracking_uri = tracking_uri_for(store, tracking_uri, experiment)
     knowledge, workspace = gather_tables(
@@ -145,7 +150,7 @@ def evaluate(
         imported=imported,
         accuracies=accuracies,
         profiles=profiles,
-        with_logits=_reads_logits(selector),
+        with_logits=is_all or _reads_logits(selector),
     )
     if option:
         knowledge = replace(knowledge, about=f"{knowledge.about}, {', '.join(option)}")
@@ -158,9 +163,9 @@ def evaluate(
             knowledge, selector, options=options, keep_duplicates=keep_duplicates, budgets=budgets
         )
     verdict = _verdict(loo, knowledge.about)
-    if markdown:
-        _write(markdown, loo, knowledge.about, verdict)
     summary = loo.summary()
+    if markdown:
+        _write(markdown, loo, knowledge.about, verdict, summary if is_all else None)
     logged = try_to_log(
         lambda: track_evaluation(
             loo,
@@ -181,7 +186,9 @@ def evaluate(
             }
         )
     else:
-        show_summary(summary, f"{knowledge.about}: {_sizes(loo)}")
+        show_summary(summary, f"{knowledge.about}: {_sizes(loo)}", is_grouped=True)
+        for line in knowledge.texts.notes if is_all else ():
+            note(f"  {line}")
         if budgets:
             note(
                 f"  NAME@n: with n labelled images, {budgets.n_draws} draws; their hits are "
@@ -190,6 +197,20 @@ def evaluate(
         tell(verdict)
         show_left_out(loo.left_out)
     of_use.end_logged(logged, as_json=as_json)
+
+
+# Word for every selector, and the labels that those which take some get with it.
+ALL, ALL_LABELS = "all", "25"
+
+
+def _all_selectors(selector: list[str] | None) -> None:
+    """Take `all` for every selector that the store can feed.
+
+    Raises:
+        SettingsError: another one is named beside it.
+    """
+    if selector != [ALL]:
+        raise SettingsError(f"--selector {ALL} stands for every selector: name no other beside it")
 
 
 def _reads_logits(selectors: list[str] | None) -> bool:
@@ -214,9 +235,14 @@ def _budgets(labels: str | None, rho: float | None) -> "Budgets | None":
     return Budgets(numbers) if rho is None else Budgets(numbers, rho=rho)
 
 
-def show_summary(summary: pl.DataFrame, about: str) -> None:
+def show_summary(summary: pl.DataFrame, about: str, *, is_grouped: bool = False) -> None:
     """Print selectors x metrics, each as mean with interval; a star marks a clear difference."""
+    from vlmsel.evaluation.input_groups import in_groups
     from vlmsel.evaluation.metrics import METRICS
+
+    index = ["selector", "needs"] if is_grouped else ["selector"]
+    if is_grouped:
+        summary = in_groups(summary)
 
     clear = (pl.col("delta_low") > 0) | (pl.col("delta_high") < 0)
     cells = summary.with_columns(
@@ -226,7 +252,7 @@ def show_summary(summary: pl.DataFrame, about: str) -> None:
             pl.when(clear).then(pl.lit("*")).otherwise(pl.lit("")),
         )
     )
-    table = cells.pivot("metric", index="selector", values="cell", maintain_order=True)
+    table = cells.pivot("metric", index=index, values="cell", maintain_order=True)
     show_table(table, title=f"leave-one-out: {about}")
     note("* differs from average-rank: the 95 % interval of the difference excludes zero")
     for name, metric in METRICS.items():
@@ -254,8 +280,38 @@ def _sizes(loo: "LeaveOneOut") -> str:
     return sizes(loo)
 
 
-def _write(file: Path, loo: "LeaveOneOut", about: str, verdict: str) -> None:
+def _write(
+    file: Path, loo: "LeaveOneOut", about: str, verdict: str, summary: pl.DataFrame | None
+) -> None:
+    """Write tables and verdict; with a summary of all selectors a page of results."""
     from vlmsel.cli.output_files import write_output
     from vlmsel.evaluation.tables import evidence_markdown
 
-    write_output(file, f"{evidence_markdown({about: loo})}\n\n{verdict}\n", "--markdown")
+    text = f"{evidence_markdown({about: loo}, is_grouped=summary is not None)}\n\n{verdict}\n"
+    if summary is not None:
+        text = f"{_head(summary)}\n\n{text}\n{_gaps(loo.left_out)}"
+    write_output(file, text, "--markdown")
+
+
+def _head(summary: pl.DataFrame) -> str:
+    """Title, command, date and machine of a page of results, and who wins with what."""
+    from vlmsel.api.label_study import this_machine
+    from vlmsel.evaluation.input_groups import describe_winners
+    from vlmsel.redaction import redact
+
+    command = " ".join(["vlmsel", *map(redact, sys.argv[1:])])
+    return (
+        "# Every selector on one bench\n\n"
+        f"Made by `{command}` on {date.today().isoformat()}, {this_machine()}.\n\n"
+        "Leave-one-out: each task is the target once. `needs` is what a selector asks of a new "
+        "task. `+` or `-`: the 95 % interval of the difference to average rank excludes zero, in "
+        "the good or the bad direction. `NAME@n`: with n labelled images, whose hits are simulated "
+        f"from the accuracies. The best of each group:\n\n{describe_winners(summary)}"
+    )
+
+
+def _gaps(left_out: pl.DataFrame) -> str:
+    """Everything that was left out, one line each."""
+    rows = left_out.unique(["kind", "name"], maintain_order=True).iter_rows(named=True)
+    lines = [f"- {row['kind']} {row['name']}: {row['reason']}" for row in rows]
+    return "\n".join(["Left out:", "", *(lines or ["- nothing"])]) + "\n"

@@ -172,6 +172,30 @@ def predictions(
     _tell(file, found, store, "predictions", as_json=as_json, used_by=used_by)
 
 
+@app.command("features")
+def features(
+    file: File,
+    store: o.Store = o.DEFAULT_STORE,
+    quickgelu: QuickGelu = False,
+    names: Names = None,
+    name: Name = None,
+    as_json: o.AsJson = False,
+) -> None:
+    """Import text features of ModelGPT: model, pretrained, task, IN-score, text-f1, text-acc1 ...
+
+    The columns are those of LOVM's published table: IN-score, text-f1, text-acc1, intraclass_sim,
+    inter_close, intra_close, superclass_metric.
+    """
+    from vlmsel.published.feature_table import read_features
+    from vlmsel.published.names import with_own_names
+    from vlmsel.store.imported import write_features
+
+    found = read_features(file, quickgelu=quickgelu, names=with_own_names(names))
+    write_features(open_folder(store), found.frame, name or file.stem)
+    used_by = "`vlmsel evaluate --imported --selector modelgpt` uses them"
+    _tell(file, found, store, "rows of features", as_json=as_json, used_by=used_by)
+
+
 @app.command("rankings")
 def rankings(
     file: File,

@@ -4,18 +4,22 @@ from collections.abc import Mapping
 
 import polars as pl
 
+from vlmsel.evaluation.input_groups import group_of, group_place
 from vlmsel.evaluation.leave_one_out import LeaveOneOut
 from vlmsel.evaluation.metrics import METRICS
 
 SHOWN_DELTAS = ("ndcg5", "recall5", "tau", "regret1")
 
 
-def evidence_markdown(evidence: Mapping[str, LeaveOneOut], *, seed: int = 0) -> str:
+def evidence_markdown(
+    evidence: Mapping[str, LeaveOneOut], *, seed: int = 0, is_grouped: bool = False
+) -> str:
     """The tables of docs/evaluation.md: means and differences for every table of evidence.
 
     Args:
         evidence: leave-one-outs by title.
         seed: of the bootstraps.
+        is_grouped: group the selectors by what they ask of a task.
     """
     parts = []
     for title, result in evidence.items():
@@ -23,7 +27,7 @@ def evidence_markdown(evidence: Mapping[str, LeaveOneOut], *, seed: int = 0) -> 
         parts += [
             f"### {title}",
             f"{sizes(result)}.",
-            summary_markdown(summary),
+            summary_markdown(summary, is_grouped=is_grouped),
             "Difference to average rank (95 % interval over targets):",
             delta_markdown(summary.filter(pl.col("selector") != "average-rank"), SHOWN_DELTAS),
         ]
@@ -37,11 +41,12 @@ def sizes(result: LeaveOneOut) -> str:
     return f"{zoo['target'].n_unique()} targets, {models} models, {sources} sources each"
 
 
-def summary_markdown(summary: pl.DataFrame) -> str:
+def summary_markdown(summary: pl.DataFrame, *, is_grouped: bool = False) -> str:
     """Selectors x metrics, best `ndcg5` first: mean and, where it excludes zero, the difference.
 
     Args:
         summary: of `LeaveOneOut.summary`.
+        is_grouped: group after group, with a column of what the selectors ask of a task.
 
     Returns:
         A Markdown table. A cell is the mean; `+` or `-` marks an interval against the baseline
@@ -49,14 +54,13 @@ def summary_markdown(summary: pl.DataFrame) -> str:
     """
     order = summary.filter(metric="ndcg5").sort("mean", descending=True)["selector"]
     cells = {(row["selector"], row["metric"]): row for row in summary.iter_rows(named=True)}
-    lines = [
-        "| selector | tasks | " + " | ".join(METRICS) + " |",
-        "|---" * (len(METRICS) + 2) + "|",
-    ]
-    for selector in order:
+    heads = ["selector", *(["needs"] if is_grouped else []), "tasks", *METRICS]
+    lines = ["| " + " | ".join(heads) + " |", "|---" * len(heads) + "|"]
+    for selector in sorted(order, key=group_place) if is_grouped else order:
         rows = [cells[selector, metric] for metric in METRICS]
         values = " | ".join(_cell(row) for row in rows)
-        lines.append(f"| {selector} | {rows[0]['n_targets']} | {values} |")
+        needs = f" {group_of(selector)} |" if is_grouped else ""
+        lines.append(f"| {selector} |{needs} {rows[0]['n_targets']} | {values} |")
     return "\n".join(lines)
 
 

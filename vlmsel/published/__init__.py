@@ -8,6 +8,7 @@ what tasks and models are called elsewhere. Where the tables are kept is the sto
 from vlmsel.published.class_accuracies import read_class_accuracies
 from vlmsel.published.cleaning import Imported
 from vlmsel.published.clip_benchmark import read_clip_benchmark
+from vlmsel.published.feature_table import read_features
 from vlmsel.published.image_predictions import read_image_predictions
 from vlmsel.published.layer_profiles import read_published_profiles
 from vlmsel.published.layouts import Layout, read_accuracies, recognise
@@ -22,6 +23,7 @@ __all__ = [
     "read_accuracies",
     "read_class_accuracies",
     "read_clip_benchmark",
+    "read_features",
     "read_image_predictions",
     "read_long_table",
     "read_lovm_table",

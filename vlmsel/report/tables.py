@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import polars as pl
 
+from vlmsel.evaluation.input_groups import group_of, group_place
 from vlmsel.evaluation.metrics import METRICS
 
 _TOP_SOURCES = 3
@@ -123,10 +124,12 @@ def sources_by_model(weights: pl.DataFrame) -> dict[tuple[str, str], str]:
 def leave_one_out_table(summary: pl.DataFrame, title: str, metric: str = "ndcg5") -> Table:
     """Selectors as rows, metrics as columns; a mark where the gain over average rank excludes zero.
 
+    Rows are grouped by what the selectors ask of a task.
+
     Args:
         summary: selector, metric, mean, and where known low, high, delta, delta_low, delta_high.
         title: which zoo and tasks.
-        metric: rows are sorted by it.
+        metric: rows of a group are sorted by it.
     """
     named = [m for m in METRICS if m in set(summary["metric"])]
     metrics = named + sorted(set(summary["metric"]) - set(named))
@@ -136,14 +139,19 @@ def leave_one_out_table(summary: pl.DataFrame, title: str, metric: str = "ndcg5"
     order = summary.filter(pl.col("metric") == metric).sort("mean", descending=True)
     others = sorted(set(summary["selector"]) - set(order["selector"]))
     columns = (
-        Column("selector"),
+        Column("selector", "what it asks of the task"),
         *(Column(m, METRICS[m].definition if m in METRICS else "", True) for m in metrics),
     )
+    ordered = sorted([*order["selector"], *others], key=group_place)
     rows = tuple(
-        (Cell(s, s), *(cells.get((s, m), _UNKNOWN) for m in metrics))
-        for s in [*order["selector"], *others]
+        (_selector_cell(s), *(cells.get((s, m), _UNKNOWN) for m in metrics)) for s in ordered
     )
     return Table(title, columns, rows)
+
+
+def _selector_cell(selector: str) -> Cell:
+    """The name, and below it the group by what the selector asks of a task."""
+    return Cell(selector, selector, group_of(selector))
 
 
 def _metric_cell(row: dict) -> Cell:

@@ -84,8 +84,32 @@ _PLURALS = {
     "text": "texts",
 }
 # Commands that give what a run of the kind alone does not.
-_COMMANDS = {"knockout": "`vlmsel layers vectors --judge` makes them of measured knockouts"}
 _CATALOGS = "--zoo ... --tasks ... --store ..."
+_COMMANDS = {
+    "knockout": "`vlmsel layers vectors --judge` makes them of measured knockouts",
+    "text": f"run `vlmsel measure text {_CATALOGS}` or `vlmsel import features FILE --store ...`",
+}
+# By what a selector asks of a new task, the least first.
+Group = Literal["nothing", "text", "images", "names", "labels", "truth"]
+GROUPS: tuple[Group, ...] = ("nothing", "text", "images", "names", "labels", "truth")
+
+
+def input_group(needs: Needs) -> Group:
+    """Name the group of a selector by what it asks of a new task.
+
+    `nothing`: tables of other tasks alone; `text`: class names, and no image; `images`: images
+    without class names; `names`: images and class names; `labels`: labels of images, which
+    knockouts need, too; `truth`: the accuracies to be predicted, a bound.
+    """
+    if needs.truth:
+        return "truth"
+    if needs.labels != "none" or "knockout" in needs.on_target:
+        return "labels"
+    if needs.on_target and needs.on_target <= {"text"}:
+        return "text"
+    if needs.class_names:
+        return "names"
+    return "images" if needs.on_target else "nothing"
 
 
 def find_lacks(needs: Needs, supply: Supply) -> tuple[Lack, ...]:

@@ -53,6 +53,19 @@ RANKING_SCHEMA = pa.schema(
     ]
 )
 
+# Text features in the words of LOVM's table; the first is ImageNet's accuracy.
+FEATURE_NAMES = (
+    "IN-score",
+    "text-f1",
+    "text-acc1",
+    "intraclass_sim",
+    "inter_close",
+    "intra_close",
+    "superclass_metric",
+)
+FEATURE_SCHEMA = pa.schema(
+    [*CELL_FIELDS, *(pa.field(name, pa.float64()) for name in FEATURE_NAMES)]
+)
 PROBE_SCHEMA = pa.schema(
     [*CELL_FIELDS, pa.field("shots", pa.int64()), pa.field("acc1", pa.float64(), nullable=False)]
 )
@@ -102,6 +115,17 @@ def read_rankings(folder: Folder) -> pl.DataFrame:
 def write_probes(folder: Folder, frame: pl.DataFrame, name: str) -> None:
     """Keep accuracies of linear probes, columns as `PROBE_SCHEMA`; null shots mean all images."""
     _write(folder, "probes", frame, name, PROBE_SCHEMA, ["model", "pretrained", "task", "shots"])
+
+
+def write_features(folder: Folder, frame: pl.DataFrame, name: str) -> None:
+    """Keep text features, columns as `FEATURE_SCHEMA`."""
+    _write(folder, "features", frame, name, FEATURE_SCHEMA, ["model", "pretrained", "task"])
+
+
+def read_features(folder: Folder) -> pl.DataFrame:
+    """All imported text features with their `source`, sorted."""
+    key = ["source", "model", "pretrained", "task"]
+    return _read(folder, "features", FEATURE_SCHEMA).sort(key)
 
 
 def read_probes(folder: Folder) -> pl.DataFrame:

@@ -6,17 +6,11 @@ Zohar et al. 2023, https://arxiv.org/abs/2306.08893; names as in their published
 import numpy as np
 
 from vlmsel.selection.texts.text_view import TextView
+from vlmsel.store.imported import FEATURE_NAMES
 
-IMAGENET = "IN-score"
-TEXT_FEATURES = (
-    "text-f1",
-    "text-acc1",
-    "intraclass_sim",
-    "inter_close",
-    "intra_close",
-    "superclass_metric",
-)
-FEATURES = (IMAGENET, *TEXT_FEATURES)
+FEATURES = FEATURE_NAMES
+IMAGENET, *_OTHERS = FEATURES
+TEXT_FEATURES = tuple(_OTHERS)
 # Deviation of the noise in each dimension, as published; few captions make one draw a lottery.
 SIGMA, N_DRAWS = 0.1, 10
 
