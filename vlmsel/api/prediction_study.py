@@ -66,7 +66,7 @@ def study_predictions(
             f"FILE --store {folder.address}` reads them"
         )
     rows, dropped = [], []
-    for name, predictions in _zoos(known):
+    for name, predictions in prediction_zoos(known):
         try:
             answered = lay_out_predictions(predictions, name)
             draws = {"labels": labels, "n_draws": n_draws, "seed": seed}
@@ -80,7 +80,7 @@ def study_predictions(
     return PredictionStudy(found, saving_figure(found), left_out.cast(pl.String))
 
 
-def _zoos(known: pl.DataFrame) -> Iterator[tuple[str, pl.DataFrame]]:
+def prediction_zoos(known: pl.DataFrame) -> Iterator[tuple[str, pl.DataFrame]]:
     """Name and rows of every task, whole and by kind of model (`pretrained`)."""
     for (source, task), rows in known.group_by("source", "task", maintain_order=True):
         name = f"{source}" if source == task else f"{source}: {task}"

@@ -312,6 +312,6 @@ def _head(summary: pl.DataFrame) -> str:
 
 def _gaps(left_out: pl.DataFrame) -> str:
     """Everything that was left out, one line each."""
-    rows = left_out.unique(["kind", "name"], maintain_order=True).iter_rows(named=True)
+    rows = left_out.unique(maintain_order=True).iter_rows(named=True)
     lines = [f"- {row['kind']} {row['name']}: {row['reason']}" for row in rows]
     return "\n".join(["Left out:", "", *(lines or ["- nothing"])]) + "\n"

@@ -8,7 +8,7 @@ import polars as pl
 import typer
 from matplotlib.figure import Figure
 
-from vlmsel.cli import exactness, study_labels, study_prompts, transferability
+from vlmsel.cli import exactness, study_labels, study_orders, study_prompts, transferability
 from vlmsel.cli import judging as j
 from vlmsel.cli import options as o
 from vlmsel.cli.console import emit_json, say, show_table
@@ -68,10 +68,10 @@ def study(
     if name not in known:
         raise SettingsError(f"no study {name!r}: there is {', '.join(known)}")
 
-    # Two studies write a page.
+    # Some studies write pages of their own.
     of_labels = None if name == study_prompts.NAME else markdown
     asked = study_labels.Asked(labels, rho, draws, calibration, predictions, of_labels)
-    if name != study_labels.NAME:
+    if name not in (study_labels.NAME, study_orders.NAME):
         asked.refuse(name)
 
     from vlmsel.cli.tracked import tracking_uri_for
@@ -99,11 +99,9 @@ def study(
         _study_transferability(tables, seed, place)
         return
     _refuse_foreign(name, {"--tables": (tables, transferability.NAME)})
-    if name == study_labels.NAME:
-        study_labels.check_options(asked, {"--selector": selector, "--option": option})
+    if name in (study_labels.NAME, study_orders.NAME):
         where = study_labels.Where(store, zoo, tasks, imported, accuracies, profiles)
-        of_labels = study_labels.run(asked, where, seed=seed, keep_duplicates=keep_duplicates)
-        _keep_labels(of_labels, place)
+        _keep_labels(_study_labelled(name, asked, where, of_store, seed), place)
         return
 
     from vlmsel.api.studying import run_study, stored_variants
@@ -141,6 +139,7 @@ def _known_studies() -> dict[str, str]:
     return {key: one.description for key, one in STUDIES.items()} | {
         exactness.NAME: exactness.DESCRIPTION,
         study_labels.NAME: study_labels.DESCRIPTION,
+        study_orders.NAME: study_orders.DESCRIPTION,
         study_prompts.NAME: study_prompts.DESCRIPTION,
         transferability.NAME: transferability.DESCRIPTION,
     }
@@ -183,6 +182,25 @@ def _study_transferability(tables: list[Path] | None, seed: int, place: _Place) 
     done["page"] = str(transferability.write_page(judged, place.out))
     emit_json(done) if place.as_json else transferability.show_benchmarks(judged)
     _say_where(done)
+
+
+def _study_labelled(
+    name: str,
+    asked: study_labels.Asked,
+    where: study_labels.Where,
+    of_store: dict[str, Any],
+    seed: int,
+) -> study_labels.Outcome:
+    """Run the study of labels, or that of the orders in which images are picked."""
+    if name == study_orders.NAME:
+        used = ("--zoo", "--tasks")
+        others = {option: value for option, value in of_store.items() if option not in used}
+        study_orders.check_options(asked, others)
+        return study_orders.run(asked, where.store, where.zoo, where.tasks, seed=seed)
+    others = {option: of_store[option] for option in ("--selector", "--option")}
+    study_labels.check_options(asked, others)
+    kept = of_store["--keep-duplicates"]
+    return study_labels.run(asked, where, seed=seed, keep_duplicates=kept)
 
 
 def _keep_prompts(found: study_prompts.PromptStudy, place: _Place, markdown: Path | None) -> None:

@@ -122,6 +122,29 @@ def saving_figure(table: pl.DataFrame) -> Figure:
     return figure
 
 
+def orders_figure(table: pl.DataFrame, metrics: tuple[str, ...] = ("regret1", "tau")) -> Figure:
+    """Metrics of picking orders against the number of labels, a row of panels per table.
+
+    Args:
+        table: of `judge_orders`, one table or several.
+        metrics: one panel each.
+    """
+    tables = table["table"].unique(maintain_order=True).to_list()
+    size = (4 * len(metrics), 2.6 * len(tables) + 0.6)
+    figure = Figure(figsize=size, layout="constrained")
+    axes = figure.subplots(len(tables), len(metrics), squeeze=False)
+    for row, name in zip(axes, tables, strict=True):
+        for axis, metric in zip(row, metrics, strict=True):
+            rows = table.filter(table=name, metric=metric)
+            for (selector,), part in rows.group_by("selector", maintain_order=True):
+                axis.plot(
+                    part["n_labels"].to_numpy(), part["mean"].to_numpy(), "o-", label=selector
+                )
+            axis.set(xlabel="labelled images", ylabel=metric, title=name)
+    axes[0, 0].legend(fontsize="x-small")
+    return figure
+
+
 def _panels(rows: pl.DataFrame) -> Iterator[tuple[str, pl.DataFrame]]:
     if "side" not in rows.columns:
         yield "", rows
