@@ -293,6 +293,30 @@ def test_what_cannot_be_judged_is_said(lab: Laboratory) -> None:
     assert "selectors combined, cosine, dcd and" in said.err
 
 
+def test_all_selectors_are_shown_in_groups_and_on_one_page(lab: Laboratory) -> None:
+    lab.load("accuracies", long(tasks=MANY))
+    head = "model,pretrained,task,text-acc1,inter_close\n"
+    rows = (
+        f"m{i},x,{t},{accuracy(i, j)},{0.1 * i}\n" for i in range(4) for j, t in enumerate(MANY)
+    )
+    told = lab.load("features", head + "".join(rows), name="features")
+    assert "40 rows of features of 4 models on 10 tasks" in told.out + told.err
+    page = lab.folder / "page.md"
+    said = lab("evaluate", "--imported", "--selector", "all", "--markdown", str(page))
+    assert said.code == 0
+    text = page.read_text()
+    assert "# Every selector on one bench\n\nMade by `vlmsel " in text
+    for row in ("| average-rank | nothing |", "| modelgpt | text |", "| posterior@25 | labels |"):
+        assert row in text
+    # What the tables lack is one line with the command that gives it, and no error.
+    assert "left out selector swab: it needs embeddings" in said.err
+    assert "`vlmsel measure embedding" in said.err
+    assert "- selector swab: it needs embeddings" in text
+    beside = lab.judge("--selector", "all", "--selector", "dcd")
+    assert beside.code == 2
+    assert "stands for every selector: name no other beside it" in beside.err
+
+
 def test_the_study_of_other_zoos(lab: Laboratory, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("vlmsel.evaluation.studies.zoos.N_ZOOS", 5)
     lab.load("accuracies", long())
