@@ -237,6 +237,7 @@ def test_poor_labels_are_said(ask, tmp_path, rows, said):
         (["--prompts", "clip-benchmark:flickr30k"], "'flickr30k' is a retrieval task"),
         (["--prompts", "mnist"], "is written clip-benchmark:NAME"),
         (["--classnames", "a,b", "--selector", "dcd"], "selector dcd looks at no answers"),
+        (["--classnames", "a,b", "--selector", "vega"], "selector vega looks at texts, which"),
         (["--classnames", "a,b", "--shortlist", "0"], "a shortlist has at least 1 model"),
         (["--shortlist", "3"], "needs the names of the classes"),
         (["--max-params", "0"], "must be above 0"),

@@ -16,7 +16,7 @@ from vlmsel.api.answer_limits import (
     image_times,
     may_be_eligible,
 )
-from vlmsel.api.choice import Choice, choose_label_free
+from vlmsel.api.choice import Choice, choose_label_free, refuse_texts
 from vlmsel.api.known_zoo import KnownZoo, read_evaluated
 from vlmsel.api.workspace import Workspace
 from vlmsel.catalogs import one_line
@@ -435,6 +435,7 @@ def _check_selector(zoo: KnownZoo, asked: AnswerOptions, target: TargetLabels) -
     """Refuse a selector that would not be asked, before any model is run."""
     if asked.selector is None:
         return
+    refuse_texts(asked.selector)
     if zoo.knowledge is None:
         raise SelectionError(
             "a selector needs a store of source tasks; leave --selector out for the tables"

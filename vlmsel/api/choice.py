@@ -58,6 +58,7 @@ def choose_selector(knowledge: Knowledge, selector: str | None = None) -> Choice
     Raises:
         SelectionError: there is no such selector, or the knowledge lacks what it needs.
     """
+    refuse_texts(selector)
     require_fed(selector, knowledge)
     n_sources = supply_of(knowledge).n_sources
     if selector is not None:
@@ -72,6 +73,19 @@ def choose_selector(knowledge: Knowledge, selector: str | None = None) -> Choice
         # It knows more sources than the candidates that it was held against.
         loo = _judge(knowledge, [name])
     return Choice(make_selector(name), why, loo)
+
+
+def refuse_texts(selector: str | None) -> None:
+    """Refuse a selector that only an evaluation can feed.
+
+    Raises:
+        SelectionError: it looks at texts; or there is no such selector.
+    """
+    if selector is not None and make_selector(selector).needs_texts:
+        raise SelectionError(
+            f"selector {selector} looks at texts, which `vlmsel evaluate --selector {selector}` "
+            "reads of every task and select of none: leave the selector out"
+        )
 
 
 def choose_label_free(
@@ -90,6 +104,7 @@ def choose_label_free(
     Raises:
         SelectionError: there is no such selector, or it looks at something else.
     """
+    refuse_texts(selector)
     if selector is not None and not make_selector(selector).needs_answers:
         usable = [name for name in selector_names() if make_selector(name).needs_answers]
         raise SelectionError(
