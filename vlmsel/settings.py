@@ -13,7 +13,8 @@ from vlmsel.errors import SettingsError
 SCHEMA_VERSION = 2
 
 Attribution = Literal["conductance", "gradient", "gradient_x_activation"]
-Objective = Literal["l2", "entropy", "variance", "alignment"]
+Objective = Literal["l2", "entropy", "variance", "alignment", "score-mean", "score-class"]
+Tower = Literal["vision", "text", "both"]
 Baseline = Literal["zeros", "mean-image", "blur"]
 Rule = Literal["captum", "left", "right", "midpoint", "trapezoid", "refined"]
 PathName = Literal["uniform", "graded", "adaptive"]
@@ -21,6 +22,8 @@ Granularity = Literal["block", "stage", "published"]
 Precision = Literal["fp32", "bf16"]
 
 PATH_FIELDS = ("baseline", "n_steps", "rule", "path")
+# Scores of an image against a text, of which either tower has a share.
+SCORES: tuple[Objective, ...] = ("score-mean", "score-class")
 
 
 class AttributionSettings(BaseModel):
@@ -28,12 +31,13 @@ class AttributionSettings(BaseModel):
 
     Attributes:
         attribution: block score; the formulas are in docs/method.md.
-        objective: scalar F_M(x) of the un-normalised image embedding.
+        objective: scalar F_M(x) of the un-normalised image embedding, or a score of image and text.
+        tower: whose blocks are scored, and which of image and text moves along the path.
         baseline: where the path starts, after preprocessing.
         n_steps: gradient evaluations on the path per image; the first number for rule "refined".
         rule: quadrature rule on the path.
         path: how the points are spaced between baseline and image.
-        granularity: which modules count as blocks.
+        granularity: which modules of the visual tower count as blocks.
         precision: arithmetic of the visual encoder.
     """
 
@@ -41,6 +45,7 @@ class AttributionSettings(BaseModel):
 
     attribution: Attribution = "conductance"
     objective: Objective = "l2"
+    tower: Tower = "vision"
     baseline: Baseline = "zeros"
     n_steps: int = Field(default=9, ge=1, le=1000)
     rule: Rule = "refined"
@@ -52,6 +57,10 @@ class AttributionSettings(BaseModel):
     def _enough_steps(self) -> Self:
         if self.rule == "trapezoid" and self.n_steps < 2:
             raise ValueError("n_steps must be at least 2 with rule trapezoid")
+        if self.tower != "vision" and self.objective not in SCORES:
+            raise ValueError(
+                f"tower {self.tower} needs an objective of image and text: {' or '.join(SCORES)}"
+            )
         return self
 
     @classmethod
@@ -69,6 +78,9 @@ class AttributionSettings(BaseModel):
     def digest_under(self, schema: int) -> str:
         """The digest that these settings have under a schema version."""
         fields = self.model_dump()
+        if self.tower == "vision":
+            # Profiles measured before there was a choice keep their digest.
+            del fields["tower"]
         if self.attribution != "conductance":
             fields = {k: v for k, v in fields.items() if k not in PATH_FIELDS}
         text = json.dumps({"schema": schema, **fields}, sort_keys=True)

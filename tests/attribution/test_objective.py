@@ -5,7 +5,7 @@ import torch
 
 from vlmsel.attribution.objective import OF_EMBEDDING, OF_TEXT, make_objective
 from vlmsel.errors import AttributionError
-from vlmsel.settings import AttributionSettings
+from vlmsel.settings import SCORES, AttributionSettings
 
 EMBEDDING = torch.tensor([[3.0, 4.0], [0.0, math.log(3)]])
 TEXT = torch.tensor([[1.0, 0.0], [0.0, 2.0]])
@@ -34,7 +34,8 @@ def test_values_by_hand(name):
 
 def test_every_objective_of_the_settings_is_there():
     known = AttributionSettings.model_json_schema()["properties"]["objective"]["enum"]
-    assert set(known) == set(OF_EMBEDDING) | set(OF_TEXT) == set(BY_HAND)
+    assert set(OF_EMBEDDING) | set(OF_TEXT) == set(BY_HAND)
+    assert set(known) == set(BY_HAND) | set(SCORES)
 
 
 @pytest.mark.parametrize("text", [None, torch.zeros(0, 2)])

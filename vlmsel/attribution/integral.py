@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from vlmsel.attribution.path import Quadrature
-from vlmsel.attribution.recorder import BlockRecorder, Blocks, Objective
+from vlmsel.attribution.recorder import BlockRecorder, Blocks, Objective, parts_of
 from vlmsel.attribution.scores import LayerConductance, completeness_error, profile_distance
 
 Weights = npt.NDArray[np.float64]
@@ -52,10 +52,13 @@ def integrate(
         coarse = torch.cat([part.coarse for part in parts], dim=1)
         step_error = ERROR_OF_DIFFERENCE * profile_distance(scores, coarse)
     signed = torch.cat([part.signed for part in parts], dim=1)
+    names = tuple(name for name, _ in blocks)
+    shares = parts_of(objective)
+    towers = () if shares is None else tuple(shares.towers[name] for name in names)
     return LayerConductance(
         scores=scores,
-        names=tuple(name for name, _ in blocks),
-        completeness_error=completeness_error(signed, values[-1], values[0], cuts),
+        names=names,
+        completeness_error=completeness_error(signed, values[-1], values[0], cuts, towers),
         objective=values[-1],
         objective_at_baseline=values[0],
         step_error=step_error,

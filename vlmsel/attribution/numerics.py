@@ -94,15 +94,16 @@ def _agree(values: Tensor, tolerance: float) -> bool:
     return not len(finite) or bool(finite.max() - finite.min() <= tolerance * finite.abs().max())
 
 
-def name_equal_to_baseline(images: Tensor, baseline: Tensor) -> dict[int, str]:
-    """Image number -> why it has no conductance, of (N, ...) images that are their baseline.
+def name_equal_to_baseline(images: Tensor, baseline: Tensor, what: str = "image") -> dict[int, str]:
+    """Image number -> why it has no conductance, of (N, ...) inputs that are their baseline.
 
     Two ways to one input differ by rounding, and the scores are then made of that.
     """
     far = (images - baseline).flatten(1).abs().amax(dim=1)
     size = images.flatten(1).abs().amax(dim=1)
     equal = far <= SAME_IMAGE * size
-    reason = "the image equals its baseline, so nothing is attributed: choose another baseline"
+    advice = "use tower vision" if what == "text" else "choose another baseline"
+    reason = f"the {what} equals its baseline, so nothing is attributed: {advice}"
     return dict.fromkeys(equal.nonzero().flatten().tolist(), reason)
 
 

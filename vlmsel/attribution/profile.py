@@ -1,14 +1,11 @@
 """The way in: block scores of a loaded model, under settings, within a memory bound."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
-from functools import partial
-from itertools import chain
-from typing import Protocol
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from vlmsel.attribution.conductance import gradient, gradient_x_activation, layer_conductance
 from vlmsel.attribution.integral import Groups
@@ -18,27 +15,12 @@ from vlmsel.attribution.numerics import (
     find_failures,
     name_equal_to_baseline,
 )
-from vlmsel.attribution.objective import make_objective
-from vlmsel.attribution.path import baseline_images, quadrature
-from vlmsel.attribution.recorder import Blocks, Objective
+from vlmsel.attribution.pair import Prompts, pair_subject
+from vlmsel.attribution.path import quadrature
 from vlmsel.attribution.scores import LayerConductance
+from vlmsel.attribution.subject import ImageModel, Subject, image_subject
 from vlmsel.errors import AttributionError
-from vlmsel.settings import AttributionSettings
-from vlmsel.zoo.blocks import functional_blocks
-
-
-class ImageModel(Protocol):
-    """What attribution needs of a loaded model; `vlmsel.zoo.LoadedModel` is one."""
-
-    @property
-    def visual(self) -> nn.Module:
-        """The visual encoder, in eval mode, its parameters frozen."""
-        ...
-
-    @property
-    def encode_image(self) -> Callable[[Tensor], Tensor]:
-        """(B, 3, H, W) -> (B, D), not normalised."""
-        ...
+from vlmsel.settings import SCORES, AttributionSettings
 
 
 def attribute(
@@ -48,6 +30,7 @@ def attribute(
     *,
     max_memory_gb: float | None = None,
     text: Tensor | None = None,
+    prompts: Prompts | None = None,
 ) -> LayerConductance:
     """Block scores of `images`, each from that image alone, whatever the split into passes.
 
@@ -59,6 +42,7 @@ def attribute(
             computed with them; batches, then blocks, are split to keep it. None: all images in one
             pass.
         text: class name embeddings (C, D), for the objectives of text.
+        prompts: of the classes, for scores through the text tower.
 
     Returns:
         Scores; images whose values mean nothing are named with the reason in `.failures`.
@@ -71,36 +55,46 @@ def attribute(
         raise AttributionError(
             f"images have shape {tuple(images.shape)}: give at least one as (N, 3, H, W)"
         )
-    blocks = functional_blocks(model.visual, settings.granularity)
-    make = partial(make_objective, encode_image=model.encode_image, text=text)
-    objective = make(settings.objective, precision=settings.precision)
-    resident = list(chain(model.visual.parameters(), model.visual.buffers()))
-    if resident:
-        images = images.to(resident[0].device)
-    split = Split(len(images), (tuple(range(len(blocks))),))
-    if max_memory_gb is not None:
-        footprint = measure(objective, images[:1], blocks, resident)
-        split = plan_split(footprint, len(images), _copies(settings), max_memory_gb)
     with ieee_float32():
-        found = run_split(_scorer(objective, blocks, settings), images, split)
+        subject = _subject(model, images, settings, text, prompts)
+    rows = subject.rows
+    split = Split(len(rows), (tuple(range(len(subject.blocks))),))
+    if max_memory_gb is not None:
+        footprint = measure(subject.objective, rows[:1], subject.blocks, subject.resident)
+        split = plan_split(footprint, len(rows), _copies(settings), max_memory_gb)
+    with ieee_float32():
+        found = run_split(_scorer(subject, settings), rows, split)
         seen = torch.cat([found.objective, found.objective_at_baseline])
-        check_depends_on_image(settings.objective, make, images, seen, settings.precision)
+        check_depends_on_image(settings.objective, subject.make, rows, seen, settings.precision)
     failures = find_failures(found, precision=settings.precision)
     if settings.attribution not in AT_IMAGES:
-        failures |= name_equal_to_baseline(images, baseline_images(settings.baseline, images))
+        ends, starts = subject.moving(rows), subject.moving(subject.start(rows))
+        failures |= name_equal_to_baseline(ends, starts, subject.what)
     unreadable = ~torch.isfinite(images.flatten(1)).all(dim=1)
     for image in unreadable.nonzero().flatten().tolist():
         failures[image] = "the preprocessed image has values that are not finite"
     return replace(found, failures=failures)
 
 
-def _scorer(objective: Objective, blocks: Blocks, settings: AttributionSettings) -> Scorer:
+def _subject(
+    model: ImageModel,
+    images: Tensor,
+    settings: AttributionSettings,
+    text: Tensor | None,
+    prompts: Prompts | None,
+) -> Subject:
+    if settings.objective in SCORES:
+        return pair_subject(model, images, settings, text, prompts)
+    return image_subject(model, images, settings, text)
+
+
+def _scorer(subject: Subject, settings: AttributionSettings) -> Scorer:
     def conductance(images: Tensor, *, groups: Groups) -> LayerConductance:
         return layer_conductance(
-            objective,
+            subject.objective,
             images,
-            blocks,
-            baseline=baseline_images(settings.baseline, images),
+            subject.blocks,
+            baseline=subject.start(images),
             n_steps=settings.n_steps,
             rule=settings.rule,
             path=settings.path,
@@ -108,7 +102,8 @@ def _scorer(objective: Objective, blocks: Blocks, settings: AttributionSettings)
         )
 
     def at_images(images: Tensor, *, groups: Groups) -> LayerConductance:
-        return AT_IMAGES[settings.attribution](objective, images, blocks, groups=groups)
+        score = AT_IMAGES[settings.attribution]
+        return score(subject.objective, images, subject.blocks, groups=groups)
 
     return at_images if settings.attribution in AT_IMAGES else conductance
 

@@ -1,6 +1,6 @@
 """One point of the path: the objective, every block's output and every block's gradient."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
@@ -13,6 +13,30 @@ from vlmsel.zoo.hooks import hooked
 
 Objective = Callable[[Tensor], Tensor]
 Blocks = Sequence[tuple[str, nn.Module]]
+
+
+@dataclass(frozen=True)
+class Parts:
+    """Shares of two towers in the input of an objective, which has them as its attribute `parts`.
+
+    Attributes:
+        towers: tower of every block, by the block's name.
+        rows: rows of a block's output per image, by tower; 1 where not named.
+        inputs: by tower, the part of the last input that feeds it.
+    """
+
+    towers: Mapping[str, str]
+    rows: Mapping[str, int] = field(default_factory=dict)
+    inputs: dict[str, Tensor] = field(default_factory=dict)
+
+    def others(self, name: str) -> list[Tensor]:
+        """Parts of the last input that do not feed a block's tower."""
+        return [part for tower, part in self.inputs.items() if tower != self.towers[name]]
+
+
+def parts_of(objective: Objective) -> Parts | None:
+    """Parts of an objective's input; None where all of it feeds every block."""
+    return getattr(objective, "parts", None)
 
 
 @dataclass(frozen=True)
@@ -48,6 +72,7 @@ class BlockRecorder:
     _versions: dict[str, int] = field(default_factory=dict)
     _copied: set[str] = field(default_factory=set)
     _tried: bool = False
+    _n_images: int = 0
 
     def __post_init__(self) -> None:
         names = self.names
@@ -110,9 +135,10 @@ class BlockRecorder:
                 "outputs, with gradients"
             )
         outputs = [self._outputs[name] for name, _ in self.blocks]
-        cuts = _cuts(value, outputs, images) if find_cuts else ()
-        gradients = torch.autograd.grad(value.sum(), outputs, materialize_grads=True)
-        return Point(value.detach(), self._take(images), list(gradients), cuts)
+        cuts = self._cuts(value, outputs, images) if find_cuts else ()
+        found = torch.autograd.grad(value.sum(), outputs, materialize_grads=True)
+        gradients = [self._folded(name, g) for name, g in zip(self.names, found, strict=True)]
+        return Point(value.detach(), self._take(images), gradients, cuts)
 
     def _was_written(self) -> bool:
         """Whether the network wrote into an output that was not copied; from now on it is."""
@@ -142,7 +168,7 @@ class BlockRecorder:
             if name in self._outputs:
                 raise AttributionError(f"block {name} runs twice in one forward pass")
             if see is not None:
-                self._outputs[name] = see(output)
+                self._outputs[name] = see(self._folded(name, output))
                 return output
             if start_at_first and not self._outputs:
                 output = output.detach().requires_grad_()
@@ -155,6 +181,7 @@ class BlockRecorder:
         return keep
 
     def _evaluate(self, images: Tensor) -> Tensor:
+        self._n_images = len(images)
         value = self.objective(images)
         if value.shape != (len(images),):
             raise AttributionError(
@@ -173,7 +200,7 @@ class BlockRecorder:
 
     def _take(self, images: Tensor) -> list[Tensor]:
         """The recorded outputs, released, checked to have the images as first dimension."""
-        outputs = [self._outputs[name].detach() for name, _ in self.blocks]
+        outputs = [self._folded(name, self._outputs[name].detach()) for name in self.names]
         for (name, _), output in zip(self.blocks, outputs, strict=True):
             if output.ndim < 2 or len(output) != len(images):
                 raise AttributionError(
@@ -183,18 +210,34 @@ class BlockRecorder:
         self._outputs.clear()
         return outputs
 
+    def _folded(self, name: str, output: Tensor) -> Tensor:
+        """An output of several rows per image as one row per image."""
+        parts = parts_of(self.objective)
+        rows = 1 if parts is None else parts.rows.get(parts.towers[name], 1)
+        if rows == 1 or len(output) != rows * self._n_images:
+            return output
+        return output.reshape(self._n_images, -1)
 
-def _cuts(value: Tensor, outputs: Sequence[Tensor], images: Tensor) -> tuple[bool, ...]:
-    """Whether, with one block's output taken away, no way leads from F back to the images."""
-    return tuple(not _reaches(value.grad_fn, output.grad_fn, images) for output in outputs)
+    def _cuts(self, value: Tensor, outputs: Sequence[Tensor], images: Tensor) -> tuple[bool, ...]:
+        """Whether, with one block's output taken away, no way leads from F back to the images.
+
+        Ways through the other tower's part of the input do not count.
+        """
+        parts = parts_of(self.objective)
+        cuts = []
+        for name, output in zip(self.names, outputs, strict=True):
+            beside = [] if parts is None else parts.others(name)
+            barriers = {output.grad_fn, *(part.grad_fn for part in beside)}
+            cuts.append(not _reaches(value.grad_fn, barriers, images))
+        return tuple(cuts)
 
 
-def _reaches(start: Node | None, barrier: Node | None, leaf: Tensor) -> bool:
+def _reaches(start: Node | None, barriers: set[Node | None], leaf: Tensor) -> bool:
     pending = [start]
     seen: set[Node] = set()
     while pending:
         node = pending.pop()
-        if node is None or node is barrier or node in seen:
+        if node is None or node in barriers or node in seen:
             continue
         seen.add(node)
         if getattr(node, "variable", None) is leaf:

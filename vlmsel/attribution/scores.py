@@ -45,23 +45,33 @@ PER_IMAGE = tuple(f.name for f in fields(LayerConductance) if f.type is Tensor)
 
 
 def completeness_error(
-    signed: Tensor, at_image: Tensor, at_baseline: Tensor, cuts: tuple[bool, ...]
+    signed: Tensor,
+    at_image: Tensor,
+    at_baseline: Tensor,
+    cuts: tuple[bool, ...],
+    towers: tuple[str, ...] = (),
 ) -> Tensor:
     """Largest over cutting blocks of |sum_i a_i - (F(x) - F(x'))| / |F(x)|; NaN where none cuts.
 
     Only a block that cuts the network carries the whole change of F, so only there the sum of its
-    signed conductance has a known value.
+    signed conductance has a known value. With two towers it takes one cutting block of each.
 
     Args:
         signed: (N, d) sum of a_i over the units of each block.
         at_image: (N,) F(x).
         at_baseline: (N,) F(x').
-        cuts: which of the d blocks cut.
+        cuts: which of the d blocks cut their tower.
+        towers: of the d blocks; empty where there is one.
     """
-    if not any(cuts):
+    names = towers or ("",) * len(cuts)
+    columns = {tower: [b for b, t in enumerate(names) if t == tower and cuts[b]] for tower in names}
+    if not columns or not all(columns.values()):
         return torch.full_like(at_image, torch.nan)
-    gap = signed[:, torch.tensor(cuts)] - (at_image - at_baseline)[:, None]
-    return gap.abs().amax(dim=1) / at_image.abs().clamp_min(TINY)
+    change = at_image - at_baseline
+    most = torch.stack([signed[:, some].amax(dim=1) for some in columns.values()]).sum(dim=0)
+    least = torch.stack([signed[:, some].amin(dim=1) for some in columns.values()]).sum(dim=0)
+    gap = torch.maximum((most - change).abs(), (least - change).abs())
+    return gap / at_image.abs().clamp_min(TINY)
 
 
 def profile_distance(scores: Tensor, others: Tensor) -> Tensor:

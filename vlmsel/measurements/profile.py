@@ -7,15 +7,18 @@ import polars as pl
 import pyarrow as pa
 
 from vlmsel.measurements.measurement import Measurement
-from vlmsel.settings import AttributionSettings
+from vlmsel.settings import SCORES, AttributionSettings
 from vlmsel.zoo.capabilities import Capability
 
 # A backward pass costs about two forward passes, so a point of the path costs three.
 PASSES_PER_STEP = 3.0
+OBJECTIVES_OF_TEXT = ("alignment", *SCORES)
 
 
 class Profile(Measurement):
     """Layer conductance (or a gradient score) of every block of the visual encoder.
+
+    With tower `text` or `both`, of the blocks of the text encoder, whose names begin with `text.`.
 
     Attributes:
         settings: how a block is scored; the digest is theirs.
@@ -33,12 +36,16 @@ class Profile(Measurement):
     )
     optional: ClassVar[frozenset[str]] = frozenset({"completeness_error", "objective"})
     row_key: ClassVar[tuple[str, ...]] = ("block",)
-    requires: ClassVar[frozenset[Capability]] = frozenset(
-        {Capability.image_embedding, Capability.blocks}
-    )
     default_images: ClassVar[int | None] = 25
 
     settings: AttributionSettings = AttributionSettings()
+
+    @property
+    def requires(self) -> frozenset[Capability]:  # pyright: ignore[reportIncompatibleVariableOverride]
+        """A score of image and text needs both towers."""
+        needed = {Capability.image_embedding, Capability.blocks}
+        is_score = self.settings.objective in SCORES
+        return frozenset(needed | ({Capability.text_embedding} if is_score else set()))
 
     def digest_under(self, schema: int) -> str:
         """16 hex digits over every choice that can change a value."""
@@ -47,13 +54,14 @@ class Profile(Measurement):
     @property
     def reads_prompts(self) -> bool:
         """Whether the objective compares the image with class names."""
-        return self.settings.objective == "alignment"
+        return self.settings.objective in OBJECTIVES_OF_TEXT
 
     @property
     def forward_passes(self) -> float:
         """Cost for one image, in forward passes."""
         steps = self.settings.n_steps + 1 if self.settings.attribution == "conductance" else 1
-        return PASSES_PER_STEP * steps
+        towers = 2 if self.settings.tower == "both" else 1
+        return PASSES_PER_STEP * steps * towers
 
     @property
     def faults(self) -> Mapping[str, pl.Expr]:

@@ -8,10 +8,11 @@ import torch
 from torch import Tensor
 
 from vlmsel.attribution.numerics import inexact_images
+from vlmsel.attribution.pair import open_prompts
 from vlmsel.attribution.profile import attribute
 from vlmsel.attribution.scores import LayerConductance
 from vlmsel.errors import AttributionError, TaskError
-from vlmsel.measurements.profile import Profile
+from vlmsel.measurements.profile import OBJECTIVES_OF_TEXT, Profile
 from vlmsel.probes.batch import Batch
 from vlmsel.probes.probe import Probed
 
@@ -36,6 +37,7 @@ class ProfileProbe:
             AttributionError: the scores of this model mean nothing.
         """
         images, text = batch.images, self._text(batch)
+        prompts = open_prompts(batch.model, self._settings, _texts(batch))
         pixels = images.shape[-2] * images.shape[-1]
         size = max(1, BATCH.get(batch.device.type, BATCH["cpu"]) * PIXELS // pixels)
         rows: list[tuple[int, dict[str, object]]] = []
@@ -48,6 +50,7 @@ class ProfileProbe:
                 self._settings,
                 max_memory_gb=batch.max_memory_gb,
                 text=text,
+                prompts=prompts,
             )
             failures |= {first + number: reason for number, reason in result.failures.items()}
             for number in inexact_images(result):
@@ -58,12 +61,13 @@ class ProfileProbe:
         return Probed([number for number, _ in rows], columns, failures, inexact)
 
     def _text(self, batch: Batch) -> Tensor | None:
-        if self._settings.objective != "alignment":
+        objective = self._settings.objective
+        if objective not in OBJECTIVES_OF_TEXT:
             return None
         if batch.prompts is None:
             raise TaskError(
-                "the task has no class names, which the alignment objective needs: add classnames "
-                "and templates, or prompts, to the task catalog"
+                f"the task has no class names, which the {objective} objective needs: add "
+                "classnames and templates, or prompts, to the task catalog"
             )
         if batch.model.encode_text is None:
             raise AttributionError(
@@ -71,6 +75,14 @@ class ProfileProbe:
             )
         with torch.no_grad():
             return batch.class_embeddings
+
+
+def _texts(batch: Batch) -> list[tuple[str, ...]]:
+    """Prompts of every class of the task; none where it has no class names."""
+    prompts = batch.prompts
+    if prompts is None:
+        return []
+    return [tuple(prompts.texts(name)) for name in prompts.classnames]
 
 
 def _rows(result: LayerConductance) -> list[tuple[int, dict[str, object]]]:

@@ -36,12 +36,21 @@ class TextEncoder:
         """
         with torch.no_grad():
             parts = [
-                self._model.encode_text(self._tokens(texts[i : i + TEXT_BATCH]), normalize=True)
+                self.encode(self.tokenize(texts[i : i + TEXT_BATCH]))
                 for i in range(0, len(texts), TEXT_BATCH)
             ]
         return torch.cat(parts)
 
-    def _tokens(self, texts: Sequence[str]) -> Tensor:
+    def encode(self, tokens: Tensor) -> Tensor:
+        """(N, L) token ids -> (N, D), L2-normalised, with gradients where they are recorded."""
+        return self._model.encode_text(tokens, normalize=True)
+
+    def tokenize(self, texts: Sequence[str]) -> Tensor:
+        """(N, L) token ids on the model's device.
+
+        Raises:
+            ModelError: as of a call.
+        """
         tokens = self._tokenizer(list(texts))
         size = getattr(self._model, "vocab_size", None)
         if isinstance(size, int) and int(tokens.max()) >= size:

@@ -74,22 +74,24 @@ class TextEncoder:
         """
         with torch.no_grad():
             parts = [
-                normalize(
-                    features(
-                        self._model.get_text_features(
-                            **self._tokens(list(texts[start : start + TEXT_BATCH]))
-                        )
-                    ),
-                    dim=-1,
-                )
+                self.encode(self.tokenize(texts[start : start + TEXT_BATCH]))
                 for start in range(0, len(texts), TEXT_BATCH)
             ]
         return torch.cat(parts)
 
-    def _tokens(self, texts: list[str]) -> dict[str, Tensor]:
+    def encode(self, tokens: dict[str, Tensor]) -> Tensor:
+        """Tokens -> (N, D), L2-normalised, with gradients where they are recorded."""
+        return normalize(features(self._model.get_text_features(**tokens)), dim=-1)
+
+    def tokenize(self, texts: Sequence[str]) -> dict[str, Tensor]:
+        """Token ids and masks, each (N, L), on the model's device.
+
+        Raises:
+            ModelError: as of a call.
+        """
         # To the full length, as SigLIP was trained; others mask what is padded.
         tokens = self._tokenizer(
-            texts,
+            list(texts),
             padding="max_length",
             truncation=True,
             max_length=self._length,
