@@ -85,9 +85,20 @@ class CopiedZoos:
 
 
 LISTENING = {"combined": {"shares": (1.0,), "gammas": (9.0,)}}
+# The mean profile of a zoo moves too little for another order here.
+STEADY = ("dcd-depth",)
 
 
-@pytest.mark.parametrize("name", [n for n in selector_names() if make_selector(n).needs_profiles])
+# Matched blocks are of stored embeddings, which these tables have not.
+OF_PROFILES = [
+    name
+    for name in selector_names()
+    if make_selector(name).needs_profiles
+    and "block-match" not in make_selector(name).needs.on_sources
+]
+
+
+@pytest.mark.parametrize("name", OF_PROFILES)
 def test_one_expression_is_a_copy_of_the_zoo_per_draw(name: str) -> None:
     accuracies, profiles = make_tables(6, holes=0.15)
     images = with_images(profiles, 5, 0.7).sample(fraction=1, shuffle=True, seed=1)
@@ -100,7 +111,7 @@ def test_one_expression_is_a_copy_of_the_zoo_per_draw(name: str) -> None:
     quick = rank_intervals(selector, problem, images, resampling=how)
     slow = rank_intervals(CopiedZoos(selector), problem, images, resampling=how)  # pyright: ignore
     assert quick.drop("score").equals(slow.drop("score"))
-    assert (quick["rank_low"] < quick["rank_high"]).any()
+    assert name in STEADY or (quick["rank_low"] < quick["rank_high"]).any()
 
 
 def test_more_drawn_is_less_sure(problem: Problem, images: pl.DataFrame) -> None:

@@ -201,3 +201,21 @@ def test_an_encoder_without_blocks_needs_none_for_its_output(
         Zoo(models=(spec,)), TaskCatalog(tasks=tasks.tasks[:1]), store, [Want(Embedding())]
     )
     assert (summary.measured, summary.exit_code()) == (1, 0)
+
+
+def test_every_block_at_once_is_one_block_after_the_other(zoo: Zoo, tasks: TaskCatalog) -> None:
+    for spec in zoo.models:
+        model = load_model(spec)
+        found = decoded(tasks, model)
+        names = [name for name, _ in functional_blocks(model.visual)]
+        alone = [vectors(make_batch(model, found, name), name) for name in names]
+        whole = vectors(make_batch(model, found, "every-block"), "every-block")
+        widest = max(one.shape[1] for one in alone)
+        by_block = whole.unflatten(1, (len(names), widest))
+        for number, one in enumerate(alone):
+            assert torch.equal(by_block[:, number, : one.shape[1]], one)
+            assert not by_block[:, number, one.shape[1] :].any()
+
+
+def test_stored_embeddings_keep_their_digest() -> None:
+    assert Embedding().digest == "30998f9af2beda63"

@@ -9,6 +9,7 @@ import numpy as np
 import polars as pl
 import pytest
 
+from vlmsel.selection.block_matches import BlockMatches
 from vlmsel.selection.problem import Problem
 from vlmsel.selection.texts.text_evidence import GRAPH_COLUMNS, TextEvidence
 from vlmsel.selection.texts.text_view import TextView, unit
@@ -75,7 +76,7 @@ def published() -> pl.DataFrame:
 
 @pytest.fixture
 def problem() -> Problem:
-    """Six models, five sources, profiles of four blocks, vectors, answers on 30 images."""
+    """Six models, five sources, profiles of four blocks, vectors, matches, answers on 30 images."""
     rng = np.random.default_rng(3)
     made = _make_problem(rng.random((6, 6)), rng.lognormal(size=(6, 6, 4)))
     p = np.sort(rng.dirichlet(np.ones(4), (6, 30)), axis=2)
@@ -93,8 +94,12 @@ def problem() -> Problem:
     ]
     columns = ["model", "pretrained", "task", "vector"]
     vectors = pl.DataFrame(cells, schema=columns, orient="row")
+    pairs = {((a, "p"), (b, "p")): rng.integers(0, 4, 4) for a in "abcdef" for b in "abcdef"}
+    matches = BlockMatches(pairs)
     texts = _make_texts([(name, "p") for name in "abcdef"], [f"t{i}" for i in range(6)])
-    return replace(made, answers=answers, vectors=vectors, texts=texts.hidden("t0"))
+    return replace(
+        made, answers=answers, vectors=vectors, matches=matches, texts=texts.hidden("t0")
+    )
 
 
 def _make_texts(models: list[tuple[str, str]], tasks: list[str]) -> TextEvidence:

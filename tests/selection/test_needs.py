@@ -12,7 +12,7 @@ from vlmsel.selection.needs import Needs, Supply, find_lacks
 from vlmsel.selection.registry import make_selector, selector_names
 
 EVERYTHING = Supply(
-    on_sources=frozenset(measurement_kinds()),
+    on_sources=frozenset({*measurement_kinds(), "block-match"}),
     on_target=frozenset(measurement_kinds()),
     n_models={"imagenet": 3, "cars": 3, "pets": 3},
     n_sources=2,

@@ -11,16 +11,19 @@ from vlmsel.measurements.measurement import Measurement
 from vlmsel.zoo.capabilities import Capability
 
 OUTPUT = "output"
+EVERY_BLOCK = "every-block"
 
 
 class Embedding(Measurement):
-    """The image embedding before normalisation, or the mean output of a block.
+    """The image embedding before normalisation, or the mean output of a block or of all of them.
 
     Stored in float32, 4 D bytes an image: predictions for other classes are derived from it, and
     are then equal bit for bit to those of a forward pass.
 
     Attributes:
-        layer: `output`, or the name of a functional block, whose output is averaged over positions.
+        layer: `output`, the name of a functional block, whose output is averaged over positions, or
+            `every-block`: those of all blocks one after the other in forward order, each followed
+            by zeros up to the widest.
     """
 
     kind: ClassVar[str] = "embedding"

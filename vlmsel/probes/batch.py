@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from vlmsel.attribution.profile import ieee_float32
 from vlmsel.errors import ModelError
+from vlmsel.measurements.embedding import EVERY_BLOCK
 from vlmsel.probes.class_embeddings import check_classes, class_embeddings
 from vlmsel.tasks.prompts import ClassPrompts
 from vlmsel.zoo.blocks import functional_blocks
@@ -53,7 +54,7 @@ class Batch:
         sha256s: of the N images' contents.
         prompts: class names and templates of the task, where it has some.
         texts: class embeddings known so far.
-        layers: names of the blocks whose outputs are kept.
+        layers: names of the blocks whose outputs are kept; `every-block` for all.
         embedding: (N, D), from an earlier forward pass.
         max_memory_gb: bound on an attribution's memory.
     """
@@ -126,10 +127,21 @@ class Batch:
                 blocks = _blocks(self.model)
                 # A block that is not there is the trouble of who asks for it, not of the others.
                 names = sorted(blocks.keys() & set(self._layers))
+                if EVERY_BLOCK in self._layers:
+                    names = list(blocks)
                 stack.enter_context(hooked((blocks[name], self._keeper(name)) for name in names))
             pixels = self.images.shape[-2] * self.images.shape[-1]
             parts = self.images.split(max(1, FORWARD_IMAGES * PIXELS // pixels))
             return torch.cat([self.model.encode_image(p.to(self.device)).float() for p in parts])
+
+    @property
+    def block_names(self) -> tuple[str, ...]:
+        """Names of all blocks, in forward order.
+
+        Raises:
+            ModelError: the model has none.
+        """
+        return tuple(name for name, _ in functional_blocks(self.model.visual))
 
     def layer(self, name: str) -> Tensor:
         """A block's output on the batch, as the block gives it.

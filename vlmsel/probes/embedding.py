@@ -1,13 +1,14 @@
-"""Embeddings: the output of a batch's shared forward pass, or of one block on the way."""
+"""Embeddings: the output of a batch's shared forward pass, or of blocks on the way."""
 
 from collections.abc import Sequence
 
 import pyarrow as pa
 import torch
 from torch import Tensor
+from torch.nn.functional import pad
 
 from vlmsel.errors import ModelError
-from vlmsel.measurements.embedding import OUTPUT, Embedding
+from vlmsel.measurements.embedding import EVERY_BLOCK, OUTPUT, Embedding
 from vlmsel.probes.arrays import list_array
 from vlmsel.probes.batch import Batch
 from vlmsel.probes.guards import unusable_images
@@ -27,7 +28,7 @@ class EmbeddingProbe:
 
     @property
     def layers(self) -> Sequence[str]:
-        """The block whose output is kept, if it is not the embedding itself."""
+        """The block whose output is kept, or all, if it is not the embedding itself."""
         return () if self._layer == OUTPUT else (self._layer,)
 
     def measure(self, batch: Batch) -> Probed:
@@ -45,8 +46,10 @@ class EmbeddingProbe:
         return Probed(kept, columns, failures)
 
     def _block(self, batch: Batch) -> Tensor:
-        output = batch.layer(self._layer)
-        return mean_over_positions(output, batch, self._layer).float()
+        names = batch.block_names if self._layer == EVERY_BLOCK else (self._layer,)
+        vectors = [mean_over_positions(batch.layer(name), batch, name).float() for name in names]
+        widest = max(vector.shape[1] for vector in vectors)
+        return torch.cat([pad(vector, (0, widest - vector.shape[1])) for vector in vectors], dim=1)
 
 
 def mean_over_positions(output: Tensor, batch: Batch, layer: str) -> Tensor:

@@ -82,11 +82,13 @@ _PLURALS = {
     "embedding": "embeddings",
     "knockout": "interaction vectors",
     "text": "texts",
+    "block-match": "blocks matched by their embeddings",
 }
 # Commands that give what a run of the kind alone does not.
 _CATALOGS = "--zoo ... --tasks ... --store ..."
 _COMMANDS = {
     "knockout": "`vlmsel layers vectors --judge` makes them of measured knockouts",
+    "block-match": "`vlmsel study objectives` measures and matches them",
     "text": f"run `vlmsel measure text {_CATALOGS}` or `vlmsel import features FILE --store ...`",
 }
 # By what a selector asks of a new task, the least first.

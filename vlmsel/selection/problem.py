@@ -8,6 +8,7 @@ import numpy as np
 import polars as pl
 
 from vlmsel.errors import SelectionError
+from vlmsel.selection.block_matches import BlockMatches
 from vlmsel.selection.labelled_hits import LabelledHits
 from vlmsel.selection.problem_arrays import ProblemArrays
 from vlmsel.selection.profiles import CELL, MODEL, task_profiles
@@ -37,6 +38,8 @@ class Problem:
             labels of the target went into, for selectors that need them; None where there are none.
         texts: what the models make of the texts of sources and target, and of labelled images of
             the sources, for selectors that need them; None where there are none.
+        matches: blocks of the models matched with each other, for selectors that carry profiles
+            over; None where there are none.
     """
 
     target: str
@@ -48,6 +51,7 @@ class Problem:
     answers: ZooAnswers | None = None
     vectors: pl.DataFrame | None = None
     texts: TextEvidence | None = None
+    matches: BlockMatches | None = None
 
     def __post_init__(self) -> None:
         """Refuse a problem that has no answer or gives it away."""
