@@ -2,18 +2,28 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import polars as pl
 import typer
 from matplotlib.figure import Figure
 
-from vlmsel.cli import exactness, study_labels, study_orders, study_prompts, transferability
+from vlmsel.cli import (
+    exactness,
+    study_labels,
+    study_objectives,
+    study_orders,
+    study_prompts,
+    transferability,
+)
 from vlmsel.cli import judging as j
 from vlmsel.cli import options as o
 from vlmsel.cli.console import emit_json, say, show_table
 from vlmsel.cli.output_files import write_output_figure, write_output_table
 from vlmsel.errors import SettingsError, StoreError
+
+if TYPE_CHECKING:
+    from vlmsel.api.objective_study import ObjectiveStudy
 
 # These compare profiles of different settings that the store holds.
 BY_SETTING = {"attribution": "attribution", "granularity": "granularity"}
@@ -69,10 +79,10 @@ def study(
         raise SettingsError(f"no study {name!r}: there is {', '.join(known)}")
 
     # Some studies write pages of their own.
-    of_labels = None if name == study_prompts.NAME else markdown
+    has_own_page = name in (study_prompts.NAME, study_objectives.NAME)
+    of_labels = None if has_own_page else markdown
     asked = study_labels.Asked(labels, rho, draws, calibration, predictions, of_labels)
-    if name not in (study_labels.NAME, study_orders.NAME):
-        asked.refuse(name)
+    _refuse_labels(name, asked)
 
     from vlmsel.cli.tracked import tracking_uri_for
 
@@ -99,6 +109,11 @@ def study(
         _study_transferability(tables, seed, place)
         return
     _refuse_foreign(name, {"--tables": (tables, transferability.NAME)})
+    if name == study_objectives.NAME:
+        study_objectives.refuse(of_store)
+        catalogs = study_objectives.Catalogs(store, zoo, tasks, seed, keep_duplicates)
+        _keep_objectives(study_objectives.run(catalogs), markdown, catalogs, place)
+        return
     if name in (study_labels.NAME, study_orders.NAME):
         where = study_labels.Where(store, zoo, tasks, imported, accuracies, profiles)
         _keep_labels(_study_labelled(name, asked, where, of_store, seed), place)
@@ -141,8 +156,15 @@ def _known_studies() -> dict[str, str]:
         study_labels.NAME: study_labels.DESCRIPTION,
         study_orders.NAME: study_orders.DESCRIPTION,
         study_prompts.NAME: study_prompts.DESCRIPTION,
+        study_objectives.NAME: study_objectives.DESCRIPTION,
         transferability.NAME: transferability.DESCRIPTION,
     }
+
+
+def _refuse_labels(name: str, asked: study_labels.Asked) -> None:
+    """Refuse options of the studies of labels and orders to the others."""
+    if name not in (study_labels.NAME, study_orders.NAME):
+        asked.refuse(name)
 
 
 def _refuse_foreign(name: str, options: dict[str, tuple[object, str]]) -> None:
@@ -212,6 +234,23 @@ def _keep_prompts(found: study_prompts.PromptStudy, place: _Place, markdown: Pat
     emit_json(done) if place.as_json else study_prompts.show(found.table)
     _say_where(done)
     finish_beside(found.summary, 0)
+
+
+def _keep_objectives(
+    found: "ObjectiveStudy",
+    markdown: Path | None,
+    catalogs: study_objectives.Catalogs,
+    place: _Place,
+) -> None:
+    figure = study_objectives.draw(found.rows)
+    params: dict[str, object] = {"seed": catalogs.seed, "knowledge": "; ".join(found.about)}
+    done = place.keep(found.rows, figure, params)
+    if markdown is not None:
+        study_objectives.write_page(markdown, found)
+        done["page"] = str(markdown)
+    emit_json(done) if place.as_json else study_objectives.show(found)
+    j.show_left_out(found.left_out)
+    _say_where(done)
 
 
 def _keep_labels(found: study_labels.Outcome, place: _Place) -> None:

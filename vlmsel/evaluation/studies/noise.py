@@ -3,7 +3,7 @@
 import numpy as np
 import polars as pl
 
-from vlmsel.evaluation.held_out import HeldOut
+from vlmsel.evaluation.held_out import HeldOut, HeldOutTasks
 from vlmsel.evaluation.studies.common import StudyData, evaluate_conditions, with_profiles
 from vlmsel.selection.profiles import MODEL
 
@@ -19,23 +19,41 @@ def source_noise(data: StudyData) -> pl.DataFrame:
     """
     held_out = data.held_out
     rng = np.random.default_rng(data.seed)
-
-    def noisy(one: HeldOut, profiles: pl.DataFrame, sigma: float) -> pl.DataFrame:
-        factor = pl.Series(
-            "_factor",
-            [np.exp(sigma * rng.normal(size=n)) for n in profiles["profile"].list.len()],
-            dtype=pl.List(pl.Float64),
-        )
-        is_source = pl.col("task") != one.problem.target
-        changed = pl.when(is_source).then(pl.col("profile") * factor).otherwise("profile")
-        return profiles.sort(*MODEL, "task").with_columns(profile=changed)
-
     conditions = (
-        ({"sigma": sigma}, with_profiles(held_out, lambda o, p, s=sigma: noisy(o, p, s)))
+        ({"sigma": sigma}, with_noise(held_out, sigma, rng))
         for sigma in SIGMAS
         for _ in range(data.repeats if sigma else 1)
     )
     return evaluate_conditions(conditions, data.selectors)
+
+
+def with_noise(
+    held_out: HeldOutTasks, sigma: float, rng: np.random.Generator, *, on_target: bool = False
+) -> HeldOutTasks:
+    """The same targets with every entry of some profiles times exp(sigma * z), z ~ N(0, 1).
+
+    Args:
+        held_out: as of `hold_out`, with profiles.
+        sigma: of the noise.
+        rng: where it is drawn from.
+        on_target: on the target's profiles, not on those of the sources.
+    """
+
+    def noisy(one: HeldOut, profiles: pl.DataFrame) -> pl.DataFrame:
+        factor = pl.Series(
+            "_factor",
+            [np.exp(sigma * rng.normal(size=n)).tolist() for n in profiles["profile"].list.len()],
+            dtype=pl.List(pl.Float64),
+        )
+        is_target = pl.col("task") == one.problem.target
+        changed = (
+            pl.when(is_target if on_target else ~is_target)
+            .then(pl.col("profile") * factor)
+            .otherwise("profile")
+        )
+        return profiles.sort(*MODEL, "task").with_columns(profile=changed)
+
+    return with_profiles(held_out, noisy)
 
 
 def off_task_images(data: StudyData) -> pl.DataFrame:

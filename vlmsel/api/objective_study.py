@@ -1,0 +1,295 @@
+"""Study of objectives: profiles under other settings, measured where they are missing."""
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
+
+import numpy as np
+import polars as pl
+
+from vlmsel.api.evaluating import (
+    Knowledge,
+    current_knowledge,
+    imported_knowledge,
+    judged_tables,
+)
+from vlmsel.api.imported import chosen_profiles
+from vlmsel.api.workspace import Workspace, default_want
+from vlmsel.errors import SelectionError
+from vlmsel.evaluation.held_out import hold_out
+from vlmsel.evaluation.studies.objectives import (
+    family_rows,
+    noise_rows,
+    symmetry_rows,
+    variant_rows,
+)
+from vlmsel.evaluation.studies.variants import to_stages
+from vlmsel.evidence.evidence import Evidence
+from vlmsel.execution.options import RunOptions
+from vlmsel.execution.plan import Plan
+from vlmsel.execution.summary import RunSummary
+from vlmsel.measurements.embedding import EVERY_BLOCK, Embedding
+from vlmsel.measurements.profile import Profile
+from vlmsel.selection.block_matches import BlockMatches, BlockOutputs, match_blocks, split_blocks
+from vlmsel.selection.profiles import MODEL
+from vlmsel.settings import AttributionSettings
+
+Run = Callable[[Plan, Workspace], RunSummary]
+
+REFERENCE = "l2"
+# Against what the reference measures; text towers cost most and come last.
+VARIANTS: Mapping[str, Mapping[str, str]] = {
+    REFERENCE: {},
+    "gradient": {"attribution": "gradient"},
+    "gradient x activation": {"attribution": "gradient_x_activation"},
+    "entropy": {"objective": "entropy"},
+    "variance": {"objective": "variance"},
+    "alignment": {"objective": "alignment"},
+    "score-mean": {"objective": "score-mean"},
+    "score-class": {"objective": "score-class"},
+    "published blocks": {"granularity": "published"},
+    "score-class, text tower": {"objective": "score-class", "tower": "text"},
+    "score-class, both towers": {"objective": "score-class", "tower": "both"},
+    "score-mean, text tower": {"objective": "score-mean", "tower": "text"},
+    "score-mean, both towers": {"objective": "score-mean", "tower": "both"},
+}
+# Of every variant: no image is refined, at a mean error of 0.4 %, where objectives differ by 2 to
+# 20 % (docs/attribution.md).
+STEPS = {"rule": "trapezoid", "path": "adaptive", "n_steps": 9}
+# Of every task: for the variants, where ten images are as good as 25 to .01 (docs/evaluation.md),
+# and for the comparison of numbers.
+N_IMAGES = 10
+FEW, MANY = 25, 100
+# Of every task, to match blocks by.
+MATCHED_IMAGES = 10
+HEADS = ("attnpool", "attn_pool", "clip_visual_head", "head")
+OWN_ZOO, PUBLISHED_ZOO = "store", "published"
+
+
+@dataclass(frozen=True)
+class ObjectiveStudy:
+    """Rows of the study, and what could not be had.
+
+    Attributes:
+        rows: zoo, group, variant, selector, metric, n_targets, mean, then gain (over average rank)
+            and change (against the group's reference), each with its 95 % interval.
+        left_out: kind, name, reason.
+        measured: what the runs came to.
+        about: lines that say what each zoo is.
+    """
+
+    rows: pl.DataFrame
+    left_out: pl.DataFrame
+    measured: RunSummary
+    about: tuple[str, ...]
+
+
+def variant_settings(base: AttributionSettings) -> dict[str, AttributionSettings]:
+    """Settings by the name of the variant; what a variant does not name is that of `base`."""
+    plain = {"objective": "l2", "tower": "vision", "attribution": "conductance", **STEPS}
+    return {
+        name: AttributionSettings.model_validate({**base.model_dump(), **plain, **changes})
+        for name, changes in VARIANTS.items()
+    }
+
+
+def measured_profiles(
+    workspace: Workspace,
+    run: Run,
+    settings: AttributionSettings,
+    n_images: int,
+    options: RunOptions | None = None,
+) -> tuple[pl.DataFrame, RunSummary]:
+    """Long profiles of the zoo under some settings; measures what is missing.
+
+    Args:
+        workspace: store, zoo and tasks.
+        run: does a plan, in the way of whoever calls.
+        settings: of the profiles.
+        n_images: per task.
+        options: how to measure.
+
+    Raises:
+        ModelError, TaskError: nothing of the zoo, or of the tasks, can be used.
+    """
+    wanted = workspace.with_wants({"profile": Profile(settings=settings)}, {"profile": n_images})
+    wanted.__dict__["catalogued"] = workspace.catalogued
+    summary = run(wanted.plan(["profile"], options, name_unprompted=False), wanted)
+    evidence = Evidence(wanted.store, workspace.catalogued, {"profile": wanted.wants["profile"]})
+    return evidence.profiles, summary
+
+
+def measured_blocks(
+    workspace: Workspace, run: Run, options: RunOptions | None = None
+) -> tuple[pl.DataFrame, RunSummary]:
+    """Embeddings of every block on the first images of every task; measures what is missing.
+
+    Returns:
+        Rows with model, pretrained, task, image_id, vector; and what the run came to.
+
+    Raises:
+        ModelError, TaskError: nothing of the zoo, or of the tasks, can be used.
+    """
+    want = replace(
+        default_want("embedding"),
+        measurement=Embedding(layer=EVERY_BLOCK),
+        n_images=MATCHED_IMAGES,
+    )
+    wanted = replace(workspace, wants={"embedding": want})
+    wanted.__dict__["catalogued"] = workspace.catalogued
+    summary = run(wanted.plan(["embedding"], options), wanted)
+    evidence = Evidence(wanted.store, workspace.catalogued, wanted.wants)
+    return evidence.read("embedding").measured, summary
+
+
+def study_objectives(
+    workspace: Workspace, run: Run, *, seed: int = 0, keep_duplicates: bool = False
+) -> ObjectiveStudy:
+    """Compare objectives, blocks, symmetry, noise and architectures by leave-one-out.
+
+    Profiles and embeddings that are missing are measured. Where published profiles and accuracies
+    were imported into the store, the parts of the study that they allow are done on them, too.
+
+    Args:
+        workspace: store, zoo and tasks, with accuracies.
+        run: does a plan, in the way of whoever calls.
+        seed: of the noise.
+        keep_duplicates: count near-duplicate checkpoints as models of their own.
+
+    Raises:
+        StoreError: no accuracy is known, or nothing could be measured.
+        SelectionError: too little is known.
+    """
+    total = RunSummary()
+
+    def counted(plan: Plan, wanted: Workspace) -> RunSummary:
+        nonlocal total
+        found = run(plan, wanted)
+        total = total + found
+        return found
+
+    settings = variant_settings(workspace.settings)
+    knowledge = current_knowledge(workspace)
+    few, _ = measured_profiles(workspace, counted, settings[REFERENCE], FEW)
+    knowledge = replace(knowledge, profiles=few)
+    once = judged_tables(knowledge, keep_duplicates=keep_duplicates)
+    kept = once.accuracies.select(MODEL).unique()
+    left_out = [once.left_out]
+
+    def frame(name: str, n_images: int) -> pl.DataFrame:
+        found, _ = measured_profiles(workspace, counted, settings[name], n_images)
+        return found.join(kept, on=MODEL, how="semi", maintain_order="left")
+
+    reference = few.join(kept, on=MODEL, how="semi", maintain_order="left")
+    parts = [
+        *_own_parts(frame, reference, once.accuracies),
+        *_shared_parts(reference, once.accuracies, seed),
+    ]
+    try:
+        blocks, _ = measured_blocks(workspace, counted)
+        matches = match_blocks(block_outputs(blocks, reference))
+        parts += _family_part(reference, once.accuracies, matches)
+    except SelectionError as error:
+        left_out.append(_gap("architectures", str(error)))
+    rows = [part.select(pl.lit(OWN_ZOO).alias("zoo"), pl.all()) for part in parts]
+    about = [f"{OWN_ZOO}: {knowledge.about}"]
+    published = _published(workspace)
+    if published is not None:
+        found = judged_tables(published, keep_duplicates=keep_duplicates)
+        left_out.append(found.left_out)
+        profiles = published.profiles if found.profiles is None else found.profiles
+        rows += [
+            part.select(pl.lit(PUBLISHED_ZOO).alias("zoo"), pl.all())
+            for part in _published_parts(profiles, found.accuracies, seed)
+        ]
+        about.append(f"{PUBLISHED_ZOO}: {published.about}")
+    return ObjectiveStudy(
+        pl.concat(rows), pl.concat(left_out, how="vertical_relaxed"), total, tuple(about)
+    )
+
+
+def _own_parts(
+    frame: Callable[[str, int], pl.DataFrame], reference: pl.DataFrame, accuracies: pl.DataFrame
+) -> Iterator[pl.DataFrame]:
+    """What needs profiles of other settings."""
+    frames = {name: frame(name, N_IMAGES) for name in VARIANTS if name != REFERENCE}
+    known = {name: found for name, found in frames.items() if not found.is_empty()}
+    # The reference on the same images.
+    images = next(iter(known.values())).select("task", "image_id").unique()
+    same = reference.join(images, on=["task", "image_id"], how="semi", maintain_order="left")
+    compared = {REFERENCE: same, **known, "stages": to_stages(same)}
+    yield _group("settings", variant_rows(compared, accuracies, REFERENCE))
+    counts = {f"{FEW} images": reference, f"{MANY} images": frame(REFERENCE, MANY)}
+    yield _group("images", variant_rows(counts, accuracies, f"{FEW} images"))
+
+
+def _shared_parts(
+    profiles: pl.DataFrame, accuracies: pl.DataFrame, seed: int
+) -> Iterator[pl.DataFrame]:
+    """What needs one set of profiles alone."""
+    held_out = hold_out(accuracies, profiles)
+    yield _group("symmetry", symmetry_rows(held_out))
+    yield _group("noise", noise_rows(held_out, "no noise", seed=seed))
+
+
+def _published_parts(
+    profiles: pl.DataFrame, accuracies: pl.DataFrame, seed: int
+) -> Iterator[pl.DataFrame]:
+    headless = profiles.filter(~pl.col("block_name").is_in(HEADS))
+    frames = {
+        "published blocks": profiles,
+        "without heads": headless,
+        "stages": to_stages(headless),
+    }
+    yield _group("settings", variant_rows(frames, accuracies, "published blocks"))
+    yield from _shared_parts(profiles, accuracies, seed)
+    yield from _family_part(profiles, accuracies, None)
+
+
+def _family_part(
+    profiles: pl.DataFrame, accuracies: pl.DataFrame, matches: BlockMatches | None
+) -> list[pl.DataFrame]:
+    rows = family_rows(hold_out(accuracies, profiles), matches)
+    return [
+        _group(design, part.drop("design"))
+        for (design,), part in rows.group_by("design", maintain_order=True)
+    ]
+
+
+def block_outputs(
+    blocks: pl.DataFrame, profiles: pl.DataFrame
+) -> dict[tuple[str, str], BlockOutputs]:
+    """Stored embeddings of every block, by model, split by the number of its profiled blocks.
+
+    Args:
+        blocks: of `measured_blocks`.
+        profiles: long profiles of every block.
+
+    Raises:
+        SelectionError: a model's embeddings are not those of its profiled blocks.
+    """
+    counts = profiles.group_by(MODEL).agg(pl.col("block").n_unique())
+    n_blocks = {(model, pretrained): n for model, pretrained, n in counts.rows()}
+    found: dict[tuple[str, str], BlockOutputs] = {}
+    for (model, pretrained), rows in blocks.group_by(MODEL, maintain_order=True):
+        key = (str(model), str(pretrained))
+        if key in n_blocks:
+            names = tuple((rows["task"] + "/" + rows["image_id"]).to_list())
+            vectors = np.array(rows["vector"].to_list(), dtype=float)
+            found[key] = BlockOutputs(names, split_blocks(vectors, n_blocks[key]))
+    return found
+
+
+def _published(workspace: Workspace) -> Knowledge | None:
+    """What was imported into the store; None where it has no published profiles."""
+    address = workspace.store.address
+    if chosen_profiles(address, ()).is_empty():
+        return None
+    return imported_knowledge(address)
+
+
+def _group(name: str, rows: pl.DataFrame) -> pl.DataFrame:
+    return rows.select(pl.lit(name).alias("group"), pl.all())
+
+
+def _gap(name: str, reason: str) -> pl.DataFrame:
+    return pl.DataFrame({"kind": ["part"], "name": [name], "reason": [reason]})

@@ -1,0 +1,130 @@
+"""``vlmsel study objectives``: objectives, blocks, symmetry, noise and architectures compared."""
+
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import polars as pl
+from matplotlib.figure import Figure
+
+from vlmsel.cli.console import note, show_table
+from vlmsel.errors import SettingsError, StoreError
+from vlmsel.redaction import redact
+
+if TYPE_CHECKING:
+    from vlmsel.api.objective_study import ObjectiveStudy
+    from vlmsel.api.workspace import Workspace
+    from vlmsel.execution.plan import Plan
+    from vlmsel.execution.summary import RunSummary
+
+NAME = "objectives"
+DESCRIPTION = (
+    "objectives, text towers, blocks, symmetry, noise, 25 against 100 images, and one family's "
+    "similarity for another's models; measures what is missing"
+)
+TAKEN = ("--zoo", "--tasks", "--keep-duplicates")
+METRICS = ("ndcg5", "tau", "regret1")
+
+
+@dataclass(frozen=True)
+class Catalogs:
+    """Store, zoo and tasks, and how they are counted, as `vlmsel study` was told."""
+
+    store: str
+    zoo: str | None
+    tasks: str | None
+    seed: int
+    keep_duplicates: bool
+
+
+def refuse(options: Mapping[str, object]) -> None:
+    """Refuse options that choose what this study chooses itself.
+
+    Raises:
+        SettingsError: one of them was given.
+    """
+    for name, value in options.items():
+        if value and name not in TAKEN:
+            raise SettingsError(f"{name} has no effect on study {NAME}: leave it out")
+
+
+def run(catalogs: Catalogs) -> "ObjectiveStudy":
+    """Measure what is missing, and compare.
+
+    Raises:
+        StoreError: no accuracy is known.
+        SelectionError: too little is known.
+    """
+    from vlmsel.api.objective_study import study_objectives
+    from vlmsel.api.workspace import open_workspace
+    from vlmsel.cli.running import run_plan, show_failures
+    from vlmsel.execution.options import RunOptions
+
+    def measure(plan: "Plan", variant: "Workspace") -> "RunSummary":
+        (kind,) = variant.wants if len(variant.wants) == 1 else ("profile",)
+        what = "block embeddings" if kind == "embedding" else "profiles"
+        return run_plan(plan, variant.store, RunOptions(), what=what)
+
+    workspace = open_workspace(catalogs.store, zoo=catalogs.zoo, tasks=catalogs.tasks)
+    found = study_objectives(
+        workspace, measure, seed=catalogs.seed, keep_duplicates=catalogs.keep_duplicates
+    )
+    show_failures(found.measured)
+    return found
+
+
+def write_page(file: Path, found: "ObjectiveStudy") -> None:
+    """Write the results as Markdown, with the command, the machine and the date.
+
+    Raises:
+        StoreError: the file cannot be written.
+    """
+    from vlmsel.api.label_study import this_machine
+    from vlmsel.evaluation.studies.objectives_page import ObjectivesHead, objectives_page
+
+    command = " ".join(["vlmsel", *map(redact, sys.argv[1:])])
+    gone = found.left_out.unique(["kind", "name"], maintain_order=True)
+    lines = [f"{kind} {name}: {reason}" for kind, name, reason in gone.rows()]
+    lines += [str(failure) for failure in found.measured.failures[:10]]
+    head = ObjectivesHead(command, this_machine(), date.today().isoformat(), found.about, lines)
+    try:
+        file.write_text(objectives_page(head, found.rows), encoding="utf-8")
+    except OSError as error:
+        raise StoreError(f"--markdown {file} cannot be written: {error.strerror}") from None
+
+
+def show(found: "ObjectiveStudy") -> None:
+    """Print the groups, zoo by zoo, with the verdict of each zoo."""
+    from vlmsel.evaluation.studies.objectives_page import HEADINGS, verdict
+
+    rows = found.rows.filter(pl.col("metric").is_in(METRICS))
+    for (zoo,), of_zoo in rows.group_by("zoo", maintain_order=True):
+        for (group,), part in of_zoo.group_by("group", maintain_order=True):
+            chosen = part.select(
+                "selector", "variant", "metric", "mean", "gain", "change", "change_low",
+                "change_high",
+            )  # fmt: skip
+            show_table(chosen, title=f"{zoo}: {HEADINGS.get(str(group), str(group))}")
+        note(verdict(of_zoo, str(zoo)))
+
+
+def draw(rows: pl.DataFrame) -> Figure:
+    """Change of NDCG@5 against the reference of each group, with its interval."""
+    shown = rows.filter(
+        pl.col("metric") == "ndcg5",
+        pl.col("change").is_not_null() & (pl.col("variant") != "average-rank"),
+        pl.col("selector").is_in(["dcd-pooled", "distance", "approach"]),
+    ).filter((pl.col("change") != 0) | (pl.col("change_low") != 0))
+    names = [f"{zoo}: {variant}" for zoo, variant in shown.select("zoo", "variant").rows()]
+    figure = Figure(figsize=(8, 1.2 + 0.22 * len(names)), layout="constrained")
+    axis = figure.subplots()
+    places = list(range(len(names)))[::-1]
+    mean, low, high = (shown[name].to_numpy() for name in ("change", "change_low", "change_high"))
+    axis.axvline(0, color="grey", linewidth=0.8)
+    axis.errorbar(mean, places, xerr=[mean - low, high - mean], fmt="o", capsize=2, markersize=3)
+    axis.set_yticks(places, names, fontsize=7)
+    axis.set_xlabel("ndcg5: change against the reference of its group")
+    return figure
