@@ -36,7 +36,7 @@ def test_classes_that_differ_pass() -> None:
 
 def test_two_classes_with_one_embedding_are_refused_and_named() -> None:
     classes = torch.tensor([[1.0, 0.0], [0.0, 1.0], [1.0, 0.0]])
-    with pytest.raises(ModelError, match=r"a/x: classes 'cat' and 'owl' have one embedding"):
+    with pytest.raises(ModelError, match=r"a/x: classes 'cat' and 'owl' have the same embedding"):
         check_classes("a/x", classes, PROMPTS.classnames)
 
 

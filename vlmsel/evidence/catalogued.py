@@ -16,7 +16,7 @@ from vlmsel.redaction import describe_error, redact
 from vlmsel.tasks.catalog import TaskCatalog, TaskSpec
 from vlmsel.tasks.index import TaskIndex, index_task
 from vlmsel.tasks.label_tables import label_table
-from vlmsel.tasks.prompts import ClassPrompts, class_prompts, has_classnames
+from vlmsel.tasks.prompts import TaskPrompts, class_prompts, has_classnames
 from vlmsel.tasks.readable import with_readable_first
 from vlmsel.tasks.task_texts import TaskTexts, task_texts
 from vlmsel.zoo.catalog import ModelSpec, Zoo
@@ -45,14 +45,14 @@ class Catalogued:
         models: specs with their identities, in zoo order.
         specs: tasks by name, in catalog order.
         indexes: images by task.
-        prompts: class names and templates of the tasks that have some.
+        prompts: class names and templates, or questions, of the tasks that have some.
         faults: models, tasks and files of tasks that cannot be used, with the reason.
     """
 
     models: tuple[Candidate, ...]
     specs: Mapping[str, TaskSpec]
     indexes: Mapping[str, TaskIndex]
-    prompts: Mapping[str, ClassPrompts] = field(default_factory=lambda: MappingProxyType({}))
+    prompts: Mapping[str, TaskPrompts] = field(default_factory=lambda: MappingProxyType({}))
     faults: tuple[Failure, ...] = ()
 
     @property
@@ -158,7 +158,13 @@ def look_up_tasks(tasks: TaskCatalog, *, index_cache: Path | None = None) -> Cat
         faults.extend(Failure("", "", found.task, None, bad.reason) for bad in found.bad)
     named = {spec.name: spec for spec in tasks.tasks if spec.name in indexes}
     # A task whose index could be made has prompts that exist.
-    prompts = {name: class_prompts(spec) for name, spec in named.items() if has_classnames(spec)}
+    prompts: dict[str, TaskPrompts] = {}
+    for name, spec in named.items():
+        questions = indexes[name].questions
+        if questions is not None:
+            prompts[name] = questions
+        elif has_classnames(spec):
+            prompts[name] = class_prompts(spec)
     return Catalogued((), named, indexes, prompts, tuple(faults))
 
 

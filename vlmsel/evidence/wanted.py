@@ -86,9 +86,10 @@ def wanted_shards(
             if want.measurement.reads_prompts and prompts is None:
                 continue
             basis = settings = digests[want]
-            if want.measurement.reads_prompts and prompts is not None:
-                basis = f"{settings} {prompts.digest}"
             for shard in _shards(catalogued, index, want):
+                if want.measurement.reads_prompts and prompts is not None:
+                    ids = (ref.image_id for ref in shard.images)
+                    basis = f"{settings} {prompts.digest_of(ids)}"
                 digest = images_digest((ref.image_id, ref.sha256) for ref in shard.images)
                 asked = by_images.setdefault(digest, (shard, []))[1]
                 asked.append(Asked(want.kind, settings, basis, want.measurement.of_texts))

@@ -7,7 +7,7 @@ from typing import Literal
 
 from vlmsel.measurements.measurement import Measurement
 from vlmsel.store.keys import CellId
-from vlmsel.tasks.prompts import ClassPrompts
+from vlmsel.tasks.prompts import TaskPrompts
 from vlmsel.tasks.shards import Shard
 from vlmsel.zoo.catalog import ModelSpec
 from vlmsel.zoo.identity import ModelIdentity
@@ -50,11 +50,11 @@ class Job:
 
     Attributes:
         measurements: by kind.
-        prompts: class names and templates by task, of the tasks that have some.
+        prompts: class names and templates, or questions, by task, of the tasks that have some.
     """
 
     measurements: Mapping[str, Measurement]
-    prompts: Mapping[str, ClassPrompts] = field(default_factory=lambda: MappingProxyType({}))
+    prompts: Mapping[str, TaskPrompts] = field(default_factory=lambda: MappingProxyType({}))
 
     @property
     def name(self) -> str:

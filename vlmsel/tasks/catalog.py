@@ -3,7 +3,7 @@
 from collections import Counter
 from contextlib import suppress
 from pathlib import Path
-from typing import Annotated, Self
+from typing import Annotated, Any, Self
 
 from pydantic import (
     BaseModel,
@@ -19,6 +19,7 @@ from vlmsel.addresses import absolute_address, absolute_path, is_address
 from vlmsel.catalogs import nearest, one_line, read_entries
 from vlmsel.errors import CatalogError, TaskError
 from vlmsel.outside_names import encoded_length, stored
+from vlmsel.tasks.questions import AnswerStyle
 
 # Of ad-hoc targets: a folder may be called like a source task and must not be taken for it.
 TARGET_PREFIX = "target:"
@@ -49,11 +50,15 @@ class TaskSpec(BaseModel):
             key.
         prompts: `clip-benchmark:NAME`, class names and templates from clip-benchmark; the two
             fields above win over it.
-        labels: CSV file with the columns image (the image id) and label (a class name); its rows
-            win over labels of folders, .cls members or a column. Part of no key.
+        labels: CSV file with the columns image (the image id) and label (a class name, or the
+            letter of an option); its rows win over labels of folders, .cls members or a column.
+            Part of no key.
         captions: YAML or JSON file of each class name to a list of captions, for selectors that
             look at texts; by default the templates, filled.
         synonyms: likewise of class name to other names; by default the bare name.
+        questions: Parquet or JSON lines of multiple-choice questions, in place of class names;
+            `images` are then those that the file holds, or the folder of those that it names.
+        answers: whether letters of options or their own words are scored as answers.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -67,6 +72,15 @@ class TaskSpec(BaseModel):
     labels: str | None = Field(default=None, min_length=1)
     captions: str | None = Field(default=None, min_length=1)
     synonyms: str | None = Field(default=None, min_length=1)
+    questions: str | None = Field(default=None, min_length=1)
+    answers: AnswerStyle = "letters"
+
+    @model_validator(mode="before")
+    @classmethod
+    def _images_of_questions(cls, values: Any) -> Any:
+        if isinstance(values, dict) and "questions" in values and "images" not in values:
+            return values | {"images": values["questions"]}
+        return values
 
     @field_validator("name")
     @classmethod
@@ -103,9 +117,15 @@ class TaskSpec(BaseModel):
             raise ValueError("`prompts` is not used where both `classnames` and `templates` are")
         if self.templates is not None and self.classnames is None and self.prompts is None:
             raise ValueError("`templates` need `classnames` (or `prompts`)")
+        has_classes = self.classnames is not None or self.prompts is not None
         for name in FILES:
-            if getattr(self, name) is not None and self.classnames is None and self.prompts is None:
+            is_of_questions = name == "labels" and self.questions is not None
+            if getattr(self, name) is not None and not (has_classes or is_of_questions):
                 raise ValueError(f"`{name}` need `classnames` (or `prompts`)")
+        if self.questions is not None and (has_classes or self.template_sets is not None):
+            raise ValueError("`questions` take the place of class names and templates: remove them")
+        if self.questions is None and self.answers != "letters":
+            raise ValueError("`answers` need `questions`")
         return self
 
     def anchored(self, folder: Path) -> Self:
@@ -116,6 +136,11 @@ class TaskSpec(BaseModel):
         update: dict[str, str] = {}
         with suppress(TaskError):
             update["images"] = absolute_address(self.images, "images", TaskError, base=folder)
+        if self.questions is not None:
+            with suppress(TaskError):
+                update["questions"] = absolute_address(
+                    self.questions, "questions", TaskError, base=folder
+                )
         for name in FILES:
             file = getattr(self, name)
             if file is not None:

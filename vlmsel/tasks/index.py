@@ -17,10 +17,13 @@ from vlmsel.tasks.catalog import TaskSpec
 from vlmsel.tasks.decode import MAX_IMAGE_BYTES
 from vlmsel.tasks.found import FoundImage, unread_digest
 from vlmsel.tasks.index_cache import Scans, load_scans, save_scans, take_forgotten
+from vlmsel.tasks.json_lines import scan_json_lines
 from vlmsel.tasks.labels import check_labels, folder_labels
 from vlmsel.tasks.locations import display, open_source
 from vlmsel.tasks.parquets import scan_parquet
 from vlmsel.tasks.prompts import class_prompts, has_classnames
+from vlmsel.tasks.question_files import ask_about
+from vlmsel.tasks.questions import TaskQuestions
 from vlmsel.tasks.sources import SourceFile, Sources, find_sources, kind_of
 from vlmsel.tasks.tars import scan_tar
 
@@ -76,6 +79,7 @@ class TaskIndex:
         passed_over: what lies beside the images and is not read, and what is odd about them, a
             phrase per kind.
         unreadable: ids of images that are known not to decode; they are drawn last.
+        questions: what is asked about the images, by id, in a task of multiple-choice questions.
     """
 
     task: str
@@ -83,6 +87,7 @@ class TaskIndex:
     bad: tuple[BadSource, ...] = ()
     passed_over: tuple[str, ...] = ()
     unreadable: frozenset[str] = frozenset()
+    questions: TaskQuestions | None = None
 
 
 def index_task(spec: TaskSpec, *, cache: Path | None = None, strict: bool = True) -> TaskIndex:
@@ -112,6 +117,8 @@ def index_task(spec: TaskSpec, *, cache: Path | None = None, strict: bool = True
     if not images:
         why = f": {'; '.join(passed_over)}" if passed_over else ""
         raise TaskError(f"task '{spec.name}': no image in {spec.images.partition('?')[0]}{why}")
+    if spec.questions is not None:
+        return _of_questions(spec, images, tuple(bad))
     copies = tuple(_copies(images))
     if (spec.name, spec.images) not in _warned:
         _warned.add((spec.name, spec.images))
@@ -129,6 +136,18 @@ def _unread_members(scans: Scans) -> Iterator[str]:
             counts[found.member or ""] += found.size or 0
     for suffix, number in sorted(counts.items()):
         yield f"{number} {suffix} member(s) of shards, a format that is not read: convert them"
+
+
+def _of_questions(
+    spec: TaskSpec, images: Sequence[ImageRef], bad: tuple[BadSource, ...]
+) -> TaskIndex:
+    """The index of a task of questions: an image per question, under the question's id."""
+    asked = ask_about(spec, images)
+    if asked.passed_over and (spec.name, spec.images) not in _warned:
+        _warned.add((spec.name, spec.images))
+        log.warning("task '%s': passed over %s", spec.name, "; ".join(asked.passed_over))
+    refs = tuple(sorted(asked.refs, key=lambda ref: ref.image_id))
+    return TaskIndex(spec.name, refs, bad, asked.passed_over, questions=asked.questions)
 
 
 def _copies(images: Sequence[ImageRef]) -> Iterator[str]:
@@ -160,6 +179,8 @@ def _scan(source: SourceFile) -> Iterable[FoundImage]:
         return scan_tar(source.uri)
     if kind == "parquet":
         return scan_parquet(source.uri)
+    if kind == "jsonl":
+        return scan_json_lines(source.uri)
     if source.size > MAX_IMAGE_BYTES:
         return [FoundImage("", None, unread_digest(source.size), None)]
     digest = hashlib.sha256()

@@ -16,6 +16,7 @@ from vlmsel.tasks.catalog import TaskSpec
 from vlmsel.tasks.index import TaskIndex
 from vlmsel.tasks.labels import plain_name
 from vlmsel.tasks.prompts import class_prompts
+from vlmsel.tasks.questions import LETTERS
 
 COLUMNS = ("image", "label")
 # Of an image in none of the classes.
@@ -141,7 +142,8 @@ MANY_IMAGES = 20_000
 def _labels_by_name(spec: TaskSpec) -> dict[str, int | None]:
     """Labels by plain name; None for a name that several classes have (ImageNet has two such)."""
     found: dict[str, int | None] = {}
-    for label, name in enumerate(class_prompts(spec).classnames):
+    names = LETTERS if spec.questions is not None else class_prompts(spec).classnames
+    for label, name in enumerate(names):
         found[plain_name(name)] = None if plain_name(name) in found else label
     return found
 

@@ -15,6 +15,7 @@ import pyarrow.parquet as pq
 from vlmsel.errors import TaskError
 from vlmsel.tasks.decode import MAX_IMAGE_BYTES
 from vlmsel.tasks.found import FoundImage, unread_digest
+from vlmsel.tasks.json_lines import decode_text, no_base64
 from vlmsel.tasks.labels import stored_label
 from vlmsel.tasks.locations import display, is_remote, open_source, reason
 from vlmsel.tasks.outages import read_error
@@ -22,6 +23,8 @@ from vlmsel.tasks.parquet_pages import page_bytes
 
 IMAGE_COLUMN = "image"
 LABEL_COLUMN = "label"
+# Exports of questions hold their images as base64 text, too.
+QUESTION_COLUMN = "question"
 BATCH_ROWS = 64
 # Of the values of a batch; a single value is bounded by the page that holds it.
 BATCH_BYTES = 128 << 20
@@ -54,10 +57,10 @@ def scan_parquet(uri: str) -> list[FoundImage]:
                 labels = batch[LABEL_COLUMN].to_pylist() if labelled else [None] * len(batch)
                 digests.clear()
                 for (place, value), label in zip(_values(batch), labels, strict=True):
-                    if place not in digests:
-                        digests[place] = _digest(value)
                     row = str(len(found))
                     where = f"{display(uri)}, row {row}"
+                    if place not in digests:
+                        digests[place] = _digest(_as_bytes(where, value))
                     found.append(FoundImage(row, row, digests[place], stored_label(label, where)))
         return found
 
@@ -87,7 +90,8 @@ def _read_group(
             paths = _paths(batch)
             for number, (_, value) in enumerate(_values(batch)):
                 if row + number in wanted:
-                    yield str(row + number), _image_bytes(value, paths[number])
+                    data = _as_bytes(f"{display(uri)}, row {row + number}", value)
+                    yield str(row + number), _image_bytes(data, paths[number])
         row += len(batch)
 
 
@@ -133,6 +137,25 @@ def _values(batch: pa.RecordBatch) -> Iterator[tuple[int, pa.Scalar]]:
     values = column.dictionary
     for place in column.indices.to_pylist():
         yield (-1, pa.scalar(None)) if place is None else (place, values[place])
+
+
+def _as_bytes(where: str, value: pa.Scalar) -> pa.Scalar:
+    """The value, or what its base64 text stands for.
+
+    Raises:
+        TaskError: it is text and no base64.
+    """
+    if not _is_text(value.type) or not value.is_valid:
+        return value
+    text = str(value.as_py())
+    try:
+        return pa.scalar(decode_text(text), pa.binary())
+    except ValueError:
+        raise no_base64(where, text) from None
+
+
+def _is_text(kind: pa.DataType) -> bool:
+    return pa.types.is_string(kind) or pa.types.is_large_string(kind)
 
 
 def _without_struct(column: pa.Array) -> pa.Array:
@@ -255,7 +278,8 @@ def _require_image_column(uri: str, schema: pa.Schema) -> None:
     kind = schema.field(IMAGE_COLUMN).type
     inner = kind.field("bytes").type if _has_bytes(kind) else kind
     inner = inner.value_type if pa.types.is_dictionary(inner) else inner
-    if not any(is_bytes(inner) for is_bytes in BYTES):
+    is_base64 = _is_text(kind) and QUESTION_COLUMN in schema.names
+    if not any(is_bytes(inner) for is_bytes in BYTES) and not is_base64:
         msg = f"{display(uri)}: column '{IMAGE_COLUMN}' must hold bytes or a struct with bytes"
         raise TaskError(f"{msg}, not {str(kind)[:200]}")
 

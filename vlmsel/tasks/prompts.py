@@ -3,6 +3,7 @@
 import hashlib
 import importlib.util
 import json
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache, cached_property
 from pathlib import Path
@@ -11,6 +12,7 @@ from vlmsel.catalogs import nearest
 from vlmsel.errors import TaskError
 from vlmsel.extras import LIBRARIES, missing_extra
 from vlmsel.tasks.catalog import TaskSpec
+from vlmsel.tasks.questions import TaskQuestions
 
 DEFAULT_TEMPLATES = ("a photo of a {}.",)
 CLASSNAMES_FILE = "en_classnames.json"
@@ -35,9 +37,16 @@ class ClassPrompts:
         text = json.dumps([self.classnames, self.templates])
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
+    def digest_of(self, _image_ids: Iterable[str]) -> str:
+        """The same digest, whichever images are meant: all are asked alike."""
+        return self.digest
+
     def texts(self, classname: str) -> tuple[str, ...]:
         """The prompts of one class, one per template."""
         return tuple(t.replace("{c}", classname).replace("{}", classname) for t in self.templates)
+
+
+TaskPrompts = ClassPrompts | TaskQuestions
 
 
 def class_prompts(spec: TaskSpec) -> ClassPrompts:

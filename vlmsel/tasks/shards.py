@@ -17,6 +17,7 @@ from operator import itemgetter
 from vlmsel.errors import TaskError
 from vlmsel.tasks.decode import MAX_IMAGE_BYTES
 from vlmsel.tasks.index import ImageRef, TaskIndex
+from vlmsel.tasks.json_lines import read_json_lines
 from vlmsel.tasks.locations import open_source, reason
 from vlmsel.tasks.outages import read_error
 from vlmsel.tasks.parquets import read_parquet
@@ -28,7 +29,11 @@ Reader = Callable[[str, set[str]], Iterator[tuple[str, bytes | TaskError]]]
 CHANGED = "damaged or changed since it was indexed"
 FIRST_STRATUM = 25
 SHARD_IMAGES, MOST_IMAGES = 32, 128
-PACKED: dict[Kind, Reader] = {"tar": read_tar, "parquet": read_parquet}
+PACKED: dict[Kind, Reader] = {
+    "tar": read_tar,
+    "parquet": read_parquet,
+    "jsonl": read_json_lines,
+}
 
 
 @dataclass(frozen=True)
@@ -119,15 +124,18 @@ def read_shard(shard: Shard) -> Iterator[tuple[ImageRef, bytes | TaskError]]:
 
 
 def _read_packed(source: str, refs: list[ImageRef]) -> Iterator[tuple[ImageRef, bytes | TaskError]]:
-    pending = {ref.member or "": ref for ref in refs}
+    # Several questions may be about one picture.
+    pending: dict[str, list[ImageRef]] = {}
+    for ref in refs:
+        pending.setdefault(ref.member or "", []).append(ref)
     why = TaskError("it is no longer in its source file")
     try:
         for member, data in _read_members(source, refs):
-            ref = pending.pop(member)
-            yield ref, _checked(ref, data)
+            for ref in pending.pop(member):
+                yield ref, _checked(ref, data)
     except TaskError as error:
         why = error
-    for ref in pending.values():
+    for ref in (ref for same in pending.values() for ref in same):
         yield ref, _checked(ref, why)
 
 
@@ -137,7 +145,7 @@ def _read_members(source: str, refs: list[ImageRef]) -> Iterator[tuple[str, byte
         for ref in refs
         if ref.offset is not None and ref.size is not None
     }
-    if len(spans) == len(refs):
+    if len(spans) == len({ref.member for ref in refs}):
         return read_spans(source, spans)
     return PACKED[kind_of(source)](source, {ref.member or "" for ref in refs})
 

@@ -26,7 +26,7 @@ from vlmsel.tasks.locations import (
 )
 from vlmsel.tasks.patterns import expand_braces, glob_pattern
 
-Kind = Literal["folder", "tar", "parquet"]
+Kind = Literal["folder", "tar", "parquet", "jsonl"]
 SHOWN_LINKS = 3
 TAR_SUFFIXES = (".tar", ".tar.gz", ".tgz")
 WILDCARDS = re.compile(r"[*?\[]")
@@ -75,6 +75,8 @@ def kind_of(uri: str) -> Kind:
     path = uri.partition("?")[0].casefold() if is_remote(uri) else uri.casefold()
     if path.endswith(TAR_SUFFIXES):
         return "tar"
+    if path.endswith(".jsonl"):
+        return "jsonl"
     return "parquet" if path.endswith(".parquet") else "folder"
 
 
