@@ -47,11 +47,16 @@ def functional_blocks(visual: nn.Module, granularity: str = "block") -> Blocks:
 
 
 def text_blocks(model: nn.Module) -> Blocks:
-    """The blocks of an open_clip model's text tower in the order in which they run; may be none."""
+    """The blocks of a text tower in the order in which they run; may be none.
+
+    Args:
+        model: open_clip's whole model, or a tower that says its blocks in `block_pattern`.
+    """
+    pattern = re.compile(getattr(model, "block_pattern", TEXT_PATTERN))
     return [
         (name, module)
         for name, module in model.named_modules()
-        if TEXT_PATTERN.search(name) and not name.startswith(NOT_TEXT)
+        if pattern.search(name) and not name.startswith(NOT_TEXT)
     ]
 
 

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from vlmsel.errors import ModelError
 from vlmsel.zoo.capabilities import Capability
 from vlmsel.zoo.catalog import ModelSpec
+from vlmsel.zoo.choices import ChoiceModel
 from vlmsel.zoo.encoders import Transform
 from vlmsel.zoo.identity import ModelIdentity, identify
 from vlmsel.zoo.providers import open_provider
@@ -32,6 +33,8 @@ class LoadedModel:
         logit_scale: the model's own temperature, factor of a cosine in its logits.
         logit_bias: added to its logits (SigLIP); 0 where it has none.
         text_tower: the module that holds the text tower; None without one.
+        score_choices: scores options of questions about pictures; None but for generative models.
+        embeds_images: False where pictures have no embedding of one size.
     """
 
     spec: ModelSpec
@@ -44,12 +47,19 @@ class LoadedModel:
     logit_scale: float = 1.0
     logit_bias: float = 0.0
     text_tower: nn.Module | None = None
+    score_choices: ChoiceModel | None = None
+    embeds_images: bool = True
 
     @property
     def capabilities(self) -> frozenset[Capability]:
         """What it can be asked for."""
-        found = {Capability.image_embedding, Capability.blocks}
-        return frozenset(found | ({Capability.text_embedding} if self.encode_text else set()))
+        can = {
+            Capability.image_embedding: self.embeds_images,
+            Capability.text_embedding: self.encode_text is not None,
+            Capability.choice_scores: self.score_choices is not None,
+            Capability.blocks: True,
+        }
+        return frozenset(capability for capability, has in can.items() if has)
 
 
 class ImageEncoder:

@@ -1,7 +1,8 @@
-"""Provider of transformers' dual encoders: CLIP, SigLIP, SigLIP 2, MetaCLIP, ALIGN and their kin.
+"""Provider of transformers: its dual encoders (CLIP, SigLIP, SigLIP 2, MetaCLIP, ALIGN, kin).
 
-Whatever `AutoModel` makes of a folder is taken, if it has `get_image_features` and
-`get_text_features`. Weights are read from safetensors, code of a folder or a hub is never run.
+Generative models are the affair of `generative`. Of the others whatever `AutoModel` makes of a
+folder is taken, if it has `get_image_features` and `get_text_features`. Weights are read from
+safetensors, code of a folder or a hub is never run.
 """
 
 import logging
@@ -23,6 +24,7 @@ from vlmsel.zoo.folder_rules import SAFE_OPTIONS, has_vocabulary
 from vlmsel.zoo.identity import ModelIdentity
 from vlmsel.zoo.loader import ImageEncoder, LoadedModel, freeze
 from vlmsel.zoo.preprocessing import BoundedTransform
+from vlmsel.zoo.providers import generative
 from vlmsel.zoo.providers.transformers_folder import model_folder, read_config, weight_files
 
 BUILD_ERRORS = (*CHECKPOINT_ERRORS, ImportError, NotImplementedError)
@@ -116,8 +118,11 @@ def load(spec: ModelSpec, identity: ModelIdentity, device: torch.device) -> Load
             fit.
     """
     folder = model_folder(spec, with_weights=True)
-    read_config(spec, folder)
+    config = read_config(spec, folder)
     weight_files(spec, folder)
+    if generative.is_generative(config):
+        with _quiet():
+            return generative.load(spec, identity, device, folder)
     with _quiet():
         model = _build(spec, folder)
         transform, size = _transform(spec, folder)
