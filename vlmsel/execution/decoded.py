@@ -76,6 +76,53 @@ def decode_shard(shard: Shard, transform: Transform) -> DecodedShard:
     passes.
     """
     tensors: dict[ImageRef, Tensor] = {}
+
+    def decode(ref: ImageRef, data: bytes) -> None:
+        like = next(iter(tensors.values()), None)
+        tensors[ref] = _transformed(transform, decode_image(data), like=like)
+
+    reasons = _decode_each(shard, decode)
+    refs = tuple(ref for ref in shard.images if ref in tensors)
+    images = _stacked([tensors.pop(ref) for ref in refs]) if refs else None
+    return _decoded_shard(images, refs, reasons)
+
+
+def decode_pictures(
+    shard: Shard, transform: Transform | None
+) -> tuple[DecodedShard, tuple[Image.Image, ...]]:
+    """The same with the pictures as they were decoded, each with a question about it.
+
+    Args:
+        shard: which images; several may be one picture.
+        transform: None for a model that reads pictures at several sizes; then there are no tensors.
+    """
+    pictures: dict[ImageRef, Image.Image] = {}
+    tensors: dict[ImageRef, Tensor] = {}
+
+    def decode(ref: ImageRef, data: bytes) -> None:
+        picture = decode_image(data)
+        if transform is not None:
+            like = next(iter(tensors.values()), None)
+            tensors[ref] = _transformed(transform, picture, like=like)
+        pictures[ref] = picture
+
+    reasons = _decode_each(shard, decode)
+    refs = tuple(ref for ref in shard.images if ref in pictures)
+    images = _stacked([tensors.pop(ref) for ref in refs]) if tensors else None
+    return _decoded_shard(images, refs, reasons), tuple(pictures[ref] for ref in refs)
+
+
+def _decoded_shard(
+    images: Tensor | None, refs: tuple[ImageRef, ...], reasons: tuple[tuple[ImageRef, str], ...]
+) -> DecodedShard:
+    n_unavailable = sum(is_unavailable(reason) for _, reason in reasons)
+    return DecodedShard(images, refs, reasons, len(refs), n_unavailable)
+
+
+def _decode_each(
+    shard: Shard, decode: Callable[[ImageRef, bytes], None]
+) -> tuple[tuple[ImageRef, str], ...]:
+    """Decode every image of a shard; gives those that fail, with the reason."""
     failed: dict[ImageRef, str] = {}
     asked = shard
     for pause in (*PAUSES_S, None):
@@ -88,20 +135,14 @@ def decode_shard(shard: Shard, transform: Transform) -> DecodedShard:
                 unread.append(ref)
                 continue
             try:
-                tensors[ref] = _transformed(
-                    transform, data, like=next(iter(tensors.values()), None)
-                )
+                decode(ref, data)
             except ImageError as error:
                 failed[ref] = readable(redact(error))
         asked = replace(shard, images=tuple(ref for ref in unread if "://" in ref.source))
         if pause is None or not asked.images:
             break
         time.sleep(pause)
-    refs = tuple(ref for ref in shard.images if ref in tensors)
-    images = _stacked([tensors.pop(ref) for ref in refs]) if refs else None
-    reasons = tuple((ref, failed[ref]) for ref in shard.images if ref in failed)
-    n_unavailable = sum(is_unavailable(reason) for _, reason in reasons)
-    return DecodedShard(images, refs, reasons, len(refs), n_unavailable)
+    return tuple((ref, failed[ref]) for ref in shard.images if ref in failed)
 
 
 def tensor_bytes(transform: Transform) -> int | None:
@@ -113,14 +154,13 @@ def tensor_bytes(transform: Transform) -> int | None:
         return None
 
 
-def _transformed(transform: Transform, data: bytes, *, like: Tensor | None) -> Tensor:
+def _transformed(transform: Transform, image: Image.Image, *, like: Tensor | None) -> Tensor:
     """The tensor of one picture.
 
     Raises:
-        ImageError: it cannot be decoded, or the transform, a library's or a user's, fails on it or
-            gives another shape than for the pictures before it.
+        ImageError: the transform, a library's or a user's, fails on it or gives another shape than
+            for the pictures before it.
     """
-    image = decode_image(data)
     size = "x".join(map(str, image.size))
     try:
         tensor = transform(image)

@@ -23,19 +23,26 @@ from vlmsel.errors import (
 )
 from vlmsel.execution.byte_pool import BytePool
 from vlmsel.execution.cells import Cell, CellOutcome, Job, Unit, UnitOutcome
-from vlmsel.execution.decoded import DecodedCache, tensor_bytes
+from vlmsel.execution.decoded import (
+    DecodedCache,
+    DecodedShard,
+    decode_pictures,
+    tensor_bytes,
+)
 from vlmsel.execution.derived import stored_embeddings
 from vlmsel.execution.options import WorkerOptions
 from vlmsel.execution.rows import cell_rows
 from vlmsel.probes.batch import Batch, ClassTexts, TextBatch
-from vlmsel.probes.probe import Probed
+from vlmsel.probes.probe import Probe, Probed
 from vlmsel.probes.registry import make_probe
 from vlmsel.redaction import describe_error
 from vlmsel.store.store import Store
 from vlmsel.tasks.index import ImageRef
 from vlmsel.tasks.outages import TRANSIENT, is_unavailable, may_pass
+from vlmsel.tasks.questions import TaskQuestions
 from vlmsel.tasks.shards import Shard
 from vlmsel.tasks.task_texts import TextShard
+from vlmsel.zoo.capabilities import Capability
 from vlmsel.zoo.catalog import ModelSpec
 from vlmsel.zoo.identity import ModelIdentity
 from vlmsel.zoo.loader import LoadedModel, load_model
@@ -185,7 +192,10 @@ class ModelWorker:
             return _Inputs(batch, shard.images, (), 0)
         probes = [self._probes[cell.id.kind] for cell in cells]
         prompts = self._job.prompts.get(shard.task)
-        if not any(probe.needs_images for probe in probes):
+        if isinstance(prompts, TaskQuestions):
+            if Capability.choice_scores in model.capabilities:
+                return self._questioned(model, shard, prompts, probes, last_try=last_try)
+        elif not any(probe.needs_images for probe in probes):
             known = stored_embeddings(self._store, self._spec, self._identity, shard)
             if known is not None:
                 batch = Batch(
@@ -198,9 +208,7 @@ class ModelWorker:
                 )
                 return _Inputs(batch, shard.images, (), 0)
         decoded = self._cache.get(self._identity.preprocessing, shard, model.transform)
-        if decoded.n_unavailable and not last_try:
-            first = next(reason for _, reason in decoded.failed if is_unavailable(reason))
-            raise UnavailableError(f"{decoded.n_unavailable} image(s) {first}")
+        _require_available(decoded, last_try=last_try)
         batch = None
         if decoded.images is not None:
             batch = Batch(
@@ -214,12 +222,48 @@ class ModelWorker:
             )
         return _Inputs(batch, decoded.refs, decoded.failed, decoded.n_decoded)
 
+    def _questioned(
+        self,
+        model: LoadedModel,
+        shard: Shard,
+        questions: TaskQuestions,
+        probes: Sequence[Probe],
+        *,
+        last_try: bool,
+    ) -> _Inputs:
+        """The shard decoded with the questions about its pictures.
+
+        Raises:
+            UnavailableError: images cannot be read now.
+        """
+        transform = model.transform if model.embeds_images else None
+        decoded, pictures = decode_pictures(shard, transform)
+        _require_available(decoded, last_try=last_try)
+        if not decoded.refs:
+            return _Inputs(None, (), decoded.failed, 0)
+        batch = Batch(
+            model,
+            decoded.images,
+            [ref.sha256 for ref in decoded.refs],
+            prompts=questions.only(ref.image_id for ref in decoded.refs),
+            texts=self._texts,
+            layers=[layer for probe in probes for layer in probe.layers],
+            max_memory_gb=self._options.max_memory_gb,
+        )
+        batch.pictures = pictures
+        return _Inputs(batch, decoded.refs, decoded.failed, decoded.n_decoded)
+
+    def _lacking(self, model: LoadedModel, cell: Cell) -> frozenset[Capability]:
+        measurement = self._job.measurements[cell.id.kind]
+        asks = isinstance(self._job.prompts.get(cell.id.task), TaskQuestions)
+        return measurement.requires_of(asks_questions=asks) - model.capabilities
+
     def _measure_cell(
         self, model: LoadedModel, cell: Cell, inputs: _Inputs, n_decoded: int
     ) -> CellOutcome:
         kind = cell.id.kind
         measurement = self._job.measurements[kind]
-        lacking = measurement.requires - model.capabilities
+        lacking = self._lacking(model, cell)
         if lacking:
             what = " and ".join(sorted(lacking))
             raise ModelError(f"{self._spec.name} has no {what}, which a {kind} needs")
@@ -311,6 +355,17 @@ class ModelWorker:
                 "the plan was made with: bring the nodes' copies in line, or run again"
             )
         return model
+
+
+def _require_available(decoded: DecodedShard, *, last_try: bool) -> None:
+    """Refuse a shard of which images cannot be read now.
+
+    Raises:
+        UnavailableError: they may be readable later, and this is not the last try.
+    """
+    if decoded.n_unavailable and not last_try:
+        first = next(reason for _, reason in decoded.failed if is_unavailable(reason))
+        raise UnavailableError(f"{decoded.n_unavailable} image(s) {first}")
 
 
 def record_failure(store_uri: str, job: Job, unit: Unit, reason: str, kind: str) -> None:

@@ -58,6 +58,11 @@ class Knockout(Measurement):
     tower: Tower = "vision"
     part: Part = "block"
 
+    def requires_of(self, *, asks_questions: bool) -> frozenset[Capability]:
+        """Scores of options with blocks silenced, where questions are asked."""
+        scores = frozenset({Capability.choice_scores, Capability.blocks})
+        return scores if asks_questions else self.requires
+
     @property
     def reads_prompts(self) -> bool:
         """The classes are what is answered."""

@@ -33,7 +33,9 @@ class Measurement(BaseModel, ABC):
         values: columns beside `SHARED` and `reason`.
         optional: the columns of `values` that a measured row may leave null.
         row_key: columns that tell the rows of one image apart; empty where an image has one row.
-        requires: what a model must be able to do.
+        requires: what a model must be able to do, on a task of classes or without any.
+        later: settings that came later, with the value that earlier cells have; with that value
+            they are no part of the digest.
         default_images: how many images of a task are measured where nothing is said; None for all.
         of_texts: whether rows are texts of a task's classes in place of images.
     """
@@ -45,6 +47,7 @@ class Measurement(BaseModel, ABC):
     optional: ClassVar[frozenset[str]] = frozenset()
     row_key: ClassVar[tuple[str, ...]] = ()
     requires: ClassVar[frozenset[Capability]] = frozenset({Capability.image_embedding})
+    later: ClassVar[Mapping[str, object]] = {}
     default_images: ClassVar[int | None] = None
     of_texts: ClassVar[bool] = False
 
@@ -60,11 +63,14 @@ class Measurement(BaseModel, ABC):
 
     def digest_under(self, schema: int) -> str:
         """The digest that these settings have under a schema version."""
-        text = json.dumps(
-            {"kind": self.kind, "schema": schema, **self.model_dump(mode="json")},
-            sort_keys=True,
-        )
+        left_out = {name for name, value in self.later.items() if getattr(self, name) == value}
+        settings = self.model_dump(mode="json", exclude=left_out)
+        text = json.dumps({"kind": self.kind, "schema": schema, **settings}, sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+    def requires_of(self, *, asks_questions: bool) -> frozenset[Capability]:
+        """What a model must be able to do; it may be otherwise on multiple-choice questions."""
+        return self.requires
 
     @property
     def reads_prompts(self) -> bool:

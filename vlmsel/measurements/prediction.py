@@ -20,8 +20,15 @@ class Prediction(Measurement):
     halves the bytes, can change none of them. Bytes an image before compression, with C classes:
     2 C + about 30 (full), or 6 k + about 30 (the best k).
 
+    On a task of questions the classes are the options: the logits are their log-probabilities in
+    place, -65504 for an option that a question does not have, and exp(log_sum_exp) is the
+    probability of all options together. Generated answers that are none of the options are a class
+    of their own, after the last option; the class that is answered has logit 0, others -65504.
+
     Attributes:
         logits: `full`, all classes in class order, or how many of the best to keep (as `top`).
+        options: how options of a question are scored: `sum` of the log-probabilities of their
+            tokens, the `mean` per character, or `generated`, a greedy answer matched with them.
     """
 
     kind: ClassVar[str] = "prediction"
@@ -38,7 +45,14 @@ class Prediction(Measurement):
         {Capability.image_embedding, Capability.text_embedding}
     )
 
+    later: ClassVar[Mapping[str, object]] = {"options": "sum"}
+
     logits: Literal["full"] | Annotated[int, Field(ge=1)] = "full"
+    options: Literal["sum", "mean", "generated"] = "sum"
+
+    def requires_of(self, *, asks_questions: bool) -> frozenset[Capability]:
+        """Scores of options, where questions are asked."""
+        return frozenset({Capability.choice_scores}) if asks_questions else self.requires
 
     @property
     def reads_prompts(self) -> bool:

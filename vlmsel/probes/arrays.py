@@ -3,6 +3,9 @@
 import numpy as np
 import pyarrow as pa
 
+# What float16 holds: a temperature of thousands is beyond it.
+FLOAT16_MAX = float(np.finfo(np.float16).max)
+
 
 def list_array(values: np.ndarray) -> pa.Array:
     """(N, D) as N lists of D numbers."""

@@ -7,13 +7,15 @@ from functools import cached_property
 from itertools import chain
 
 import torch
+from PIL import Image
 from torch import Tensor, nn
 
 from vlmsel.attribution.profile import ieee_float32
 from vlmsel.errors import ModelError
 from vlmsel.measurements.embedding import EVERY_BLOCK
 from vlmsel.probes.class_embeddings import check_classes, class_embeddings
-from vlmsel.tasks.prompts import ClassPrompts
+from vlmsel.tasks.prompts import ClassPrompts, TaskPrompts
+from vlmsel.tasks.questions import TaskQuestions
 from vlmsel.zoo.blocks import functional_blocks
 from vlmsel.zoo.hooks import hooked
 from vlmsel.zoo.loader import LoadedModel
@@ -50,13 +52,17 @@ class Batch:
 
     Args:
         model: in eval mode.
-        images: (N, 3, H, W) on the CPU, or None where `embedding` is given.
+        images: (N, 3, H, W) on the CPU, or None where `embedding` is given, or where the model
+            reads pictures at several sizes.
         sha256s: of the N images' contents.
-        prompts: class names and templates of the task, where it has some.
+        prompts: class names and templates of the task, where it has some; or the N questions.
         texts: class embeddings known so far.
         layers: names of the blocks whose outputs are kept; `every-block` for all.
         embedding: (N, D), from an earlier forward pass.
         max_memory_gb: bound on an attribution's memory.
+
+    Attributes:
+        pictures: the N images as they were decoded, where questions are asked about them.
     """
 
     def __init__(
@@ -65,12 +71,13 @@ class Batch:
         images: Tensor | None,
         sha256s: Sequence[str],
         *,
-        prompts: ClassPrompts | None = None,
+        prompts: TaskPrompts | None = None,
         texts: ClassTexts | None = None,
         layers: Sequence[str] = (),
         embedding: Tensor | None = None,
         max_memory_gb: float | None = None,
     ) -> None:
+        self.pictures: tuple[Image.Image, ...] = ()
         self.model = model
         self.sha256s = tuple(sha256s)
         self.prompts = prompts
@@ -105,7 +112,7 @@ class Batch:
             ModelError: the batch was made from stored embeddings.
         """
         if self._images is None:
-            raise ModelError(f"{self.model.spec.name}: this batch holds embeddings, no images")
+            raise ModelError(f"{self.model.spec.name}: this batch holds no images of one size")
         return self._images
 
     @cached_property
@@ -167,6 +174,8 @@ class Batch:
         """
         if self.prompts is None:
             raise ModelError("the task has no class names: add `classnames` to its catalog")
+        if isinstance(self.prompts, TaskQuestions):
+            raise ModelError("the task has questions and no class names to embed")
         return self._texts.of(self.model, self.prompts)
 
     def _keeper(self, name: str) -> Callable[..., None]:

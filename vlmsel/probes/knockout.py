@@ -1,32 +1,23 @@
 """Knockouts: zero-shot answers with every layer of one tower silenced in turn."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import partial
 
-import numpy as np
-import pyarrow as pa
 import torch
 from torch import Tensor
 from torch.nn.functional import normalize
 
 from vlmsel.attribution.profile import ieee_float32
-from vlmsel.measurements.knockout import (
-    ACTS,
-    BASE,
-    BASE_LAYER,
-    NO_BYPASS,
-    NOT_FINITE,
-    OFF_PATH,
-    Knockout,
-)
+from vlmsel.measurements.knockout import Knockout
 from vlmsel.probes.batch import FORWARD_IMAGES, PIXELS, Batch
 from vlmsel.probes.class_embeddings import average_prompts
 from vlmsel.probes.guards import unusable_images
-from vlmsel.probes.prediction import FLOAT16_MAX
+from vlmsel.probes.knockout_rows import SilencedAnswers, knockout_rows
 from vlmsel.probes.probe import Probed
 from vlmsel.probes.silenced_layers import Silenced, Way, choose_way, growing, resumed
+from vlmsel.probes.silenced_options import OptionSilencer
 from vlmsel.tasks.prompts import ClassPrompts
+from vlmsel.tasks.questions import TaskQuestions
 from vlmsel.zoo.blocks import Blocks
 from vlmsel.zoo.layer_name import Part, Tower
 from vlmsel.zoo.loader import LoadedModel
@@ -49,6 +40,7 @@ class KnockoutProbe:
         self._part: Part = measurement.part
         self._way: Way | None = None
         self._texts: dict[str, Silenced] = {}
+        self._options = OptionSilencer(self._tower, self._part)
 
     @property
     def needs_images(self) -> bool:
@@ -62,15 +54,18 @@ class KnockoutProbe:
             ModelError: embeddings or class embeddings mean nothing, or no layer is found.
         """
         blocks = tower_blocks(batch.model, self._tower)
-        # Refuses classes that cannot be told apart by the model as it is.
-        classes = batch.class_embeddings
-        silence = self._images if self._tower == "vision" else self._texts_of
         with torch.inference_mode(), ieee_float32():
-            base, answers, failures = silence(batch, blocks, classes)
+            if isinstance(batch.prompts, TaskQuestions):
+                base, answers, failures = self._options.answers(batch, blocks, batch.prompts)
+            else:
+                # Refuses classes that cannot be told apart by the model as it is.
+                classes = batch.class_embeddings
+                silence = self._images if self._tower == "vision" else self._texts_of
+                base, answers, failures = silence(batch, blocks, classes)
         for number in (~base.finite).nonzero().flatten().tolist():
             failures.setdefault(number, "its logits are not finite")
         kept = [number for number in range(len(batch)) if number not in failures]
-        return _rows(blocks, base, answers, kept, failures)
+        return knockout_rows(blocks, base, answers, kept, failures)
 
     def _images(self, batch: Batch, blocks: Blocks, classes: Tensor) -> "_Answered":
         """Answers with each visual layer silenced."""
@@ -113,7 +108,7 @@ class KnockoutProbe:
     def _classes(self, batch: Batch, blocks: Blocks) -> Silenced:
         """Class embeddings with each text layer silenced; once per model and prompts."""
         prompts = batch.prompts
-        assert prompts is not None
+        assert isinstance(prompts, ClassPrompts)
         if prompts.digest not in self._texts:
             self._texts[prompts.digest] = self._encode(batch.model, prompts, blocks)
         return self._texts[prompts.digest]
@@ -130,25 +125,8 @@ class KnockoutProbe:
         return Silenced(average_prompts(found.base, prompts), outputs, found.reasons)
 
 
-@dataclass(frozen=True)
-class _Answers:
-    """Answers on all images of a batch.
-
-    Attributes:
-        argmax: (N,).
-        log_probabilities: (N, C), float32.
-        finite: (N,), whether every logit is a number.
-        changed: (N,), whether the silenced layer changed an embedding; None for the base.
-    """
-
-    argmax: Tensor
-    log_probabilities: Tensor
-    finite: Tensor
-    changed: Tensor | None
-
-
 # The base's answers, those by silenced layer, and images that cannot be used with the reason.
-_Answered = tuple[_Answers, dict[int, _Answers], dict[int, str]]
+_Answered = tuple[SilencedAnswers, dict[int, SilencedAnswers], dict[int, str]]
 
 
 def _embed(model: LoadedModel, images: Tensor) -> Tensor:
@@ -170,62 +148,10 @@ def _changed(output: Tensor, base: Tensor) -> Tensor:
 
 def _answer(
     model: LoadedModel, embedding: Tensor, classes: Tensor, changed: Tensor | None = None
-) -> _Answers:
+) -> SilencedAnswers:
     similarity = normalize(embedding, dim=-1) @ classes.to(embedding.device).T
     logits = model.logit_scale * similarity + model.logit_bias
     # By the similarity and the first of equals, as predictions do.
     argmax = similarity.sort(dim=-1, descending=True, stable=True).indices[:, 0]
     finite = torch.isfinite(logits).all(dim=1)
-    return _Answers(argmax, logits.log_softmax(dim=-1), finite, changed)
-
-
-def _rows(
-    blocks: Blocks,
-    base: _Answers,
-    answers: dict[int, _Answers],
-    kept: list[int],
-    failures: dict[int, str],
-) -> Probed:
-    """One row per image and layer, the base before the layers."""
-    parts = [_columns(BASE_LAYER, BASE, base, kept)]
-    for number, (name, _) in enumerate(blocks):
-        parts.append(_columns(number, name, answers.get(number), kept, base))
-    names = Knockout.values.names
-    columns = {name: pa.concat_arrays([part[name] for part in parts]) for name in names}
-    return Probed(kept * len(parts), columns, failures)
-
-
-def _columns(
-    number: int,
-    name: str,
-    found: _Answers | None,
-    kept: list[int],
-    base: _Answers | None = None,
-) -> dict[str, pa.Array]:
-    n_rows = len(kept)
-    shown = found or base
-    assert shown is not None
-    n_classes = shown.log_probabilities.shape[1]
-    states = np.full(n_rows, NO_BYPASS if found is None else BASE, dtype=object)
-    argmax = np.full(n_rows, -1, dtype=np.int32)
-    values = np.zeros((n_rows, n_classes), dtype=np.float16)
-    if found is not None:
-        finite = found.finite[kept].cpu().numpy()
-        if found.changed is not None:
-            states[:] = np.where(found.changed[kept].cpu().numpy(), ACTS, OFF_PATH)
-            states[~finite] = NOT_FINITE
-        argmax[finite] = found.argmax[kept].cpu().numpy()[finite]
-        log_p = found.log_probabilities[kept].clamp(min=-FLOAT16_MAX).cpu().numpy()
-        values[finite] = log_p[finite].astype(np.float16)
-    answered = np.isin(states, (BASE, ACTS, OFF_PATH))
-    offsets = pa.array(np.arange(n_rows + 1, dtype=np.int32) * n_classes)
-    lists = pa.ListArray.from_arrays(
-        offsets, pa.array(values.reshape(-1)), mask=pa.array(~answered)
-    )
-    return {
-        "layer": pa.array(np.full(n_rows, number, np.int32)),
-        "layer_name": pa.array([name] * n_rows, pa.string()),
-        "state": pa.array(states.tolist(), pa.string()),
-        "argmax": pa.array(argmax, mask=states == NO_BYPASS),
-        "log_probabilities": lists,
-    }
+    return SilencedAnswers(argmax, logits.log_softmax(dim=-1), finite, changed)

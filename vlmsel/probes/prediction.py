@@ -9,13 +9,12 @@ from torch.nn.functional import normalize
 
 from vlmsel.attribution.profile import ieee_float32
 from vlmsel.measurements.prediction import Prediction
-from vlmsel.probes.arrays import list_array
+from vlmsel.probes.arrays import FLOAT16_MAX, list_array
 from vlmsel.probes.batch import Batch
 from vlmsel.probes.guards import unusable_images
+from vlmsel.probes.option_answers import predict_options
 from vlmsel.probes.probe import Probed
-
-# A temperature of thousands is beyond what float16 holds; argmax, top and log_sum_exp are not.
-FLOAT16_MAX = float(np.finfo(np.float16).max)
+from vlmsel.tasks.questions import TaskQuestions
 
 
 class PredictionProbe:
@@ -33,6 +32,8 @@ class PredictionProbe:
         Raises:
             ModelError: embeddings or class embeddings mean nothing.
         """
+        if isinstance(batch.prompts, TaskQuestions):
+            return predict_options(batch, batch.prompts, self._measurement)
         classes = batch.class_embeddings
         failures = unusable_images(batch)
         with torch.inference_mode(), ieee_float32():

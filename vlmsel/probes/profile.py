@@ -15,6 +15,7 @@ from vlmsel.errors import AttributionError, TaskError
 from vlmsel.measurements.profile import OBJECTIVES_OF_TEXT, Profile
 from vlmsel.probes.batch import Batch
 from vlmsel.probes.probe import Probed
+from vlmsel.tasks.prompts import ClassPrompts
 
 # Images of 224 x 224 per attribution, more of smaller ones; `max_memory_gb` splits further.
 BATCH = {"cpu": 8, "cuda": 32}
@@ -64,7 +65,7 @@ class ProfileProbe:
         objective = self._settings.objective
         if objective not in OBJECTIVES_OF_TEXT:
             return None
-        if batch.prompts is None:
+        if not isinstance(batch.prompts, ClassPrompts):
             raise TaskError(
                 f"the task has no class names, which the {objective} objective needs: add "
                 "classnames and templates, or prompts, to the task catalog"

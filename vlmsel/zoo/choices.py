@@ -4,6 +4,7 @@ Options are scored in place: as continuations of the prompt that the model would
 """
 
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -62,6 +63,14 @@ class ChoiceModel(Protocol):
         self, pictures: Sequence[Image.Image], choices: Sequence[ChoicePrompt]
     ) -> tuple[list[str], dict[int, str]]:
         """Greedy answers, and failures by number with the reason."""
+        ...
+
+    def try_out(self) -> None:
+        """One forward pass on a plain picture, to see whether the model runs."""
+        ...
+
+    def shared_pictures(self) -> AbstractContextManager[None]:
+        """Encode pictures once, in the first of the forward passes of one batch."""
         ...
 
     def prepare(

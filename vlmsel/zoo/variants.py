@@ -72,6 +72,9 @@ def silence_for_good(model: "LoadedModel", layer: LayerName) -> None:
 
 def _run(model: "LoadedModel", tower: Tower, texts: Sequence[str] = (TRIED_TEXT,)) -> None:
     """One forward pass of a tower, to see whether its hooks run."""
+    if model.score_choices is not None:
+        model.score_choices.try_out()
+        return
     if tower == "text" and model.encode_text is not None:
         model.encode_text(texts)
         return

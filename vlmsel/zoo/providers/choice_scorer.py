@@ -23,6 +23,7 @@ ROWS = {"cpu": 8, "cuda": 32}
 NEW_TOKENS = 16
 # What a tokenizer or a configuration says that knows no limit.
 NO_LIMIT = 10_000_000
+TRIED, TRIED_SIZE = ChoicePrompt("a", ("a", "b")), (48, 32)
 # Of a processor's output: no input of a forward pass without a loss.
 NO_INPUTS = ("labels",)
 # What code of a library raises on inputs that do not fit it.
@@ -207,9 +208,11 @@ class ChoiceScorer:
         found = self._process([self.render(choice.prompt)], [picture])
         return {name: value.to(self._device) for name, value in found.items()}
 
-    def forward(self, inputs: dict[str, Tensor]) -> Tensor:
-        """Logits after the last token of a prompt: (1, vocabulary)."""
-        return self._model(**inputs, use_cache=False, logits_to_keep=1).logits[:, -1]
+    def try_out(self) -> None:
+        """One forward pass on a plain picture, to see whether model and processor fit."""
+        inputs = self.process_one(Image.new("RGB", TRIED_SIZE, (120, 60, 200)), TRIED)
+        with torch.inference_mode():
+            self._model(**inputs, use_cache=False, logits_to_keep=1)
 
     @contextmanager
     def shared_pictures(self) -> Iterator[None]:

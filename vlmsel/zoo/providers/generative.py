@@ -14,7 +14,6 @@ from torch import Tensor, nn
 from vlmsel.errors import ModelError
 from vlmsel.zoo.catalog import ModelSpec
 from vlmsel.zoo.checkpoint import CHECKPOINT_ERRORS
-from vlmsel.zoo.choices import ChoicePrompt
 from vlmsel.zoo.encoders import Transform
 from vlmsel.zoo.folder_rules import SAFE_OPTIONS, has_vocabulary
 from vlmsel.zoo.identity import ModelIdentity
@@ -26,7 +25,6 @@ BUILD_ERRORS = (*CHECKPOINT_ERRORS, ImportError, NotImplementedError, AttributeE
 # Image encoders of the families by their names in `model.model`.
 ENCODERS = ("vision_tower", "visual", "vision_model")
 WIDE, HIGH = (48, 32), (32, 48)
-TRIED = ChoicePrompt("a", ("a", "b"))
 
 
 class PictureTower(nn.Module):
@@ -194,11 +192,8 @@ def _try_out(spec: ModelSpec, scorer: ChoiceScorer) -> None:
     Raises:
         ModelError: the number of a picture's tokens is not what the model expects, or the like.
     """
-    picture = Image.new("RGB", WIDE, (120, 60, 200))
     try:
-        inputs = scorer.process_one(picture, TRIED)
-        with torch.inference_mode():
-            scorer.forward(inputs)
+        scorer.try_out()
     except ModelError:
         raise
     except PROCESS_ERRORS as error:
