@@ -10,6 +10,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from vlmsel.errors import SettingsError
 
+# Log-probability of an option that a question does not have: the least that float16 holds.
+NO_OPTION = -65504.0
 SCHEMA_VERSION = 2
 
 Attribution = Literal["conductance", "gradient", "gradient_x_activation"]

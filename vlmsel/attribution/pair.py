@@ -26,7 +26,7 @@ from vlmsel.attribution.recorder import Blocks, Parts
 from vlmsel.attribution.subject import ImageModel, Subject, resident_tensors
 from vlmsel.errors import AttributionError
 from vlmsel.settings import AttributionSettings, Tower
-from vlmsel.zoo.blocks import NOT_TEXT, functional_blocks, text_blocks
+from vlmsel.zoo.blocks import NOT_TEXT, read_blocks, text_blocks
 from vlmsel.zoo.hooks import hooked
 
 # Prompts that are run at every step of every image; ImageNet with 80 templates has 80,000.
@@ -279,7 +279,7 @@ def _blocks(
     """Blocks of the towers that are run, the visual ones first."""
     visual: Blocks = []
     if settings.tower != "text":
-        visual = functional_blocks(model.visual, settings.granularity)
+        visual = read_blocks(model.visual, settings.granularity)
     of_text: Blocks = [] if prompts is None else prompts.blocks
     towers = {name: "vision" for name, _ in visual} | {name: "text" for name, _ in of_text}
     n_texts = 1

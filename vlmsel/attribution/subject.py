@@ -12,7 +12,7 @@ from vlmsel.attribution.objective import make_objective
 from vlmsel.attribution.path import baseline_images
 from vlmsel.attribution.recorder import Blocks, Objective
 from vlmsel.settings import AttributionSettings
-from vlmsel.zoo.blocks import functional_blocks
+from vlmsel.zoo.blocks import read_blocks
 
 
 class ImageModel(Protocol):
@@ -73,7 +73,7 @@ def image_subject(
     return Subject(
         objective=make(settings.objective, precision=settings.precision),
         rows=images.to(resident[0].device) if resident else images,
-        blocks=functional_blocks(model.visual, settings.granularity),
+        blocks=read_blocks(model.visual, settings.granularity),
         start=partial(baseline_images, settings.baseline),
         make=make,
         resident=resident,

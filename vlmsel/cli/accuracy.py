@@ -51,6 +51,7 @@ def accuracy(
     """
     from vlmsel.cli.running import finish
     from vlmsel.evidence.evidence import Evidence
+    from vlmsel.evidence.option_metrics import option_metrics
 
     found = measure_kinds(
         ["prediction"],
@@ -71,9 +72,13 @@ def accuracy(
         _write_details(evidence, details)
     faults = evidence.label_faults + evidence.unanswered_faults
     summary = replace(summary, faults=summary.faults + faults)
+    by_options = option_metrics(
+        workspace.store, workspace.catalogued, workspace.wants["prediction"]
+    )
     if not as_json:
         _show(evidence)
-    more = {"accuracies": evidence.accuracies} if as_json else {}
+        _show_options(by_options)
+    more = {"accuracies": evidence.accuracies, "options": by_options} if as_json else {}
     finish(summary, what="accuracies", allow_failures=allow_failures, as_json=as_json, more=more)
 
 
@@ -117,3 +122,18 @@ def _show(evidence: "Evidence") -> None:
     )
     if wide.height and wide.width <= MAX_COLUMNS:
         show_table(wide, title="zero-shot accuracy", decimals=2)
+
+
+def _show_options(metrics: pl.DataFrame) -> None:
+    """Both metrics of tasks of questions, since the two differ, most of all under knockouts."""
+    from vlmsel.cli.console import say, show_table
+
+    if metrics.is_empty():
+        return
+    title = "accuracy on questions by how options are scored, and answers outside of them"
+    show_table(metrics, title=title, decimals=3)
+    say(
+        "sum, mean: log-probability of an option, or per character; generated: greedy answers; "
+        "outside: probability of all but the options; unanswered: share of generated answers that "
+        "are none of them; another column: vlmsel measure prediction --set options=generated"
+    )

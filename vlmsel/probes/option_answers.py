@@ -14,8 +14,9 @@ from vlmsel.measurements.prediction import Prediction
 from vlmsel.probes.arrays import list_array
 from vlmsel.probes.batch import Batch
 from vlmsel.probes.probe import Probed
+from vlmsel.settings import NO_OPTION
 from vlmsel.tasks.questions import LETTERS, ChoiceQuestion, TaskQuestions
-from vlmsel.zoo.choices import MISSING, ChoiceModel, ChoicePrompt
+from vlmsel.zoo.choices import ChoiceModel, ChoicePrompt
 
 # What VLMEvalKit takes for the end of a word.
 PUNCTUATION = re.compile(r"[.()\[\],:;!*#{}]")
@@ -60,12 +61,12 @@ def predict_options(batch: Batch, questions: TaskQuestions, measurement: Predict
             mean = measurement.options == "mean"
             scores = found.per_character if mean else found.log_probabilities
             if mean:
-                scores = scores.where(found.log_probabilities > MISSING, MISSING)
+                scores = scores.where(found.log_probabilities > NO_OPTION, NO_OPTION)
             scores = _widened(scores, width)
     for number in (~torch.isfinite(scores).all(dim=1)).nonzero().flatten().tolist():
         failures.setdefault(number, "its log-probabilities are not finite")
     kept = [number for number in range(len(batch)) if number not in failures]
-    values = scores[kept].clamp(min=MISSING)
+    values = scores[kept].clamp(min=NO_OPTION)
     order = values.sort(dim=-1, descending=True, stable=True).indices
     top = order[:, : measurement.n_top]
     logits = values if measurement.logits == "full" else values.gather(1, top)
@@ -80,11 +81,11 @@ def predict_options(batch: Batch, questions: TaskQuestions, measurement: Predict
 
 
 def match_answers(texts: Sequence[str], questions: Sequence[ChoiceQuestion], width: int) -> Tensor:
-    """Generated answers as scores (N, width + 1): 0 for what is answered, `MISSING` elsewhere.
+    """Generated answers as scores (N, width + 1): 0 for what is answered, `NO_OPTION` elsewhere.
 
     The last column is for an answer that is none of the options.
     """
-    scores = torch.full((len(texts), width + 1), MISSING)
+    scores = torch.full((len(texts), width + 1), NO_OPTION)
     for number, (text, question) in enumerate(zip(texts, questions, strict=True)):
         found = match_option(text, question.options)
         scores[number, width if found is None else found] = 0.0
@@ -106,5 +107,5 @@ def match_option(text: str, options: Sequence[str]) -> int | None:
 
 def _widened(scores: Tensor, width: int) -> Tensor:
     """As many columns as the task's largest question has options."""
-    missing = scores.new_full((len(scores), width - scores.shape[1]), MISSING)
+    missing = scores.new_full((len(scores), width - scores.shape[1]), NO_OPTION)
     return torch.cat([scores, missing], dim=1)

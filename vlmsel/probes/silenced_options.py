@@ -11,9 +11,10 @@ from vlmsel.probes.batch import Batch
 from vlmsel.probes.knockout_rows import SilencedAnswers
 from vlmsel.probes.option_answers import choice_prompts, option_scorer
 from vlmsel.probes.silenced_layers import Silenced, Way, choose_way, resumed
+from vlmsel.settings import NO_OPTION
 from vlmsel.tasks.questions import TaskQuestions
 from vlmsel.zoo.blocks import Blocks
-from vlmsel.zoo.choices import MISSING, ChoiceBatch
+from vlmsel.zoo.choices import ChoiceBatch
 from vlmsel.zoo.layer_name import Part, Tower
 
 # A log-probability that changes by less, relative to the largest, changes by rounding alone.
@@ -74,13 +75,13 @@ class OptionSilencer:
 
 def _filled(scores: Tensor, width: int) -> Tensor:
     found = scores.float().cpu()
-    missing = found.new_full((len(found), width - found.shape[1]), MISSING)
+    missing = found.new_full((len(found), width - found.shape[1]), NO_OPTION)
     return torch.cat([found, missing], dim=1)
 
 
 def _changed(output: Tensor, base: Tensor) -> Tensor:
     """(rows,), whether a real option's score differs by more than rounding."""
-    is_real = base > MISSING
+    is_real = base > NO_OPTION
     gap = ((output - base).abs() * is_real).amax(dim=1)
     largest = (base.abs() * is_real).amax(dim=1)
     return ~(gap <= CHANGED * largest)

@@ -46,6 +46,17 @@ def functional_blocks(visual: nn.Module, granularity: str = "block") -> Blocks:
     return _GRANULARITIES[granularity](visual)
 
 
+def read_blocks(visual: nn.Module, granularity: str = "block") -> Blocks:
+    """The functional blocks whose output the model reads, directly or through later ones.
+
+    LLaVA reads an earlier layer than the last of its image encoder, which names the blocks after it
+    in an attribute `unread`; they have no conductance.
+    """
+    unread = getattr(visual, "unread", ())
+    found = functional_blocks(visual, granularity)
+    return [block for block in found if not any(block[1] is one for one in unread)]
+
+
 def text_blocks(model: nn.Module) -> Blocks:
     """The blocks of a text tower in the order in which they run; may be none.
 

@@ -33,7 +33,7 @@ class ChoiceScores:
     """Log-probabilities of the options of N questions, on the CPU.
 
     Attributes:
-        log_probabilities: (N, K) float32, summed over an option's tokens; `MISSING` beyond the
+        log_probabilities: (N, K) float32, summed over an option's tokens; `NO_OPTION` beyond the
             options of a question, NaN where it failed.
         per_character: (N, K), the same divided by the characters of the option.
         outside: (N,), probability that the first token is none of the options' first tokens.
@@ -44,10 +44,6 @@ class ChoiceScores:
     per_character: Tensor
     outside: Tensor
     failures: Mapping[int, str] = field(default_factory=dict)
-
-
-# In place of the log-probability of an option that a question does not have: float16 holds it.
-MISSING = -65504.0
 
 
 class ChoiceModel(Protocol):

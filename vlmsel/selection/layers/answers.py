@@ -1,12 +1,13 @@
 """Right and wrong of a model and of its knockouts on labelled images of one task."""
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import polars as pl
 
 from vlmsel.errors import SelectionError
+from vlmsel.settings import NO_OPTION
 
 CELL = ["model", "pretrained", "task"]
 LAYER = ["tower", "part", "layer"]
@@ -75,6 +76,8 @@ class LayerAnswers:
         idle: layers that are no candidates, each with its state.
         n_classes: of the task.
         majority: share of the most frequent label.
+        guess: accuracy of guessing where it is not one over `n_classes`: of questions with options
+            of several numbers.
     """
 
     key: tuple[str, str, str]
@@ -83,11 +86,12 @@ class LayerAnswers:
     idle: dict[str, str]
     n_classes: int
     majority: float
+    guess: float | None = None
 
     @property
     def chance(self) -> float:
         """Accuracy of guessing."""
-        return 1.0 / self.n_classes
+        return 1.0 / self.n_classes if self.guess is None else self.guess
 
 
 def label_knockouts(
@@ -119,6 +123,7 @@ def label_knockouts(
         "state",
         "label",
         n_classes=answers.len().max().over(CELL),
+        n_options=answers.eval(pl.element() > NO_OPTION).list.sum(),
         right=pl.when(pl.col("argmax").is_not_null()).then(
             (pl.col("argmax") == pl.col("label")).cast(pl.Int8)
         ),
@@ -173,7 +178,8 @@ def _answers(key: tuple[object, ...], rows: pl.DataFrame) -> LayerAnswers:
     majority = float(share or 0) / max(1, base.height)  # pyright: ignore[reportArgumentType]
     n_classes = int(base["n_classes"].max() or 1)  # pyright: ignore[reportArgumentType]
     names = tuple(columns)
-    return LayerAnswers((model, pretrained, task), names, outcomes, idle, n_classes, majority)
+    cell = (model, pretrained, task)
+    return LayerAnswers(cell, names, outcomes, idle, n_classes, majority, _guess(base, n_classes))
 
 
 def layer_label(tower: str, part: str, layer: int) -> str:
@@ -200,14 +206,20 @@ def choose_layers(answers: LayerAnswers, names: Sequence[str]) -> LayerAnswers:
     o = answers.outcomes
     kept = Outcomes(o.base, o.hits[:, places], o.base_log, o.log[:, places], o.groups)
     layers = tuple(dict.fromkeys(names))
-    return LayerAnswers(
-        answers.key, layers, kept, answers.idle, answers.n_classes, answers.majority
-    )
+    return replace(answers, layers=layers, outcomes=kept)
 
 
 def _some(names: Iterable[str]) -> str:
     shown = list(names)
     return ", ".join(shown[:12]) + (" ..." if len(shown) > 12 else "") if shown else "none"
+
+
+def _guess(base: pl.DataFrame, n_classes: int) -> float | None:
+    """Accuracy of guessing among each item's own options, where their numbers differ."""
+    n_options = base["n_options"].drop_nulls().to_numpy()
+    if len(n_options) == 0 or (n_options == n_classes).all() or (n_options < 1).any():
+        return None
+    return float((1.0 / n_options).mean())
 
 
 def _numbers(frame: pl.DataFrame, column: str, missing: float = 0.0) -> np.ndarray:

@@ -15,7 +15,8 @@ from PIL import Image
 from torch import Tensor
 
 from vlmsel.errors import ModelError
-from vlmsel.zoo.choices import MISSING, ChoicePrompt, ChoiceScores, Preparation
+from vlmsel.settings import NO_OPTION
+from vlmsel.zoo.choices import ChoicePrompt, ChoiceScores, Preparation
 from vlmsel.zoo.providers.option_tokens import OptionTokens, UnusableOptionsError, place_options
 
 # Questions in one forward pass.
@@ -80,10 +81,10 @@ class Batch:
         log_p = self.scorer.log_softmax(self.rows, [self._tail(r, number) for r in self.rows], self)
         found = log_p[0].new_zeros(len(self.rows), self.n_options)
         if self.is_single:
-            found[:] = MISSING
+            found[:] = NO_OPTION
         elif number == 0:
             # Of no pass is what none of these questions has.
-            found[:, self.n_passes :] = MISSING
+            found[:, self.n_passes :] = NO_OPTION
         for place, (row, values) in enumerate(zip(self.rows, log_p, strict=True)):
             if self.is_single:
                 first = torch.tensor([option[0] for option in row.options], device=values.device)
@@ -92,7 +93,7 @@ class Batch:
                 option = torch.tensor(row.options[number], device=values.device)
                 found[place, number] = values.gather(1, option[:, None]).sum()
             else:
-                found[place, number] = MISSING
+                found[place, number] = NO_OPTION
             self._seen.setdefault(row.place, self._outside(row, values[0]))
         return found
 

@@ -12,6 +12,7 @@ from PIL import Image
 from torch import Tensor, nn
 
 from vlmsel.errors import ModelError
+from vlmsel.zoo.blocks import Blocks, functional_blocks
 from vlmsel.zoo.catalog import ModelSpec
 from vlmsel.zoo.checkpoint import CHECKPOINT_ERRORS
 from vlmsel.zoo.encoders import Transform
@@ -43,6 +44,7 @@ class PictureTower(nn.Module):
                 self.add_module(name, getattr(core, name))
         # In a tuple it is no submodule: the language model is none of this tower's.
         self._whole = (core,)
+        self.unread = _unread(functional_blocks(self), model.config)
 
     def forward(self, images: Tensor) -> Tensor:
         """(B, 3, H, W) -> (B, D), the mean over a picture's tokens as the language model gets them.
@@ -66,6 +68,17 @@ class DecoderTower(nn.Module):
     def __init__(self, layers: nn.Module) -> None:
         super().__init__()
         self.add_module("layers", layers)
+
+
+def _unread(blocks: Blocks, config: Any) -> tuple[nn.Module, ...]:
+    """The blocks after the last layer of the image encoder that the model reads."""
+    layers = getattr(config, "vision_feature_layer", None)
+    if layers is None:
+        return ()
+    # Hidden states begin with what the first block takes.
+    numbers = [layers] if isinstance(layers, int) else list(layers)
+    last = max(n if n >= 0 else len(blocks) + 1 + n for n in numbers)
+    return tuple(module for _, module in blocks[last:])
 
 
 def is_generative(config: dict[str, Any]) -> bool:
