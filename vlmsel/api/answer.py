@@ -8,7 +8,7 @@ import numpy as np
 import polars as pl
 from pydantic import ValidationError
 
-from vlmsel.addresses import absolute_path
+from vlmsel.addresses import absolute_address, absolute_path
 from vlmsel.api.answer_limits import (
     MILLISECONDS,
     check_limits,
@@ -44,6 +44,7 @@ from vlmsel.tasks.label_tables import NO_CLASS, read_labels
 from vlmsel.tasks.labels import plain_name
 from vlmsel.tasks.pictures import Pictures, look_at_pictures
 from vlmsel.tasks.prompts import class_prompts
+from vlmsel.tasks.questions import AnswerStyle
 from vlmsel.tasks.shards import FIRST_STRATUM, plan_shards
 from vlmsel.zoo.catalog import Zoo
 
@@ -65,6 +66,9 @@ class AnswerOptions:
         prompts: `clip-benchmark:NAME`.
         templates: prompts with {} for the class name; those of the task or a photo of it if None.
         labels: CSV file with the columns image and label.
+        questions: file of multiple-choice questions about the images, in place of class names; the
+            images are then a folder, or that file, which holds them.
+        answers: of questions, whether letters or the options' words are scored.
         evaluated: CSV file with model, pretrained and acc1 on the whole target.
         shortlist: how many models to run, the best by average rank; all of a store's zoo if None.
         tolerance: expected regret at which to stop, a share of 1.
@@ -80,6 +84,8 @@ class AnswerOptions:
     prompts: str | None = None
     templates: tuple[str, ...] | None = None
     labels: Path | None = None
+    questions: str | None = None
+    answers: AnswerStyle = "letters"
     evaluated: Path | None = None
     shortlist: int | None = None
     tolerance: float = TOLERANCE
@@ -302,6 +308,8 @@ def read_target(images: str | Path, asked: AnswerOptions) -> TargetLabels:
     """
     bare = folder_task(images)
     bare = bare.model_copy(update={"name": TARGET_PREFIX + bare.name})
+    if asked.questions is not None:
+        return _read_questions(bare, asked)
     index = index_task(bare, strict=False)
     names, from_folders = asked.classnames, False
     if names is None and asked.prompts is None:
@@ -313,31 +321,53 @@ def read_target(images: str | Path, asked: AnswerOptions) -> TargetLabels:
         raise TaskError("templates need the names of the classes: give --classnames a,b,c")
     spec = _spec(bare, classnames=names, prompts=asked.prompts, templates=asked.templates)
     classnames = class_prompts(spec).classnames if names or asked.prompts else ()
-    order = sorted((ref.image_id for ref in index.images), key=lambda x: (image_order(x), x))
     labels: dict[str, int] = {}
     if classnames:
         index = index_task(spec, strict=False)
-        labels = {ref.image_id: ref.label for ref in index.images if ref.label is not None}
-        if asked.labels is not None:
-            path = absolute_path(asked.labels, "labels", TaskError)
-            labels = read_labels(path, spec, index, outside=NO_CLASS)
+        labels = _labels_of(spec, index, asked)
     elif asked.labels is not None:
         raise TaskError(
             f"labels {asked.labels} need the names of the classes: give --classnames a,b,c, a file "
             "with one name a line, or --prompts clip-benchmark:NAME"
         )
-    if asked.ignore_labels:
-        labels = {}
     return TargetLabels(
         spec,
         index,
-        tuple(order[:ANSWERED_IMAGES]),
-        labels,
+        _first_images(index),
+        {} if asked.ignore_labels else labels,
         from_folders,
         classnames,
         look_at_pictures(plan_shards(index, n_images=FIRST_STRATUM), len(index.images)),
         is_sorted=from_folders and asked.labels is None,
     )
+
+
+def _read_questions(bare: TaskSpec, asked: AnswerOptions) -> TargetLabels:
+    """A target of multiple-choice questions; labels are the answers that the file gives."""
+    if asked.classnames or asked.prompts or asked.templates:
+        raise TaskError("questions take the place of class names: leave those out")
+    address = absolute_address(asked.questions or "", "questions", TaskError)
+    spec = _spec(bare, questions=address, answers=asked.answers)
+    index = index_task(spec, strict=False)
+    assert index.questions is not None
+    labels = {} if asked.ignore_labels else _labels_of(spec, index, asked)
+    pictures = look_at_pictures(plan_shards(index, n_images=FIRST_STRATUM), len(index.images))
+    names = index.questions.classnames
+    return TargetLabels(spec, index, _first_images(index), labels, False, names, pictures)
+
+
+def _labels_of(spec: TaskSpec, index: TaskIndex, asked: AnswerOptions) -> dict[str, int]:
+    """Labels of the file that is given, or else of the images."""
+    if asked.labels is None:
+        return {ref.image_id: ref.label for ref in index.images if ref.label is not None}
+    path = absolute_path(asked.labels, "labels", TaskError)
+    return read_labels(path, spec, index, outside=NO_CLASS)
+
+
+def _first_images(index: TaskIndex) -> tuple[str, ...]:
+    """Ids of the images that models answer on."""
+    order = sorted((ref.image_id for ref in index.images), key=lambda x: (image_order(x), x))
+    return tuple(order[:ANSWERED_IMAGES])
 
 
 def _spec(bare: TaskSpec, **update: object) -> TaskSpec:

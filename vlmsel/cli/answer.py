@@ -66,6 +66,8 @@ def read_options(flags: "AnswerFlags", selector: str | None) -> "AnswerOptions":
         prompts=flags.prompts,
         templates=tuple(flags.template) if flags.template else None,
         labels=flags.labels,
+        questions=flags.questions,
+        answers=flags.answers.value,
         evaluated=flags.evaluated,
         shortlist=flags.shortlist,
         tolerance=flags.tolerance / 100,

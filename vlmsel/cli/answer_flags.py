@@ -20,6 +20,13 @@ class AnswerUse(StrEnum):
     fine_tune = "fine-tune"
 
 
+class OptionStyle(StrEnum):
+    """What of a question's options is scored."""
+
+    letters = "letters"
+    words = "words"
+
+
 @dataclass(frozen=True)
 class AnswerFlags:
     """Facts about the images, and what is asked."""
@@ -63,6 +70,23 @@ class AnswerFlags:
             show_default=False,
         ),
     ] = None
+    questions: Annotated[
+        str | None,
+        typer.Option(
+            metavar="FILE",
+            help="Multiple-choice questions about the images (*.parquet, *.jsonl), for a zoo of "
+            "generative models; IMAGES are a folder, or this file, which holds them.",
+            rich_help_panel=_PANEL,
+            show_default=False,
+        ),
+    ] = None
+    answers: Annotated[
+        OptionStyle,
+        typer.Option(
+            help="Score the letters of the options of questions, or their words.",
+            rich_help_panel=_PANEL,
+        ),
+    ] = OptionStyle.letters
     labels: Annotated[
         Path | None,
         typer.Option(

@@ -19,8 +19,11 @@ from vlmsel.settings import NO_OPTION
 from vlmsel.zoo.choices import ChoicePrompt, ChoiceScores, Preparation
 from vlmsel.zoo.providers.option_tokens import OptionTokens, UnusableOptionsError, place_options
 
-# Questions in one forward pass.
+# Questions in one forward pass, and of a model of so few parameters.
 ROWS = {"cpu": 8, "cuda": 32}
+SMALL, SMALL_ROWS = 20_000_000, 64
+# Prompts whose options' tokens are remembered: many items of a task ask the same.
+REMEMBERED = 1024
 NEW_TOKENS = 16
 # What a tokenizer or a configuration says that knows no limit.
 NO_LIMIT = 10_000_000
@@ -132,6 +135,10 @@ class ChoiceScorer:
         self._length = _context(model.config, self._tokenizer)
         # Of a generated token: PaliGemma tells its prompt, which sees itself whole, by 0.
         self._answer_type = 1 if model.config.model_type == "paligemma" else 0
+        self._placed: dict[tuple[str, tuple[str, ...], bool], tuple[list[int], OptionTokens]] = {}
+        n_parameters = sum(parameter.numel() for parameter in model.parameters())
+        usual = ROWS.get(device.type, ROWS["cpu"])
+        self._n_rows = SMALL_ROWS if n_parameters < SMALL else usual
         if self._tokenizer.pad_token_id is None:
             self._tokenizer.pad_token = self._tokenizer.eos_token or self._tokenizer.unk_token
 
@@ -196,7 +203,7 @@ class ChoiceScorer:
         failures: dict[int, str] = {}
         batches: list[Batch] = []
         n_options = max((len(choice.options) for choice in choices), default=0)
-        size = ROWS.get(self._device.type, ROWS["cpu"])
+        size = self._n_rows
         for first in range(0, len(choices), size):
             places = list(range(first, min(first + size, len(choices))))
             for batch in self._batches(pictures, choices, places, failures):
@@ -369,12 +376,7 @@ class ChoiceScorer:
             UnusableOptionsError: two are alike, one is unknown, or all is longer than the context.
             ModelError: the processor ends prompts otherwise than its tokenizer does.
         """
-        text = self._as_processed(row.ids, text)
-        gap = "" if text[-1:].isspace() else " "
-        prompt = self._encode(text)
-        answered = [self._encode(f"{text}{gap}{option}") for option in choice.options]
-        found = place_options(prompt, answered, choice.options, whole=choice.whole)
-        self._check_known(found, choice)
+        prompt, found = self._place(self._as_processed(row.ids, text), choice)
         kept = len(row.ids) - found.n_dropped
         if row.ids[kept:] != prompt[len(prompt) - found.n_dropped :]:
             raise UnusableOptionsError("its tokenizer joins the options with the picture's tokens")
@@ -387,6 +389,20 @@ class ChoiceScorer:
             for name, values in row.extra.items()
         }
         return replace(row, ids=ids, extra=extra, options=found.options)
+
+    def _place(self, text: str, choice: ChoicePrompt) -> tuple[list[int], OptionTokens]:
+        """Tokens of a prompt, and of its options in place."""
+        key = (text, choice.options, choice.whole)
+        if key not in self._placed:
+            gap = "" if text[-1:].isspace() else " "
+            prompt = self._encode(text)
+            answered = [self._encode(f"{text}{gap}{option}") for option in choice.options]
+            found = place_options(prompt, answered, choice.options, whole=choice.whole)
+            self._check_known(found, choice)
+            if len(self._placed) >= REMEMBERED:
+                self._placed.clear()
+            self._placed[key] = prompt, found
+        return self._placed[key]
 
     def _check_known(self, found: OptionTokens, choice: ChoicePrompt) -> None:
         unknown = self._tokenizer.unk_token_id
