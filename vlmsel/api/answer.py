@@ -29,7 +29,13 @@ from vlmsel.execution.run import execute
 from vlmsel.execution.summary import RunSummary
 from vlmsel.measurements.measurement import Want
 from vlmsel.published.names import fold, load_names
-from vlmsel.selection.answer import Answer, Question, answer, average_rank_order
+from vlmsel.selection.answer import (
+    Answer,
+    Question,
+    answer,
+    average_rank_order,
+    regret_after,
+)
 from vlmsel.selection.answer_agreement import measure_agreement
 from vlmsel.selection.answer_spread import measure_spread
 from vlmsel.selection.knowledge import ModelKey
@@ -78,6 +84,8 @@ class AnswerOptions:
         max_ms: longest time per image of the visual encoder, in milliseconds, where measured.
         selector: ranks where there are no labels.
         dry_run: run no model and ask no hub.
+        picked_by: order that picked the labelled images, where that is no random draw: all labels
+            are used, and the answer says so.
     """
 
     classnames: tuple[str, ...] | None = None
@@ -95,6 +103,7 @@ class AnswerOptions:
     max_ms: float | None = None
     selector: str | None = None
     dry_run: bool = False
+    picked_by: str | None = None
 
     @property
     def limits(self) -> dict[str, float | None]:
@@ -208,6 +217,57 @@ class AnswerSteps:
     on_outcome: Callable[[CellOutcome], None] = _ignore
 
 
+@dataclass(frozen=True)
+class ReadyTarget:
+    """Everything that an answer rests on beside what the models say on the images.
+
+    Attributes:
+        images: where they are.
+        zoo: what is known of the models.
+        options: what was asked.
+        target: classes and labels.
+        evaluated: accuracy on the whole target, by model.
+        chosen: places of the models to run, the best by average rank first.
+        notes: what must be known so far, one line each.
+    """
+
+    images: str
+    zoo: KnownZoo
+    options: AnswerOptions
+    target: TargetLabels
+    evaluated: Mapping[ModelKey, float]
+    chosen: tuple[int, ...]
+    notes: tuple[str, ...]
+
+    def workspace(self, extra: Mapping[str, Want] | None = None) -> Workspace:
+        """The chosen models on the images, with predictions wanted, and `extra` kinds."""
+        zoo, n_images = self.zoo, len(self.target.order)
+        specs = tuple(zoo.specs[zoo.models[i]] for i in self.chosen)
+        return Workspace(
+            store=zoo.store,
+            zoo_source="",
+            tasks_source="",
+            wants={"prediction": Want(zoo.measurement, n_images), **(extra or {})},
+            zoo=Zoo(models=specs),
+            tasks=TaskCatalog(tasks=(self.target.spec,)),
+        )
+
+
+@dataclass(frozen=True)
+class ZooRun:
+    """What came of running models on the images.
+
+    Attributes:
+        answers: of the models; None where none was run.
+        summary: what was measured; None where nothing was.
+        notes: what must be known of it, one line each.
+    """
+
+    answers: ZooAnswers | None = None
+    summary: RunSummary | None = None
+    notes: tuple[str, ...] = ()
+
+
 def answer_images(
     images: str | Path,
     zoo: KnownZoo,
@@ -232,7 +292,19 @@ def answer_images(
         TaskError: the images, class names or labels are wrong.
         SelectionError: nothing is known that could rank a model, or an option is impossible.
     """
-    asked, steps = options or AnswerOptions(), steps or AnswerSteps()
+    ready = ready_target(images, zoo, options or AnswerOptions())
+    found = ZooRun()
+    if ready.chosen and not ready.options.dry_run:
+        found = _run_models(ready, run, steps or AnswerSteps())
+    return conclude(ready, found)
+
+
+def ready_target(images: str | Path, zoo: KnownZoo, asked: AnswerOptions) -> ReadyTarget:
+    """Read the images, classes and labels, and choose the models to run; none is run.
+
+    Raises:
+        TaskError, SelectionError: as `answer_images`.
+    """
     target = read_target(images, asked)
     _check_selector(zoo, asked, target)
     check_limits(**asked.limits)
@@ -246,44 +318,45 @@ def answer_images(
     if target.pictures.notice is not None and target.pictures.is_enough:
         notes.append(target.pictures.notice)
     notes += _said_of_labels(target, asked)
-    answers, summary = None, None
-    if chosen and not asked.dry_run:
-        answers, summary, failed = _run_models(zoo, chosen, target, run, steps)
-        notes += failed
-        zoo = _with_times(zoo)
+    return ReadyTarget(str(images), zoo, asked, target, evaluated, tuple(chosen), tuple(notes))
+
+
+def conclude(ready: ReadyTarget, run: ZooRun, *, with_estimate: bool = True) -> TargetAnswer:
+    """Answer from what is ready and what the models said; nothing is measured.
+
+    Args:
+        ready: of `ready_target`.
+        run: what the models said on the images.
+        with_estimate: whether the answers are compared with those on the sources, and a selector
+            without labels is chosen; with labels the order does not depend on it.
+
+    Raises:
+        SelectionError: nothing is known that could rank a model.
+    """
+    asked, target, answers = ready.options, ready.target, run.answers
+    zoo = ready.zoo if answers is None else _with_times(ready.zoo)
     eligible, unknown = eligible_models(zoo.facts, **asked.limits)
-    notes = [*unknown, *notes]
-    draw = draw_labels(
-        target.order,
-        target.labels,
-        unreadable=_unreadable(target, answers),
-        are_random=asked.labels_are_random or target.is_sorted,
-    )
+    notes = [*unknown, *ready.notes, *run.notes]
+    draw = _draw_of(ready, answers)
     notes += _said_of_draw(draw, target, answers)
-    known = _source_answers(zoo, answers)
-    unlike, is_collapsed = _unlike_sources(target, answers, known)
+    if asked.picked_by is not None:
+        notes.append(
+            f"the labelled images were picked by '{asked.picked_by}' and are no random sample: "
+            "expected accuracy and regret are those of the picked images, not of all"
+        )
+    known = _source_answers(zoo, answers) if with_estimate else {}
+    unlike, is_collapsed = _unlike_sources(target, answers, known) if with_estimate else ("", True)
     choice, estimate, of_sources = None, None, None
     if answers is not None and (asked.selector is not None or not is_collapsed):
         choice, estimate, of_sources = _label_free(zoo, asked, answers, known)
-    question = Question(
-        models=zoo.models,
-        accuracy=zoo.accuracy,
-        imagenet=zoo.imagenet,
-        answers=answers,
-        labels={image: target.labels[image] for image in draw.used},
-        evaluated=evaluated,
-        estimate=estimate,
-        source_estimates=of_sources,
-        eligible=eligible,
-        tolerance=asked.tolerance,
-    )
-    found = answer(question)
+    found = answer(_question(ready, answers, draw, eligible, (estimate, of_sources)))
     if unlike and found.basis in OF_LABELS:
         notes.append(unlike)
     n_eligible = len(zoo.models) if eligible is None else int(eligible.sum())
+    dry = tuple("/".join(zoo.models[i]) for i in ready.chosen) if asked.dry_run else ()
     return TargetAnswer(
         target=target.spec.name.removeprefix(TARGET_PREFIX),
-        images=str(images),
+        images=ready.images,
         zoo=zoo,
         found=found,
         table=answer_table(found, zoo),
@@ -291,12 +364,79 @@ def answer_images(
         target_labels=target,
         choice=choice,
         notes=tuple([*notes, *_said_of_answer(found, target, draw, n_eligible)]),
-        to_run=tuple("/".join(zoo.models[i]) for i in chosen) if asked.dry_run else (),
+        to_run=dry,
         options=asked,
-        evaluated=evaluated,
+        evaluated=ready.evaluated,
         unlike=unlike,
         answers=answers,
-        summary=summary,
+        summary=run.summary,
+    )
+
+
+def answer_known(ready: ReadyTarget) -> TargetAnswer:
+    """Answer from what the store holds of the chosen models; no model is run.
+
+    Where nothing is missing this is the answer of `answer_images`; what is missing is counted in
+    the summary (`n_left`).
+
+    Raises:
+        ModelError, TaskError, SelectionError: as `answer_images`.
+    """
+    if not ready.chosen:
+        return conclude(ready, ZooRun())
+    workspace = ready.workspace()
+    try:
+        plan = workspace.plan(["prediction"])
+    except ModelError as error:
+        return conclude(ready, not_run(ready, error))
+    summary = execute(replace(plan, work=()), ready.zoo.store)
+    summary = replace(summary, n_left=plan.n_missing)
+    return conclude(ready, read_run(ready, workspace, summary))
+
+
+def regret_by_labels(ready: ReadyTarget, run: ZooRun, n_labels: int) -> float | None:
+    """Return the expected regret that the first labels alone would give; None where unknown.
+
+    Args:
+        ready: with labels.
+        run: what the models said on the images.
+        n_labels: how many labels, in the order in which images are asked for.
+    """
+    draw = _draw_of(ready, run.answers)
+    eligible, _ = eligible_models(ready.zoo.facts, **ready.options.limits)
+    return regret_after(_question(ready, run.answers, draw, eligible), n_labels)
+
+
+def _draw_of(ready: ReadyTarget, answers: ZooAnswers | None) -> LabelDraw:
+    """The labels that count."""
+    asked, target = ready.options, ready.target
+    return draw_labels(
+        target.order,
+        target.labels,
+        unreadable=_unreadable(target, answers),
+        are_random=asked.labels_are_random or target.is_sorted or asked.picked_by is not None,
+    )
+
+
+def _question(
+    ready: ReadyTarget,
+    answers: ZooAnswers | None,
+    draw: LabelDraw,
+    eligible: np.ndarray | None,
+    estimates: tuple[np.ndarray | None, np.ndarray | None] = (None, None),
+) -> Question:
+    zoo = ready.zoo
+    return Question(
+        models=zoo.models,
+        accuracy=zoo.accuracy,
+        imagenet=zoo.imagenet,
+        answers=answers,
+        labels={image: ready.target.labels[image] for image in draw.used},
+        evaluated=ready.evaluated,
+        estimate=estimates[0],
+        source_estimates=estimates[1],
+        eligible=eligible,
+        tolerance=ready.options.tolerance,
     )
 
 
@@ -512,39 +652,39 @@ def _models_to_run(
     return within[:size]
 
 
-def _run_models(
-    zoo: KnownZoo,
-    chosen: list[int],
-    target: TargetLabels,
-    run: RunOptions | None,
-    steps: AnswerSteps,
-) -> tuple[ZooAnswers | None, RunSummary | None, list[str]]:
+def _run_models(ready: ReadyTarget, run: RunOptions | None, steps: AnswerSteps) -> ZooRun:
     """Answers of the chosen models, measured where the store lacks them, and what failed."""
-    specs = tuple(zoo.specs[zoo.models[i]] for i in chosen)
-    workspace = Workspace(
-        store=zoo.store,
-        zoo_source="",
-        tasks_source="",
-        wants={"prediction": Want(zoo.measurement, len(target.order))},
-        zoo=Zoo(models=specs),
-        tasks=TaskCatalog(tasks=(target.spec,)),
-    )
+    workspace = ready.workspace()
     try:
         plan = workspace.plan(["prediction"], run)
     except ModelError as error:
-        if zoo.is_shipped:
-            return None, None, [f"no model of the shortlist can be run here: {error}"]
-        raise
+        return not_run(ready, error)
     steps.on_plan(plan)
-    summary = execute(plan, zoo.store, options=run, on_outcome=steps.on_outcome)
+    summary = execute(plan, ready.zoo.store, options=run, on_outcome=steps.on_outcome)
+    return read_run(ready, workspace, summary)
+
+
+def not_run(ready: ReadyTarget, error: ModelError) -> ZooRun:
+    """No model can be run: a note where the published tables answer without, else the error.
+
+    Raises:
+        ModelError: of a zoo of one's own.
+    """
+    if not ready.zoo.is_shipped:
+        raise error
+    return ZooRun(notes=(f"no model of the shortlist can be run here: {error}",))
+
+
+def read_run(ready: ReadyTarget, workspace: Workspace, summary: RunSummary | None) -> ZooRun:
+    """Answers that the store holds by now, and how many of the chosen models gave none."""
     # Opened anew: its files were listed before they were measured.
-    evidence = Evidence(zoo.store, workspace.catalogued, workspace.wants)
-    found = zoo_answers(evidence.predictions).get(target.spec.name)
-    missing = len(chosen) - (0 if found is None else len(found.models))
-    notes = []
+    evidence = Evidence(ready.zoo.store, workspace.catalogued, workspace.wants)
+    found = zoo_answers(evidence.predictions).get(ready.target.spec.name)
+    missing = len(ready.chosen) - (0 if found is None else len(found.models))
+    notes = ()
     if missing:
-        notes.append(f"{missing} of {len(chosen)} models gave no answer on the images")
-    return found, summary, notes
+        notes = (f"{missing} of {len(ready.chosen)} models gave no answer on the images",)
+    return ZooRun(found, summary, notes)
 
 
 def _source_answers(zoo: KnownZoo, answers: ZooAnswers | None) -> dict[str, ZooAnswers]:

@@ -104,7 +104,7 @@ def _labels(answer: TargetAnswer) -> list[str]:
         return [line, _wanted(answer)]
     later = [n for n in found.regrets if n]
     more = ", ".join(f"{n}: {100 * found.regrets[n]:.1f}" for n in later)
-    lines = [_worth(found)]
+    lines = [worth_line(found)]
     if found.enough:
         lines.append(
             f"Stop labelling: at {found.checked} labels the expected regret is below "
@@ -121,7 +121,8 @@ def _labels(answer: TargetAnswer) -> list[str]:
     return lines
 
 
-def _worth(found: Answer) -> str:
+def worth_line(found: Answer) -> str:
+    """Say how many plain labels the labels are worth."""
     n = found.n_labels
     labels = "1 label is" if n == 1 else f"{n} labels are"
     if found.worth <= n + 0.5:

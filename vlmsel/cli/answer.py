@@ -1,6 +1,7 @@
 """The answer of ``vlmsel select`` where class names, labels or the shipped table give one."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,6 +17,27 @@ if TYPE_CHECKING:
     from vlmsel.evidence.failure import Failure
     from vlmsel.execution.options import RunOptions
     from vlmsel.execution.plan import Plan
+
+
+@dataclass(frozen=True)
+class Shown:
+    """Where an answer goes.
+
+    Attributes:
+        top: models to print.
+        as_json: print JSON.
+        report: HTML file, if any.
+        thumbnails: whether the report holds pictures.
+        tracking_uri: of MLflow, if said.
+        experiment: of MLflow.
+    """
+
+    top: int
+    as_json: bool
+    report: Path | None
+    thumbnails: bool
+    tracking_uri: str | None
+    experiment: str
 
 
 def read_class_names(said: str | None) -> tuple[str, ...] | None:
@@ -212,6 +234,24 @@ def _unread(answer: "TargetAnswer") -> "tuple[Failure, ...]":
 
     index = answer.target_labels.index
     return tuple(Failure("", "", index.task, None, bad.reason) for bad in index.bad)
+
+
+def end_with_answer(
+    answer: "TargetAnswer", store: str, shown: Shown, *, allow_failures: int
+) -> None:
+    """Print an answer, log it, write its report, and end with the true exit code."""
+    from vlmsel.cli.tracked import track_answer
+
+    emit_answer(answer, shown.top, as_json=shown.as_json)
+    uri = track_answer(answer, store, shown.tracking_uri, experiment=shown.experiment)
+    if uri is not None:
+        say(f"logged in MLflow: {uri}")
+    if shown.report:
+        from vlmsel.api.answer_report import answer_report
+
+        page = answer_report(shown.report, answer, thumbnails=shown.thumbnails)
+        say(f"report: {page}")
+    finish_answer(answer, allow_failures)
 
 
 def finish_answer(answer: "TargetAnswer", allow_failures: int) -> None:

@@ -1,6 +1,6 @@
 """Options of ``vlmsel select`` about classes, labels and limits."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -10,6 +10,92 @@ import typer
 from vlmsel.cli import options as o
 
 _PANEL = "Class names and labels"
+
+ClassNames = Annotated[
+    str | None,
+    typer.Option(
+        "--classnames",
+        metavar="A,B,C|FILE",
+        help="Names of the classes, or a file with one a line. Class folders name themselves.",
+        rich_help_panel=_PANEL,
+        show_default=False,
+    ),
+]
+Prompts = Annotated[
+    str | None,
+    typer.Option(
+        metavar="clip-benchmark:NAME",
+        help="Class names and templates of a known task instead.",
+        rich_help_panel=_PANEL,
+        show_default=False,
+    ),
+]
+Templates = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--template",
+        metavar="TEXT",
+        help="Prompt with {} for the class name; may be given more than once. Default: a photo "
+        "of a {}.",
+        rich_help_panel=_PANEL,
+        show_default=False,
+    ),
+]
+Evaluated = Annotated[
+    Path | None,
+    typer.Option(
+        parser=o.input_file,
+        metavar="FILE",
+        help="CSV file with model, pretrained and acc1: models evaluated on all of the task.",
+        rich_help_panel=_PANEL,
+        show_default=False,
+    ),
+]
+Shortlist = Annotated[
+    int | None,
+    typer.Option(
+        metavar="K",
+        help="Run only the best K by average rank on the images. Default: all of a store's "
+        "zoo, 10 of the published models.",
+        rich_help_panel=_PANEL,
+        show_default=False,
+    ),
+]
+Tolerance = Annotated[
+    float,
+    typer.Option(
+        min=0,
+        help="Expected regret, in points of accuracy, below which to stop labelling.",
+        rich_help_panel=_PANEL,
+    ),
+]
+MaxParams = Annotated[
+    float | None,
+    typer.Option(
+        metavar="MILLIONS",
+        help="Choose among models of at most so many parameters.",
+        rich_help_panel=_PANEL,
+        show_default=False,
+    ),
+]
+MaxMilliseconds = Annotated[
+    float | None,
+    typer.Option(
+        metavar="MILLISECONDS",
+        help="Choose among models that take at most so long per image, as measured when the "
+        "store's models were run.",
+        rich_help_panel=_PANEL,
+        show_default=False,
+    ),
+]
+NoThumbnails = Annotated[
+    bool,
+    typer.Option(
+        "--no-thumbnails",
+        help="Leave pictures of the labelled images out of the report of an answer.",
+        rich_help_panel=_PANEL,
+    ),
+]
 
 
 class AnswerUse(StrEnum):
@@ -28,6 +114,25 @@ class OptionStyle(StrEnum):
 
 
 @dataclass(frozen=True)
+class LabelFlags:
+    """Facts about images that are to be labelled, and what is asked."""
+
+    classnames: ClassNames = None
+    prompts: Prompts = None
+    template: Templates = None
+    evaluated: Evaluated = None
+    shortlist: Shortlist = None
+    tolerance: Tolerance = 2.0
+    max_params: MaxParams = None
+    max_ms: MaxMilliseconds = None
+    no_thumbnails: NoThumbnails = False
+
+    def as_answer(self) -> "AnswerFlags":
+        """The same for an answer."""
+        return AnswerFlags(**{field.name: getattr(self, field.name) for field in fields(self)})
+
+
+@dataclass(frozen=True)
 class AnswerFlags:
     """Facts about the images, and what is asked."""
 
@@ -40,36 +145,9 @@ class AnswerFlags:
             rich_help_panel=_PANEL,
         ),
     ] = AnswerUse.zero_shot
-    classnames: Annotated[
-        str | None,
-        typer.Option(
-            "--classnames",
-            metavar="A,B,C|FILE",
-            help="Names of the classes, or a file with one a line. Class folders name themselves.",
-            rich_help_panel=_PANEL,
-            show_default=False,
-        ),
-    ] = None
-    prompts: Annotated[
-        str | None,
-        typer.Option(
-            metavar="clip-benchmark:NAME",
-            help="Class names and templates of a known task instead.",
-            rich_help_panel=_PANEL,
-            show_default=False,
-        ),
-    ] = None
-    template: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--template",
-            metavar="TEXT",
-            help="Prompt with {} for the class name; may be given more than once. Default: a photo "
-            "of a {}.",
-            rich_help_panel=_PANEL,
-            show_default=False,
-        ),
-    ] = None
+    classnames: ClassNames = None
+    prompts: Prompts = None
+    template: Templates = None
     questions: Annotated[
         str | None,
         typer.Option(
@@ -114,61 +192,12 @@ class AnswerFlags:
             rich_help_panel=_PANEL,
         ),
     ] = False
-    evaluated: Annotated[
-        Path | None,
-        typer.Option(
-            parser=o.input_file,
-            metavar="FILE",
-            help="CSV file with model, pretrained and acc1: models evaluated on all of the task.",
-            rich_help_panel=_PANEL,
-            show_default=False,
-        ),
-    ] = None
-    shortlist: Annotated[
-        int | None,
-        typer.Option(
-            metavar="K",
-            help="Run only the best K by average rank on the images. Default: all of a store's "
-            "zoo, 10 of the published models.",
-            rich_help_panel=_PANEL,
-            show_default=False,
-        ),
-    ] = None
-    tolerance: Annotated[
-        float,
-        typer.Option(
-            min=0,
-            help="Expected regret, in points of accuracy, below which to stop labelling.",
-            rich_help_panel=_PANEL,
-        ),
-    ] = 2.0
-    max_params: Annotated[
-        float | None,
-        typer.Option(
-            metavar="MILLIONS",
-            help="Choose among models of at most so many parameters.",
-            rich_help_panel=_PANEL,
-            show_default=False,
-        ),
-    ] = None
-    max_ms: Annotated[
-        float | None,
-        typer.Option(
-            metavar="MILLISECONDS",
-            help="Choose among models that take at most so long per image, as measured when the "
-            "store's models were run.",
-            rich_help_panel=_PANEL,
-            show_default=False,
-        ),
-    ] = None
-    no_thumbnails: Annotated[
-        bool,
-        typer.Option(
-            "--no-thumbnails",
-            help="Leave pictures of the labelled images out of the report of an answer.",
-            rich_help_panel=_PANEL,
-        ),
-    ] = False
+    evaluated: Evaluated = None
+    shortlist: Shortlist = None
+    tolerance: Tolerance = 2.0
+    max_params: MaxParams = None
+    max_ms: MaxMilliseconds = None
+    no_thumbnails: NoThumbnails = False
     dry_run: Annotated[
         bool,
         typer.Option(

@@ -77,6 +77,12 @@ COMMANDS = {
             "Say which model to use for images of your own, and how far to trust that.",
         ),
         (
+            "label",
+            "label:label",
+            "Label a few images in a local page, which says when to stop; the models answer "
+            "meanwhile.",
+        ),
+        (
             "scores",
             "scores:scores",
             "Score a zoo's features of labelled images: which model to probe or to fine-tune.",

@@ -100,20 +100,11 @@ def select(
     known = None if profile_anyway else _known_zoo(images, (store, zoo, tasks), selector, asked)
     if known is not None:
         _refuse_settings(preset, attribution, setting)
-        from vlmsel.cli.answer import answer_command, emit_answer, finish_answer, read_options
-        from vlmsel.cli.tracked import track_answer
+        from vlmsel.cli.answer import Shown, answer_command, end_with_answer, read_options
 
         answer = answer_command(images, known, read_options(asked, selector), run)
-        emit_answer(answer, top, as_json=as_json)
-        uri = track_answer(answer, store, tracking_uri, experiment=experiment)
-        if uri is not None:
-            say(f"logged in MLflow: {uri}")
-        if report:
-            from vlmsel.api.answer_report import answer_report
-
-            page = answer_report(report, answer, thumbnails=not asked.no_thumbnails)
-            say(f"report: {page}")
-        finish_answer(answer, allow_failures)
+        shown = Shown(top, as_json, report, not asked.no_thumbnails, tracking_uri, experiment)
+        end_with_answer(answer, store, shown, allow_failures=allow_failures)
         return
     from vlmsel.api.selecting import Steps, select_by_images
     from vlmsel.api.workspace import open_workspace

@@ -172,10 +172,7 @@ def answer(question: Question) -> Answer:
     n_labels = len(labelled.images)
     posterior, worth = _posterior(question, labelled)
     score, basis = _score(question, posterior, n_labels)
-    eligible = np.ones(len(score), bool) if question.eligible is None else question.eligible
-    among = np.flatnonzero(eligible & np.isfinite(score))
-    if not len(among):
-        raise SelectionError("nothing is known that could rank an eligible model")
+    among = _eligible_places(question, score)
     means = None if question.accuracy.size == 0 else _average_ranks(question.accuracy)
     order = _ordered(question, score, means, among)
     ranks = np.zeros(len(score), dtype=int)
@@ -207,6 +204,28 @@ def answer(question: Question) -> Answer:
     if posterior is None:
         return found
     return _with_advice(found, question, labelled, posterior, order)
+
+
+def regret_after(question: Question, n_labels: int) -> float | None:
+    """Return the expected regret that the answer to the first labels alone would have.
+
+    Args:
+        question: with labels.
+        n_labels: how many of them, in the order of the answers.
+
+    Returns:
+        None where nothing says what a choice costs.
+    """
+    labelled = _first_labels(_labelled(question), n_labels)
+    posterior, _ = _posterior(question, labelled)
+    if posterior is None:
+        return None
+    score, _ = _score(question, posterior, len(labelled.images))
+    among = _eligible_places(question, score)
+    means = None if question.accuracy.size == 0 else _average_ranks(question.accuracy)
+    first = _ordered(question, score, means, among)[0]
+    draws = _draw(question, posterior)[:, among]
+    return float((draws.max(axis=1) - draws[:, int(np.flatnonzero(among == first)[0])]).mean())
 
 
 def average_rank_order(accuracy: np.ndarray) -> np.ndarray:
@@ -269,6 +288,16 @@ def _labelled(question: Question) -> _Labelled:
             hits[:, m] = found[:, column[key]]
     images = tuple(answers.images[i] for i in kept)
     return _Labelled(images, np.array(kept, dtype=int), hits, n_outside)
+
+
+def _first_labels(labelled: _Labelled, n_labels: int) -> _Labelled:
+    """The first of the labels, in the order of the answers."""
+    return replace(
+        labelled,
+        images=labelled.images[:n_labels],
+        places=labelled.places[:n_labels],
+        hits=labelled.hits[:n_labels],
+    )
 
 
 def _posterior(
@@ -344,6 +373,19 @@ def _score(
     return -_average_ranks(question.accuracy), "average-rank"
 
 
+def _eligible_places(question: Question, score: np.ndarray) -> np.ndarray:
+    """Places of the models that may be chosen and have a score.
+
+    Raises:
+        SelectionError: there is none.
+    """
+    eligible = np.ones(len(score), bool) if question.eligible is None else question.eligible
+    among = np.flatnonzero(eligible & np.isfinite(score))
+    if not len(among):
+        raise SelectionError("nothing is known that could rank an eligible model")
+    return among
+
+
 def _average_ranks(accuracy: np.ndarray) -> np.ndarray:
     """Mean rank of each model over the sources that know it."""
     ranks = zoo_ranks(accuracy.T)
@@ -398,13 +440,7 @@ def _verdict(
     if not reached:
         return None, False
     at = n if n > CHECKS[-1] else reached[-1]
-    earlier = replace(
-        labelled,
-        images=labelled.images[:at],
-        places=labelled.places[:at],
-        hits=labelled.hits[:at],
-    )
-    posterior, _ = _posterior(question, earlier)
+    posterior, _ = _posterior(question, _first_labels(labelled, at))
     if posterior is None:
         return at, False
     regret = _regret(question, posterior, found)

@@ -1,0 +1,474 @@
+"""Label a folder while its models answer: the work behind the label page."""
+
+import threading
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from vlmsel.addresses import absolute_path
+from vlmsel.api.answer import (
+    SHORTLIST,
+    AnswerOptions,
+    ReadyTarget,
+    TargetAnswer,
+    ZooRun,
+    answer_known,
+    conclude,
+    read_run,
+    ready_target,
+    regret_by_labels,
+)
+from vlmsel.api.known_zoo import KnownZoo
+from vlmsel.api.label_measurement import BackgroundMeasurement
+from vlmsel.api.label_standing import Standing, curve_points, draw_standing
+from vlmsel.errors import ImageError, SettingsError, TaskError, VlmselError
+from vlmsel.execution.options import RunOptions
+from vlmsel.labelling.label_book import LabelBook, StaleLabelError
+from vlmsel.labelling.label_files import LabelFiles, default_path, images_address
+from vlmsel.labelling.page_images import LONGEST_SIDE, THUMBNAIL, ImageCache, PageImage
+from vlmsel.labelling.picking_order import (
+    DEFAULT_ORDER,
+    PickingOrder,
+    PickRequest,
+    pick_images,
+    picking_order,
+)
+from vlmsel.outside_names import shown
+from vlmsel.redaction import describe_error
+from vlmsel.selection.posterior.advice import CHECKS
+from vlmsel.tasks.catalog import TARGET_PREFIX
+from vlmsel.tasks.label_tables import OUTSIDE
+from vlmsel.tasks.labels import plain_name
+
+# Answers are read from the store at most so often while models work.
+READ_S = 1.0
+SHOWN_LABELS = 12
+SHA_DIGITS = 12
+
+
+@dataclass(frozen=True)
+class LabelPlan:
+    """What a session is about to do.
+
+    Attributes:
+        ready: the target with all its classes, no label read.
+        files: of its labels.
+        book: labels of earlier sessions.
+        order: in which images are asked for.
+        options: as they were said.
+    """
+
+    ready: ReadyTarget
+    files: LabelFiles
+    book: LabelBook
+    order: PickingOrder
+    options: AnswerOptions
+
+
+def plan_labels(
+    images: str | Path,
+    zoo: KnownZoo,
+    options: AnswerOptions,
+    *,
+    out: str | Path | None = None,
+    order: str = DEFAULT_ORDER,
+) -> LabelPlan:
+    """Read images, classes and the labels of earlier sessions; nothing is written or run.
+
+    Args:
+        images: folder, tar or Parquet of images.
+        zoo: of `known_zoo`.
+        options: class names and limits; `labels` is not looked at.
+        out: the labels' CSV file; by default beside the store, named after the images.
+        order: name of the order in which images are asked for.
+
+    Raises:
+        TaskError: the images, class names or labels do not fit.
+        SettingsError: there is no such order.
+        SelectionError: an option is impossible.
+    """
+    chosen_order = picking_order(order)
+    asked = replace(options, labels=None, ignore_labels=True)
+    if zoo.is_shipped and asked.shortlist is None:
+        asked = replace(asked, shortlist=SHORTLIST)
+    place = images_address(str(images))
+    ready = ready_target(images, zoo, asked)
+    given = ready.target.classnames
+    if not given:
+        raise TaskError(
+            "labels need the names of the classes: give --classnames a,b,c, a file with one name a "
+            "line, --prompts clip-benchmark:NAME, or a folder of class folders"
+        )
+    name = ready.target.spec.name.removeprefix(TARGET_PREFIX)
+    path = (
+        default_path(zoo.store.uri, place, name)
+        if out is None
+        else absolute_path(out, "labels", TaskError)
+    )
+    if path.is_dir():
+        raise TaskError(f"labels {path}: that is a folder; give --out FILE")
+    files = LabelFiles(path, place, order)
+    session = files.session()
+    known = {plain_name(x) for x in given}
+    added = () if session is None else session.added
+    more = tuple(x for x in added if plain_name(x) not in known)
+    if more:
+        ready = with_classes(ready, (*given, *more))
+    book = _read_book(files, ready, len(given))
+    return LabelPlan(ready, files, book, chosen_order, options)
+
+
+def _read_book(files: LabelFiles, ready: ReadyTarget, n_given: int) -> LabelBook:
+    """Labels of earlier sessions; what decoding found unreadable is passed over."""
+    target = ready.target
+    book = files.load(target.spec, target.index, target.order, target.classnames, n_given)
+    reasons = dict(target.pictures.unreadable)
+    for image in target.order:
+        if image in reasons and image not in book.labels:
+            book = book.pass_over(image, reasons[image])
+    return book
+
+
+def with_classes(ready: ReadyTarget, names: tuple[str, ...]) -> ReadyTarget:
+    """The same target with other classes.
+
+    Raises:
+        TaskError: the names are impossible.
+    """
+    return ready_target(ready.images, ready.zoo, _named(ready.options, names))
+
+
+def _named(options: AnswerOptions, names: tuple[str, ...]) -> AnswerOptions:
+    # Prompts of a known task give the templates where there are no others.
+    prompts = None if options.templates else options.prompts
+    return replace(options, classnames=names, prompts=prompts)
+
+
+class LabelSession:
+    """Labels of one folder at work: saved at every step, with models and advice in threads.
+
+    Args:
+        plan: of `plan_labels`; its files are locked by the caller.
+        run: where models run; by default in this process.
+    """
+
+    def __init__(self, plan: LabelPlan, run: RunOptions | None = None) -> None:
+        self._plan, self._ready, self._book = plan, plan.ready, plan.book
+        self._files = plan.files
+        self._changed = threading.Condition(threading.RLock())
+        self._found = ZooRun()
+        self._n_progress = self._n_read = 0
+        self._read_at = 0.0
+        self._standing: Standing | None = None
+        self._problem = ""
+        self._curve: dict[int, float] = {}
+        self._curve_of: tuple[object, ...] = ()
+        self._drawn: tuple[int, int] = (-1, -1)
+        self._numbers = {image: i for i, image in enumerate(self._book.images)}
+        self._refs = {ref.image_id: ref for ref in self._ready.target.index.images}
+        self._images = ImageCache(self._ready.target.spec.name)
+        self._measurement = BackgroundMeasurement(run, self._note_progress)
+        self._advice = threading.Thread(target=self._advise, name="vlmsel-advice", daemon=True)
+        self.ended = threading.Event()
+
+    @property
+    def title(self) -> str:
+        """Name of the images."""
+        return shown(self._ready.target.spec.name.removeprefix(TARGET_PREFIX))
+
+    @property
+    def book(self) -> LabelBook:
+        """The labels by now."""
+        return self._book
+
+    def start(self) -> None:
+        """Begin to measure and to advise.
+
+        Raises:
+            TaskError: another process changed the labels meanwhile, and they do not fit.
+            StoreError: the labels cannot be written.
+        """
+        # Read again under the lock: another process may have ended just now.
+        self._book = _read_book(self._files, self._ready, self._book.n_given)
+        self._files.save(self._book)
+        self._measurement.start(self._ready)
+        self._advice.start()
+
+    def stop(self) -> None:
+        """End the threads, after what they have at hand."""
+        with self._changed:
+            self.ended.set()
+            self._changed.notify_all()
+        self._measurement.stop()
+        if self._advice.is_alive():
+            self._advice.join()
+
+    def answer(self) -> TargetAnswer:
+        """Answer as `vlmsel select --labels` does, from what is measured by now."""
+        options, book = self._plan.options, self._book
+        if book.added:
+            options = _named(options, book.classes)
+        has_labels = bool(book.labels)
+        picked_by = None if self._plan.order.is_random_sample else self._plan.order.name
+        asked = replace(
+            options,
+            labels=self._files.path if has_labels else None,
+            ignore_labels=not has_labels,
+            picked_by=picked_by if has_labels else None,
+        )
+        return answer_known(ready_target(self._ready.images, self._ready.zoo, asked))
+
+    # What the page asks for.
+
+    def state(self) -> dict[str, Any]:
+        """Everything that the page shows but pictures and class names."""
+        with self._changed:
+            book, standing, picks = self._book, self._standing, self._picks()
+            queue = book.queue(picks)
+            return {
+                "revision": book.revision,
+                "images": len(book.images),
+                "labelled": len(book.labels),
+                "outside": sum(name is None for name in book.labels.values()),
+                "waiting": len(book.waiting),
+                "queue": [self._entry(image) for image in queue[:2]],
+                "n_open": len(queue),
+                "last": None if book.last is None else self._entry(book.last),
+                "recent": [
+                    {**self._entry(x), "label": book.labels[x]}
+                    for x in list(book.labels)[: -SHOWN_LABELS - 1 : -1]
+                ],
+                "n_classes": len(book.classes),
+                "counts": _counts(book),
+                "unreadable": [
+                    {"name": shown(x), "reason": shown(why)} for x, why in book.unreadable.items()
+                ],
+                "file": shown(str(self._files.path)),
+                "order": {
+                    "name": self._plan.order.name,
+                    "is_random": self._plan.order.is_random_sample,
+                },
+                "measuring": asdict(self._measurement.progress),
+                "standing": None if standing is None else standing.values,
+                "is_current": self._drawn[0] == book.revision,
+                "curve": sorted(self._curve.items()),
+                "problem": self._problem,
+                "ended": self.ended.is_set(),
+            }
+
+    def classes(self) -> dict[str, Any]:
+        """Class names, and whether an image may be in none of them."""
+        book = self._book
+        return {
+            "names": list(book.classes),
+            "n_given": book.n_given,
+            "has_no_class": book.has_no_class,
+        }
+
+    def label(self, image: str, name: str | None, *, again: bool = False) -> None:
+        """Give an image its class, or none of the classes."""
+        self._act(lambda book: book.label(image, name, again=again))
+
+    def skip(self, image: str) -> None:
+        """Put an image off."""
+        self._act(lambda book: book.skip(image))
+
+    def undo(self, last: str | None = None) -> None:
+        """Take the last action back."""
+        self._act(lambda book: book.undo(last))
+
+    def add_class(self, name: str) -> None:
+        """Add a class; the models' answers for it are derived from their stored embeddings."""
+        with self._changed:
+            self._check_open()
+            book = self._book.add_class(name)
+            self._ready = with_classes(self._ready, book.classes)
+            self._files.save(book)
+            self._book = book
+            self._measurement.start(self._ready, is_derived=True)
+            self._changed.notify_all()
+
+    def image(self, number: int, *, is_small: bool = False) -> PageImage:
+        """Return a picture by its place; one that cannot be read is passed over from now on.
+
+        Raises:
+            ImageError: it cannot be read.
+            TaskError: there is none of that number.
+        """
+        if not 0 <= number < len(self._book.images):
+            raise TaskError(f"there is no image {number}")
+        image = self._book.images[number]
+        try:
+            return self._images.find(self._refs[image], THUMBNAIL if is_small else LONGEST_SIDE)
+        except ImageError as error:
+            with self._changed:
+                if image not in self._book.labels:
+                    self._book = self._book.pass_over(image, str(error))
+                    self._changed.notify_all()
+            raise
+
+    def finish(self) -> None:
+        """End the work; the caller answers."""
+        with self._changed:
+            self.ended.set()
+            self._changed.notify_all()
+
+    # What the threads do.
+
+    def _act(self, change: Callable[[LabelBook], LabelBook]) -> None:
+        """Change the labels; they count when they are on disk."""
+        with self._changed:
+            self._check_open()
+            book = change(self._book)
+            self._files.save(book)
+            self._book = book
+            self._changed.notify_all()
+
+    def _check_open(self) -> None:
+        if self.ended.is_set():
+            raise StaleLabelError("the work is finished; start `vlmsel label` again to go on")
+
+    def _picks(self) -> tuple[str, ...] | None:
+        """Open images in the order of the session; None for the product's own."""
+        order, book = self._plan.order, self._book
+        if order.name == DEFAULT_ORDER:
+            return None
+        labels = _numbered(book)
+        request = PickRequest(book.images, book.open_images, labels, self._found.answers)
+        return pick_images(order, request)
+
+    def _entry(self, image: str) -> dict[str, Any]:
+        sha = self._refs[image].sha256[:SHA_DIGITS]
+        return {"id": image, "name": shown(image), "number": self._numbers[image], "sha": sha}
+
+    def _note_progress(self) -> None:
+        with self._changed:
+            self._n_progress += 1
+            self._changed.notify_all()
+
+    def _advise(self) -> None:
+        while (turn := self._next_turn()) is not None:
+            try:
+                self._draw(*turn)
+            except VlmselError as error:
+                self._fail(turn, str(error))
+            except Exception as error:  # noqa: BLE001 - labelling goes on without advice
+                self._fail(turn, describe_error(error))
+
+    def _next_turn(self) -> tuple[LabelBook, ReadyTarget, int] | None:
+        """Wait for something new to advise on; None at the end."""
+        with self._changed:
+            while not self.ended.is_set():
+                pause = self._pause_s()
+                if self._drawn != (self._book.revision, self._n_progress) and not pause:
+                    return self._book, self._ready, self._n_progress
+                self._changed.wait(pause or None)
+        return None
+
+    def _pause_s(self) -> float:
+        """Seconds until the answers may be read again, where nothing else is new."""
+        if self._drawn[0] != self._book.revision or self._is_settled:
+            return 0.0
+        if self._drawn[1] == self._n_progress:
+            return 0.0
+        return max(0.0, self._read_at + READ_S - time.monotonic())
+
+    @property
+    def _is_settled(self) -> bool:
+        return self._measurement.progress.phase in ("done", "failed")
+
+    def _draw(self, book: LabelBook, ready: ReadyTarget, n_progress: int) -> None:
+        # Answers for a class that was added come all at once: half of them would mislead.
+        waits = self._measurement.progress.is_derived and not self._is_settled
+        if self._n_read != n_progress and ready.chosen and not waits:
+            found = read_run(ready, ready.workspace(), None)
+            self._read_at = time.monotonic()
+            with self._changed:
+                self._found, self._n_read = found, n_progress
+        if waits:
+            with self._changed:
+                self._drawn = (book.revision, n_progress)
+            return
+        told = self._told(book, ready)
+        found = self._found if self._is_settled else replace(self._found, notes=())
+        answer = conclude(told, found, with_estimate=False)
+        standing = draw_standing(answer, book.revision)
+        with self._changed:
+            self._standing, self._problem = standing, ""
+            self._drawn = (book.revision, n_progress)
+        self._draw_curve(told, answer, standing)
+
+    def _told(self, book: LabelBook, ready: ReadyTarget) -> ReadyTarget:
+        """The target with the labels of a book."""
+        target = replace(ready.target, labels=_numbered(book), is_sorted=False)
+        is_random = self._plan.order.is_random_sample or not book.labels
+        picked_by = None if is_random else self._plan.order.name
+        return replace(ready, target=target, options=replace(ready.options, picked_by=picked_by))
+
+    def _draw_curve(self, told: ReadyTarget, answer: TargetAnswer, standing: Standing) -> None:
+        """Expected regret by number of labels; points that are known stay until labels change."""
+        answers = self._found.answers
+        seen = tuple((image, told.target.labels[image]) for image in answer.found.labelled)
+        of = (None if answers is None else answers.digest, told.target.classnames)
+        with self._changed:
+            if self._curve_of[:2] != of:
+                self._curve = {}
+            else:
+                same = _common(self._curve_of[2:], seen)
+                self._curve = {n: x for n, x in self._curve.items() if n <= same}
+            self._curve_of = (*of, *seen)
+            known = set(self._curve)
+        regret = standing.values["regret"]
+        for n in curve_points(standing.n_labels, CHECKS):
+            if n in known or (n == standing.n_labels and regret is None):
+                continue
+            value = regret if n == standing.n_labels else regret_by_labels(told, self._found, n)
+            with self._changed:
+                if value is not None:
+                    self._curve[n] = value
+                if self._book.revision != standing.revision or self.ended.is_set():
+                    return
+
+    def _fail(self, turn: tuple[LabelBook, ReadyTarget, int], reason: str) -> None:
+        with self._changed:
+            self._problem = " ".join(reason.split())
+            self._standing = None
+            self._drawn = (turn[0].revision, turn[2])
+
+
+def _numbered(book: LabelBook) -> dict[str, int]:
+    """Class numbers by image id."""
+    number = {name: i for i, name in enumerate(book.classes)}
+    return {x: OUTSIDE if name is None else number[name] for x, name in book.labels.items()}
+
+
+def _counts(book: LabelBook) -> Mapping[str, int]:
+    """Labels by class number, of the classes that have some."""
+    counts: dict[str, int] = {}
+    for number in _numbered(book).values():
+        if number != OUTSIDE:
+            counts[str(number)] = counts.get(str(number), 0) + 1
+    return counts
+
+
+def _common(before: tuple[object, ...], now: tuple[object, ...]) -> int:
+    """Length of the beginning that two sequences share."""
+    n = min(len(before), len(now))
+    return next((i for i in range(n) if before[i] != now[i]), n)
+
+
+def check_extra() -> None:
+    """Refuse to start without the packages that serve the page.
+
+    Raises:
+        SettingsError: one is missing; says how to install it.
+    """
+    from importlib.util import find_spec
+
+    missing = [name for name in ("starlette", "uvicorn") if find_spec(name) is None]
+    if missing:
+        raise SettingsError(
+            f"the label page needs {' and '.join(missing)}: pip install 'vlmsel[label]'"
+        )
