@@ -252,7 +252,7 @@ class LabelSession:
                 },
                 "measuring": asdict(self._measurement.progress),
                 "standing": None if standing is None else standing.values,
-                "is_current": self._drawn[0] == book.revision,
+                "is_current": self._drawn == (book.revision, self._n_progress),
                 "curve": sorted(self._curve.items()),
                 "problem": self._problem,
                 "ended": self.ended.is_set(),
@@ -397,8 +397,9 @@ class LabelSession:
         standing = draw_standing(answer, book.revision)
         with self._changed:
             self._standing, self._problem = standing, ""
-            self._drawn = (book.revision, n_progress)
         self._draw_curve(told, answer, standing)
+        with self._changed:
+            self._drawn = (book.revision, n_progress)
 
     def _told(self, book: LabelBook, ready: ReadyTarget) -> ReadyTarget:
         """The target with the labels of a book."""

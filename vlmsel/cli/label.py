@@ -1,6 +1,7 @@
 """``vlmsel label``: a local page that asks for labels and says when they are enough."""
 
 import os
+import shlex
 import sys
 import webbrowser
 from pathlib import Path
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
 
 _PAGE = "The page"
 HIGHEST_PORT = 65535
+# More of them would fill the terminal.
+NAMED_CLASSES = 30
 
 
 @takes_flags
@@ -113,7 +116,7 @@ def label(
         _show_plan(plan, as_json=as_json)
         return
     answer = _work(plan, flags.options(), port, opens=not no_browser, as_json=as_json)
-    _say_files(plan, answer, images, store)
+    _say_files(plan, answer, store)
     shown = Shown(top, as_json, report, not asked.no_thumbnails, tracking_uri, experiment)
     end_with_answer(answer, store, shown, allow_failures=allow_failures)
     _end_early(answer)
@@ -201,16 +204,37 @@ def _show_plan(plan: "LabelPlan", *, as_json: bool) -> None:
         warn(f"cannot be read and is passed over: {image}: {reason}")
 
 
-def _say_files(plan: "LabelPlan", answer: "TargetAnswer", images: str, store: str) -> None:
+def _say_files(plan: "LabelPlan", answer: "TargetAnswer", store: str) -> None:
     """Say where the labels are, and how to have the same answer again."""
-    names = answer.target_labels.classnames
     say(f"labels: {plan.files.path}")
-    if answer.options.labels is not None:
-        more = f" (with the classes {','.join(names)})" if answer.options.classnames else ""
-        say(
-            f"the same again: vlmsel select {images} --store {store} "
-            f"--labels {plan.files.path}{more}"
-        )
+    if answer.options.labels is not None and answer.options.picked_by is None:
+        say(f"the same again: {select_command(answer, store)}")
+
+
+def select_command(answer: "TargetAnswer", store: str) -> str:
+    """Write the command that gives an answer again."""
+    from vlmsel.selection.posterior.advice import TOLERANCE
+
+    asked = answer.options
+    words = ["vlmsel", "select", answer.images, "--store", store]
+    if asked.classnames is not None:
+        few = len(asked.classnames) <= NAMED_CLASSES
+        words += ["--classnames", ",".join(asked.classnames) if few else "CLASSES.txt"]
+    for template in asked.templates or ():
+        words += ["--template", template]
+    options = {
+        "--prompts": asked.prompts,
+        "--evaluated": asked.evaluated,
+        "--shortlist": asked.shortlist,
+        "--max-params": asked.max_params,
+        "--labels": asked.labels,
+    }
+    for name, value in options.items():
+        if value is not None:
+            words += [name, str(value)]
+    if asked.tolerance != TOLERANCE:
+        words += ["--tolerance", f"{100 * asked.tolerance:g}"]
+    return shlex.join(words)
 
 
 def _end_early(answer: "TargetAnswer") -> None:

@@ -1,0 +1,165 @@
+"""The work behind the label page: saved, advised, gone on with, and ended with select's answer."""
+
+import time
+from collections.abc import Callable
+from dataclasses import replace
+
+import pytest
+from polars.testing import assert_frame_equal
+
+from tests.labelling.small_lab import CLASSES, SmallLab, make_small_lab
+from vlmsel.api.answer import AnswerOptions, answer_images, answer_known, ready_target
+from vlmsel.api.label import LabelSession, check_extra, plan_labels
+from vlmsel.api.label_standing import curve_points
+from vlmsel.cli.answer import answer_dict
+from vlmsel.errors import SettingsError, TaskError
+from vlmsel.labelling.picking_order import ORDERS, PickingOrder
+
+WAIT_S = 120
+
+
+@pytest.fixture(scope="module")
+def lab(tmp_path_factory) -> SmallLab:
+    return make_small_lab(tmp_path_factory.mktemp("lab"))
+
+
+def wait_until(is_so: Callable[[], bool]) -> None:
+    end = time.monotonic() + WAIT_S
+    while not is_so():
+        assert time.monotonic() < end
+        time.sleep(0.02)
+
+
+def settle(session: LabelSession) -> dict:
+    """Wait until the models have answered and the advice is of the last label."""
+
+    def is_settled() -> bool:
+        state = session.state()
+        assert state["measuring"]["phase"] != "failed", state["measuring"]
+        return state["measuring"]["phase"] == "done" and state["is_current"]
+
+    wait_until(is_settled)
+    return session.state()
+
+
+def label_next(session: LabelSession, lab: SmallLab, n: int) -> None:
+    for _ in range(n):
+        image = session.state()["queue"][0]["id"]
+        session.label(image, lab.truth[image])
+
+
+def test_a_session_from_the_first_label_to_the_answer(lab, tmp_path):
+    """One long test, since each session has the models answer."""
+    out = tmp_path / "labels.csv"
+    session = LabelSession(lab.plan(out))
+    session.start()
+    # The page works before any model has answered.
+    assert session.state()["n_classes"] == len(CLASSES)
+    label_next(session, lab, 6)
+    state = settle(session)
+    standing = state["standing"]
+    assert (standing["labels"], standing["checked"]) == (6, 5)
+    assert [n for n, _ in state["curve"]] == curve_points(6, (5,))
+    assert dict(state["curve"])[6] == standing["regret"]
+    assert {model["name"] for model in standing["models"]} == {
+        f"{key[0]}/{key[1]}" for key in lab.zoo.models
+    }
+    found = session.answer()
+    options = AnswerOptions(classnames=CLASSES, templates=lab.plan(out).options.templates)
+    selected = answer_images(lab.images, lab.zoo, replace(options, labels=out))
+    told, expected = answer_dict(found, 5), answer_dict(selected, 5)
+    assert_frame_equal(told.pop("ranking"), expected.pop("ranking"))
+    assert told == expected
+    assert standing["regret"] == found.found.regret
+
+    # A class that is added: answers come from the embeddings, no picture is decoded for a model.
+    session.add_class("q")
+    last = session.state()["queue"][0]["id"]
+    session.label(last, "q")
+    wait_until(lambda: session.state()["measuring"]["is_derived"])
+    settle(session)
+    assert session.state()["standing"]["labels"] == 7
+    assert "q" in session.answer().target_labels.classnames
+    derived = answer_known(
+        ready_target(lab.images, lab.zoo, replace(options, classnames=(*CLASSES, "q")))
+    )
+    assert derived.summary is not None
+    assert (derived.summary.n_left, derived.found.n_images) == (0, len(lab.truth))
+    session.stop()
+
+    # Opened again it goes on: labels, the added class, and nothing to measure.
+    again = LabelSession(lab.plan(out))
+    assert again.book.added == ("q",)
+    assert again.book.labels[last] == "q"
+    again.start()
+    state = settle(again)
+    assert len(state["curve"]) == 8
+    assert state["standing"]["labels"] == 7
+    again.undo(last)
+    assert again.state()["queue"][0]["id"] == last
+    again.finish()
+    with pytest.raises(TaskError, match="is finished"):
+        again.label(last, "q")
+    again.stop()
+
+
+def test_a_class_that_is_added_decodes_nothing(lab, tmp_path, monkeypatch):
+    from vlmsel.execution import decoded
+
+    session = LabelSession(lab.plan(tmp_path / "labels.csv"))
+    session.start()
+    wait_until(lambda: session.state()["measuring"]["phase"] == "done")
+
+    def refuse(*_: object, **__: object) -> None:
+        raise AssertionError("an image was decoded")
+
+    monkeypatch.setattr(decoded, "decode_image", refuse)
+    session.add_class("zebra")
+    wait_until(lambda: session.state()["measuring"]["phase"] in ("done", "failed"))
+    measuring = session.state()["measuring"]
+    assert (measuring["phase"], measuring["n_failures"]) == ("done", 0)
+    session.stop()
+
+
+def test_an_order_that_picks_is_marked(lab, tmp_path, monkeypatch):
+    order = PickingOrder("backwards", lambda request: request.open_images[::-1])
+    monkeypatch.setitem(ORDERS, "backwards", order)
+    plan = lab.plan(tmp_path / "labels.csv")
+    plan = plan_labels(
+        lab.images, lab.zoo, plan.options, out=tmp_path / "labels.csv", order="backwards"
+    )
+    session = LabelSession(plan)
+    state = session.state()
+    assert state["order"] == {"name": "backwards", "is_random": False}
+    assert state["queue"][0]["id"] == plan.book.images[-1]
+    label_next(session, lab, 3)
+    assert "picked_by" in (tmp_path / "labels.csv").read_text()
+    found = session.answer()
+    assert any("no random sample" in note for note in found.notes)
+    assert len(found.draw.used) == 3
+
+
+def test_a_picture_that_cannot_be_read_is_passed_over(lab, tmp_path):
+    session = LabelSession(lab.plan(tmp_path / "labels.csv"))
+    session._refs = {x: replace(ref, source="/nowhere") for x, ref in session._refs.items()}
+    first = session.state()["queue"][0]
+    from vlmsel.errors import ImageError
+
+    with pytest.raises(ImageError):
+        session.image(first["number"])
+    state = session.state()
+    assert state["queue"][0]["id"] != first["id"]
+    assert state["unreadable"][0]["name"] == first["name"]
+
+
+def test_class_names_are_needed(lab, tmp_path):
+    with pytest.raises(TaskError, match="give --classnames a,b,c"):
+        plan_labels(lab.images, lab.zoo, AnswerOptions(), out=tmp_path / "labels.csv")
+
+
+def test_a_missing_server_is_one_line(monkeypatch):
+    import importlib.util
+
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    with pytest.raises(SettingsError, match=r"pip install 'vlmsel\[label\]'"):
+        check_extra()
