@@ -188,7 +188,7 @@ def test_names_with_quotes_and_html_are_text(make_desk):
     expect(page.locator("#classes button")).to_have_count(3)
     page.keyboard.press("3")
     wait_for_labels(page, 2)
-    assert sorted(x or "" for x in desk.labels.values()) == ["<script>alert(2)</script>", HOSTILE]
+    assert set(desk.labels.values()) == {HOSTILE, "<script>alert(2)</script>"}
     # A label is mended where it is seen.
     page.locator("#recent button").first.click()
     page.locator("#mend-name").fill("PLAIN")
@@ -207,7 +207,7 @@ def test_two_thousand_classes_are_found_by_typing(make_desk):
     desk.open()
     page = desk.page
     expect(page.locator("#more")).to_have_text("1,940 more; type to find one")
-    page.keyboard.type("1234 of")
+    page.keyboard.type("species 1234")
     expect(page.locator("#found")).to_have_text("1 class")
     page.keyboard.press("Enter")
     wait_for_labels(page, 1)
@@ -270,10 +270,9 @@ def test_it_fits_and_has_no_serious_finding(make_desk, width, scheme):
     page.set_viewport_size({"width": width, "height": 900})
     page.emulate_media(color_scheme=scheme)
     desk.open()
-    for key in "123":
-        page.keyboard.press(key)
-        page.wait_for_timeout(150)
-    wait_for_labels(page, 3)
+    for n in (1, 2, 3):
+        page.keyboard.press(str(n))
+        wait_for_labels(page, n)
     assert page.evaluate("document.documentElement.scrollWidth") <= width
     found = []
     for dialog in (None, "help-open", "add-open", "finish-open"):
@@ -288,59 +287,72 @@ def test_it_fits_and_has_no_serious_finding(make_desk, width, scheme):
     assert found == [], json.dumps(found, indent=1)[:3000]
 
 
-def begin(lab: SmallLab, out: Path, *more: str) -> tuple[subprocess.Popen, str]:
-    """The real command in a process of its own, and the page's address."""
-    code = "from vlmsel.cli import main; main()"
-    words = ["label", lab.images, "--store", lab.store, "--classnames", ",".join(CLASSES)]
-    command = [sys.executable, "-c", code, *map(str, words), "--out", str(out), "--no-browser"]
-    done = subprocess.Popen(
-        [*command, *more], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    )
-    assert done.stdout is not None
-    line = done.stdout.readline()
-    found = ADDRESS.search(line)
-    assert found, (line, done.communicate(timeout=60)[1])
-    return done, found[1]
+class Command:
+    """The real command in processes of its own, which end with the test."""
+
+    def __init__(self, lab: SmallLab, out: Path) -> None:
+        code = "from vlmsel.cli import main; main()"
+        words = ["label", lab.images, "--store", lab.store, "--classnames", ",".join(CLASSES)]
+        words += ["--out", out, "--no-browser"]
+        self._command = [sys.executable, "-c", code, *map(str, words)]
+        self._started: list[subprocess.Popen[str]] = []
+
+    def start(self, *more: str) -> tuple[subprocess.Popen[str], str]:
+        """A process, and the page's address when it has printed it."""
+        pipe = subprocess.PIPE
+        done = subprocess.Popen([*self._command, *more], stdout=pipe, stderr=pipe, text=True)
+        self._started.append(done)
+        assert done.stdout is not None
+        assert done.stderr is not None
+        line = (done.stderr if "--json" in more else done.stdout).readline()
+        found = ADDRESS.search(line)
+        assert found, line
+        return done, found[1]
+
+    def run(self) -> subprocess.CompletedProcess[str]:
+        """A process that is expected to end."""
+        return subprocess.run(
+            self._command, capture_output=True, text=True, check=False, timeout=WAIT_S
+        )
+
+    def stop(self) -> None:
+        for done in self._started:
+            done.kill()
+            done.communicate()
 
 
-def test_a_killed_server_loses_nothing_and_a_second_is_refused(lab, browser, tmp_path):
-    out = tmp_path / "labels.csv"
-    first, url = begin(lab, out)
+@pytest.fixture
+def command(lab, tmp_path) -> Iterator[Command]:
+    made = Command(lab, tmp_path / "labels.csv")
+    yield made
+    made.stop()
+
+
+def test_a_killed_server_loses_nothing_and_a_second_is_refused(lab, browser, tmp_path, command):
+    first, url = command.start()
     page = browser.new_page()
     page.goto(url)
     for n in range(1, 6):
-        image = page.locator("#name").text_content()
         expect(page.locator("#picture")).to_be_visible()
-        page.keyboard.press(str(1 + CLASSES.index(lab.truth[str(image)])))
+        page.keyboard.press(str(1 + CLASSES.index(lab.truth[shown(page)])))
         wait_for_labels(page, n)
-    code = "from vlmsel.cli import main; main()"
-    words = ["label", lab.images, "--store", lab.store, "--classnames", ",".join(CLASSES)]
-    second = subprocess.run(
-        [sys.executable, "-c", code, *map(str, words), "--out", str(out), "--no-browser"],
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=WAIT_S,
-    )
+    second = command.run()
     assert second.returncode == 2
     assert f"worked on by process {first.pid} at {url.partition('?')[0]}" in second.stderr
-    first.send_signal(signal.SIGKILL)
-    first.communicate()
+    first.kill()
+    first.wait()
     page.keyboard.press("1")
     expect(page.locator("#banner")).to_contain_text("The server does not answer")
-    rows = out.read_text().splitlines()
-    assert len(rows) == 6
-    again, url = begin(lab, out, "--json", "--allow-failures", "9")
+    assert len((tmp_path / "labels.csv").read_text().splitlines()) == 6
+    again, url = command.start("--json", "--allow-failures", "9")
     page.goto(url)
     wait_for_labels(page, 5)
     expect(page.locator("#run")).to_contain_text("All 2 models", timeout=1000 * WAIT_S)
-    expect(page.locator("#verdict")).not_to_contain_text("at work")
     # Ctrl-C ends with the answer of `vlmsel select`.
     again.send_signal(signal.SIGINT)
     text, errors = again.communicate(timeout=WAIT_S)
-    assert again.returncode == 0, errors
-    answer = json.loads(text)
-    assert answer["n_labels"] == 5
-    assert "Traceback" not in errors
-    assert "token" not in errors.replace(url, "")
     page.close()
+    assert again.returncode == 0, errors
+    assert json.loads(text)["n_labels"] == 5
+    assert "Traceback" not in errors
+    assert "token" not in errors
