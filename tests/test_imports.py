@@ -31,8 +31,11 @@ CHAINS = {
                 "evaluation",
                 "report",
                 "execution.plan",
+                "api.label",
             )
         ),
+        *((f"vlmsel.{name}", ("starlette", "uvicorn")) for name in ("cli.label", "api.label")),
+        ("vlmsel.labelling.page_server", HEAVY),
     ],
     "torch": [
         ("vlmsel.attribution", ("open_clip", "ray", "mlflow", "polars", "pyarrow")),

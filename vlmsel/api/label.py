@@ -392,8 +392,12 @@ class LabelSession:
                 self._drawn = (book.revision, n_progress)
             return
         told = self._told(book, ready)
-        found = self._found if self._is_settled else replace(self._found, notes=())
+        is_settled = self._is_settled
+        found = self._found if is_settled else replace(self._found, notes=())
         answer = conclude(told, found, with_estimate=False)
+        if found.answers is None and not is_settled:
+            # That no model has answered yet is no news.
+            answer = replace(answer, notes=told.notes)
         standing = draw_standing(answer, book.revision)
         with self._changed:
             self._standing, self._problem = standing, ""

@@ -2,6 +2,7 @@
 
 import os
 import shlex
+import signal
 import sys
 import webbrowser
 from pathlib import Path
@@ -151,6 +152,8 @@ def _work(
 
 
 def _wait(session: "LabelSession") -> None:
+    # A shell starts what runs behind it deaf to Ctrl-C, which ends the work here.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
         session.ended.wait()
     except KeyboardInterrupt:

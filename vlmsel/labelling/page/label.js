@@ -239,14 +239,14 @@ function showClasses() {
   const list = byId("classes");
   keys = new Map();
   list.replaceChildren(...shown.map((number, place) => {
-    const key = keyOf(number, place);
-    if (key) keys.set(key, number);
+    const key = query ? (place ? "" : "↵") : keyOf(number, place);
+    if (key && !query) keys.set(key, number);
     const button = element("button", { type: "button", className: query && place === 0 ? "first" : "" },
       ...(key ? [element("kbd", { ariaHidden: "true" }, key)] : []),
       element("span", { className: "label" }, names[number]),
       element("span", { className: "count" }));
     button.dataset.number = number;
-    if (key) button.setAttribute("aria-keyshortcuts", key);
+    if (key && !query) button.setAttribute("aria-keyshortcuts", key);
     button.addEventListener("click", () => label(number));
     return button;
   }));
