@@ -2,10 +2,10 @@
 
     python bench/label_page.py STORE
 
-STORE is that of `vlmsel demo`, of which a copy is worked on; letters-a is left out of its sources. A
-new folder of 100 pictures of letters-a is drawn, the command is started in a process of its own, and every picture that the page
-asks for gets its true label until the advice is to stop. Prints seconds, labels, the expected
-regret, and the regret of the first choice on all 100 pictures.
+STORE is that of `vlmsel demo`, of which a copy is worked on; letters-a is left out of its sources.
+A new folder of 100 pictures of letters-a is drawn, the command is started in a process of its own,
+and every picture that the page asks for gets its true label until the advice is to stop. Prints
+seconds, labels, the expected regret, and the regret of the first choice on all 100 pictures.
 """
 
 import json
