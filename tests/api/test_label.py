@@ -13,7 +13,6 @@ from vlmsel.api.label import LabelSession, check_extra, plan_labels
 from vlmsel.api.label_standing import curve_points
 from vlmsel.cli.answer import answer_dict
 from vlmsel.errors import SettingsError, TaskError
-from vlmsel.labelling.picking_order import ORDERS, PickingOrder
 
 WAIT_S = 120
 
@@ -121,22 +120,20 @@ def test_a_class_that_is_added_decodes_nothing(lab, tmp_path, monkeypatch):
     session.stop()
 
 
-def test_an_order_that_picks_is_marked(lab, tmp_path, monkeypatch):
-    order = PickingOrder("backwards", lambda request: request.open_images[::-1])
-    monkeypatch.setitem(ORDERS, "backwards", order)
-    plan = lab.plan(tmp_path / "labels.csv")
-    plan = plan_labels(
-        lab.images, lab.zoo, plan.options, out=tmp_path / "labels.csv", order="backwards"
-    )
-    session = LabelSession(plan)
-    state = session.state()
-    assert state["order"] == {"name": "backwards", "is_random": False}
-    assert state["queue"][0]["id"] == plan.book.images[-1]
-    label_next(session, lab, 3)
-    assert "picked_by" in (tmp_path / "labels.csv").read_text()
+def test_an_order_that_picks_is_marked(lab, tmp_path):
+    out = tmp_path / "labels.csv"
+    options = AnswerOptions(classnames=CLASSES)
+    session = LabelSession(plan_labels(lab.images, lab.zoo, options, out=out, order="vma"))
+    assert session.state()["order"] == {"name": "vma", "is_random": False}
+    label_next(session, lab, 2)
+    # Two images beyond a gap: of a random sample they would wait.
+    session.label(session.book.images[-1], None)
+    assert out.read_text().splitlines()[0] == "image,label,picked_by"
     found = session.answer()
     assert any("no random sample" in note for note in found.notes)
     assert len(found.draw.used) == 3
+    with pytest.raises(TaskError, match="begun in the order 'vma'"):
+        lab.plan(out)
 
 
 def test_a_picture_that_cannot_be_read_is_passed_over(lab, tmp_path):

@@ -28,15 +28,10 @@ from vlmsel.execution.options import RunOptions
 from vlmsel.labelling.label_book import LabelBook, StaleLabelError
 from vlmsel.labelling.label_files import LabelFiles, default_path, images_address
 from vlmsel.labelling.page_images import LONGEST_SIDE, THUMBNAIL, ImageCache, PageImage
-from vlmsel.labelling.picking_order import (
-    DEFAULT_ORDER,
-    PickingOrder,
-    PickRequest,
-    pick_images,
-    picking_order,
-)
+from vlmsel.labelling.picked_images import DEFAULT_ORDER, page_order, pick_images
 from vlmsel.outside_names import shown
 from vlmsel.redaction import describe_error
+from vlmsel.selection.orders import PickingOrder
 from vlmsel.selection.posterior.advice import CHECKS
 from vlmsel.tasks.catalog import TARGET_PREFIX
 from vlmsel.tasks.label_tables import OUTSIDE
@@ -86,11 +81,10 @@ def plan_labels(
 
     Raises:
         TaskError: the images, class names or labels do not fit.
-        SettingsError: there is no such order.
-        SelectionError: an option is impossible.
+        SelectionError: an option is impossible, or there is no such order.
     """
-    chosen_order = picking_order(order)
-    asked = replace(options, labels=None, ignore_labels=True)
+    chosen_order = page_order(order)
+    asked = replace(options, labels=None, labels_are_random=False, ignore_labels=True)
     if zoo.is_shipped and asked.shortlist is None:
         asked = replace(asked, shortlist=SHORTLIST)
     place = images_address(str(images))
@@ -166,6 +160,8 @@ class LabelSession:
         self._curve: dict[int, float] = {}
         self._curve_of: tuple[object, ...] = ()
         self._drawn: tuple[int, int] = (-1, -1)
+        self._picked: tuple[str, ...] = ()
+        self._picked_at: tuple[int, int] = (-1, -1)
         self._numbers = {image: i for i, image in enumerate(self._book.images)}
         self._refs = {ref.image_id: ref for ref in self._ready.target.index.images}
         self._images = ImageCache(self._ready.target.spec.name)
@@ -330,14 +326,14 @@ class LabelSession:
         if self.ended.is_set():
             raise StaleLabelError("the work is finished; start `vlmsel label` again to go on")
 
-    def _picks(self) -> tuple[str, ...] | None:
-        """Open images in the order of the session; None for the product's own."""
-        order, book = self._plan.order, self._book
-        if order.name == DEFAULT_ORDER:
-            return None
-        labels = _numbered(book)
-        request = PickRequest(book.images, book.open_images, labels, self._found.answers)
-        return pick_images(order, request)
+    def _picks(self) -> tuple[str, ...]:
+        """Open images in the order of the session."""
+        book, now = self._book, (self._book.revision, self._n_read)
+        if self._picked_at != now:
+            labels = _numbered(book)
+            picked = pick_images(self._plan.order, book.open_images, labels, self._found.answers)
+            self._picked, self._picked_at = picked, now
+        return self._picked
 
     def _entry(self, image: str) -> dict[str, Any]:
         sha = self._refs[image].sha256[:SHA_DIGITS]

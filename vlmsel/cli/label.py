@@ -106,6 +106,7 @@ def label(
 
     Example: vlmsel label photos --classnames cat,dog,bird
     """
+    from vlmsel.api.answer_memory import compare_answer
     from vlmsel.api.known_zoo import known_zoo
     from vlmsel.api.label import check_extra, plan_labels
     from vlmsel.cli.answer import Shown, end_with_answer, read_options
@@ -116,7 +117,8 @@ def label(
     if dry_run:
         _show_plan(plan, as_json=as_json)
         return
-    answer = _work(plan, flags.options(), port, opens=not no_browser, as_json=as_json)
+    found = _work(plan, flags.options(), port, opens=not no_browser, as_json=as_json)
+    answer = compare_answer(found)
     _say_files(plan, answer, store)
     shown = Shown(top, as_json, report, not asked.no_thumbnails, tracking_uri, experiment)
     end_with_answer(answer, store, shown, allow_failures=allow_failures)
@@ -221,8 +223,8 @@ def select_command(answer: "TargetAnswer", store: str) -> str:
     asked = answer.options
     words = ["vlmsel", "select", answer.images, "--store", store]
     if asked.classnames is not None:
-        few = len(asked.classnames) <= NAMED_CLASSES
-        words += ["--classnames", ",".join(asked.classnames) if few else "CLASSES.txt"]
+        is_plain = len(asked.classnames) <= NAMED_CLASSES and "," not in "".join(asked.classnames)
+        words += ["--classnames", ",".join(asked.classnames) if is_plain else "CLASSES.txt"]
     for template in asked.templates or ():
         words += ["--template", template]
     options = {
@@ -230,6 +232,7 @@ def select_command(answer: "TargetAnswer", store: str) -> str:
         "--evaluated": asked.evaluated,
         "--shortlist": asked.shortlist,
         "--max-params": asked.max_params,
+        "--max-ms": asked.max_ms,
         "--labels": asked.labels,
     }
     for name, value in options.items():

@@ -2,7 +2,7 @@
 
     label_book      labels, skips, added classes: a frozen value, one function per action
     label_files     the book on disk, whole at every moment; one process per file
-    picking_order   which picture is asked for next, by name
+    picked_images   which picture is asked for next, by the order that was chosen
     page_images     a picture as the page shows it, decoded within limits and encoded anew
     request_guard   token, Host, Origin and headers of every request
     page_server     the routes, and the server's thread: the only module with starlette and uvicorn

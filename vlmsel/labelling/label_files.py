@@ -22,7 +22,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from vlmsel.addresses import absolute_address, is_address
 from vlmsel.errors import StoreError, TaskError
 from vlmsel.labelling.label_book import LabelBook
-from vlmsel.labelling.picking_order import DEFAULT_ORDER
+from vlmsel.labelling.picked_images import DEFAULT_ORDER
 from vlmsel.outside_names import stored
 from vlmsel.store.local import LocalFolder
 from vlmsel.store.owners import is_dead, this_process
