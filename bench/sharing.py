@@ -3,10 +3,11 @@
     python bench/sharing.py                    # 5,000 images; about 5 minutes on two quiet cores
     python bench/sharing.py --images 1000      # shorter
 
-Profiles of one model of the embedded zoo on drawn pictures, measured on Ray by one worker and by
-two. Time begins at each worker's first outcome, so that starting Ray, importing torch and loading
-the model are not in it. Wall time means something on a quiet machine only. Processor time per
-image and the shares of the workers do so on a busy one, too; they do not see workers that wait.
+Profiles of one model of the embedded zoo on drawn pictures, measured by the work loop with one and
+with two workers, each in a process of its own (no Ray, whose start is not to be measured). Time
+begins at each worker's first outcome, so that importing torch and loading the model are not in it.
+Wall time means something on a quiet machine only. Processor time per image and the shares of the
+workers do so on a busy one, too; they do not see workers that wait.
 """
 
 import argparse
@@ -16,17 +17,23 @@ import sys
 import tempfile
 import time
 from collections import Counter
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
+from queue import Empty, SimpleQueue
 
 from vlmsel.demo.families import demo_task
 from vlmsel.demo.tasks import write_sample_folder
-from vlmsel.execution.cells import CellOutcome, Unit
+from vlmsel.execution.cells import CellOutcome, ModelWork, Unit, UnitOutcome
+from vlmsel.execution.child import ChildWorker
 from vlmsel.execution.dispatch import IN_FLIGHT
-from vlmsel.execution.options import RunOptions
+from vlmsel.execution.loop import Lost, OnOutcome, work_loop
+from vlmsel.execution.options import RunOptions, WorkerOptions
 from vlmsel.execution.plan import Plan
 from vlmsel.execution.prepare import plan_measurements
-from vlmsel.execution.ray_cluster import local_cluster
-from vlmsel.execution.ray_pool import Post, RayCrew, run_ray
+from vlmsel.execution.summary import RunSummary
+from vlmsel.execution.threads import Results
+from vlmsel.execution.worker import record_failure
 from vlmsel.measurements import Profile, Want
 from vlmsel.store.store import Store
 from vlmsel.tasks.catalog import TaskCatalog, folder_task
@@ -36,6 +43,76 @@ MODEL = "demo-vit-general"
 LEAST_EFFICIENCY = 0.9
 KILL_AT = 0.99
 TICKS_PER_S = os.sysconf("SC_CLK_TCK")
+
+
+class Children:
+    """A crew of so many child processes; see `vlmsel.execution.loop.Crew`."""
+
+    def __init__(self, plan: Plan, store: Path, n_workers: int) -> None:
+        self._job = plan.job
+        self._options = WorkerOptions(store_uri=str(store))
+        self._n_workers = n_workers
+        self._workers: list[ChildWorker] = []
+        self._results: Results = SimpleQueue()
+        self._pids: dict[int, int] = {}
+        self.calls: Counter[Unit] = Counter()
+
+    @property
+    def is_full(self) -> bool:
+        """Whether all workers are there."""
+        return len(self._workers) >= self._n_workers
+
+    def fits(self, work: ModelWork) -> bool:
+        """Whether there is room for one more."""
+        return not self.is_full
+
+    def hire(self, work: ModelWork) -> ChildWorker:
+        """Start a child."""
+        worker = ChildWorker(
+            work, self._job, self._options, lambda *result: self._results.put(result)
+        )
+        self._workers.append(worker)
+        return worker
+
+    def submit(self, worker: ChildWorker, unit: Unit, *, last_try: bool) -> int:
+        """Start one unit, and count it."""
+        self.calls[unit] += 1
+        ticket = self.calls.total()
+        self._pids[ticket] = worker._process.pid
+        worker.submit(ticket, unit, last_try=last_try)
+        return ticket
+
+    def has_started(self, worker: ChildWorker) -> bool:
+        """Whether the child has imported all and loads its model."""
+        return worker.has_started
+
+    def wait(
+        self, tickets: Sequence[object], timeout_s: float | None
+    ) -> list[tuple[object, UnitOutcome | Lost]]:
+        """Wait for one unit; its outcomes say which process they are of."""
+        try:
+            ticket, result = self._results.get(timeout=timeout_s)
+        except Empty:
+            return []
+        if isinstance(result, BaseException):
+            raise result
+        if isinstance(result, UnitOutcome):
+            place = f"pid {self._pids[ticket]}"
+            result = UnitOutcome(tuple(replace(o, place=place) for o in result.outcomes))
+        return [(ticket, result)]
+
+    def kill(self, worker: ChildWorker) -> None:
+        """End a child at once."""
+        worker.stop(at_once=True)
+
+    def release(self, worker: ChildWorker, *, at_once: bool) -> None:
+        """Let a child go."""
+        worker.stop(at_once=at_once)
+        self._workers.remove(worker)
+
+    def record_failure(self, unit: Unit, reason: str) -> None:
+        """Note a failure that no child noted."""
+        record_failure(self._options.store_uri, self._job, unit, reason, "lost")
 
 
 class Watch:
@@ -92,8 +169,7 @@ class KillOnce:
 
 def pid_of(outcome: CellOutcome) -> int:
     """The process of a worker on this machine."""
-    words = outcome.place.split()
-    return int(words[words.index("pid") + 1])
+    return int(outcome.place.removeprefix("pid "))
 
 
 def processor_s(pid: int) -> float:
@@ -101,19 +177,6 @@ def processor_s(pid: int) -> float:
     text = Path(f"/proc/{pid}/stat").read_text()
     fields = text.rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) / TICKS_PER_S
-
-
-def count_calls() -> Counter[tuple[str, ...]]:
-    """Count how often each unit is handed to a worker from now on."""
-    calls: Counter[tuple[str, ...]] = Counter()
-    submit = RayCrew.submit
-
-    def counted(self: RayCrew, worker: Post, unit: Unit, *, last_try: bool) -> object:
-        calls[tuple(cell.id.key for cell in unit.cells)] += 1
-        return submit(self, worker, unit, last_try=last_try)
-
-    RayCrew.submit = counted
-    return calls
 
 
 def main() -> int:
@@ -127,42 +190,39 @@ def main() -> int:
         pictures = write_sample_folder(folder / "images", demo_task("letters-a"), n=args.images)
         tasks = TaskCatalog(tasks=(folder_task(pictures),))
         zoo = Zoo(models=(load_zoo("demo").find(MODEL),))
+        wants = [Want(Profile(), None)]
+        options = RunOptions(verify=False)
+        plan = plan_measurements(zoo, tasks, Store(folder / "none"), wants, options=options)
+        print(f"{args.images} images in {plan.n_units} shards", flush=True)
 
-        def plan() -> Plan:
-            options = RunOptions(verify=False)
-            wants = [Want(Profile(), None)]
-            return plan_measurements(zoo, tasks, Store(folder / "none"), wants, options=options)
+        def run(name: str, n_workers: int, on_outcome: OnOutcome) -> tuple[RunSummary, Children]:
+            Store(folder / name).prepare(wants[0].measurement)
+            crew = Children(plan, folder / name, n_workers)
+            return work_loop(plan, crew, on_outcome, start_s=0.0), crew
 
-        work = plan()
-        print(f"{args.images} images in {work.n_units} shards")
-        calls = count_calls()
-        with local_cluster(num_cpus=2, include_dashboard=False, log_to_driver=False):
-            watches = {}
-            for workers in (1, 2):
-                watches[workers] = Watch()
-                options = RunOptions(executor="ray", n_workers=workers)
-                run_ray(work, str(folder / f"{workers}"), options, on_outcome=watches[workers])
-            calls.clear()
-            kill = KillOnce(work.n_missing)
-            options = RunOptions(executor="ray", n_workers=2)
-            summary = run_ray(work, str(folder / "killed"), options, on_outcome=kill)
+        watches = {}
+        for workers in (1, 2):
+            watch = watches[workers] = Watch()
+            run(str(workers), workers, watch)
+            print(
+                f"{workers} worker(s): {1000 * watch.wall_per_image:6.1f} ms wall and "
+                f"{1000 * watch.processor_s_per_image:6.1f} ms of processor time per image; "
+                f"shares {sorted(watch.images.values())}",
+                flush=True,
+            )
+        kill = KillOnce(plan.n_missing)
+        summary, crew = run("killed", 2, kill)
     one, two = watches[1], watches[2]
-    for workers, watch in watches.items():
-        print(
-            f"{workers} worker(s): {1000 * watch.wall_per_image:6.1f} ms wall and "
-            f"{1000 * watch.processor_s_per_image:6.1f} ms of processor time per image; "
-            f"shares {sorted(watch.images.values())}"
-        )
     by_wall = one.wall_per_image / (2 * two.wall_per_image)
     by_processor = one.processor_s_per_image / two.processor_s_per_image * two.balance
-    again = calls.total() - work.n_units
+    again = crew.calls.total() - plan.n_units
     print(f"efficiency by wall time       {by_wall:5.2f}   (bound {LEAST_EFFICIENCY}, quiet cores)")
     print(f"efficiency by processor time  {by_processor:5.2f}   (bound {LEAST_EFFICIENCY})")
-    print(f"killed at 99 %: {again} shards done again   (bound {2 * IN_FLIGHT}, those in flight)")
-    print(f"cells after the kill: {summary.measured} of {work.n_missing}")
+    print(f"killed at 99 %: {again} shards done again   (bound {IN_FLIGHT}, those in flight)")
+    print(f"cells after the kill: {summary.measured} of {plan.n_missing}")
     assert kill.has_killed
-    is_whole = summary.measured == work.n_missing
-    return 0 if by_processor >= LEAST_EFFICIENCY and again <= 2 * IN_FLIGHT and is_whole else 1
+    is_whole = summary.measured == plan.n_missing
+    return 0 if by_processor >= LEAST_EFFICIENCY and again <= IN_FLIGHT and is_whole else 1
 
 
 if __name__ == "__main__":

@@ -107,6 +107,13 @@ def test_labels_that_are_to_be_ignored_are_refused(tmp_path):
             labels=tmp_path / "labels.csv",
             question=AnswerOptions(ignore_labels=True),
         )
+    with pytest.raises(SettingsError, match="classnames is given twice"):
+        select(
+            tmp_path,
+            store=tmp_path / "store",
+            classnames=["a", "b"],
+            question=AnswerOptions(classnames=("a", "c")),
+        )
 
 
 def test_a_model_that_no_source_knows_has_no_place_by_average_rank(zoo, told):

@@ -93,6 +93,7 @@ def test_a_tracking_server_out_of_reach_is_found_before_the_work(lab, vlmsel, co
         (["profile", "--set", "nsteps=3"], "no attribution setting 'nsteps': did you mean n_steps"),
         (["profile", "--set", "n_steps"], "write it as KEY=VALUE"),
         (["profile", "--workers", "2"], "add --executor ray"),
+        (["profile", "--price", "2"], "--price is for the forecast"),
     ],
 )
 def test_options_that_make_no_sense(lab, vlmsel, args, said):

@@ -279,3 +279,14 @@ def test_a_corrupt_image_is_left_out_of_the_accuracy_and_named(
     summary = measure(zoo, catalog, store, WANTS)
     assert {f.image_id for f in summary.failures} == {"circle/0.png"}
     assert evidence(zoo, catalog, store).accuracies["n_images"].to_list() == [5, 5]
+
+
+def test_forty_thousand_classes() -> None:
+    """Numbers of classes beyond 16 bits are kept, and all logits."""
+    generator = torch.Generator().manual_seed(0)
+    classes = torch.nn.functional.normalize(torch.randn(40_000, 8, generator=generator), dim=-1)
+    wanted = [39_999, 33_000, 5]
+    rows = PredictionProbe(Prediction()).measure(embedded(3 * classes[wanted], classes)).columns
+    assert rows["argmax"].to_pylist() == wanted
+    assert [top[0] for top in rows["top"].to_pylist()] == wanted
+    assert {len(row) for row in rows["logits"].to_pylist()} == {40_000}

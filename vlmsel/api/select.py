@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import overload
+from typing import Any, overload
 
 from vlmsel.addresses import absolute_path
 from vlmsel.api.answer import AnswerOptions, TargetAnswer, answer_images
@@ -117,13 +117,12 @@ def select(  # noqa: PLR0913
         )
     if isinstance(classnames, str):
         raise SettingsError(f"classnames is a sequence of names, not the text {classnames!r}")
-    asked = question or AnswerOptions()
-    if classnames is not None:
-        asked = replace(asked, classnames=tuple(classnames))
-    if labels is not None:
-        asked = replace(asked, labels=absolute_path(labels, "labels", TaskError))
-    if selector is not None:
-        asked = replace(asked, selector=selector)
+    asked = _with_said(
+        question or AnswerOptions(),
+        classnames=None if classnames is None else tuple(classnames),
+        labels=None if labels is None else absolute_path(labels, "labels", TaskError),
+        selector=selector,
+    )
     if asked.selector is not None and asked.labels is not None:
         raise SettingsError(
             "labels are joined with the sources by the posterior: leave out selector or labels"
@@ -131,3 +130,16 @@ def select(  # noqa: PLR0913
     sources = (None if source is None else str(source) for source in (zoo, tasks))
     known = known_zoo(str(store), *sources)
     return answer_images(images, known, asked, run=options)
+
+
+def _with_said(question: AnswerOptions, **said: Any) -> AnswerOptions:
+    """The question with what was said beside it.
+
+    Raises:
+        SettingsError: both say it.
+    """
+    given = {name: value for name, value in said.items() if value is not None}
+    for name in given:
+        if getattr(question, name) is not None:
+            raise SettingsError(f"{name} is given twice, also by the question: leave one out")
+    return replace(question, **given)

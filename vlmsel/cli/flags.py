@@ -7,6 +7,7 @@ from dataclasses import dataclass, fields, is_dataclass
 from typing import TYPE_CHECKING, Any, get_type_hints
 
 from vlmsel.cli import options as o
+from vlmsel.errors import SettingsError
 from vlmsel.execution.options import RunOptions
 
 if TYPE_CHECKING:
@@ -91,6 +92,7 @@ def takes_flags(command: Callable[..., None]) -> Callable[..., None]:
             name: group(**{field.name: said.pop(field.name) for field in fields(group)})
             for name, group in groups.items()
         }
+        _refuse_price(flags.values(), is_forecast=bool(said.get("dry_run")))
         command(**said, **flags)
 
     signature = inspect.Signature(parameters)
@@ -99,6 +101,17 @@ def takes_flags(command: Callable[..., None]) -> Callable[..., None]:
         name: parameter.annotation for name, parameter in signature.parameters.items()
     }
     return wrapper
+
+
+def _refuse_price(groups: Iterable[object], *, is_forecast: bool) -> None:
+    """Refuse a price where nothing is forecast.
+
+    Raises:
+        SettingsError: one was given.
+    """
+    has_price = any(isinstance(group, RunFlags) and group.price is not None for group in groups)
+    if has_price and not is_forecast:
+        raise SettingsError("--price is for the forecast of a measuring command: add --dry-run")
 
 
 def _options_of(group: type[Any]) -> list[inspect.Parameter]:
