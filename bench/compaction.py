@@ -1,9 +1,12 @@
 """A store of many small cells before and after `vlmsel store compact`: listing, reading, values.
 
-    python bench/compaction.py [CELLS]      default 100000
+    python bench/compaction.py [CELLS [FOLDER]]      default 100000, in a temporary folder
+
+A folder that holds such cells, as a run that was ended leaves it, is taken as it is.
 
 Cells are made (predictions of 8 images over 10 classes), not measured; their files are written
-without fsync, so that the bench does not wait for the disk. `read` is what `evaluate` does first:
+without fsync, so that the bench does not wait for the disk. Times are the process's processor time,
+since the machine may be busy. `read` is what `evaluate` does first:
 list, hash and parse every cell, and derive accuracies.
 """
 
@@ -61,34 +64,38 @@ def fill(store: Store, root: str, n_cells: int) -> None:
 
 
 def look(uri: str) -> tuple[float, float, int, pl.DataFrame]:
-    """Seconds to list and to read, number of files, and the accuracies."""
+    """Processor seconds to list and to read, number of files, and the accuracies."""
     store = Store(uri)
-    start = time.perf_counter()
+    start = time.process_time()
     files = store.cells(MEASUREMENT.kind, MEASUREMENT.digest)
-    listed = time.perf_counter() - start
-    start = time.perf_counter()
+    listed = time.process_time() - start
+    start = time.process_time()
     found = store.scan(files, kind=MEASUREMENT.kind, columns=PREDICTION_COLUMNS).measured
     labelled = found.with_columns(label=(pl.col("image_id").hash() % N_CLASSES).cast(pl.Int32))
     accuracies = derive_accuracies(labelled)
-    read = time.perf_counter() - start
+    read = time.process_time() - start
     n_files = len(store.folder.files_below.files(MEASUREMENT.kind))
-    print(f"{len(files)} cells in {n_files} files: list {listed:.2f} s, read {read:.2f} s")
+    print(
+        f"{len(files)} cells in {n_files} files: list {listed:.2f} s, read {read:.2f} s", flush=True
+    )
     return listed, read, len(files), accuracies
 
 
 def main() -> None:
     n_cells = int(sys.argv[1]) if len(sys.argv) > 1 else 100_000
     print(f"load {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores (shared, simulated cells)")
-    with tempfile.TemporaryDirectory() as root:
+    with tempfile.TemporaryDirectory() as temporary:
+        root = sys.argv[2] if len(sys.argv) > 2 else temporary
         store = Store(root)
         store._write_settings(MEASUREMENT)
-        fill(store, root, n_cells)
+        if len(store.cells(MEASUREMENT.kind, MEASUREMENT.digest)) < n_cells:
+            fill(store, root, n_cells)
         before = look(root)
-        start = time.perf_counter()
+        start = time.process_time()
         done = compact_settings(
             store.folder, MEASUREMENT.kind, MEASUREMENT.digest, lambda cell: True
         )
-        print(f"compact {time.perf_counter() - start:.1f} s: {done.n_packs} packs")
+        print(f"compact {time.process_time() - start:.1f} s: {done.n_packs} packs", flush=True)
         after = look(root)
         print(
             f"list {before[0] / after[0]:.1f} times, read {before[1] / after[1]:.1f} times faster"
