@@ -11,7 +11,7 @@ import polars as pl
 from matplotlib.figure import Figure
 
 from vlmsel.cli.console import note, show_table
-from vlmsel.errors import SettingsError, StoreError
+from vlmsel.errors import SettingsError
 from vlmsel.redaction import redact
 
 if TYPE_CHECKING:
@@ -83,6 +83,7 @@ def write_page(file: Path, found: "ObjectiveStudy") -> None:
         StoreError: the file cannot be written.
     """
     from vlmsel.api.label_study import this_machine
+    from vlmsel.cli.output_files import write_output
     from vlmsel.evaluation.studies.objectives_page import ObjectivesHead, objectives_page
 
     command = " ".join(["vlmsel", *map(redact, sys.argv[1:])])
@@ -90,10 +91,7 @@ def write_page(file: Path, found: "ObjectiveStudy") -> None:
     lines = [f"{kind} {name}: {reason}" for kind, name, reason in gone.rows()]
     lines += [str(failure) for failure in found.measured.failures[:10]]
     head = ObjectivesHead(command, this_machine(), date.today().isoformat(), found.about, lines)
-    try:
-        file.write_text(objectives_page(head, found.rows), encoding="utf-8")
-    except OSError as error:
-        raise StoreError(f"--markdown {file} cannot be written: {error.strerror}") from None
+    write_output(file, objectives_page(head, found.rows), "--markdown")
 
 
 def show(found: "ObjectiveStudy") -> None:

@@ -10,7 +10,7 @@ import polars as pl
 from vlmsel.cli.console import note, show_table
 from vlmsel.cli.judging import show_left_out
 from vlmsel.cli.study_labels import Asked, Outcome, parse_labels
-from vlmsel.errors import SettingsError, StoreError
+from vlmsel.errors import SettingsError
 from vlmsel.redaction import redact
 
 if TYPE_CHECKING:
@@ -61,15 +61,13 @@ def run(asked: Asked, store: str, zoo: str | None, tasks: str | None, *, seed: i
 def _write_page(file: Path, found: "OrderStudy") -> None:
     """The results as Markdown, with the command, the machine and the date."""
     from vlmsel.api.label_study import this_machine
+    from vlmsel.cli.output_files import write_output
     from vlmsel.evaluation.studies.label_orders_page import orders_page
 
     command = " ".join(["vlmsel", *map(redact, sys.argv[1:])])
     made = f"{date.today().isoformat()}, {this_machine()}"
     page = orders_page(command, made, found.rows, found.left_out)
-    try:
-        file.write_text(page, encoding="utf-8")
-    except OSError as error:
-        raise StoreError(f"--markdown {file} cannot be written: {error.strerror}") from None
+    write_output(file, page, "--markdown")
 
 
 def _show(found: "OrderStudy") -> None:
