@@ -32,7 +32,7 @@ STORE = "store"
 
 @dataclass(frozen=True)
 class OrderStudy:
-    """What each order gains.
+    """Gains of each order.
 
     Attributes:
         rows: of `judge_orders`.

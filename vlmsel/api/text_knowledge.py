@@ -47,7 +47,7 @@ class StoredTexts:
 
 
 def stored_text_kinds(evidence: Evidence) -> frozenset[str]:
-    """Which of the kinds that selectors by texts ask for are measured; reads no file."""
+    """List the kinds that selectors by texts ask for and that are measured; reads no file."""
     kinds = {"text"} if evidence.files("text") else set()
     if evidence.has_output_embeddings and evidence.files("embedding"):
         kinds.add("embedding")
@@ -93,7 +93,7 @@ class _Embedded:
 
 
 def _named(evidence: Evidence, note: str) -> str:
-    """How many tasks a note is about, in words."""
+    """Count the tasks that a note is about, in words."""
     n_tasks = sum(note in texts.notes for texts in evidence.catalogued.texts.values())
     return f"{n_tasks} of {len(evidence.catalogued.texts)} tasks"
 
@@ -107,13 +107,13 @@ def _by_cell(rows: pl.DataFrame) -> Iterator[tuple[ModelKey, str, pl.DataFrame]]
 def _view(texts: TaskTexts, rows: pl.DataFrame) -> TextView | None:
     """The view of one model; None where a text is missing, or nothing can be told apart."""
     vector_of = dict(zip(rows["image_id"], _vectors(rows), strict=True))
-    if any(one.text_id not in vector_of for one in texts.texts):
+    if any(text.text_id not in vector_of for text in texts.texts):
         return None
     parts = {}
     for role in ("prompt", "caption", "synonym"):
-        chosen = [one for one in texts.texts if one.role == role]
-        numbers = np.array([one.class_number for one in chosen], dtype=int)
-        parts[role] = (numbers, np.array([vector_of[one.text_id] for one in chosen]))
+        chosen = [text for text in texts.texts if text.role == role]
+        numbers = np.array([text.class_number for text in chosen], dtype=int)
+        parts[role] = (numbers, np.array([vector_of[text.text_id] for text in chosen]))
     numbers, prompts = parts["prompt"]
     # Every class has as many prompts, so that their sum points where their mean does.
     sums = np.zeros((len(texts.names), prompts.shape[1]))

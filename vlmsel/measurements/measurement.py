@@ -37,7 +37,7 @@ class Measurement(BaseModel, ABC):
         later: settings that came later, with the value that earlier cells have; with that value
             they are no part of the digest.
         default_images: how many images of a task are measured where nothing is said; None for all.
-        of_texts: whether rows are texts of a task's classes in place of images.
+        of_texts: True if rows are texts of a task's classes in place of images.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")

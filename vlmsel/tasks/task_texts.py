@@ -81,9 +81,9 @@ class TaskTexts:
         for number, start in enumerate(range(0, len(self.texts), SHARD_TEXTS)):
             part = self.texts[start : start + SHARD_TEXTS]
             refs = tuple(
-                ImageRef(one.text_id, one.sha256, "", None, one.class_number) for one in part
+                ImageRef(text.text_id, text.sha256, "", None, text.class_number) for text in part
             )
-            found.append(TextShard(self.task, number, refs, tuple(one.text for one in part)))
+            found.append(TextShard(self.task, number, refs, tuple(text.text for text in part)))
         return tuple(found)
 
 
@@ -118,7 +118,7 @@ def task_texts(spec: TaskSpec, prompts: ClassPrompts) -> TaskTexts:
     else:
         synonyms = _read_texts(spec, "synonyms", spec.synonyms, names)
     found += _texts("synonym", names, synonyms)
-    ordered = tuple(sorted(found, key=lambda one: one.text_id))
+    ordered = tuple(sorted(found, key=lambda text: text.text_id))
     return TaskTexts(spec.name, names, ordered, tuple(notes))
 
 

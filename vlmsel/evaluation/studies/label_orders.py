@@ -101,7 +101,7 @@ def judge_orders(
 
 
 def _units(tasks: Sequence[LabelledPool], n_draws: int, seed: int) -> list[LabelledPool]:
-    """What intervals are over: the tasks, or drawn pools of the only one."""
+    """List what intervals are over: the tasks, or drawn pools of the only task."""
     if len(tasks) > 1:
         return list(tasks)
     (task,) = tasks

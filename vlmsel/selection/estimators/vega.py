@@ -18,7 +18,7 @@ LEAST_CLASSES = 3
 
 
 class VegaParts(NamedTuple):
-    """What the score is made of.
+    """Parts of the score.
 
     Attributes:
         node: mean softmax probability of the class that each image is assigned to.

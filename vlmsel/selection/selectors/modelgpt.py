@@ -56,7 +56,7 @@ class ModelGpt(BaseSelector):
                 "`vlmsel measure text` on tasks with class names"
             )
         models = tuple(key for key, has in zip(arrays.known_models, chosen, strict=True) if has)
-        gone = (
+        unranked = (
             (key, f"no texts of {problem.target}")
             for key, has in zip(arrays.known_models, chosen, strict=True)
             if not has
@@ -68,7 +68,7 @@ class ModelGpt(BaseSelector):
             found = [fit.predict(features[z][:, -1]) for fit, z in zip(fits, zoos, strict=True)]
             return Scores(-np.stack(found))
 
-        return Scorer(models, problem.sources, score, (*arrays.unknown_models, *gone))
+        return Scorer(models, problem.sources, score, (*arrays.unknown_models, *unranked))
 
 
 def require_texts(selector: str, problem: Problem) -> TextEvidence:

@@ -116,10 +116,10 @@ class Swab(BaseSelector):
                 found.append(self.share * by_texts + (1 - self.share) * moved)
             return Scores(np.stack(found))
 
-        gone = [
+        unranked = [
             (key, "no texts of all tasks") for key in arrays.known_models if key not in speakers
         ]
-        return Scorer(models, problem.sources, score, (*arrays.unknown_models, *gone))
+        return Scorer(models, problem.sources, score, (*arrays.unknown_models, *unranked))
 
     def _bridge(self, classes: SourceClasses, task: str, views: Sequence[TextView]) -> Bridge:
         similarity = classes.similarity(task, views)

@@ -50,5 +50,5 @@ class Vega(BaseSelector):
         edges = np.array([row["edges"] for row in rows], dtype=float)
         values = -(node + edge_score(edges, is_mended=self.is_mended))
         missing = set(known_models(problem.accuracies, problem.sources)) - set(models)
-        gone = tuple((key, NO_ANSWER) for key in sorted(missing))
-        return Scorer(models, problem.sources, lambda zoos: Scores(values[zoos]), gone)
+        unranked = tuple((key, NO_ANSWER) for key in sorted(missing))
+        return Scorer(models, problem.sources, lambda zoos: Scores(values[zoos]), unranked)

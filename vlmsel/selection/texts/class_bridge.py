@@ -86,7 +86,7 @@ class SourceClasses:
             task: which task.
             views: of the task by each model.
         """
-        cosines = [own @ view.classes.T for own, view in zip(self.classes, views, strict=True)]
+        cosines = [rows @ view.classes.T for rows, view in zip(self.classes, views, strict=True)]
         found = np.mean(cosines, axis=0)
         found[(self.tasks == task) | ~np.isfinite(self.accuracy).all(axis=0)] = -np.inf
         return found
@@ -105,13 +105,13 @@ def lay_out_classes(
         sources: the tasks.
     """
     by_model = [[views[task][key] for task in sources] for key in models]
-    gaps = [np.concatenate([_given(view.gaps) for view in own]) for own in by_model]
-    accuracy = np.stack([np.concatenate([_given(v.accuracy) for v in own]) for own in by_model])
+    gaps = [np.concatenate([_given(view.gaps) for view in part]) for part in by_model]
+    accuracy = np.stack([np.concatenate([_given(v.accuracy) for v in part]) for part in by_model])
     known = np.isfinite(accuracy).all(axis=0)
     known &= np.all([np.isfinite(values).all(axis=1) for values in gaps], axis=0)
     return SourceClasses(
         tasks=np.repeat(list(sources), [len(view.names) for view in by_model[0]]),
-        classes=tuple(np.concatenate([view.classes for view in own]) for own in by_model),
+        classes=tuple(np.concatenate([view.classes for view in part]) for part in by_model),
         gaps=tuple(np.where(known[:, None], values, 0.0) for values in gaps),
         accuracy=np.where(known, accuracy, np.nan),
     )

@@ -34,14 +34,14 @@ def text_features(
         seed: of the noise; models with vectors of one length see the same noise.
     """
     cosine = view.captions @ view.classes.T
-    own = view.caption_classes
-    rows = np.arange(len(own))
+    true_classes = view.caption_classes
+    rows = np.arange(len(true_classes))
     n_classes = len(view.names)
-    per_class = np.bincount(own, cosine[rows, own], n_classes) / np.bincount(
-        own, minlength=n_classes
+    per_class = np.bincount(true_classes, cosine[rows, true_classes], n_classes) / np.bincount(
+        true_classes, minlength=n_classes
     )
     wrong = cosine.copy()
-    wrong[rows, own] = -np.inf
+    wrong[rows, true_classes] = -np.inf
     between = view.classes @ view.classes.T
     np.fill_diagonal(between, -np.inf)
     f1, accuracy = _noisy(view, sigma, n_draws, seed)

@@ -9,7 +9,7 @@ from vlmsel.errors import SelectionError
 
 @dataclass(frozen=True, eq=False)
 class TextView:
-    """What a model makes of a task's texts, and for a source what labelled images add.
+    """Vectors of a task's texts by a model, and for a source what labelled images add.
 
     Classes of one name are one class. All vectors but gaps have length 1.
 
