@@ -62,6 +62,16 @@ def test_models_without_texts_are_named(published):
     assert ranking.table.height == 7
 
 
+def test_one_source_is_too_few(published):
+    alone = dataclasses.replace(
+        published,
+        sources=("t1",),
+        accuracies=published.accuracies.filter(task="t1"),
+    )
+    with pytest.raises(SelectionError, match="at least 2 sources, t0 has 1"):
+        make_selector("modelgpt").rank(alone)
+
+
 def test_what_is_missing_is_said(published):
     for texts in (None, TextEvidence()):
         bare = dataclasses.replace(published, texts=texts)

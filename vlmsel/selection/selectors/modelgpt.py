@@ -40,8 +40,13 @@ class ModelGpt(BaseSelector):
         """Lay features out; models without features of the target are left out.
 
         Raises:
-            SelectionError: there are no texts of the target, or too few of the sources.
+            SelectionError: there are no texts of the target, too few of the sources, or one source.
         """
+        if len(problem.sources) < 2:
+            raise SelectionError(
+                f"selector {self.name} learns from at least 2 sources, {problem.target} has 1; use "
+                "average-rank"
+            )
         arrays = problem.arrays
         tasks = (*problem.sources, problem.target)
         features = known_features(
