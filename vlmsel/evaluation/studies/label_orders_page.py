@@ -21,7 +21,8 @@ def orders_page(command: str, made: str, rows: pl.DataFrame, left_out: pl.DataFr
         "# Which image to label next",
         f"Made by `{command}` on {made}.",
         "Images are picked one by one, their true classes shown, and the models ranked by the "
-        "labels so far; real answers of real models, nothing is simulated. `plain hits` ranks by "
+        "labels so far; the answers are those that the models gave, nothing is simulated. `plain "
+        "hits` ranks by "
         "the hit rate on the images that the order picked. Ties are broken at random. In brackets: "
         "difference to random picking with its 95 % interval (10,000 paired resamples of the "
         "tasks; of drawn pools of images where a table has one task). `+` or `-`: the interval "
