@@ -17,6 +17,7 @@ from torch import Tensor
 from vlmsel.errors import ModelError
 from vlmsel.settings import NO_OPTION
 from vlmsel.zoo.choices import ChoicePrompt, ChoiceScores, Preparation
+from vlmsel.zoo.providers.commentary import quiet_transformers
 from vlmsel.zoo.providers.option_tokens import OptionTokens, UnusableOptionsError, place_options
 
 # Questions in one forward pass, and of a model of so few parameters.
@@ -177,7 +178,8 @@ class ChoiceScorer:
             if not self._fits(choice, place, failures):
                 continue
             try:
-                inputs = self.process_one(picture, choice)
+                with quiet_transformers():
+                    inputs = self.process_one(picture, choice)
             except PROCESS_ERRORS as error:
                 failures[place] = f"its processor fails on it: {_first_line(error)}"
                 continue
@@ -204,11 +206,13 @@ class ChoiceScorer:
         batches: list[Batch] = []
         n_options = max((len(choice.options) for choice in choices), default=0)
         size = self._n_rows
-        for first in range(0, len(choices), size):
-            places = list(range(first, min(first + size, len(choices))))
-            for batch in self._batches(pictures, choices, places, failures):
-                batch.n_options = n_options
-                batches.append(batch)
+        # A text that is too long is said there, too.
+        with quiet_transformers():
+            for first in range(0, len(choices), size):
+                places = list(range(first, min(first + size, len(choices))))
+                for batch in self._batches(pictures, choices, places, failures):
+                    batch.n_options = n_options
+                    batches.append(batch)
         return Preparation(batches, failures)
 
     def process_one(self, picture: Image.Image, choice: ChoicePrompt) -> dict[str, Tensor]:

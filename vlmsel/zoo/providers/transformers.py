@@ -5,9 +5,7 @@ folder is taken, if it has `get_image_features` and `get_text_features`. Weights
 safetensors, code of a folder or a hub is never run.
 """
 
-import logging
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, cast
 
@@ -25,6 +23,7 @@ from vlmsel.zoo.identity import ModelIdentity
 from vlmsel.zoo.loader import ImageEncoder, LoadedModel, freeze
 from vlmsel.zoo.preprocessing import BoundedTransform
 from vlmsel.zoo.providers import generative
+from vlmsel.zoo.providers.commentary import quiet_transformers
 from vlmsel.zoo.providers.transformers_folder import model_folder, read_config, weight_files
 
 BUILD_ERRORS = (*CHECKPOINT_ERRORS, ImportError, NotImplementedError)
@@ -121,9 +120,9 @@ def load(spec: ModelSpec, identity: ModelIdentity, device: torch.device) -> Load
     config = read_config(spec, folder)
     weight_files(spec, folder)
     if generative.is_generative(config):
-        with _quiet():
+        with quiet_transformers():
             return generative.load(spec, identity, device, folder)
-    with _quiet():
+    with quiet_transformers():
         model = _build(spec, folder)
         transform, size = _transform(spec, folder)
         tokenizer = _tokenizer(spec, folder)
@@ -243,22 +242,6 @@ def _text_length(config: Any, tokenizer: Any) -> int:
 def _text_config(config: Any) -> dict[str, Any]:
     found = getattr(config, "text_config", None)
     return found.to_dict() if found is not None else {}
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Silence transformers' commentary and bars; what matters in it is raised as a ModelError."""
-    from transformers.utils import logging as commentary
-
-    before, bars = commentary.get_verbosity(), commentary.is_progress_bar_enabled()
-    commentary.set_verbosity(logging.ERROR)
-    commentary.disable_progress_bar()
-    try:
-        yield
-    finally:
-        commentary.set_verbosity(before)
-        if bars:
-            commentary.enable_progress_bar()
 
 
 def _first_line(error: BaseException) -> str:
