@@ -99,13 +99,16 @@ def _list(source: str, *, count: bool, as_json: bool) -> None:
     from vlmsel.api.workspace import load_task_catalog
 
     rows = []
-    for spec in load_task_catalog(source).tasks:
+    specs = load_task_catalog(source).tasks
+    for spec in specs:
         row: dict[str, object] = {
             "task": spec.name,
             "classes": len(spec.classnames or ()) or None,
             "templates": len(spec.templates or ()) or None,
             "images": spec.images,
         }
+        if any(one.questions is not None for one in specs):
+            row["questions"] = spec.answers if spec.questions is not None else None
         if count:
             from vlmsel.tasks.index import index_task
 

@@ -43,7 +43,7 @@ KNOWN_VALUES: dict[str, frozenset[str]] = {
 } | {"experts_implementation": frozenset({"eager", "batched_mm", "grouped_mm"})}
 # Classes of transformers that read vocabularies and do nothing else.
 TOKENIZER_CLASS = re.compile(
-    r"(Albert|Bart|Bert|Bloom|Camembert|CLIP|Code[Ll]lama|DebertaV2|Deberta|DistilBert|Electra|"
+    r"(Albert|Bart|Bert|Bloom|Camembert|CLIP|Code[Ll]lama|Cohere|DebertaV2|Deberta|DistilBert|Electra|"
     r"Gemma|GPT2|Llama|MBart|MBart50|MPNet|MT5|NLLB|Nllb|Phi3|PreTrained|Qwen2|Roberta|SentencePiece"
     r"|Siglip|Siglip2|T5|Tokenizers|XGLM|XLM|XLMRoberta|XLNet)(Tokenizer(Fast)?|Backend)"
 )

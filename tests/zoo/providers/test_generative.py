@@ -4,6 +4,7 @@ import json
 import shutil
 from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -20,6 +21,7 @@ from vlmsel.zoo.catalog import ModelSpec
 from vlmsel.zoo.choices import ChoicePrompt
 from vlmsel.zoo.hooks import hooked, silenced
 from vlmsel.zoo.layer_name import LayerName
+from vlmsel.zoo.providers.generative import find_towers
 from vlmsel.zoo.variants import tower_blocks
 
 # PaliGemma's processor does this with tensors of torch.
@@ -316,6 +318,14 @@ def test_folders_that_do_not_fit_are_refused(llava_copy, break_it, said):
     with pytest.raises(ModelError, match=said) as caught:
         load_model(ModelSpec(model="llava", pretrained="x", weights=str(llava_copy)))
     assert "\n" not in str(caught.value)
+
+
+def test_a_family_without_known_layers_is_refused():
+    spec = ModelSpec(model="m", pretrained="x", weights="m")
+    unknown = SimpleNamespace(model=torch.nn.Linear(2, 2), get_decoder=SimpleNamespace)
+    for model in (SimpleNamespace(), unknown):
+        with pytest.raises(ModelError, match="the layers of a SimpleNamespace are not known here"):
+            find_towers(spec, model)
 
 
 def test_a_tokenizer_that_ends_prompts_is_refused(llava_copy):

@@ -42,6 +42,8 @@ class PictureTower(nn.Module):
         for name in ENCODERS:
             if isinstance(getattr(core, name, None), nn.Module):
                 self.add_module(name, getattr(core, name))
+        if not self._modules:
+            raise AttributeError(f"none of {', '.join(ENCODERS)}")
         # In a tuple it is no submodule: the language model is none of this tower's.
         self._whole = (core,)
         self.unread = _unread(functional_blocks(self), model.config)
@@ -99,7 +101,7 @@ def load(
     model = _build(spec, folder)
     processor = _processor(spec, folder)
     freeze(model, device)
-    visual, decoder = _towers(spec, model)
+    visual, decoder = find_towers(spec, model)
     scorer = ChoiceScorer(spec.name, model, processor, device)
     _check_vocabulary(spec, model, processor)
     _try_out(spec, scorer)
@@ -162,13 +164,19 @@ def _processor(spec: ModelSpec, folder: Path) -> Any:
     return processor
 
 
-def _towers(spec: ModelSpec, model: Any) -> tuple[PictureTower, DecoderTower]:
+def find_towers(spec: ModelSpec, model: Any) -> tuple[PictureTower, DecoderTower]:
+    """The image encoder and the language model's layers.
+
+    Raises:
+        ModelError: they have other names than those of the known families.
+    """
     try:
         layers = model.get_decoder().layers
         visual = PictureTower(model).eval()
     except AttributeError:
         layers, visual = None, nn.Module()
-    if not isinstance(visual, PictureTower) or not isinstance(layers, nn.ModuleList):
+    is_known = isinstance(visual, PictureTower) and hasattr(model.model, "get_image_features")
+    if not is_known or not isinstance(layers, nn.ModuleList):
         raise ModelError(
             f"{spec.name}: the layers of a {type(model).__name__} are not known here: the `layers` "
             f"of its decoder, or an image encoder named {', '.join(ENCODERS)}"
