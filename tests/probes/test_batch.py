@@ -107,7 +107,7 @@ def test_a_stored_embedding_takes_no_pass(model: LoadedModel, batch: Batch) -> N
     assert torch.equal(again.embedding, stored)
     probe_all(again, [Prediction()])
     assert counted.images == [6]
-    with pytest.raises(ModelError, match="this batch holds embeddings, no images"):
+    with pytest.raises(ModelError, match="this batch holds no images: it has embeddings"):
         _ = again.images
 
 

@@ -112,7 +112,8 @@ class Batch:
             ModelError: the batch was made from stored embeddings.
         """
         if self._images is None:
-            raise ModelError(f"{self.model.spec.name}: this batch holds no images of one size")
+            what = "images of one size" if self._stored is None else "images: it has embeddings"
+            raise ModelError(f"{self.model.spec.name}: this batch holds no {what}")
         return self._images
 
     @cached_property
