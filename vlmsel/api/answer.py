@@ -376,8 +376,7 @@ def conclude(ready: ReadyTarget, run: ZooRun, *, with_estimate: bool = True) -> 
 def answer_known(ready: ReadyTarget) -> TargetAnswer:
     """Answer from what the store holds of the chosen models; no model is run.
 
-    Where nothing is missing this is the answer of `answer_images`; what is missing is counted in
-    the summary (`n_left`).
+    Where nothing is missing this is the answer of `answer_images`.
 
     Raises:
         ModelError, TaskError, SelectionError: as `answer_images`.
@@ -390,7 +389,6 @@ def answer_known(ready: ReadyTarget) -> TargetAnswer:
     except ModelError as error:
         return conclude(ready, not_run(ready, error))
     summary = execute(replace(plan, work=()), ready.zoo.store)
-    summary = replace(summary, n_left=plan.n_missing)
     return conclude(ready, read_run(ready, workspace, summary))
 
 

@@ -179,6 +179,12 @@ class LabelSession:
         """The labels by now."""
         return self._book
 
+    @property
+    def n_unanswered(self) -> int:
+        """Models that were still to answer when the work ended."""
+        run = self._measurement.progress
+        return 0 if self._is_settled else run.models - run.models_done
+
     def start(self) -> None:
         """Begin to measure and to advise.
 

@@ -117,18 +117,22 @@ def label(
     if dry_run:
         _show_plan(plan, as_json=as_json)
         return
-    found = _work(plan, flags.options(), port, opens=not no_browser, as_json=as_json)
+    found, n_left = _work(plan, flags.options(), port, opens=not no_browser, as_json=as_json)
     answer = compare_answer(found)
     _say_files(plan, answer, store)
     shown = Shown(top, as_json, report, not asked.no_thumbnails, tracking_uri, experiment)
     end_with_answer(answer, store, shown, allow_failures=allow_failures)
-    _end_early(answer)
+    _end_early(n_left)
 
 
 def _work(
     plan: "LabelPlan", run: "RunOptions", port: int, *, opens: bool, as_json: bool
-) -> "TargetAnswer":
-    """Serve the page until it is finished or Ctrl-C, and answer."""
+) -> "tuple[TargetAnswer, int]":
+    """Serve the page until it is finished or Ctrl-C, and answer.
+
+    Returns:
+        The answer, and how many models had not answered yet.
+    """
     from vlmsel.api.label import LabelSession
     from vlmsel.labelling.label_files import LabelLock
 
@@ -150,7 +154,7 @@ def _work(
             server.stop()
             session.stop()
         say("choosing from the labels ...")
-        return session.answer()
+        return session.answer(), session.n_unanswered
 
 
 def _wait(session: "LabelSession") -> None:
@@ -243,16 +247,16 @@ def select_command(answer: "TargetAnswer", store: str) -> str:
     return shlex.join(words)
 
 
-def _end_early(answer: "TargetAnswer") -> None:
+def _end_early(n_left: int) -> None:
     """End with 1 where models had not answered yet.
 
     Raises:
         Exit: some had not.
     """
-    n_left = answer.summary.n_left if answer.summary else 0
     if n_left:
+        models = "1 model" if n_left == 1 else f"{n_left} models"
         say(
-            f"ended before all models had answered ({n_left} cells are missing): the same command, "
-            "or `vlmsel select`, goes on from there"
+            f"ended before {models} had answered: the same command, or `vlmsel select`, goes on "
+            "from there"
         )
         raise typer.Exit(1)

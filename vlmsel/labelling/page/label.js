@@ -11,7 +11,7 @@ let names = [], hasNoClass = true;
 let busy = false, timer = 0, shownImage = "", zoom = 1, ended = false;
 let keys = new Map();
 let usedFirst = [];
-let mended = null;
+let mended = null, finishesThen = false;
 
 // Talking to the server
 
@@ -74,6 +74,7 @@ async function look() {
     const found = await ask("state");
     if (byId("banner").dataset.lasting) banner("");
     await show(found);
+    finishThen();
   } catch (error) {
     await fail(error);
     if (error.gone || error.refused) byId("banner").dataset.lasting = "1";
@@ -443,6 +444,20 @@ function showRun() {
   failures.replaceChildren(...run.failures.map((text) => element("li", {}, text)));
 }
 
+const modelsLeft = () => (["done", "failed"].includes(state.measuring.phase) ? 0 : state.measuring.models - state.measuring.models_done);
+
+// Finish was asked for; models that are still at work are waited for.
+function finishThen() {
+  if (!finishesThen || ended) return;
+  const open = modelsLeft();
+  if (open) {
+    banner(`Finishing when ${plural(open, "more model")} ${open === 1 ? "has" : "have"} answered. Labels still count.`, true);
+  } else {
+    finishesThen = false;
+    act("finish", {});
+  }
+}
+
 function span(seconds) {
   if (seconds < 90) return `${Math.max(1, Math.round(seconds))} s`;
   return seconds < 5400 ? `${Math.round(seconds / 60)} min` : `${(seconds / 3600).toFixed(1)} h`;
@@ -621,15 +636,22 @@ function begin() {
   byId("mend-none").addEventListener("click", () => mend(null));
   byId("mend-name").addEventListener("keydown", (event) => { if (event.key === "Enter") { event.preventDefault(); mend(event.target.value); } });
   byId("finish-open").addEventListener("click", () => {
-    const run = state.measuring, open = run.models - run.models_done;
-    const early = open > 0 && run.phase !== "failed" ? ` ${plural(open, "model")} ${open === 1 ? "has" : "have"} not answered yet; the answer leaves ${open === 1 ? "it" : "them"} out.` : "";
+    const open = modelsLeft();
+    const early = open ? ` ${plural(open, "model")} ${open === 1 ? "has" : "have"} not answered yet; finish now, and the answer leaves ${open === 1 ? "it" : "them"} out.` : "";
     const first = state.standing ? ` First choice by now: ${state.standing.first}.` : "";
     byId("finish-text").textContent = `${plural(state.labelled, "label")}.${first}${early}`;
     byId("finish-file").textContent = state.file;
+    byId("finish-now").hidden = !open;
+    byId("finish-then").textContent = open ? "Finish when they have" : "Finish";
     byId("finish").showModal();
   });
-  byId("finish-cancel").addEventListener("click", () => byId("finish").close());
+  byId("finish-cancel").addEventListener("click", () => { finishesThen = false; banner(""); byId("finish").close(); });
   byId("finish-now").addEventListener("click", () => { byId("finish").close(); act("finish", {}); });
+  byId("finish-then").addEventListener("click", () => {
+    byId("finish").close();
+    finishesThen = true;
+    finishThen();
+  });
   pan();
   look();
 }
