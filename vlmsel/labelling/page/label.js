@@ -326,13 +326,18 @@ function showStanding(before) {
     return;
   }
   const n = standing.labels, limit = limitPoints(standing.tolerance);
-  const regret = standing.regret === null ? null : points(standing.regret);
+  // Rounded, a regret just below the limit would look as large.
+  const rounded = standing.regret === null ? null : points(standing.regret);
+  const regret = rounded !== null && Number(rounded) === Number(limit) ? (100 * standing.regret).toFixed(2) : rounded;
   const left = standing.next_check === null ? 0 : standing.next_check - n;
   verdict.textContent = standing.enough ? "You can stop"
     : n ? (left > 0 ? `${plural(left, "more label")} to the next check` : "Label on")
     : standing.n_images ? "Label the first pictures" : "The models are at work; label meanwhile";
   const line = element("span", {});
-  if (regret !== null) line.append("Expected regret ", element("strong", {}, `${regret} points`), standing.enough ? `: below your ${limit}.` : `; enough is below ${limit}.`);
+  if (regret !== null) {
+    line.append("Expected regret ", element("strong", {}, `${regret} points`),
+      !standing.enough ? `; enough is below ${limit}.` : standing.regret < standing.tolerance ? `: below your ${limit}.` : `; at the check it was below your ${limit}.`);
+  }
   byId("regret").replaceChildren(line);
   byId("why").textContent = why(standing);
   byId("worth").textContent = worth(standing);
@@ -510,6 +515,7 @@ async function mend(name) {
 
 function showNotes() {
   const notes = [];
+  byId("help-order").hidden = !state.order.is_random;
   if (!state.order.is_random) notes.push(`Pictures are picked by “${state.order.name}”: the labelled ones are no random sample, so expected accuracy and regret are those of the picked pictures, not of all.`);
   for (const { name, reason } of state.unreadable) notes.push(`Cannot be read and is passed over: ${name}: ${reason}`);
   if (state.standing) notes.push(...state.standing.notes);
