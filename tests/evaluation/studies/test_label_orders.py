@@ -30,14 +30,14 @@ def rows() -> pl.DataFrame:
     tables = {"many": [task(seed) for seed in range(3)], "one": [task(9, with_probabilities=False)]}
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(label_orders, "POOL_IMAGES", 40)
-        return judge_orders(tables, labels=(4, 20), n_draws=2)
+        return judge_orders(tables, labels=(4, 12), n_draws=2)
 
 
 def test_every_order_is_judged_at_every_number(rows: pl.DataFrame) -> None:
     many = rows.filter(table="many")
     orders = ["random", "coda", "coda, plain hits", "model-selector", "vma", "vma, plain hits"]
     assert many["selector"].unique(maintain_order=True).to_list() == orders
-    assert many["n_labels"].unique(maintain_order=True).to_list() == [4, 20]
+    assert many["n_labels"].unique(maintain_order=True).to_list() == [4, 12]
     assert many.height == 6 * 2 * 3
     assert rows.filter(table="one")["n_images"].unique().to_list() == [40]
     # Without probabilities CODA is out.
@@ -47,7 +47,7 @@ def test_every_order_is_judged_at_every_number(rows: pl.DataFrame) -> None:
 def test_labels_help_and_differences_are_to_random(rows: pl.DataFrame) -> None:
     tau = rows.filter(table="many", metric="tau", selector="random").sort("n_labels")["mean"]
     assert tau[1] > tau[0]
-    regret = rows.filter(table="many", metric="regret1", n_labels=20)
+    regret = rows.filter(table="many", metric="regret1", n_labels=12)
     by_name = {row["selector"]: row for row in regret.iter_rows(named=True)}
     coda = by_name["coda"]
     assert coda["delta"] == pytest.approx(coda["mean"] - by_name["random"]["mean"])
@@ -55,7 +55,7 @@ def test_labels_help_and_differences_are_to_random(rows: pl.DataFrame) -> None:
 
 
 def test_the_same_seed_gives_the_same(rows: pl.DataFrame) -> None:
-    again = judge_orders({"many": [task(seed) for seed in range(3)]}, labels=(4, 20), n_draws=2)
+    again = judge_orders({"many": [task(seed) for seed in range(3)]}, labels=(4, 12), n_draws=2)
     assert again.equals(rows.filter(table="many"))
 
 
@@ -64,7 +64,7 @@ def test_the_page_says_how_it_was_made_and_who_wins(rows: pl.DataFrame) -> None:
     assert "Made by `vlmsel study orders` on 2026-01-01, a machine." in page
     assert "no random sample" in page
     assert "## many: 3 tasks, 5 models, 60 images to pick from" in page
-    regret = rows.filter(table="many", n_labels=20, metric="regret1")
+    regret = rows.filter(table="many", n_labels=12, metric="regret1")
     best = regret.sort("mean", "selector").row(0, named=True)
     told = f"regret1: {'random' if best['selector'] == 'random' else best['selector']} is best"
     assert told in describe_orders(rows).splitlines()[1]

@@ -44,7 +44,7 @@ def test_contrasts_between_models_are_unbiased(pool, truth):
     rng = np.random.default_rng(0)
     hits = (pool.classes == truth).mean(axis=1)
     found = []
-    for _ in range(1500):
+    for _ in range(400):
         labelled = Labelled()
         for _ in range(4):
             image = next_image(pool, labelled, rng)
