@@ -8,9 +8,10 @@ from PIL import Image
 
 from vlmsel.errors import TaskError
 from vlmsel.evidence import catalogued as module
-from vlmsel.evidence.catalogued import look_up_models, look_up_tasks
+from vlmsel.evidence.catalogued import Catalogued, look_up_models, look_up_tasks
 from vlmsel.tasks import index
 from vlmsel.tasks.catalog import TaskCatalog, TaskSpec
+from vlmsel.tasks.prompts import TaskQuestions
 from vlmsel.zoo.catalog import ModelSpec, Zoo
 
 ODD = [
@@ -100,3 +101,10 @@ def test_whatever_a_model_raises_leaves_out_that_model(
     found = look_up_models(zoo)
     assert [spec.model for spec, _ in found.models] == ["good"]
     assert [fault.reason for fault in found.faults] == ["RecursionError"]
+
+
+def test_tasks_of_questions_have_no_texts_of_classes() -> None:
+    catalogued = Catalogued((), {}, {}, {"maps": TaskQuestions({}, "letters", 4)})
+    assert catalogued.texts == {}
+    (fault,) = catalogued.text_faults
+    assert fault.reason == "task 'maps' asks questions of each image: texts need class names"

@@ -47,6 +47,7 @@ def test_without_files_templates_and_names_stand_for_them(tmp_path):
 def test_classes_of_one_name_are_one(tmp_path):
     found = texts(tmp_path, names=("cat", "dog", "cat"), captions=CAPTIONS)
     assert found.names == ("cat", "dog")
+    assert found.class_numbers == (0, 1, 0)
     assert len(of_role(found, "prompt")) == 4
 
 

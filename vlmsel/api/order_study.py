@@ -96,7 +96,7 @@ def study_orders(
             "reads others'"
         )
     made = judge_orders(tables, labels=labels, n_draws=n_draws, seed=seed)
-    schema = dict.fromkeys(("kind", "name", "reason"), pl.String)
+    schema = {"kind": pl.String, "name": pl.String, "reason": pl.String}
     left_out = pl.DataFrame(dropped, schema=schema, orient="row")
     return OrderStudy(made, orders_figure(made), left_out)
 

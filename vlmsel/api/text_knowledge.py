@@ -70,7 +70,7 @@ def read_texts(evidence: Evidence) -> StoredTexts:
             continue
         found = embedded.get((task, key))
         if found is not None and task in labels and (task, key) in of_classes:
-            numbers = _class_numbers(evidence, task, texts)
+            numbers = np.array(texts.class_numbers)
             gaps = _gaps(view, found, labels[task], numbers)
             accuracy = of_classes[task, key]
             view = TextView(**{**vars(view), "gaps": gaps, "accuracy": accuracy})
@@ -152,12 +152,6 @@ def _image_vectors(evidence: Evidence) -> dict[tuple[str, ModelKey], _Embedded]:
     return found
 
 
-def _class_numbers(evidence: Evidence, task: str, texts: TaskTexts) -> np.ndarray:
-    """Number among the different names of each label."""
-    place = {name: number for number, name in enumerate(texts.names)}
-    return np.array([place[name] for name in evidence.catalogued.prompts[task].classnames])
-
-
 def _gaps(
     view: TextView, images: _Embedded, labels: pl.DataFrame, numbers: np.ndarray
 ) -> np.ndarray:
@@ -184,7 +178,7 @@ def _class_accuracies(evidence: Evidence) -> dict[tuple[str, ModelKey], np.ndarr
         texts = evidence.catalogued.texts.get(task)
         if texts is None:
             continue
-        numbers = _class_numbers(evidence, task, texts)
+        numbers = np.array(texts.class_numbers)
         inside = rows.filter(pl.col("label") >= 0)
         label, answer = (numbers[inside[name].to_numpy()] for name in ("label", "argmax"))
         n_images = np.bincount(label, minlength=len(texts.names)).astype(float)

@@ -16,7 +16,7 @@ from vlmsel.redaction import describe_error, redact
 from vlmsel.tasks.catalog import TaskCatalog, TaskSpec
 from vlmsel.tasks.index import TaskIndex, index_task
 from vlmsel.tasks.label_tables import label_table
-from vlmsel.tasks.prompts import TaskPrompts, class_prompts, has_classnames
+from vlmsel.tasks.prompts import ClassPrompts, TaskPrompts, class_prompts, has_classnames
 from vlmsel.tasks.readable import with_readable_first
 from vlmsel.tasks.task_texts import TaskTexts, task_texts
 from vlmsel.zoo.catalog import ModelSpec, Zoo
@@ -79,6 +79,10 @@ class Catalogued:
         found: dict[str, TaskTexts] = {}
         faults: list[Failure] = []
         for task, prompts in self.prompts.items():
+            if not isinstance(prompts, ClassPrompts):
+                reason = f"task '{task}' asks questions of each image: texts need class names"
+                faults.append(Failure("", "", task, None, reason))
+                continue
             try:
                 found[task] = task_texts(self.specs[task], prompts)
             except TaskError as error:

@@ -65,12 +65,14 @@ class TaskTexts:
     Attributes:
         task: its name.
         names: the different class names, in class order; classes of one name are one.
+        class_numbers: place among `names` of each label.
         texts: of every role, by id.
         notes: what was made of templates or names, one line each.
     """
 
     task: str
     names: tuple[str, ...]
+    class_numbers: tuple[int, ...]
     texts: tuple[ClassText, ...]
     notes: tuple[str, ...] = ()
 
@@ -119,7 +121,9 @@ def task_texts(spec: TaskSpec, prompts: ClassPrompts) -> TaskTexts:
         synonyms = _read_texts(spec, "synonyms", spec.synonyms, names)
     found += _texts("synonym", names, synonyms)
     ordered = tuple(sorted(found, key=lambda text: text.text_id))
-    return TaskTexts(spec.name, names, ordered, tuple(notes))
+    place = {name: number for number, name in enumerate(names)}
+    numbers = tuple(place[name] for name in prompts.classnames)
+    return TaskTexts(spec.name, names, numbers, ordered, tuple(notes))
 
 
 def _texts(
