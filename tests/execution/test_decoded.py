@@ -15,7 +15,7 @@ from torchvision.transforms.functional import to_tensor
 from tests.execution.conftest import draw_task
 from vlmsel.errors import TaskError
 from vlmsel.execution import decoded as module
-from vlmsel.execution.decoded import STALE_S, DecodedCache, decode_shard
+from vlmsel.execution.decoded import STALE_S, DecodedCache, decode_shard, tensor_bytes
 from vlmsel.tasks.catalog import TaskSpec
 from vlmsel.tasks.index import ImageRef, index_task
 from vlmsel.tasks.shards import Shard, plan_shards
@@ -311,3 +311,12 @@ def test_a_user_without_a_name_has_a_cache(
     cache = DecodedCache(ROOM)
     assert cache.get("p", shard, to_tensor).n_decoded == len(shard.images)
     assert cache.get("p", shard, to_tensor).n_decoded == 0
+
+
+def test_bytes_of_a_picture_are_those_of_its_tensor() -> None:
+    assert tensor_bytes(lambda image: torch.zeros(3, 5, 7)) == 3 * 5 * 7 * 4
+
+    def fail(image: Image.Image) -> torch.Tensor:
+        raise SystemExit(1)
+
+    assert tensor_bytes(fail) is None

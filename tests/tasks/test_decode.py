@@ -10,6 +10,7 @@ import pytest
 from PIL import Image
 
 from vlmsel.errors import ImageError
+from vlmsel.tasks import decode
 from vlmsel.tasks.decode import decode_image
 
 
@@ -199,3 +200,19 @@ def test_the_bound_on_pixels_is_exact() -> None:
     assert decode_image(image, max_pixels=100).size == (10, 10)
     with pytest.raises(ImageError, match="too large: 10x10 pixels, 99 are allowed"):
         decode_image(image, max_pixels=99)
+
+
+def test_large_pictures_take_turns(monkeypatch: pytest.MonkeyPatch) -> None:
+    turns = []
+
+    class Turn:
+        def __enter__(self) -> None:
+            turns.append(1)
+
+        def __exit__(self, *_: object) -> None: ...
+
+    monkeypatch.setattr(decode, "_LARGE_PICTURE", Turn())
+    monkeypatch.setattr(decode, "LARGE_PIXELS", 100)
+    for width, expected in ((10, 0), (11, 1)):
+        decode_image(encoded(noise(size=(width, 10)), "PNG"))
+        assert len(turns) == expected
