@@ -6,8 +6,9 @@
 Profiles of one model of the embedded zoo on drawn pictures, measured by the work loop with one and
 with two workers, each in a process of its own (no Ray, whose start is not to be measured). Time
 begins at each worker's first outcome, so that importing torch and loading the model are not in it.
-Wall time means something on a quiet machine only. Processor time per image and the shares of the
-workers do so on a busy one, too; they do not see workers that wait.
+Wall time means something on a quiet machine only. Processor time per image, and the share of the
+time in which a worker has nothing to do at the end, do so on a busy one, too; they do not see
+workers that wait in between.
 """
 
 import argparse
@@ -147,9 +148,11 @@ class Watch:
         return used / self.images.total()
 
     @property
-    def balance(self) -> float:
-        """Mean of the workers' images over the most; 1 where all did the same."""
-        return self.images.total() / len(self.images) / max(self.images.values())
+    def idle_share(self) -> float:
+        """Share of the workers' time after their own last outcome, while another still works."""
+        end = max(wall for wall, _ in self._last.values())
+        idle = sum(end - self._last[pid][0] for pid in self.images)
+        return idle / sum(end - self._first[pid][0] for pid in self.images)
 
 
 class KillOnce:
@@ -207,14 +210,14 @@ def main() -> int:
             print(
                 f"{workers} worker(s): {1000 * watch.wall_per_image:6.1f} ms wall and "
                 f"{1000 * watch.processor_s_per_image:6.1f} ms of processor time per image; "
-                f"shares {sorted(watch.images.values())}",
+                f"shares {sorted(watch.images.values())}, idle at the end {watch.idle_share:.1%}",
                 flush=True,
             )
         kill = KillOnce(plan.n_missing)
         summary, crew = run("killed", 2, kill)
     one, two = watches[1], watches[2]
     by_wall = one.wall_per_image / (2 * two.wall_per_image)
-    by_processor = one.processor_s_per_image / two.processor_s_per_image * two.balance
+    by_processor = one.processor_s_per_image / two.processor_s_per_image * (1 - two.idle_share)
     again = crew.calls.total() - plan.n_units
     print(f"efficiency by wall time       {by_wall:5.2f}   (bound {LEAST_EFFICIENCY}, quiet cores)")
     print(f"efficiency by processor time  {by_processor:5.2f}   (bound {LEAST_EFFICIENCY})")
