@@ -3,7 +3,7 @@
 Options are scored in place: as continuations of the prompt that the model would generate from.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import Protocol
@@ -81,11 +81,12 @@ class Preparation:
     """Questions ready for the model.
 
     Attributes:
-        batches: of questions that go through the model together.
-        failures: questions that cannot be asked, by number, with the reason.
+        batches: of questions that go through the model together; each is made when it is asked for.
+        failures: questions that cannot be asked, by number, with the reason; of those before the
+            last batch that was made.
     """
 
-    batches: Sequence["ChoiceBatch"]
+    batches: Iterable["ChoiceBatch"]
     failures: Mapping[int, str]
 
 

@@ -56,7 +56,7 @@ class _Row:
 
 
 @dataclass
-class Batch:
+class OptionBatch:
     """Questions that go through the model together; see `vlmsel.zoo.choices.ChoiceBatch`."""
 
     scorer: "ChoiceScorer"
@@ -187,11 +187,12 @@ class ChoiceScorer:
             if n_tokens + NEW_TOKENS > self._length:
                 failures[place] = _too_long(n_tokens + NEW_TOKENS, self._length)
                 continue
-            with torch.inference_mode():
+            with torch.inference_mode(), quiet_transformers():
                 output = self._model.generate(
                     **inputs,
                     max_new_tokens=NEW_TOKENS,
                     do_sample=False,
+                    num_beams=1,
                     pad_token_id=self._tokenizer.pad_token_id or 0,
                 )
             new = output[0, n_tokens:]
@@ -203,17 +204,24 @@ class ChoiceScorer:
     ) -> Preparation:
         """Inputs of forward passes that can be repeated with layers silenced."""
         failures: dict[int, str] = {}
-        batches: list[Batch] = []
+        return Preparation(self._portions(pictures, choices, failures), failures)
+
+    def _portions(
+        self,
+        pictures: Sequence[Image.Image],
+        choices: Sequence[ChoicePrompt],
+        failures: dict[int, str],
+    ) -> Iterator[OptionBatch]:
+        """Batches one after the other, so that the pictures of one are on the device at a time."""
         n_options = max((len(choice.options) for choice in choices), default=0)
-        size = self._n_rows
-        # A text that is too long is said there, too.
-        with quiet_transformers():
-            for first in range(0, len(choices), size):
-                places = list(range(first, min(first + size, len(choices))))
-                for batch in self._batches(pictures, choices, places, failures):
-                    batch.n_options = n_options
-                    batches.append(batch)
-        return Preparation(batches, failures)
+        for first in range(0, len(choices), self._n_rows):
+            places = list(range(first, min(first + self._n_rows, len(choices))))
+            # A text that is too long is said there, too.
+            with quiet_transformers():
+                found = list(self._batches(pictures, choices, places, failures))
+            for batch in found:
+                batch.n_options = n_options
+                yield batch
 
     def process_one(self, picture: Image.Image, choice: ChoicePrompt) -> dict[str, Tensor]:
         """Inputs of one question, as the processor gives them."""
@@ -244,7 +252,7 @@ class ChoiceScorer:
             del core.get_image_features
 
     def log_softmax(
-        self, rows: Sequence[_Row], tails: Sequence[Sequence[int]], batch: Batch
+        self, rows: Sequence[_Row], tails: Sequence[Sequence[int]], batch: OptionBatch
     ) -> list[Tensor]:
         """Log-probabilities of the token after the prompt, and after each token of the tail.
 
@@ -293,7 +301,7 @@ class ChoiceScorer:
         choices: Sequence[ChoicePrompt],
         places: list[int],
         failures: dict[int, str],
-    ) -> Iterator[Batch]:
+    ) -> Iterator[OptionBatch]:
         """Questions together, or each alone where a picture cannot be processed."""
         usable = [place for place in places if self._fits(choices[place], place, failures)]
         if not usable:
@@ -313,7 +321,7 @@ class ChoiceScorer:
         choices: Sequence[ChoicePrompt],
         places: list[int],
         failures: dict[int, str],
-    ) -> Iterator[Batch]:
+    ) -> Iterator[OptionBatch]:
         texts = [self.render(choices[place].prompt) for place in places]
         found = dict(self._process(texts, [pictures[place] for place in places]))
         ids, mask = found.pop("input_ids"), found.pop("attention_mask").bool()
@@ -330,7 +338,7 @@ class ChoiceScorer:
             except UnusableOptionsError as error:
                 failures[place] = str(error)
         if len(rows) == len(places):
-            yield Batch(self, rows, inputs, 0)
+            yield OptionBatch(self, rows, inputs, 0)
         elif rows:
             # Which of a batch's pictures are whose only the processor knows.
             yield from self._together(pictures, choices, [row.place for row in rows], failures)
