@@ -8,9 +8,11 @@ import pytest
 from polars.testing import assert_frame_equal
 
 from tests.labelling.small_lab import CLASSES, SmallLab, make_small_lab
-from vlmsel.api.answer import AnswerOptions, answer_images, answer_known, ready_target
-from vlmsel.api.label import LabelSession, check_extra, plan_labels
-from vlmsel.api.label_standing import curve_points
+from vlmsel.api import label_plan
+from vlmsel.api.answer import AnswerOptions, answer_images, answer_known, prepare_target
+from vlmsel.api.label import LabelSession
+from vlmsel.api.label_plan import check_extra, plan_labels
+from vlmsel.api.label_standing import choose_points
 from vlmsel.cli.answer import answer_dict
 from vlmsel.errors import SettingsError, TaskError
 
@@ -58,7 +60,7 @@ def test_a_session_from_the_first_label_to_the_answer(lab, tmp_path):
     state = settle(session)
     standing = state["standing"]
     assert (standing["labels"], standing["checked"]) == (6, 5)
-    assert [n for n, _ in state["curve"]] == curve_points(6, (5,))
+    assert [n for n, _ in state["curve"]] == choose_points(6, (5,))
     assert dict(state["curve"])[6] == standing["regret"]
     assert {model["name"] for model in standing["models"]} == {
         f"{key[0]}/{key[1]}" for key in lab.zoo.models
@@ -80,7 +82,7 @@ def test_a_session_from_the_first_label_to_the_answer(lab, tmp_path):
     assert session.state()["standing"]["labels"] == 7
     assert "q" in session.answer().target_labels.classnames
     derived = answer_known(
-        ready_target(lab.images, lab.zoo, replace(options, classnames=(*CLASSES, "q")))
+        prepare_target(lab.images, lab.zoo, replace(options, classnames=(*CLASSES, "q")))
     )
     assert (derived.found.n_images, session.n_unanswered) == (len(lab.truth), 0)
     session.stop()
@@ -154,8 +156,6 @@ def test_class_names_are_needed(lab, tmp_path):
 
 
 def test_a_missing_server_is_one_line(monkeypatch):
-    import importlib.util
-
-    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    monkeypatch.setattr(label_plan, "find_spec", lambda name: None)
     with pytest.raises(SettingsError, match=r"pip install 'vlmsel\[label\]'"):
         check_extra()

@@ -11,7 +11,7 @@ import pytest
 from tests.cli.conftest import Answer, Lab
 from vlmsel.api.answer import AnswerOptions, answer_images
 from vlmsel.api.known_zoo import known_zoo
-from vlmsel.cli.label import select_command
+from vlmsel.cli.label import write_select_command
 
 Command = Callable[..., Answer]
 NAMES = ["--classnames", "a,c,h"]
@@ -94,6 +94,6 @@ def test_the_command_of_the_answer_can_be_typed(lab):
     )
     answer = answer_images(lab.images, zoo, asked)
     said = "--store s --classnames 'a b,c' --template 'the {}.' --tolerance 1"
-    assert select_command(answer, "s") == f"vlmsel select {lab.images} {said}"
+    assert write_select_command(answer, "s") == f"vlmsel select {lab.images} {said}"
     commas = replace(answer, options=replace(asked, classnames=("a, b", "c")))
-    assert "--classnames CLASSES.txt" in select_command(commas, "s")
+    assert "--classnames CLASSES.txt" in write_select_command(commas, "s")

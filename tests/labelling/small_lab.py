@@ -7,7 +7,7 @@ import yaml
 
 from vlmsel.api.answer import AnswerOptions
 from vlmsel.api.known_zoo import KnownZoo, known_zoo
-from vlmsel.api.label import LabelPlan, plan_labels
+from vlmsel.api.label_plan import LabelPlan, plan_labels
 from vlmsel.cli.app import run
 from vlmsel.demo.families import demo_task
 from vlmsel.demo.tasks import sample_truth, write_demo_tasks, write_sample_folder

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from vlmsel.errors import TaskError
-from vlmsel.labelling.label_book import COMES_AGAIN, LabelBook, StaleLabelError, checked_class
+from vlmsel.labelling.label_book import COMES_AGAIN, LabelBook, StaleLabelError, check_class
 
 IMAGES = tuple(f"{i}.png" for i in range(12))
 CLASSES = ("cat", "dog")
@@ -81,7 +81,7 @@ def test_what_cannot_be_read_is_passed_over(book):
 )
 def test_impossible_class_names_are_one_line(name, said):
     with pytest.raises(TaskError, match=said):
-        checked_class(name, CLASSES)
+        check_class(name, CLASSES)
 
 
 def test_an_added_class_can_be_given(book):

@@ -12,9 +12,9 @@ from vlmsel.labelling.label_book import LabelBook
 from vlmsel.labelling.label_files import (
     LabelFiles,
     LabelLock,
-    default_path,
-    images_address,
-    label_csv,
+    choose_path,
+    format_labels,
+    locate_images,
 )
 from vlmsel.tasks.catalog import folder_task
 from vlmsel.tasks.index import index_task
@@ -39,7 +39,7 @@ def spec(folder):
 
 @pytest.fixture
 def files(folder, tmp_path) -> LabelFiles:
-    return LabelFiles(tmp_path / "out" / "labels.csv", images_address(str(folder)))
+    return LabelFiles(tmp_path / "out" / "labels.csv", locate_images(str(folder)))
 
 
 def read(files: LabelFiles, spec) -> LabelBook:
@@ -104,21 +104,21 @@ def test_a_file_that_a_person_wrote_goes_on(files, spec):
 
 def test_a_picking_order_is_marked_in_the_file():
     book = LabelBook(IMAGES, CLASSES, 3).label("a.png", "cat")
-    assert label_csv(book) == "image,label\na.png,cat\n"
-    assert label_csv(book, "coda") == "image,label,picked_by\na.png,cat,coda\n"
+    assert format_labels(book) == "image,label\na.png,cat\n"
+    assert format_labels(book, "coda") == "image,label,picked_by\na.png,cat,coda\n"
 
 
 def test_the_default_place_is_beside_the_store_and_never_among_the_images(folder, tmp_path):
     store = str(tmp_path / "lab" / "store")
-    path = default_path(store, str(folder), "photos")
+    path = choose_path(store, str(folder), "photos")
     assert path == tmp_path / "lab" / "labels" / "photos.csv"
     LabelFiles(path, str(folder)).save(LabelBook(IMAGES, CLASSES, 3))
-    assert default_path(store, str(folder), "photos") == path
-    twin = default_path(store, "/elsewhere/photos", "photos")
+    assert choose_path(store, str(folder), "photos") == path
+    twin = choose_path(store, "/elsewhere/photos", "photos")
     assert twin != path
     assert twin.parent == path.parent
     with pytest.raises(TaskError, match="among the images: give --out"):
-        default_path(str(folder / ".vlmsel" / "store"), str(folder), "photos")
+        choose_path(str(folder / ".vlmsel" / "store"), str(folder), "photos")
 
 
 def hold(path: Path, held, done) -> None:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from vlmsel.errors import SelectionError
-from vlmsel.selection.answer import Question, answer, average_rank_order, regret_after
+from vlmsel.selection.answer import Question, answer, average_rank_order, compute_regret_after
 from vlmsel.selection.posterior import advise, condition, fit_prior, observe_hits
 from vlmsel.selection.zoo_answers import ZooAnswers
 
@@ -192,12 +192,12 @@ def test_impossible_questions_are_refused(question, change, message):
 @pytest.mark.parametrize("n", [0, 1, 4, 10])
 def test_the_regret_of_the_first_labels_is_that_of_their_answer(question, n):
     labels = dict(list(question.labels.items())[:n])
-    assert regret_after(question, n) == pytest.approx(
+    assert compute_regret_after(question, n) == pytest.approx(
         answer(replace(question, labels=labels)).regret
     )
 
 
 def test_no_regret_is_known_without_sources_and_labels(question):
     bare = replace(question, accuracy=ACCURACY[:0])
-    assert regret_after(bare, 0) is None
-    assert regret_after(bare, 5) is not None
+    assert compute_regret_after(bare, 0) is None
+    assert compute_regret_after(bare, 5) is not None

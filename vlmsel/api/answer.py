@@ -34,7 +34,7 @@ from vlmsel.selection.answer import (
     Question,
     answer,
     average_rank_order,
-    regret_after,
+    compute_regret_after,
 )
 from vlmsel.selection.answer_agreement import measure_agreement
 from vlmsel.selection.answer_spread import measure_spread
@@ -292,14 +292,14 @@ def answer_images(
         TaskError: the images, class names or labels are wrong.
         SelectionError: nothing is known that could rank a model, or an option is impossible.
     """
-    ready = ready_target(images, zoo, options or AnswerOptions())
+    ready = prepare_target(images, zoo, options or AnswerOptions())
     found = ZooRun()
     if ready.chosen and not ready.options.dry_run:
         found = _run_models(ready, run, steps or AnswerSteps())
     return conclude(ready, found)
 
 
-def ready_target(images: str | Path, zoo: KnownZoo, asked: AnswerOptions) -> ReadyTarget:
+def prepare_target(images: str | Path, zoo: KnownZoo, asked: AnswerOptions) -> ReadyTarget:
     """Read the images, classes and labels, and choose the models to run; none is run.
 
     Raises:
@@ -325,7 +325,7 @@ def conclude(ready: ReadyTarget, run: ZooRun, *, with_estimate: bool = True) -> 
     """Answer from what is ready and what the models said; nothing is measured.
 
     Args:
-        ready: of `ready_target`.
+        ready: of `prepare_target`.
         run: what the models said on the images.
         with_estimate: whether the answers are compared with those on the sources, and a selector
             without labels is chosen; with labels the order does not depend on it.
@@ -387,12 +387,12 @@ def answer_known(ready: ReadyTarget) -> TargetAnswer:
     try:
         plan = workspace.plan(["prediction"])
     except ModelError as error:
-        return conclude(ready, not_run(ready, error))
+        return conclude(ready, explain_unrun(ready, error))
     summary = execute(replace(plan, work=()), ready.zoo.store)
     return conclude(ready, read_run(ready, workspace, summary))
 
 
-def regret_by_labels(ready: ReadyTarget, run: ZooRun, n_labels: int) -> float | None:
+def compute_regret_by_labels(ready: ReadyTarget, run: ZooRun, n_labels: int) -> float | None:
     """Return the expected regret that the first labels alone would give; None where unknown.
 
     Args:
@@ -402,7 +402,7 @@ def regret_by_labels(ready: ReadyTarget, run: ZooRun, n_labels: int) -> float | 
     """
     draw = _draw_of(ready, run.answers)
     eligible, _ = eligible_models(ready.zoo.facts, **ready.options.limits)
-    return regret_after(_question(ready, run.answers, draw, eligible), n_labels)
+    return compute_regret_after(_question(ready, run.answers, draw, eligible), n_labels)
 
 
 def _draw_of(ready: ReadyTarget, answers: ZooAnswers | None) -> LabelDraw:
@@ -656,13 +656,13 @@ def _run_models(ready: ReadyTarget, run: RunOptions | None, steps: AnswerSteps) 
     try:
         plan = workspace.plan(["prediction"], run)
     except ModelError as error:
-        return not_run(ready, error)
+        return explain_unrun(ready, error)
     steps.on_plan(plan)
     summary = execute(plan, ready.zoo.store, options=run, on_outcome=steps.on_outcome)
     return read_run(ready, workspace, summary)
 
 
-def not_run(ready: ReadyTarget, error: ModelError) -> ZooRun:
+def explain_unrun(ready: ReadyTarget, error: ModelError) -> ZooRun:
     """No model can be run: a note where the published tables answer without, else the error.
 
     Raises:

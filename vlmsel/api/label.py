@@ -3,141 +3,37 @@
 import threading
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, replace
-from pathlib import Path
+from dataclasses import asdict, replace
 from typing import Any
 
-from vlmsel.addresses import absolute_path
 from vlmsel.api.answer import (
-    SHORTLIST,
-    AnswerOptions,
     ReadyTarget,
     TargetAnswer,
     ZooRun,
     answer_known,
+    compute_regret_by_labels,
     conclude,
+    prepare_target,
     read_run,
-    ready_target,
-    regret_by_labels,
 )
-from vlmsel.api.known_zoo import KnownZoo
 from vlmsel.api.label_measurement import BackgroundMeasurement
-from vlmsel.api.label_standing import Standing, curve_points, draw_standing
-from vlmsel.errors import ImageError, SettingsError, TaskError, VlmselError
+from vlmsel.api.label_plan import LabelPlan, name_classes, read_book, with_classes
+from vlmsel.api.label_standing import Standing, choose_points, draw_standing
+from vlmsel.errors import ImageError, TaskError, VlmselError
 from vlmsel.execution.options import RunOptions
 from vlmsel.labelling.label_book import LabelBook, StaleLabelError
-from vlmsel.labelling.label_files import LabelFiles, default_path, images_address
 from vlmsel.labelling.page_images import LONGEST_SIDE, THUMBNAIL, ImageCache, PageImage
-from vlmsel.labelling.picked_images import DEFAULT_ORDER, page_order, pick_images
+from vlmsel.labelling.picked_images import pick_images
 from vlmsel.outside_names import shown
 from vlmsel.redaction import describe_error
-from vlmsel.selection.orders import PickingOrder
 from vlmsel.selection.posterior.advice import CHECKS
 from vlmsel.tasks.catalog import TARGET_PREFIX
 from vlmsel.tasks.label_tables import OUTSIDE
-from vlmsel.tasks.labels import plain_name
 
 # Answers are read from the store at most so often while models work.
 READ_S = 1.0
 SHOWN_LABELS = 12
 SHA_DIGITS = 12
-
-
-@dataclass(frozen=True)
-class LabelPlan:
-    """What a session is about to do.
-
-    Attributes:
-        ready: the target with all its classes, no label read.
-        files: of its labels.
-        book: labels of earlier sessions.
-        order: in which images are asked for.
-        options: as they were said.
-    """
-
-    ready: ReadyTarget
-    files: LabelFiles
-    book: LabelBook
-    order: PickingOrder
-    options: AnswerOptions
-
-
-def plan_labels(
-    images: str | Path,
-    zoo: KnownZoo,
-    options: AnswerOptions,
-    *,
-    out: str | Path | None = None,
-    order: str = DEFAULT_ORDER,
-) -> LabelPlan:
-    """Read images, classes and the labels of earlier sessions; nothing is written or run.
-
-    Args:
-        images: folder, tar or Parquet of images.
-        zoo: of `known_zoo`.
-        options: class names and limits; `labels` is not looked at.
-        out: the labels' CSV file; by default beside the store, named after the images.
-        order: name of the order in which images are asked for.
-
-    Raises:
-        TaskError: the images, class names or labels do not fit.
-        SelectionError: an option is impossible, or there is no such order.
-    """
-    chosen_order = page_order(order)
-    asked = replace(options, labels=None, labels_are_random=False, ignore_labels=True)
-    if zoo.is_shipped and asked.shortlist is None:
-        asked = replace(asked, shortlist=SHORTLIST)
-    place = images_address(str(images))
-    ready = ready_target(images, zoo, asked)
-    given = ready.target.classnames
-    if not given:
-        raise TaskError(
-            "labels need the names of the classes: give --classnames a,b,c, a file with one name a "
-            "line, --prompts clip-benchmark:NAME, or a folder of class folders"
-        )
-    name = ready.target.spec.name.removeprefix(TARGET_PREFIX)
-    path = (
-        default_path(zoo.store.uri, place, name)
-        if out is None
-        else absolute_path(out, "labels", TaskError)
-    )
-    if path.is_dir():
-        raise TaskError(f"labels {path}: that is a folder; give --out FILE")
-    files = LabelFiles(path, place, order)
-    session = files.session()
-    known = {plain_name(x) for x in given}
-    added = () if session is None else session.added
-    more = tuple(x for x in added if plain_name(x) not in known)
-    if more:
-        ready = with_classes(ready, (*given, *more))
-    book = _read_book(files, ready, len(given))
-    return LabelPlan(ready, files, book, chosen_order, options)
-
-
-def _read_book(files: LabelFiles, ready: ReadyTarget, n_given: int) -> LabelBook:
-    """Labels of earlier sessions; what decoding found unreadable is passed over."""
-    target = ready.target
-    book = files.load(target.spec, target.index, target.order, target.classnames, n_given)
-    reasons = dict(target.pictures.unreadable)
-    for image in target.order:
-        if image in reasons and image not in book.labels:
-            book = book.pass_over(image, reasons[image])
-    return book
-
-
-def with_classes(ready: ReadyTarget, names: tuple[str, ...]) -> ReadyTarget:
-    """The same target with other classes.
-
-    Raises:
-        TaskError: the names are impossible.
-    """
-    return ready_target(ready.images, ready.zoo, _named(ready.options, names))
-
-
-def _named(options: AnswerOptions, names: tuple[str, ...]) -> AnswerOptions:
-    # Prompts of a known task give the templates where there are no others.
-    prompts = None if options.templates else options.prompts
-    return replace(options, classnames=names, prompts=prompts)
 
 
 class LabelSession:
@@ -193,7 +89,7 @@ class LabelSession:
             StoreError: the labels cannot be written.
         """
         # Read again under the lock: another process may have ended just now.
-        self._book = _read_book(self._files, self._ready, self._book.n_given)
+        self._book = read_book(self._files, self._ready, self._book.n_given)
         self._files.save(self._book)
         self._measurement.start(self._ready)
         self._advice.start()
@@ -211,7 +107,7 @@ class LabelSession:
         """Answer as `vlmsel select --labels` does, from what is measured by now."""
         options, book = self._plan.options, self._book
         if book.added:
-            options = _named(options, book.classes)
+            options = name_classes(options, book.classes)
         has_labels = bool(book.labels)
         picked_by = None if self._plan.order.is_random_sample else self._plan.order.name
         asked = replace(
@@ -220,7 +116,7 @@ class LabelSession:
             ignore_labels=not has_labels,
             picked_by=picked_by if has_labels else None,
         )
-        return answer_known(ready_target(self._ready.images, self._ready.zoo, asked))
+        return answer_known(prepare_target(self._ready.images, self._ready.zoo, asked))
 
     # What the page asks for.
 
@@ -428,10 +324,12 @@ class LabelSession:
             self._curve_of = (*of, *seen)
             known = set(self._curve)
         regret = standing.values["regret"]
-        for n in curve_points(standing.n_labels, CHECKS):
+        for n in choose_points(standing.n_labels, CHECKS):
             if n in known or (n == standing.n_labels and regret is None):
                 continue
-            value = regret if n == standing.n_labels else regret_by_labels(told, self._found, n)
+            value = (
+                regret if n == standing.n_labels else compute_regret_by_labels(told, self._found, n)
+            )
             with self._changed:
                 if value is not None:
                     self._curve[n] = value
@@ -464,18 +362,3 @@ def _common(before: tuple[object, ...], now: tuple[object, ...]) -> int:
     """Length of the beginning that two sequences share."""
     n = min(len(before), len(now))
     return next((i for i in range(n) if before[i] != now[i]), n)
-
-
-def check_extra() -> None:
-    """Refuse to start without the packages that serve the page.
-
-    Raises:
-        SettingsError: one is missing; says how to install it.
-    """
-    from importlib.util import find_spec
-
-    missing = [name for name in ("starlette", "uvicorn") if find_spec(name) is None]
-    if missing:
-        raise SettingsError(
-            f"the label page needs {' and '.join(missing)}: pip install 'vlmsel[label]'"
-        )

@@ -134,7 +134,7 @@ class BackgroundMeasurement:
             self._on_change()
 
 
-def answer_workspace(ready: ReadyTarget) -> Workspace:
+def make_workspace(ready: ReadyTarget) -> Workspace:
     """The chosen models on the images, with answers and embeddings wanted."""
     return ready.workspace({"embedding": Want(Embedding(), len(ready.target.order))})
 
@@ -146,7 +146,7 @@ def plan_answers(ready: ReadyTarget, run: RunOptions | None) -> Plan:
         ModelError, TaskError: nothing of it can be measured.
         StoreError: the store cannot be read.
     """
-    plan = answer_workspace(ready).plan(KINDS, run)
+    plan = make_workspace(ready).plan(KINDS, run)
     turn = {ready.zoo.models[place]: number for number, place in enumerate(ready.chosen)}
     work = sorted(plan.work, key=lambda one: turn[one.spec.model, one.spec.pretrained])
     return replace(plan, work=tuple(work))

@@ -59,7 +59,7 @@ def draw_standing(answer: TargetAnswer, revision: int) -> Standing:
     return Standing(revision, values, found.n_labels)
 
 
-def curve_points(n_labels: int, checks: tuple[int, ...]) -> list[int]:
+def choose_points(n_labels: int, checks: tuple[int, ...]) -> list[int]:
     """Choose the numbers of labels at which the curve is drawn.
 
     Args:

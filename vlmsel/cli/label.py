@@ -17,7 +17,8 @@ from vlmsel.cli.flags import RunFlags, takes_flags
 
 if TYPE_CHECKING:
     from vlmsel.api.answer import TargetAnswer
-    from vlmsel.api.label import LabelPlan, LabelSession
+    from vlmsel.api.label import LabelSession
+    from vlmsel.api.label_plan import LabelPlan
     from vlmsel.execution.options import RunOptions
 
 _PAGE = "The page"
@@ -108,7 +109,7 @@ def label(
     """
     from vlmsel.api.answer_memory import compare_answer
     from vlmsel.api.known_zoo import known_zoo
-    from vlmsel.api.label import check_extra, plan_labels
+    from vlmsel.api.label_plan import check_extra, plan_labels
     from vlmsel.cli.answer import Shown, end_with_answer, read_options
 
     check_extra()
@@ -217,10 +218,10 @@ def _say_files(plan: "LabelPlan", answer: "TargetAnswer", store: str) -> None:
     """Say where the labels are, and how to have the same answer again."""
     say(f"labels: {plan.files.path}")
     if answer.options.labels is not None and answer.options.picked_by is None:
-        say(f"the same again: {select_command(answer, store)}")
+        say(f"the same again: {write_select_command(answer, store)}")
 
 
-def select_command(answer: "TargetAnswer", store: str) -> str:
+def write_select_command(answer: "TargetAnswer", store: str) -> str:
     """Write the command that gives an answer again."""
     from vlmsel.selection.posterior.advice import TOLERANCE
 

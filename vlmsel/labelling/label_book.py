@@ -155,7 +155,7 @@ class LabelBook:
         Raises:
             TaskError: the name is impossible or known.
         """
-        return self._next(classes=(*self.classes, checked_class(name, self.classes)))
+        return self._next(classes=(*self.classes, check_class(name, self.classes)))
 
     def pass_over(self, image: str, reason: str) -> "LabelBook":
         """Leave an image out that cannot be read."""
@@ -176,7 +176,7 @@ class LabelBook:
         return replace(self, revision=self.revision + 1, **changes)  # pyright: ignore[reportArgumentType]
 
 
-def checked_class(name: str, known: tuple[str, ...]) -> str:
+def check_class(name: str, known: tuple[str, ...]) -> str:
     """Return the name of a new class, without blanks at its ends.
 
     Raises:

@@ -141,10 +141,10 @@ class LabelFiles:
         folder = LocalFolder(self.path.parent)
         # First, so that a class that a label names is always known.
         folder.write_atomic(self.path.name + SESSION, session.model_dump_json(indent=1).encode())
-        folder.write_atomic(self.path.name, label_csv(book, self.order).encode())
+        folder.write_atomic(self.path.name, format_labels(book, self.order).encode())
 
 
-def label_csv(book: LabelBook, order: str = DEFAULT_ORDER) -> str:
+def format_labels(book: LabelBook, order: str = DEFAULT_ORDER) -> str:
     """Lay labels out as `vlmsel select --labels` reads them."""
     text = io.StringIO()
     rows = csv.writer(text, lineterminator="\n")
@@ -173,12 +173,12 @@ def read_session(path: Path) -> Session | None:
         ) from None
 
 
-def images_address(images: str) -> str:
+def locate_images(images: str) -> str:
     """Return where the images are, absolute."""
     return absolute_address(images, "images", TaskError)
 
 
-def default_path(store: str, images: str, name: str) -> Path:
+def choose_path(store: str, images: str, name: str) -> Path:
     """Choose the file of a folder's labels: beside the store, named after the folder.
 
     Args:
@@ -228,17 +228,23 @@ class LabelLock:
         try:
             fcntl.flock(self._handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
+            self._close()
             raise self._held(self._note()) from None
         except OSError:
             # A disk without locks: the note alone tells.
             note = self._note()
             if note is not None and not is_dead(note.owner):
+                self._close()
                 raise self._held(note) from None
         return self
 
     def __exit__(self, *_: object) -> None:
         if self._handle is not None:
             os.ftruncate(self._handle, 0)
+        self._close()
+
+    def _close(self) -> None:
+        if self._handle is not None:
             os.close(self._handle)
             self._handle = None
 

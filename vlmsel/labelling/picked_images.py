@@ -16,7 +16,7 @@ from vlmsel.selection.zoo_answers import ZooAnswers
 DEFAULT_ORDER = "random"
 
 
-def page_order(name: str) -> PickingOrder:
+def find_page_order(name: str) -> PickingOrder:
     """Find an order that the page can ask in.
 
     Raises:
@@ -44,7 +44,7 @@ def pick_images(
     draws depends on the number of labels alone, so that two tabs are asked for one picture.
 
     Args:
-        order: of `page_order`.
+        order: of `find_page_order`.
         open_images: without a label, in the product's order.
         labels: class number by image id, in the order in which labels came; below 0: in no class.
         answers: of the models on the images; None before the first.

@@ -206,7 +206,7 @@ def answer(question: Question) -> Answer:
     return _with_advice(found, question, labelled, posterior, order)
 
 
-def regret_after(question: Question, n_labels: int) -> float | None:
+def compute_regret_after(question: Question, n_labels: int) -> float | None:
     """Return the expected regret that the answer to the first labels alone would have.
 
     Args:
