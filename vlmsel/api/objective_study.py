@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from typing import get_args
 
 import numpy as np
 import polars as pl
@@ -31,7 +32,7 @@ from vlmsel.measurements.embedding import EVERY_BLOCK, Embedding
 from vlmsel.measurements.profile import Profile
 from vlmsel.selection.block_matches import BlockMatches, BlockOutputs, match_blocks, split_blocks
 from vlmsel.selection.profiles import MODEL
-from vlmsel.settings import AttributionSettings
+from vlmsel.settings import Attribution, AttributionSettings
 
 Run = Callable[[Plan, Workspace], RunSummary]
 
@@ -39,25 +40,17 @@ REFERENCE = "l2"
 # Against what the reference measures; text towers cost most and come last.
 VARIANTS: Mapping[str, Mapping[str, str]] = {
     REFERENCE: {},
-    "gradient": {"attribution": "gradient"},
-    "gradient x activation": {"attribution": "gradient_x_activation"},
     "entropy": {"objective": "entropy"},
     "variance": {"objective": "variance"},
     "alignment": {"objective": "alignment"},
     "score-mean": {"objective": "score-mean"},
     "score-class": {"objective": "score-class"},
-    "published blocks": {"granularity": "published"},
     "score-class, text tower": {"objective": "score-class", "tower": "text"},
     "score-class, both towers": {"objective": "score-class", "tower": "both"},
     "score-mean, text tower": {"objective": "score-mean", "tower": "text"},
-    "score-mean, both towers": {"objective": "score-mean", "tower": "both"},
 }
-# Of every variant: no image is refined, at a mean error of 0.4 %, where objectives differ by 2 to
-# 20 % (docs/attribution.md).
-STEPS = {"rule": "trapezoid", "path": "adaptive", "n_steps": 9}
-# Of every task: for the variants, where ten images are as good as 25 to .01 (docs/evaluation.md),
-# and for the comparison of numbers.
-N_IMAGES = 10
+# Of the variants: one pass per image, where conductance takes some twenty.
+ATTRIBUTION: Attribution = "gradient_x_activation"
 FEW, MANY = 25, 100
 # Of every task, to match blocks by.
 MATCHED_IMAGES = 10
@@ -83,9 +76,16 @@ class ObjectiveStudy:
     about: tuple[str, ...]
 
 
-def variant_settings(base: AttributionSettings) -> dict[str, AttributionSettings]:
-    """Settings by the name of the variant; what a variant does not name is that of `base`."""
-    plain = {"objective": "l2", "tower": "vision", "attribution": "conductance", **STEPS}
+def variant_settings(
+    base: AttributionSettings, attribution: Attribution = ATTRIBUTION
+) -> dict[str, AttributionSettings]:
+    """Settings by the name of the variant; what a variant does not name is that of `base`.
+
+    Args:
+        base: baseline, rule, path, precision.
+        attribution: of every variant.
+    """
+    plain = {"objective": "l2", "tower": "vision", "attribution": attribution}
     return {
         name: AttributionSettings.model_validate({**base.model_dump(), **plain, **changes})
         for name, changes in VARIANTS.items()
@@ -142,7 +142,12 @@ def measured_blocks(
 
 
 def study_objectives(
-    workspace: Workspace, run: Run, *, seed: int = 0, keep_duplicates: bool = False
+    workspace: Workspace,
+    run: Run,
+    *,
+    attribution: Attribution = ATTRIBUTION,
+    seed: int = 0,
+    keep_duplicates: bool = False,
 ) -> ObjectiveStudy:
     """Compare objectives, blocks, symmetry, noise and architectures by leave-one-out.
 
@@ -152,6 +157,7 @@ def study_objectives(
     Args:
         workspace: store, zoo and tasks, with accuracies.
         run: does a plan, in the way of whoever calls.
+        attribution: how the objectives are compared; all else is done on conductance.
         seed: of the noise.
         keep_duplicates: count near-duplicate checkpoints as models of their own.
 
@@ -167,21 +173,16 @@ def study_objectives(
         total = total + found
         return found
 
-    settings = variant_settings(workspace.settings)
-    knowledge = current_knowledge(workspace)
-    few, _ = measured_profiles(workspace, counted, settings[REFERENCE], FEW)
-    knowledge = replace(knowledge, profiles=few)
+    def measured(settings: AttributionSettings, n_images: int = FEW) -> pl.DataFrame:
+        return measured_profiles(workspace, counted, settings, n_images)[0]
+
+    conductance = variant_settings(workspace.settings, "conductance")[REFERENCE]
+    knowledge = replace(current_knowledge(workspace), profiles=measured(conductance))
     once = judged_tables(knowledge, keep_duplicates=keep_duplicates)
-    kept = once.accuracies.select(MODEL).unique()
+    reference = knowledge.profiles if once.profiles is None else once.profiles
     left_out = [once.left_out]
-
-    def frame(name: str, n_images: int) -> pl.DataFrame:
-        found, _ = measured_profiles(workspace, counted, settings[name], n_images)
-        return found.join(kept, on=MODEL, how="semi", maintain_order="left")
-
-    reference = few.join(kept, on=MODEL, how="semi", maintain_order="left")
     parts = [
-        *_own_parts(frame, reference, once.accuracies),
+        *_own_parts(measured, workspace.settings, attribution, reference, once.accuracies),
         *_shared_parts(reference, once.accuracies, seed),
     ]
     try:
@@ -191,35 +192,46 @@ def study_objectives(
     except SelectionError as error:
         left_out.append(_gap("architectures", str(error)))
     rows = [part.select(pl.lit(OWN_ZOO).alias("zoo"), pl.all()) for part in parts]
-    about = [f"{OWN_ZOO}: {knowledge.about}"]
+    about = [f"{OWN_ZOO}: {_without_address(knowledge)}"]
     published = _published(workspace)
     if published is not None:
         found = judged_tables(published, keep_duplicates=keep_duplicates)
         left_out.append(found.left_out)
         profiles = published.profiles if found.profiles is None else found.profiles
-        rows += [
-            part.select(pl.lit(PUBLISHED_ZOO).alias("zoo"), pl.all())
-            for part in _published_parts(profiles, found.accuracies, seed)
-        ]
-        about.append(f"{PUBLISHED_ZOO}: {published.about}")
+        made = [*_published_parts(profiles, found.accuracies, seed)]
+        try:
+            made += _family_part(profiles, found.accuracies, None)
+        except SelectionError as error:
+            left_out.append(_gap("architectures of published models", str(error)))
+        rows += [part.select(pl.lit(PUBLISHED_ZOO).alias("zoo"), pl.all()) for part in made]
+        about.append(f"{PUBLISHED_ZOO}: {_without_address(published)}")
     return ObjectiveStudy(
         pl.concat(rows), pl.concat(left_out, how="vertical_relaxed"), total, tuple(about)
     )
 
 
 def _own_parts(
-    frame: Callable[[str, int], pl.DataFrame], reference: pl.DataFrame, accuracies: pl.DataFrame
+    measured: Callable[..., pl.DataFrame],
+    base: AttributionSettings,
+    attribution: Attribution,
+    conductance: pl.DataFrame,
+    accuracies: pl.DataFrame,
 ) -> Iterator[pl.DataFrame]:
     """What needs profiles of other settings."""
-    frames = {name: frame(name, N_IMAGES) for name in VARIANTS if name != REFERENCE}
+    settings = variant_settings(base, attribution)
+    frames = {name: measured(one) for name, one in settings.items()}
     known = {name: found for name, found in frames.items() if not found.is_empty()}
-    # The reference on the same images.
-    images = next(iter(known.values())).select("task", "image_id").unique()
-    same = reference.join(images, on=["task", "image_id"], how="semi", maintain_order="left")
-    compared = {REFERENCE: same, **known, "stages": to_stages(same)}
-    yield _group("settings", variant_rows(compared, accuracies, REFERENCE))
-    counts = {f"{FEW} images": reference, f"{MANY} images": frame(REFERENCE, MANY)}
-    yield _group("images", variant_rows(counts, accuracies, f"{FEW} images"))
+    yield _group(f"objectives by {attribution}", variant_rows(known, accuracies, REFERENCE))
+    others = {
+        name: measured(variant_settings(base, name)[REFERENCE])
+        for name in get_args(Attribution)
+        if name != "conductance"
+    }
+    compared = {"conductance": conductance, **others, "conductance, stages": to_stages(conductance)}
+    yield _group("attributions", variant_rows(compared, accuracies, "conductance"))
+    few, many = f"{FEW} images, {attribution}", f"{MANY} images, {attribution}"
+    counts = {few: frames[REFERENCE], many: measured(settings[REFERENCE], MANY)}
+    yield _group("images", variant_rows(counts, accuracies, few))
 
 
 def _shared_parts(
@@ -240,9 +252,8 @@ def _published_parts(
         "without heads": headless,
         "stages": to_stages(headless),
     }
-    yield _group("settings", variant_rows(frames, accuracies, "published blocks"))
+    yield _group("blocks", variant_rows(frames, accuracies, "published blocks"))
     yield from _shared_parts(profiles, accuracies, seed)
-    yield from _family_part(profiles, accuracies, None)
 
 
 def _family_part(
@@ -285,6 +296,11 @@ def _published(workspace: Workspace) -> Knowledge | None:
     if chosen_profiles(address, ()).is_empty():
         return None
     return imported_knowledge(address)
+
+
+def _without_address(knowledge: Knowledge) -> str:
+    """Words for a zoo, of which a page should not say where its store lay."""
+    return knowledge.about.partition(", store ")[0]
 
 
 def _group(name: str, rows: pl.DataFrame) -> pl.DataFrame:

@@ -63,6 +63,7 @@ def study(
     predictions: study_labels.Predictions = False,
     markdown: study_labels.Markdown = None,
     tables: transferability.Tables = None,
+    attribution: study_objectives.Variants = None,
     tracking_uri: o.TrackingUri = None,
     as_json: o.AsJson = False,
 ) -> None:
@@ -82,7 +83,7 @@ def study(
     has_own_page = name in (study_prompts.NAME, study_objectives.NAME)
     of_labels = None if has_own_page else markdown
     asked = study_labels.Asked(labels, rho, draws, calibration, predictions, of_labels)
-    _refuse_labels(name, asked)
+    _refuse_options(name, asked, attribution)
 
     from vlmsel.cli.tracked import tracking_uri_for
 
@@ -111,7 +112,7 @@ def study(
     _refuse_foreign(name, {"--tables": (tables, transferability.NAME)})
     if name == study_objectives.NAME:
         study_objectives.refuse(of_store)
-        catalogs = study_objectives.Catalogs(store, zoo, tasks, seed, keep_duplicates)
+        catalogs = study_objectives.Catalogs(store, zoo, tasks, seed, keep_duplicates, attribution)
         _keep_objectives(study_objectives.run(catalogs), markdown, catalogs, place)
         return
     if name in (study_labels.NAME, study_orders.NAME):
@@ -161,8 +162,12 @@ def _known_studies() -> dict[str, str]:
     }
 
 
-def _refuse_labels(name: str, asked: study_labels.Asked) -> None:
-    """Refuse options of the studies of labels and orders to the others."""
+def _refuse_options(
+    name: str, asked: study_labels.Asked, attribution: study_objectives.Variants
+) -> None:
+    """Refuse options of the studies of objectives, labels and orders to the others."""
+    if name != study_objectives.NAME:
+        _refuse_foreign(name, {"--attribution": (attribution, study_objectives.NAME)})
     if name not in (study_labels.NAME, study_orders.NAME):
         asked.refuse(name)
 

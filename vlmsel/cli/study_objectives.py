@@ -5,12 +5,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
 import polars as pl
+import typer
 from matplotlib.figure import Figure
 
 from vlmsel.cli.console import note, show_table
+from vlmsel.cli.options import AttributionChoice
 from vlmsel.errors import SettingsError
 from vlmsel.redaction import redact
 
@@ -25,6 +27,15 @@ DESCRIPTION = (
     "objectives, text towers, blocks, symmetry, noise, 25 against 100 images, and one family's "
     "similarity for another's models; measures what is missing"
 )
+Variants = Annotated[
+    AttributionChoice | None,
+    typer.Option(
+        "--attribution",
+        help="How the study of objectives compares them: conductance takes some twenty times as "
+        "long. Default: gradient_x_activation.",
+        show_default=False,
+    ),
+]
 TAKEN = ("--zoo", "--tasks", "--keep-duplicates")
 METRICS = ("ndcg5", "tau", "regret1")
 
@@ -38,6 +49,7 @@ class Catalogs:
     tasks: str | None
     seed: int
     keep_duplicates: bool
+    attribution: AttributionChoice | None
 
 
 def refuse(options: Mapping[str, object]) -> None:
@@ -58,7 +70,7 @@ def run(catalogs: Catalogs) -> "ObjectiveStudy":
         StoreError: no accuracy is known.
         SelectionError: too little is known.
     """
-    from vlmsel.api.objective_study import study_objectives
+    from vlmsel.api.objective_study import ATTRIBUTION, study_objectives
     from vlmsel.api.workspace import open_workspace
     from vlmsel.cli.running import run_plan, show_failures
     from vlmsel.execution.options import RunOptions
@@ -69,8 +81,13 @@ def run(catalogs: Catalogs) -> "ObjectiveStudy":
         return run_plan(plan, variant.store, RunOptions(), what=what)
 
     workspace = open_workspace(catalogs.store, zoo=catalogs.zoo, tasks=catalogs.tasks)
+    chosen = catalogs.attribution
     found = study_objectives(
-        workspace, measure, seed=catalogs.seed, keep_duplicates=catalogs.keep_duplicates
+        workspace,
+        measure,
+        attribution=chosen.value if chosen else ATTRIBUTION,
+        seed=catalogs.seed,
+        keep_duplicates=catalogs.keep_duplicates,
     )
     show_failures(found.measured)
     return found

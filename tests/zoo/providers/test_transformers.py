@@ -18,8 +18,10 @@ from tests.zoo.providers.builders import (
     save_naflex,
     tokenizer,
 )
-from vlmsel.attribution import layer_conductance
+from vlmsel.attribution import attribute, layer_conductance
+from vlmsel.attribution.pair import open_prompts
 from vlmsel.errors import ModelError
+from vlmsel.settings import AttributionSettings
 from vlmsel.zoo import functional_blocks, identify, load_model
 from vlmsel.zoo.capabilities import Capability
 from vlmsel.zoo.catalog import ModelSpec, load_zoo
@@ -90,6 +92,25 @@ def test_capabilities_and_blocks(saved, kind):
     assert found.scores.shape == (3, len(blocks))
     assert np.isfinite(np.asarray(found.scores)).all()
     assert (np.asarray(found.scores) > 0).any()
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_score_of_image_and_text_flows_through_both_towers(saved, kind):
+    loaded = load_model(spec(saved[kind][0]))
+    texts = [("a photo of a cat", "cat"), ("a dog .", "dog")]
+    chosen = AttributionSettings(
+        objective="score-class", tower="both", rule="trapezoid", n_steps=65
+    )
+    images = torch.stack([loaded.transform(image) for image in pictures()])
+    assert loaded.encode_text is not None
+    classes = torch.stack([loaded.encode_text(some).mean(0) for some in texts])
+    prompts = open_prompts(loaded, chosen, texts)
+    found = attribute(loaded, images, chosen, text=classes, prompts=prompts)
+    assert found.failures == {}
+    assert sum(name.startswith("text.") for name in found.names) >= 1
+    assert sum(not name.startswith("text.") for name in found.names) >= 1
+    change = (found.objective - found.objective_at_baseline).abs()
+    assert (found.completeness_error * found.objective.abs() / change).max() < 0.05
 
 
 def test_identity_is_by_weights_tokenizer_and_processor(saved, clip, tmp_path):

@@ -92,6 +92,11 @@ def family_rows(held_out: HeldOutTasks, matches: BlockMatches | None) -> pl.Data
         BASELINE: Approach(make_selector(BASELINE), is_carried=False),
         "dcd, own profiles": Approach(make_selector("dcd"), is_carried=False),
         OWN: Approach(make_selector("dcd-pooled"), is_carried=False),
+        # As sharp as ranks of sources are, to tell the sharpness from the ranks.
+        "dcd-pooled at gamma 6, own profiles": Approach(
+            make_selector("dcd-pooled", gamma=6.0), is_carried=False
+        ),
+        "dcd-families, own profiles": Approach(make_selector("dcd-families"), is_carried=False),
         **{f"{name}, carried": Approach(make_selector(name), is_carried=True) for name in carried},
     }
     metrics = judge_families(approaches, held_out, matches)

@@ -10,7 +10,11 @@ from vlmsel.evaluation.metrics import METRICS
 SHOWN = ("ndcg5", "tau", "regret1")
 SELECTOR = "dcd-pooled"
 HEADINGS = {
-    "settings": "Objectives, attributions, towers and blocks",
+    "objectives by conductance": "Objectives and towers, by conductance",
+    "objectives by gradient": "Objectives and towers, by gradient",
+    "objectives by gradient_x_activation": "Objectives and towers, by gradient x activation",
+    "attributions": "Attributions and blocks",
+    "blocks": "Blocks",
     "images": "More images",
     "symmetry": "Asymmetric against symmetric",
     "noise": "Noisy sources, noisy targets",
@@ -70,7 +74,7 @@ def verdict(rows: pl.DataFrame, zoo: str) -> str:
     found: dict[str, list[str]] = {"better": [], "worse": [], "mixed": [], "equal": []}
     groups = rows.group_by("group", "selector", "variant", maintain_order=True)
     for (group, selector, variant), part in groups:
-        of_selectors = group in ("settings", "images", "noise")
+        of_selectors = selector not in ("distance", "approach")
         is_reference = all(value == 0 for value in part["change"])
         if is_reference or (of_selectors and selector != SELECTOR):
             continue

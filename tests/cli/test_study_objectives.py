@@ -1,0 +1,81 @@
+"""``vlmsel study objectives`` on the small laboratory."""
+
+import json
+import re
+
+import polars as pl
+import pytest
+
+from vlmsel.api import objective_study
+from vlmsel.api.objective_study import block_outputs, variant_settings
+from vlmsel.errors import SelectionError
+from vlmsel.evaluation.studies import objectives
+from vlmsel.settings import AttributionSettings
+
+
+@pytest.fixture
+def quick(monkeypatch):
+    names = ("l2", "score-class, both towers")
+    few = {name: objective_study.VARIANTS[name] for name in names}
+    monkeypatch.setattr(objective_study, "VARIANTS", few)
+    monkeypatch.setattr(objective_study, "FEW", 8)
+    monkeypatch.setattr(objective_study, "MANY", 10)
+    monkeypatch.setattr(objectives, "SIGMAS", (0.5,))
+    monkeypatch.setattr(objectives, "REPEATS", 1)
+
+
+def test_one_command_measures_compares_and_writes_a_page(own_lab, vlmsel, quick, tmp_path):
+    page = tmp_path / "objectives.md"
+    args = ["--store", own_lab.store, "--tracking-uri", own_lab.uri, "--out", tmp_path]
+    answer = vlmsel("study", "objectives", *args, "--markdown", page, "--json")
+    assert answer.code == 0, answer.err
+    rows = pl.DataFrame(json.loads(answer.out)["rows"])
+    assert rows["group"].unique(maintain_order=True).to_list() == [
+        "objectives by gradient_x_activation",
+        "attributions",
+        "images",
+        "symmetry",
+        "noise",
+        "one family for the others",
+        "the other families for one",
+    ]
+    assert {"score-class, both towers", "dcd-cka, carried"} <= set(rows["variant"])
+    text = page.read_text()
+    assert re.search(r"Made by `vlmsel .*` on \d{4}-\d\d-\d\d, \d+ cores", text)
+    assert "What helps and what does not" in text
+    assert (tmp_path / "objectives.svg").exists()
+    # All is measured: the second time nothing is, and the numbers are the same.
+    before = sorted(own_lab.store.rglob("*.parquet"))
+    again = vlmsel("study", "objectives", *args)
+    assert again.code == 0, again.err
+    assert "nothing to do" in again.err
+    assert sorted(own_lab.store.rglob("*.parquet")) == before
+    assert "Across architectures" in again.out
+
+
+def test_options_without_effect_are_refused(lab, vlmsel, tmp_path):
+    args = ["--store", lab.store, "--out", tmp_path, "--tracking-uri", lab.uri]
+    answer = vlmsel("study", "objectives", *args, "--selector", "dcd")
+    assert "--selector has no effect on study objectives" in answer.error
+    answer = vlmsel("study", "objectives", *args, "--rho", "0.5")
+    assert "--rho belongs to study labels, not to objectives" in answer.error
+    answer = vlmsel("study", "images", *args, "--attribution", "gradient")
+    assert "--attribution belongs to study objectives, not to images" in answer.error
+
+
+def test_every_variant_has_settings_of_its_own():
+    found = variant_settings(AttributionSettings(granularity="stage"))
+    assert len({one.digest for one in found.values()}) == len(found)
+    assert {one.granularity for one in found.values()} == {"stage"}
+    assert found["score-class, text tower"].tower == "text"
+
+
+def test_embeddings_of_other_blocks_are_refused():
+    names = {"model": "a", "pretrained": "p"}
+    profiles = pl.DataFrame([{**names, "block": block} for block in range(3)])
+    blocks = pl.DataFrame([{**names, "task": "t", "image_id": "i", "vector": [1.0] * 4}])
+    with pytest.raises(SelectionError, match="4 numbers are no embeddings of 3 blocks"):
+        block_outputs(blocks, profiles)
+    found = block_outputs(blocks.with_columns(vector=pl.lit([1.0] * 6)), profiles)
+    assert found["a", "p"].images == ("t/i",)
+    assert found["a", "p"].vectors.shape == (1, 3, 2)
