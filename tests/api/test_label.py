@@ -15,6 +15,7 @@ from vlmsel.api.label_plan import check_extra, plan_labels
 from vlmsel.api.label_standing import choose_points
 from vlmsel.cli.answer import answer_dict
 from vlmsel.errors import SettingsError, TaskError
+from vlmsel.execution.decoded import DecodedCache
 
 WAIT_S = 120
 
@@ -104,16 +105,15 @@ def test_a_session_from_the_first_label_to_the_answer(lab, tmp_path):
 
 
 def test_a_class_that_is_added_decodes_nothing(lab, tmp_path, monkeypatch):
-    from vlmsel.execution import decoded
-
     session = LabelSession(lab.plan(tmp_path / "labels.csv"))
     session.start()
     wait_until(lambda: session.state()["measuring"]["phase"] == "done")
 
     def refuse(*_: object, **__: object) -> None:
-        raise AssertionError("an image was decoded")
+        raise AssertionError("an image was asked for")
 
-    monkeypatch.setattr(decoded, "decode_image", refuse)
+    # Also where an image was decoded before, it is not looked at again.
+    monkeypatch.setattr(DecodedCache, "get", refuse)
     session.add_class("zebra")
     wait_until(lambda: session.state()["measuring"]["phase"] in ("done", "failed"))
     measuring = session.state()["measuring"]

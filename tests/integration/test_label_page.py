@@ -163,8 +163,8 @@ def test_two_tabs_work_on_one_pile(make_desk, browser):
     other.route("**/api/state", lambda route: route.abort())
     desk.page.keyboard.press("1")
     wait_for_labels(desk.page, 1)
-    other.unroute("**/api/state")
     other.evaluate("label(1)")
+    other.unroute("**/api/state")
     expect(other.locator("#name")).not_to_have_text(first)
     assert desk.labels == {first: CLASSES[0]}
     other.keyboard.press("3")
