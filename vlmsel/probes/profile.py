@@ -81,7 +81,7 @@ class ProfileProbe:
 def _texts(batch: Batch) -> list[tuple[str, ...]]:
     """Prompts of every class of the task; none where it has no class names."""
     prompts = batch.prompts
-    if prompts is None:
+    if not isinstance(prompts, ClassPrompts):
         return []
     return [tuple(prompts.texts(name)) for name in prompts.classnames]
 

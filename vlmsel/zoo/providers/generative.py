@@ -173,10 +173,10 @@ def find_towers(spec: ModelSpec, model: Any) -> tuple[PictureTower, DecoderTower
     try:
         layers = model.get_decoder().layers
         visual = PictureTower(model).eval()
+        is_known = isinstance(layers, nn.ModuleList) and hasattr(model.model, "get_image_features")
     except AttributeError:
-        layers, visual = None, nn.Module()
-    is_known = isinstance(visual, PictureTower) and hasattr(model.model, "get_image_features")
-    if not is_known or not isinstance(layers, nn.ModuleList):
+        is_known = False
+    if not is_known:
         raise ModelError(
             f"{spec.name}: the layers of a {type(model).__name__} are not known here: the `layers` "
             f"of its decoder, or an image encoder named {', '.join(ENCODERS)}"
