@@ -49,7 +49,7 @@ VARIANTS: Mapping[str, Mapping[str, str]] = {
     "score-class, both towers": {"objective": "score-class", "tower": "both"},
     "score-mean, text tower": {"objective": "score-mean", "tower": "text"},
 }
-# Of the variants: one pass per image, where conductance takes some twenty.
+# Of the variants: one pass per image, where conductance takes some fourteen.
 ATTRIBUTION: Attribution = "gradient_x_activation"
 FEW, MANY = 25, 100
 # Of every task, to match blocks by.

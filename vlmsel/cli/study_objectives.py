@@ -31,8 +31,8 @@ Variants = Annotated[
     AttributionChoice | None,
     typer.Option(
         "--attribution",
-        help="How the study of objectives compares them: conductance takes some twenty times as "
-        "long. Default: gradient_x_activation.",
+        help="How the study of objectives compares them: conductance costs some fourteen times the "
+        "passes. Default: gradient_x_activation.",
         show_default=False,
     ),
 ]
