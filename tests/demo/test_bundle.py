@@ -31,7 +31,7 @@ def test_two_folders_hold_the_same_bytes(catalog: Path, tmp_path: Path):
 
 
 def test_nothing_is_written_twice(catalog: Path, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(bundle, "_replace", lambda *_: pytest.fail("wrote again"))
+    monkeypatch.setattr(bundle, "replace_file", lambda *_: pytest.fail("wrote again"))
     assert write_demo_tasks(catalog.parent, n_images=N) == catalog
 
 

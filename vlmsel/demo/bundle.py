@@ -47,10 +47,10 @@ def write_demo_tasks(folder: Path, *, n_images: int = 200) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     if not _up_to_date(folder, n_images):
         for task in demo_tasks():
-            _replace(folder / f"{task.name}.tar", _tar(task, n_images))
-        _replace(folder / _CATALOG, yaml.safe_dump(_catalog(), sort_keys=False).encode())
+            replace_file(folder / f"{task.name}.tar", _tar(task, n_images))
+        replace_file(folder / _CATALOG, yaml.safe_dump(_catalog(), sort_keys=False).encode())
         stamp = {"made_by": _made_by(n_images), "sha256": _hashes(folder)}
-        _replace(folder / _STAMP, json.dumps(stamp, indent=1).encode())
+        replace_file(folder / _STAMP, json.dumps(stamp, indent=1).encode())
     return folder / _CATALOG
 
 
@@ -63,7 +63,7 @@ def write_sample_folder(folder: Path, task: DemoTask, n: int = 25) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     images, _ = draw(task, split="train", n=n, seed=SAMPLE_SEED)
     for i, image in enumerate(images):
-        _replace(folder / f"{i:03d}.png", _png(image))
+        replace_file(folder / f"{i:03d}.png", png_bytes(image))
     return folder
 
 
@@ -93,14 +93,15 @@ def _tar(task: DemoTask, n_images: int) -> bytes:
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w", format=tarfile.USTAR_FORMAT) as tar:
         for i, (image, label) in enumerate(zip(images, labels, strict=True)):
-            for suffix, data in (("png", _png(image)), ("cls", str(label).encode())):
+            for suffix, data in (("png", png_bytes(image)), ("cls", str(label).encode())):
                 member = tarfile.TarInfo(f"{i:06d}.{suffix}")
                 member.size = len(data)
                 tar.addfile(member, io.BytesIO(data))
     return buffer.getvalue()
 
 
-def _png(image: Image.Image) -> bytes:
+def png_bytes(image: Image.Image) -> bytes:
+    """Returns a picture as a PNG file."""
     buffer = io.BytesIO()
     image.save(buffer, format="PNG")
     return buffer.getvalue()
@@ -134,7 +135,7 @@ def _up_to_date(folder: Path, n_images: int) -> bool:
     return stamp == {"made_by": _made_by(n_images), "sha256": _hashes(folder)}
 
 
-def _replace(path: Path, data: bytes) -> None:
+def replace_file(path: Path, data: bytes) -> None:
     """Writes a file so that a reader sees the old content or the new one, never a part."""
     with tempfile.NamedTemporaryFile(
         dir=path.parent, prefix=f".{path.name}.", delete=False
