@@ -4,8 +4,13 @@
                    |
     recipes -> learn -> checkpoint, zeroshot -> models/, manifest.json, for all that reads a zoo
 
+    demo_questions -> question_bundle -> Parquet and questions.yaml: multiple-choice questions
+          |
+    vlm_recipes -> vlm_lessons -> vlm_folder -> vlms/, vlm_manifest.json: generative models
+
 `tasks` is the door for those who want pictures; `ZOO` and `MANIFEST` are the door for those who
-want models. `make_models` made what lies in `models/`; nothing is trained when the demo runs.
+want models. `make_models` made what lies in `models/`, `make_vlms` what lies in
+`vlms/`; nothing is trained when the demo runs.
 """
 
 from pathlib import Path
@@ -15,3 +20,9 @@ ZOO = Path(__file__).parent / "zoo.yaml"
 
 MANIFEST = Path(__file__).parent / "manifest.json"
 """How the embedded models were made: hashes, seeds and accuracies."""
+
+VLM_ZOO = Path(__file__).parent / "vlm_zoo.yaml"
+"""Catalog of the embedded generative models; they need transformers."""
+
+VLM_MANIFEST = Path(__file__).parent / "vlm_manifest.json"
+"""How they were made."""

@@ -40,7 +40,12 @@ def save(model: nn.Module, recipe: Recipe, folder: Path) -> SavedWeights:
 
 def inspect(folder: Path) -> SavedWeights:
     """Returns size and hash of the weights in a model's folder."""
-    data = (folder / WEIGHTS_FILE).read_bytes()
+    return hash_weights(folder / WEIGHTS_FILE)
+
+
+def hash_weights(path: Path) -> SavedWeights:
+    """Returns size and hash of a weights file."""
+    data = path.read_bytes()
     return SavedWeights(hashlib.sha256(data).hexdigest(), len(data))
 
 

@@ -3,6 +3,7 @@
 import importlib.metadata
 import json
 import platform
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
@@ -59,9 +60,9 @@ class Manifest:
         return replace(self, models=tuple(known[name] for name in order if name in known))
 
 
-def versions() -> dict[str, str]:
+def versions(packages: Iterable[str] = _PACKAGES) -> dict[str, str]:
     """Returns the versions of everything that could change a trained weight or a picture."""
-    return {package: importlib.metadata.version(package) for package in _PACKAGES}
+    return {package: importlib.metadata.version(package) for package in packages}
 
 
 def machine() -> str:
