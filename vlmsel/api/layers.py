@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 import polars as pl
@@ -29,6 +30,9 @@ from vlmsel.selection.layers.rules import RuleName
 from vlmsel.selection.layers.vectors import interaction_vectors
 from vlmsel.selection.registry import make_selector
 from vlmsel.zoo.layer_name import PARTS, TOWERS, Part, Tower
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 log = logging.getLogger(__name__)
 
@@ -140,6 +144,25 @@ def task_vectors(answers: Sequence[LayerAnswers]) -> TaskVectors:
     )
     pooled = tuple(compare_tasks(pool_models(vectors)))
     return TaskVectors(vectors, tuple(compare_tasks(vectors)), frame.sort(columns), pooled)
+
+
+def interaction_figure(found: TaskVectors, model: tuple[str, str]) -> "Figure | None":
+    """Heatmap of one model's vectors, tasks by layers; None where it has none.
+
+    Args:
+        found: of `task_vectors`.
+        model: model and pretrained.
+    """
+    from vlmsel.report.figures import interaction_heatmap
+
+    name, pretrained = model
+    rows = found.vectors.filter(pl.col("model") == name, pl.col("pretrained") == pretrained)
+    wide = rows.sort("place").pivot("layer", index="task", values="delta").sort("task")
+    layers = wide.columns[1:]
+    if not layers or not wide.height:
+        return None
+    values = wide.select(layers).to_numpy().astype(float)
+    return interaction_heatmap(values, wide["task"].to_list(), layers)
 
 
 def judge_likeness(workspace: Workspace, found: TaskVectors) -> LeaveOneOut:

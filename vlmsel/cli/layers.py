@@ -220,21 +220,16 @@ def _write(found: "TaskVectors", out: Path) -> list[str]:
 
 
 def _draw(found: "TaskVectors", one: "Likeness", out: Path) -> list[str]:
-    import numpy as np
-
+    from vlmsel.api.layers import interaction_figure
     from vlmsel.cli.output_files import write_output_figure
-    from vlmsel.report.figures import interaction_heatmap, task_dendrogram
+    from vlmsel.report.figures import task_dendrogram
     from vlmsel.selection.layers.likeness import cluster_tasks
 
-    model, pretrained = one.model
-    rows = found.vectors.filter(pl.col("model") == model, pl.col("pretrained") == pretrained)
-    wide = rows.sort("place").pivot("layer", index="task", values="delta").sort("task")
-    names = wide.columns[1:]
-    stem = re.sub(r"[^\w.@-]+", "_", f"{model}@{pretrained}")
+    stem = re.sub(r"[^\w.@-]+", "_", "@".join(one.model))
     figures = {}
-    if names and wide.height:
-        values = wide.select(names).to_numpy().astype(float)
-        figures["heatmap"] = interaction_heatmap(np.asarray(values), wide["task"].to_list(), names)
+    heatmap = interaction_figure(found, one.model)
+    if heatmap is not None:
+        figures["heatmap"] = heatmap
     if len(one.tasks) > 2:
         figures["tree"] = task_dendrogram(cluster_tasks(one.centred), one.tasks)
     files = []
