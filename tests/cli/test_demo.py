@@ -25,7 +25,11 @@ def out(lab, whole, tmp_path, monkeypatch) -> Path:
     shutil.copytree(whole, folder / "store")
     shutil.copy(lab.uri.removeprefix("sqlite:///"), folder / "mlflow.db")
     zoo = load_zoo(lab.zoo)
-    monkeypatch.setattr("vlmsel.api.workspace.load_zoo", lambda _: zoo)
+    monkeypatch.setattr(
+        "vlmsel.api.workspace.load_zoo", lambda name: zoo if name == "demo" else load_zoo(name)
+    )
+    monkeypatch.setattr("vlmsel.api.demo_layers.TASKS", ("counting", "counting-noise"))
+    monkeypatch.setattr("vlmsel.api.demo_layers.N_ITEMS", 8)
     monkeypatch.setattr("vlmsel.demo.tasks.write_demo_tasks", lambda _: lab.tasks)
     return folder
 

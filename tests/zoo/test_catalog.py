@@ -46,7 +46,7 @@ def test_impossible_entries_are_refused(tmp_path: Path, entry: str, said: str) -
 
 
 def test_unknown_shipped_names_list_the_shipped_ones() -> None:
-    with pytest.raises(CatalogError, match=r"no zoo 'papers'.*demo, paper.*did you mean paper"):
+    with pytest.raises(CatalogError, match=r"no zoo 'papers'.*demo, demo-vlm, paper.*mean paper"):
         load_zoo("papers")
     with pytest.raises(CatalogError, match=r"none\.yaml does not exist"):
         load_zoo("none.yaml")

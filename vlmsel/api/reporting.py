@@ -16,7 +16,7 @@ from vlmsel.errors import SelectionError
 from vlmsel.evaluation.leave_one_out import LeaveOneOut
 from vlmsel.evaluation.verdict import judge_evidence
 from vlmsel.report.html import write_report
-from vlmsel.report.inputs import ReportInputs
+from vlmsel.report.inputs import ReportInputs, Study
 from vlmsel.settings import AttributionSettings
 
 PACKAGES = ("vlmsel", "torch", "open_clip_torch", "timm", "polars", "ray", "mlflow")
@@ -86,8 +86,9 @@ def write_laboratory_report(
     settings: AttributionSettings | None,
     title: str,
     failures: pl.DataFrame | None = None,
+    studies: tuple[Study, ...] = (),
 ) -> Path:
-    """One HTML file with ranking, curves, DCD matrix, leave-one-out table and sweep.
+    """One HTML file with ranking, curves, DCD matrix, leave-one-out table, sweep and studies.
 
     Raises:
         StoreError: the file cannot be written.
@@ -102,6 +103,7 @@ def write_laboratory_report(
         sweep=laboratory.sweep,
         left_out=laboratory.loo.left_out,
         failures=failures,
+        studies=studies,
         profiles=laboratory.knowledge.profiles if laboratory.knowledge.has_profiles else None,
         **_common(settings),
         **_ranking_fields(selection, ranking),

@@ -273,16 +273,23 @@ def remembers(store: str | Path) -> bool:
 
 
 def load_task_catalog(source: str | Path) -> TaskCatalog:
-    """A task catalog from a YAML path, or the embedded tasks (drawn once, then kept) for ``demo``.
+    """A task catalog from a YAML path, or the embedded tasks, which are drawn once and then kept.
+
+    Args:
+        source: a path; ``demo``: tasks of dual encoders; ``demo-vlm``: multiple-choice questions.
 
     Raises:
         CatalogError: it cannot be read.
     """
-    if str(source) != "demo":
-        return load_tasks(source)
-    from vlmsel.demo.tasks import write_demo_tasks
+    if str(source) == "demo":
+        from vlmsel.demo.tasks import write_demo_tasks
 
-    return load_tasks(write_demo_tasks(cache_dir() / "demo-tasks"))
+        return load_tasks(write_demo_tasks(cache_dir() / "demo-tasks"))
+    if str(source) == "demo-vlm":
+        from vlmsel.demo.question_bundle import write_demo_questions
+
+        return load_tasks(write_demo_questions(cache_dir() / "demo-questions"))
+    return load_tasks(source)
 
 
 def _remembered_wants(last: Choices | None) -> dict[str, Want]:

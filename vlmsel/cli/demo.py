@@ -8,12 +8,14 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from vlmsel.cli import options as o
-from vlmsel.cli.console import emit_json, say, show_table, tell
+from vlmsel.cli.console import emit_json, note, say, show_table, tell
 from vlmsel.cli.flags import RunFlags
 
 if TYPE_CHECKING:
     from vlmsel.api.demo_rankings import ThreeRankings
     from vlmsel.demo.families import DemoTask
+    from vlmsel.execution.options import RunOptions
+    from vlmsel.report.inputs import Study
 
 DEFAULT_OUT = Path("vlmsel-demo")
 KINDS = ("profile", "prediction", "embedding")
@@ -84,6 +86,7 @@ def demo(
     track_evaluation(laboratory.loo, knowledge, store, uri, **common)
     if laboratory.sweep is not None:
         track_sweep(laboratory.sweep, knowledge, uri, options={"scale": "none"}, **common)
+    studies = _layer_studies(out, options)
     page = write_laboratory_report(
         out / "report.html",
         laboratory,
@@ -91,6 +94,7 @@ def demo(
         settings=workspace.settings,
         title=f"Which model for {target}?",
         failures=failures_frame(summary),
+        studies=studies,
     )
     three = rank_three_ways(
         workspace,
@@ -130,6 +134,22 @@ def demo(
         tell(f"next: {command} select {sample} --store {store}")
         tell(f"or: {command} select {sample} --store {store} {_said_of_classes(task)}")
     finish(summary, what="demo", allow_failures=0, as_json=False)
+
+
+def _layer_studies(out: Path, options: "RunOptions") -> "tuple[Study, ...]":
+    """The heatmap of a generative model; none, and a word why, without transformers."""
+    from vlmsel.api.demo_layers import explain_lack, study_layers
+    from vlmsel.cli.running import run_plan
+
+    lack = explain_lack()
+    if lack is not None:
+        note(lack)
+        return ()
+    return (
+        study_layers(
+            out, options, lambda plan, store, opts, what: run_plan(plan, store, opts, what=what)
+        ),
+    )
 
 
 def _show_three(three: "ThreeRankings", target: str) -> None:

@@ -12,9 +12,11 @@ from typing import Annotated, cast
 import typer
 from scipy.stats import kendalltau
 
-from vlmsel.demo import MANIFEST
+from vlmsel.demo import MANIFEST, VLM_MANIFEST
+from vlmsel.demo.demo_questions import demo_questions
 from vlmsel.demo.families import DemoTask, demo_tasks
 from vlmsel.demo.manifest import Manifest, read_manifest
+from vlmsel.demo.vlm_manifest import VlmManifest, read_vlm_manifest
 
 
 @dataclass(frozen=True)
@@ -107,13 +109,31 @@ def summary(manifest: Manifest) -> list[str]:
     ]
 
 
+def vlm_matrix(manifest: VlmManifest) -> list[str]:
+    """Returns the generative models' accuracies in percent, a row per question, then chance."""
+    names = [record.model.removeprefix("demo-vlm-") for record in manifest.models]
+    lines = [_row("%", [*names, "chance"]), _row("---", ["---:"] * (len(names) + 1))]
+    for question in demo_questions():
+        values = [record.accuracy[question.name] for record in manifest.models]
+        cells = [f"{100 * value:.0f}" for value in (*values, 1 / len(question.options))]
+        lines.append(_row(question.name, cells))
+    return lines
+
+
 def main(
     by_task: Annotated[
         bool, typer.Option("--by-task", help="One row per task instead of one per family.")
     ] = False,
     path: Annotated[Path, typer.Option("--manifest", help="The manifest to read.")] = MANIFEST,
+    vlms: Annotated[
+        bool, typer.Option("--vlms", help="The generative models and their questions instead.")
+    ] = False,
 ) -> None:
     """Print the demo models' zero-shot accuracies and how alike the tasks rank the models."""
+    if vlms:
+        for line in vlm_matrix(read_vlm_manifest(VLM_MANIFEST)):
+            typer.echo(line)
+        return
     manifest = read_manifest(path)
     for line in [*matrix(manifest, by_task=by_task), "", *summary(manifest)]:
         typer.echo(line)

@@ -14,7 +14,11 @@ from vlmsel.errors import CatalogError, ModelError, SettingsError
 from vlmsel.outside_names import encoded_length, stored
 from vlmsel.zoo.layer_name import LayerName, split_variant
 
-SHIPPED = {"demo": ("vlmsel.demo", "zoo.yaml"), "paper": ("vlmsel.zoo", "catalogs/paper.yaml")}
+SHIPPED = {
+    "demo": ("vlmsel.demo", "zoo.yaml"),
+    "demo-vlm": ("vlmsel.demo", "vlm_zoo.yaml"),
+    "paper": ("vlmsel.zoo", "catalogs/paper.yaml"),
+}
 
 # What a saved model lies beside, and the label of such weights where nothing else is said.
 FOLDER_CONFIGS, LOCAL = ("open_clip_config.json", "config.json"), "local"
