@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 
 from vlmsel.cli.app import run
+from vlmsel.cli.demo import layer_studies
+from vlmsel.execution.options import RunOptions
 from vlmsel.zoo.catalog import load_zoo
 
 
@@ -43,6 +45,9 @@ def test_the_demo_judges_and_ranks_and_measures_nothing_twice(out, vlmsel):
         assert said in answer.out
     assert "ranking for digits-a by" in answer.out
     assert "true_rank" in answer.out
+    page = (out / "report.html").read_text()
+    assert "Which layers get in the way of a generative model" in page
+    assert "Heatmap: change of accuracy by task and silenced layer of demo-vlm-scenes" in page
     for path in (out / "store", out / "mlflow.db", out / "report.html", out / "sample-images"):
         assert path.exists()
         assert str(path) in answer.out
@@ -57,3 +62,11 @@ def test_the_demo_in_json_holds_ranking_truth_and_paths(out, vlmsel):
     accuracies = [row["accuracy"] for row in ranking]
     assert accuracies == sorted(accuracies, reverse=True)
     assert {"store", "mlflow", "report", "sample_images"} <= set(said)
+
+
+def test_without_transformers_one_line_says_what_is_missing(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr("vlmsel.api.demo_layers.find_spec", lambda _: None)
+    assert layer_studies(tmp_path, RunOptions()) == ()
+    said = capsys.readouterr()
+    assert "no heatmap of a generative model in the report: transformers is not" in said.err
+    assert not list(tmp_path.iterdir())

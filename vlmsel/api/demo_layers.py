@@ -29,7 +29,7 @@ TASKS = (
     "colours-noise",
     "shapes",
 )
-N_ITEMS = 60
+N_ITEMS = 50
 
 Runner = Callable[[Plan, Store, RunOptions, str], RunSummary]
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from vlmsel.cli import options as o
-from vlmsel.cli.console import emit_json, note, say, show_table, tell
+from vlmsel.cli.console import emit_json, say, show_table, tell
 from vlmsel.cli.flags import RunFlags
 
 if TYPE_CHECKING:
@@ -86,7 +86,6 @@ def demo(
     track_evaluation(laboratory.loo, knowledge, store, uri, **common)
     if laboratory.sweep is not None:
         track_sweep(laboratory.sweep, knowledge, uri, options={"scale": "none"}, **common)
-    studies = _layer_studies(out, options)
     page = write_laboratory_report(
         out / "report.html",
         laboratory,
@@ -94,7 +93,7 @@ def demo(
         settings=workspace.settings,
         title=f"Which model for {target}?",
         failures=failures_frame(summary),
-        studies=studies,
+        studies=layer_studies(out, options),
     )
     three = rank_three_ways(
         workspace,
@@ -136,14 +135,14 @@ def demo(
     finish(summary, what="demo", allow_failures=0, as_json=False)
 
 
-def _layer_studies(out: Path, options: "RunOptions") -> "tuple[Study, ...]":
+def layer_studies(out: Path, options: "RunOptions") -> "tuple[Study, ...]":
     """The heatmap of a generative model; none, and a word why, without transformers."""
     from vlmsel.api.demo_layers import explain_lack, study_layers
     from vlmsel.cli.running import run_plan
 
     lack = explain_lack()
     if lack is not None:
-        note(lack)
+        say(lack)
         return ()
     return (
         study_layers(

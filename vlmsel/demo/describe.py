@@ -17,6 +17,7 @@ from vlmsel.demo.demo_questions import demo_questions
 from vlmsel.demo.families import DemoTask, demo_tasks
 from vlmsel.demo.manifest import Manifest, read_manifest
 from vlmsel.demo.vlm_manifest import VlmManifest, read_vlm_manifest
+from vlmsel.demo.vlm_recipes import vlm_recipe
 
 
 @dataclass(frozen=True)
@@ -120,6 +121,27 @@ def vlm_matrix(manifest: VlmManifest) -> list[str]:
     return lines
 
 
+def vlm_summary(manifest: VlmManifest) -> list[str]:
+    """Returns what the generative models are and how they were trained, a row each."""
+    heads = ["image tower", "language model", "weights", "MB", "mixture", "steps", "seed", "s"]
+    lines = [_row("model", heads), _row("---", ["---"] * len(heads))]
+    for record in manifest.models:
+        made = vlm_recipe(record.model)
+        shares = ", ".join(f"{name} {share:g}" for name, share in made.mixture.items())
+        cells = [
+            f"{made.vision[0]} blocks of width {made.vision[1]}",
+            f"{made.text[0]} layers of width {made.text[1]}",
+            f"{record.parameters / 1000:.0f} k",
+            f"{record.size_bytes / 1e6:.2f}",
+            f"{shares}; any other {made.background:g}",
+            str(record.steps),
+            str(record.seed),
+            f"{record.training_s:.0f}",
+        ]
+        lines.append(_row(f"`{record.model}`", cells))
+    return lines
+
+
 def main(
     by_task: Annotated[
         bool, typer.Option("--by-task", help="One row per task instead of one per family.")
@@ -131,7 +153,8 @@ def main(
 ) -> None:
     """Print the demo models' zero-shot accuracies and how alike the tasks rank the models."""
     if vlms:
-        for line in vlm_matrix(read_vlm_manifest(VLM_MANIFEST)):
+        found = read_vlm_manifest(VLM_MANIFEST)
+        for line in [*vlm_summary(found), "", *vlm_matrix(found)]:
             typer.echo(line)
         return
     manifest = read_manifest(path)

@@ -128,18 +128,6 @@ VLM_RECIPES = (
         learned=0.6,
         seed=2,
     ),
-    VlmRecipe(
-        "demo-vlm-general",
-        vision=(3, 64),
-        text=(4, 80, 208),
-        feature_layer=-1,
-        mixture={"land": 0.6, "textures": 0.6, "cells": 0.8},
-        background=1.0,
-        steps=1300,
-        own=("land", "textures", "counting"),
-        learned=0.7,
-        seed=3,
-    ),
 )
 
 
