@@ -77,6 +77,14 @@ def test_a_page_without_a_size_is_an_error(tmp_path):
         list(page_bytes(BufferedReader(BytesIO(b"\0" * 4096)), chunk))  # pyright: ignore[reportArgumentType]
 
 
+def test_groups_without_rows_are_passed_over(tmp_path):
+    table = pa.table({"image": pa.array(ROWS, pa.binary())})
+    with pq.ParquetWriter(tmp_path / "x.parquet", table.schema) as writer:
+        for part in (table.slice(0, 0), table.slice(0, 3), table.slice(0, 0), table.slice(3)):
+            writer.write_table(part)
+    assert len(scan_parquet(str(tmp_path / "x.parquet"))) == 40
+
+
 def _zigzag(value: int) -> bytes:
     value <<= 1
     found = bytearray()

@@ -241,7 +241,9 @@ def _require_honest_pages(uri: str, file: pq.ParquetFile, stream: BufferedReader
     for group in range(about.num_row_groups):
         for number in range(about.num_columns):
             chunk = about.row_group(group).column(number)
-            if chunk.path_in_schema.split(".")[0] not in (IMAGE_COLUMN, LABEL_COLUMN):
+            is_read = chunk.path_in_schema.split(".")[0] in (IMAGE_COLUMN, LABEL_COLUMN)
+            # A group without rows has no page.
+            if not is_read or not chunk.num_values:
                 continue
             try:
                 unfolded = sum(page_bytes(stream, chunk))
