@@ -27,10 +27,9 @@ def test_ray_answers_questions_as_this_process_does(tmp_path):
     tasks = TaskCatalog(tasks=(write_task(tmp_path, "words", "words"),))
     wants = [Want(Prediction()), Want(Knockout(tower="text", part="attention"))]
     stores = {}
-    for executor in ("local", "ray"):
-        stores[executor] = Store(tmp_path / executor)
-        options = RunOptions(executor=executor, n_workers=1)
-        measure(Zoo(models=(spec,)), tasks, stores[executor], wants, options=options)
+    for options in (RunOptions(), RunOptions(executor="ray", n_workers=1)):
+        store = stores[options.executor] = Store(tmp_path / options.executor)
+        measure(Zoo(models=(spec,)), tasks, store, wants, options=options)
     for kind in ("prediction", "knockout"):
         here, there = (rows(store, kind) for store in stores.values())
         assert here.height > 0

@@ -170,17 +170,17 @@ def find_towers(spec: ModelSpec, model: Any) -> tuple[PictureTower, DecoderTower
     Raises:
         ModelError: they have other names than those of the known families.
     """
+    unknown = ModelError(
+        f"{spec.name}: the layers of a {type(model).__name__} are not known here: the `layers` of "
+        f"its decoder, or an image encoder named {', '.join(ENCODERS)}"
+    )
     try:
         layers = model.get_decoder().layers
         visual = PictureTower(model).eval()
-        is_known = isinstance(layers, nn.ModuleList) and hasattr(model.model, "get_image_features")
     except AttributeError:
-        is_known = False
-    if not is_known:
-        raise ModelError(
-            f"{spec.name}: the layers of a {type(model).__name__} are not known here: the `layers` "
-            f"of its decoder, or an image encoder named {', '.join(ENCODERS)}"
-        )
+        raise unknown from None
+    if not isinstance(layers, nn.ModuleList) or not hasattr(model.model, "get_image_features"):
+        raise unknown
     return visual, DecoderTower(layers).eval()
 
 
