@@ -30,7 +30,7 @@ def interaction_heatmap(vectors: np.ndarray, tasks: Sequence[str], layers: Seque
         axes.invert_yaxis()
         axes.grid(visible=False)
         axes.spines[:].set_visible(False)
-        label = "points of accuracy (blue: better without the layer)"
+        label = "points of accuracy\n(blue: better without the layer)"
         bar = figure.colorbar(mesh, ax=axes, label=label, shrink=0.9, pad=0.02)
         bar.outline.set_visible(False)  # pyright: ignore[reportCallIssue]
         axes.set_xticks(np.arange(len(layers)) + 0.5, layers, rotation=45, ha="right")
