@@ -98,8 +98,9 @@ def test_capabilities_and_blocks(saved, kind):
 def test_a_score_of_image_and_text_flows_through_both_towers(saved, kind):
     loaded = load_model(spec(saved[kind][0]))
     texts = [("a photo of a cat", "cat"), ("a dog .", "dog")]
+    # Not from zeros, which the small ALIGN embeds as zero, where a cosine jumps.
     chosen = AttributionSettings(
-        objective="score-class", tower="both", rule="trapezoid", n_steps=65
+        objective="score-class", tower="both", rule="trapezoid", n_steps=65, baseline="blur"
     )
     images = torch.stack([loaded.transform(image) for image in pictures()])
     assert loaded.encode_text is not None
@@ -109,8 +110,8 @@ def test_a_score_of_image_and_text_flows_through_both_towers(saved, kind):
     assert found.failures == {}
     assert sum(name.startswith("text.") for name in found.names) >= 1
     assert sum(not name.startswith("text.") for name in found.names) >= 1
-    change = (found.objective - found.objective_at_baseline).abs()
-    assert (found.completeness_error * found.objective.abs() / change).max() < 0.05
+    assert all(found.cuts)
+    assert found.completeness_error.max() < 0.05
 
 
 def test_identity_is_by_weights_tokenizer_and_processor(saved, clip, tmp_path):
