@@ -21,11 +21,11 @@ from tests.zoo.providers.builders import (
 from vlmsel.attribution import attribute, layer_conductance
 from vlmsel.attribution.pair import open_prompts
 from vlmsel.errors import ModelError
+from vlmsel.extras import LIBRARIES
 from vlmsel.settings import AttributionSettings
 from vlmsel.zoo import functional_blocks, identify, load_model
 from vlmsel.zoo.capabilities import Capability
 from vlmsel.zoo.catalog import ModelSpec, load_zoo
-from vlmsel.zoo.providers import EXTRAS
 from vlmsel.zoo.providers.folders import provider_name
 
 TEXTS = ["a photo of a cat", "a dog .", "red"]
@@ -197,9 +197,9 @@ def test_a_model_of_variable_resolution_is_refused(tmp_path):
 
 
 def test_without_the_package_the_install_line_is_said(clip, monkeypatch):
-    monkeypatch.setitem(EXTRAS, "transformers", "no_such_package")
+    monkeypatch.setitem(LIBRARIES, "transformers", "no_such_package")
     for look in (identify, load_model):
-        with pytest.raises(ModelError, match=r"pip install 'vlmsel\[no_such_package\]'"):
+        with pytest.raises(ModelError, match=r"pip install 'vlmsel\[transformers\]'"):
             look(spec(clip))
 
 
