@@ -31,8 +31,22 @@ def test_room_that_comes_and_goes_is_waited_for():
 
 def test_room_without_a_start_ends_the_run():
     look_for(ROOM_S, lambda _: EMPTY)
-    with pytest.raises(ExecutionError, match="has had room for 120 s and starts no worker"):
+    with pytest.raises(ExecutionError, match=r"has had room for 300 s and starts no worker"):
         look_for(2 * ROOM_S, lambda _: EMPTY)
+
+
+def test_what_was_before_a_start_or_a_time_without_waiting_does_not_count():
+    now = 0.0
+    watch = PlaceWatch(lambda: EMPTY, lambda: now)
+    for start in range(5):
+        for step in range(int(0.9 * ROOM_S)):
+            now = start * ROOM_S + step
+            watch.look(DEMAND)
+        watch.forget()
+    now += 10 * ROOM_S
+    watch.look(DEMAND)
+    now += LOOK_S
+    watch.look(DEMAND)
 
 
 def test_a_cluster_without_nodes_ends_the_run():

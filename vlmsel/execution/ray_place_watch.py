@@ -15,8 +15,9 @@ from vlmsel.execution.placement import Demand
 
 # Between looks, each of which asks the cluster.
 LOOK_S = 10.0
-# With room and no start; a start takes the room at once.
-ROOM_S = 120.0
+# With room and no start. Of a worker that starts, Ray takes the room at once, but there may be room
+# for one more, and the start imports torch.
+ROOM_S = 300.0
 
 KEPT = "what was measured is kept, and the same command goes on from there"
 
@@ -39,15 +40,25 @@ class PlaceWatch:
         self._free = free
         self._clock = clock
         self._next_look = clock() + LOOK_S
+        self._last_asked = clock()
         self._room_since: float | None = None
+
+    def forget(self) -> None:
+        """Forget how long there was room: a worker has got its place."""
+        self._room_since = None
 
     def look(self, demand: Demand) -> None:
         """Look whether a worker that waits may still get its place.
 
         Raises:
-            ExecutionError: the cluster has no node any more, or has had room for two minutes.
+            ExecutionError: the cluster has no node any more, or has had room for five minutes in
+                which no worker of the run started.
         """
         now = self._clock()
+        if now - self._last_asked > 2 * LOOK_S:
+            # Nobody waited in between.
+            self.forget()
+        self._last_asked = now
         if now < self._next_look:
             return
         self._next_look = now + LOOK_S
@@ -58,7 +69,7 @@ class PlaceWatch:
         if not nodes:
             raise ExecutionError(f"the Ray cluster has lost its nodes; {KEPT}")
         if not any(_fits(demand, node) for node in nodes):
-            self._room_since = None
+            self.forget()
         elif self._room_since is None:
             self._room_since = now
         elif now - self._room_since >= ROOM_S:

@@ -150,6 +150,7 @@ class RayCrew:
             ExecutionError: it never will.
         """
         if ray.wait([worker.process], timeout=0)[0]:
+            self._watch.forget()
             return True
         self._watch.look(worker.demand)
         return False
