@@ -163,7 +163,7 @@ def test_a_setting_of_every_kind(
     (profile,) = store.settings("profile").values()
     assert profile.model_dump()["settings"]["n_steps"] == 2
     (prediction,) = store.settings("prediction").values()
-    assert prediction.model_dump() == {"logits": 1}
+    assert prediction.model_dump()["logits"] == 1
     (embedding,) = store.settings("embedding").values()
     assert embedding.model_dump() == {"layer": name}
     # Other settings are other cells; those of before stay, and are what the store remembers last.
