@@ -41,7 +41,7 @@ def test_one_command_measures_compares_and_writes_a_page(own_lab, vlmsel, quick,
     ]
     assert {"score-class, both towers", "dcd-cka, carried"} <= set(rows["variant"])
     text = page.read_text()
-    assert re.search(r"Made by `vlmsel .*` on \d{4}-\d\d-\d\d, \d+ cores", text)
+    assert re.search(r"Made by `vlmsel.*` on \d{4}-\d\d-\d\d, \d+ cores", text)
     assert "What helps and what does not" in text
     assert (tmp_path / "objectives.svg").exists()
     # All is measured: the second time nothing is, and the numbers are the same.
