@@ -1,5 +1,6 @@
 """Garbage, compaction and migration of a store with catalogs; its cells are made, not measured."""
 
+import base64
 import json
 import os
 import shutil
@@ -182,6 +183,24 @@ def test_cells_of_a_comparison_of_prompts_stay(lab):
     assert collect(opened(lab), older_than_days=0.0, dry_run=True) == []
     (lab / "tasks.yaml").write_text(text)
     assert len(collect(opened(lab), older_than_days=0.0, dry_run=True)) == 1 * 2 * 2
+
+
+def ask_questions(folder):
+    """A further task, of two questions, in the catalog."""
+    picture = base64.b64encode((folder / "cats" / "a" / "0.png").read_bytes()).decode()
+    rows = [{"id": f"q{i}", "question": "?", "options": ["x", "y"], "image": picture} for i in "01"]
+    (folder / "q.jsonl").write_text("\n".join(json.dumps(row) for row in rows))
+    catalog = yaml.safe_load((folder / "tasks.yaml").read_text())
+    catalog["tasks"].append({"name": "asked", "questions": "q.jsonl"})
+    (folder / "tasks.yaml").write_text(yaml.safe_dump(catalog))
+
+
+def test_a_catalog_with_questions_is_collected(lab):
+    ask_questions(lab)
+    workspace = opened(lab)
+    fill(workspace)
+    assert {cell.task for cell in cells(workspace)} == {*TASKS, "asked"}
+    assert collect(workspace, older_than_days=0.0, dry_run=True) == []
 
 
 def test_cells_of_a_newer_version_are_left_alone(lab):

@@ -65,6 +65,8 @@ def prompt_variants(catalogued: Catalogued) -> Iterator[Catalogued]:
     """The catalogs once for every set of templates, with the tasks that have it."""
     by_set: dict[str, dict[str, ClassPrompts]] = {}
     for task, prompts in catalogued.prompts.items():
+        if not isinstance(prompts, ClassPrompts):
+            continue
         for name, templates in sets_of(catalogued.specs[task]).items():
             by_set.setdefault(name, {})[task] = ClassPrompts(prompts.classnames, templates)
     for found in by_set.values():
