@@ -15,7 +15,7 @@ FIRST = AnswerRecord(
     images=("1.png", "2.png", "3.png"),
     classnames=("cat", "dog"),
     models_run=("a/x", "b/x"),
-    n_models=2,
+    models=("a/x", "b/x"),
     evaluated={},
     sources={"s": "0"},
     limits="",
@@ -55,19 +55,26 @@ def test_another_choice_comes_with_its_figures_and_reasons():
         ({"evaluated": {"a/x": 0.5}}, "1 more evaluated model (a/x)"),
         ({"sources": {"s": "1"}}, "other accuracies on 1 source task"),
         ({"sources": {"s": "0", "t": "2"}}, "1 more source task (t)"),
-        ({"n_models": 9}, "9 models instead of 2"),
+        ({"models": ("a/x",)}, "1 fewer ranked model (b/x)"),
+        ({"answers": "words"}, "words of the options are scored instead of letters"),
         ({"limits": "at most 5 ms per image"}, "limits: at most 5 ms per image instead of none"),
-        ({"selector": "vote"}, "selector vote instead of none"),
     ],
 )
 def test_every_input_is_a_reason(update, reason):
     assert find_reasons(FIRST, FIRST.model_copy(update=update)) == [reason]
 
 
+def test_a_selector_is_a_reason_where_it_ranks():
+    before = FIRST.model_copy(update={"basis": "estimate", "selector": "margin"})
+    now = before.model_copy(update={"selector": "vote"})
+    assert find_reasons(before, now) == ["selector vote instead of margin"]
+    assert find_reasons(FIRST, FIRST.model_copy(update={"selector": "vote"})) == []
+
+
 def test_every_field_but_outcomes_can_be_a_reason():
     outcomes = {"when", "first", "accuracy", "regret", "basis"}
     text = Path(__file__).read_text(encoding="utf-8")
-    for name in AnswerRecord.model_fields.keys() - outcomes - {"labels"}:
+    for name in AnswerRecord.model_fields.keys() - outcomes - {"labels", "selector"}:
         assert f'{{"{name}":' in text, f"no reason of {name} is tested"
 
 

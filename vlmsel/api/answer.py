@@ -709,8 +709,7 @@ def _unlike_sources(
         note = (
             f"most models answer '{target.classnames[spread.class_number]}' on {spread.n_of_class} "
             f"of {len(answers.images)} images, more in one class than on any source: their "
-            "agreement says nothing here (do the class names and templates fit?); without labels "
-            "average rank is used"
+            "agreement says nothing here (do the class names and templates fit?)"
         )
         return note, True
     agreement = measure_agreement(answers, known)

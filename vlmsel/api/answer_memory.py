@@ -5,7 +5,7 @@ it came from. The comparison is pure: two records in, sentences out.
 """
 
 import hashlib
-from collections.abc import Collection, Mapping
+from collections.abc import Collection
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -14,7 +14,7 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from vlmsel.addresses import is_address
-from vlmsel.api.answer import TargetAnswer
+from vlmsel.api.answer import MODEL, TargetAnswer
 from vlmsel.api.answer_limits import limit_words
 from vlmsel.cache import cache_dir, write_atomically
 from vlmsel.documents import read_json
@@ -40,7 +40,8 @@ class AnswerRecord(BaseModel):
         classnames: of the images.
         templates: of the prompts; empty for the default.
         models_run: names of the models with answers on the images.
-        n_models: eligible models.
+        models: names of the models that are ranked.
+        answers: of questions, where their words are scored.
         evaluated: accuracies on the whole target, by model.
         sources: digests of the models' accuracies by source task.
         limits: on the costs of a model, in words.
@@ -59,7 +60,8 @@ class AnswerRecord(BaseModel):
     classnames: tuple[str, ...]
     templates: tuple[str, ...] = ()
     models_run: tuple[str, ...]
-    n_models: int
+    models: tuple[str, ...]
+    answers: str = ""
     evaluated: dict[str, float]
     sources: dict[str, str]
     limits: str
@@ -69,7 +71,7 @@ def record_answer(answer: TargetAnswer) -> AnswerRecord:
     """Reduce an answer to what a later one is compared with."""
     found, target, zoo = answer.found, answer.target_labels, answer.zoo
     names = target.classnames
-    labels = {image: names[number] for image, number in _counted(answer).items()}
+    labels = {image: names[target.labels[image]] for image in found.labelled}
     row = answer.table.row(0, named=True)
     return AnswerRecord(
         when=datetime.now(UTC).isoformat(timespec="seconds"),
@@ -83,7 +85,8 @@ def record_answer(answer: TargetAnswer) -> AnswerRecord:
         classnames=names,
         templates=tuple(answer.options.templates or ()),
         models_run=() if answer.answers is None else tuple(map("/".join, answer.answers.models)),
-        n_models=answer.table.height,
+        models=tuple(f"{model}/{tag}" for model, tag in answer.table.select(MODEL).iter_rows()),
+        answers="words" if answer.options.answers == "words" else "",
         evaluated={"/".join(key): value for key, value in answer.evaluated.items()},
         sources={
             name: hashlib.sha256(np.ascontiguousarray(row).tobytes()).hexdigest()[:16]
@@ -91,11 +94,6 @@ def record_answer(answer: TargetAnswer) -> AnswerRecord:
         },
         limits=limit_words(**answer.options.limits),
     )
-
-
-def _counted(answer: TargetAnswer) -> Mapping[str, int]:
-    labels = answer.target_labels.labels
-    return {image: labels[image] for image in answer.draw.used if labels[image] >= 0}
 
 
 def compare_answer(answer: TargetAnswer) -> TargetAnswer:
@@ -176,6 +174,7 @@ def find_reasons(before: AnswerRecord, now: AnswerRecord) -> list[str]:
         *_differing("class", before.classnames, now.classnames),
         *_differing("template", before.templates, now.templates),
         *_differing("model run on the images", before.models_run, now.models_run),
+        *_differing("ranked model", before.models, now.models),
         *_differing("evaluated model", before.evaluated, now.evaluated),
         *_sources(before, now),
         *_others(before, now),
@@ -196,18 +195,21 @@ def _sources(before: AnswerRecord, now: AnswerRecord) -> list[str]:
     both = before.sources.keys() & now.sources.keys()
     changed = sorted(name for name in both if before.sources[name] != now.sources[name])
     # Other models change every row; the number of models says that already.
-    if changed and before.n_models == now.n_models:
+    if changed and set(before.models) == set(now.models):
         found.append(f"other accuracies on {_count(len(changed), 'source task')}")
     return found
 
 
 def _others(before: AnswerRecord, now: AnswerRecord) -> list[str]:
     found = []
-    if before.n_models != now.n_models:
-        found.append(f"{now.n_models} models instead of {before.n_models}")
+    if before.answers != now.answers:
+        style = {"": "letters", "words": "words"}
+        found.append(
+            f"{style[now.answers]} of the options are scored instead of {style[before.answers]}"
+        )
     if before.limits != now.limits:
         found.append(f"limits: {now.limits or 'none'} instead of {before.limits or 'none'}")
-    if before.selector != now.selector and before.basis == now.basis:
+    if before.selector != now.selector and before.basis == now.basis == "estimate":
         found.append(f"selector {now.selector or 'none'} instead of {before.selector or 'none'}")
     return found
 

@@ -66,8 +66,8 @@ class KnownZoo:
         if spec.encoder is not None:
             return f"# {spec.encoder} builds it; weights: {spec.weights}"
         if spec.weights is not None:
-            spec_line = f'vlmsel.zoo.load_zoo("{self.source}").find("{spec.name}")'
-            return f"vlmsel.zoo.load_model({spec_line})"
+            spec_line = f'zoo.load_zoo("{self.source}").find("{spec.name}")'
+            return f"from vlmsel import zoo; zoo.load_model({spec_line})"
         return loading_line(spec.model, spec.pretrained)
 
 

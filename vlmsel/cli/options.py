@@ -46,7 +46,7 @@ class AttributionChoice(StrEnum):
 
 
 # Settings of the measurements beside profiles; `vlmsel.measurements` has them, this stays light.
-OTHER_SETTINGS = ("logits", "layer", "tower", "part")
+OTHER_SETTINGS = ("logits", "options", "layer", "tower", "part")
 
 
 def store_address(said: str) -> str:
@@ -90,15 +90,16 @@ ZooSource = Annotated[
     str | None,
     typer.Option(
         "--zoo",
-        help="Model catalog (YAML), a shipped one (demo, paper), or a folder with one saved model. "
-        "Default: the one of the store's last run.",
+        help="Model catalog (YAML), a shipped one (demo, demo-vlm, paper), or a folder with one "
+        "saved model. Default: the one of the store's last run.",
     ),
 ]
 TaskSource = Annotated[
     str | None,
     typer.Option(
         "--tasks",
-        help="Task catalog (YAML), or demo. Default: the one of the store's last run.",
+        help="Task catalog (YAML), or a shipped one (demo, demo-vlm). Default: the one of the "
+        "store's last run.",
     ),
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Write JSON to stdout, for programs.")]
@@ -225,7 +226,7 @@ SettingOption = Annotated[
         "--set",
         metavar="KEY=VALUE",
         help="Any other setting of a measurement, e.g. --set n_steps=32; keys: "
-        + ", ".join((*s.AttributionSettings.model_fields, *OTHER_SETTINGS))
+        + ", ".join(dict.fromkeys((*s.AttributionSettings.model_fields, *OTHER_SETTINGS)))
         + ".",
         rich_help_panel=_HOW,
     ),

@@ -44,12 +44,21 @@ def measure_spread(answers: ZooAnswers, sources: Mapping[str, ZooAnswers]) -> An
         sources: answers by source, on as many images.
 
     Returns:
-        None without sources.
+        None without sources that some of the models answered on.
     """
     if not sources:
         return None
     number, count, share = _commonest(answers)
-    usual = max(_commonest(one)[2] for one in sources.values())
+    # Of the same models: fewer of them agree on a class more often.
+    wanted = set(answers.models)
+    among = (
+        known.of_models([i for i, key in enumerate(known.models) if key in wanted])
+        for known in sources.values()
+    )
+    shares = [_commonest(known)[2] for known in among if known.models]
+    if not shares:
+        return None
+    usual = max(shares)
     return AnswerSpread(share, usual, number, count)
 
 

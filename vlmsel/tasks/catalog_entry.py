@@ -15,7 +15,11 @@ _ENTRY = re.compile(r"^( *)- ", re.MULTILINE)
 
 def entry_of(spec: TaskSpec) -> dict[str, object]:
     """A task as its entry says it."""
-    return spec.model_dump(mode="json", exclude_none=True)
+    entry = spec.model_dump(mode="json", exclude_none=True)
+    if spec.questions is None:
+        # A setting of questions, whose default says nothing here.
+        del entry["answers"]
+    return entry
 
 
 def add_entry(text: str | None, spec: TaskSpec) -> str:
