@@ -7,6 +7,7 @@ import shutil
 import time
 from functools import partial
 
+import pyarrow as pa
 import pytest
 import yaml
 from PIL import Image
@@ -19,7 +20,7 @@ from vlmsel.cli.app import run
 from vlmsel.errors import ExecutionError, StoreError
 from vlmsel.evidence.wanted import wanted_cells, wanted_shards
 from vlmsel.execution.lease import hold_run_lease
-from vlmsel.measurements import Prediction, Want, measurement, profile
+from vlmsel.measurements import Prediction, Text, Want, measurement, profile
 from vlmsel.settings import SCHEMA_VERSION
 from vlmsel.store import known_settings, migration
 from vlmsel.store.keys import CellId
@@ -201,6 +202,39 @@ def test_a_catalog_with_questions_is_collected(lab):
     fill(workspace)
     assert {cell.task for cell in cells(workspace)} == {*TASKS, "asked"}
     assert collect(workspace, older_than_days=0.0, dry_run=True) == []
+
+
+def test_texts_whose_file_cannot_be_read_now_stay(lab):
+    captions = lab / "captions.yaml"
+    captions.write_text("a: [an ant]\nb: [a bee]\n")
+    catalog = yaml.safe_load((lab / "tasks.yaml").read_text())
+    catalog["tasks"][0]["captions"] = "captions.yaml"
+    (lab / "tasks.yaml").write_text(yaml.safe_dump(catalog))
+    workspace = opened(lab)
+    shards = wanted_shards(workspace.catalogued, [Want(Text())])
+    for cell, shard in wanted_cells(workspace.catalogued.models, shards):
+        columns = {
+            "model": cell.model,
+            "pretrained": cell.pretrained,
+            "task": cell.task,
+            "image_id": [ref.image_id for ref in shard.images],
+            "image_sha256": [ref.sha256 for ref in shard.images],
+            "text": "x",
+            "vector": [0.6, 0.8],
+        }
+        n = len(shard.images)
+        rows = [
+            {k: v[i] if k.startswith("image") else v for k, v in columns.items()} for i in range(n)
+        ]
+        workspace.store.write(cell, Text(), pa.Table.from_pylist(rows, Text().row_schema()))
+    captions.rename(lab / "away.yaml")
+    assert collect(opened(lab), older_than_days=0.0, dry_run=True) == []
+    catalog["tasks"][0]["captions"] = "away.yaml"
+    (lab / "tasks.yaml").write_text(yaml.safe_dump(catalog))
+    assert collect(opened(lab), older_than_days=0.0, dry_run=True) == []
+    (lab / "away.yaml").write_text("a: [an ape]\nb: [a bee]\n")
+    found = collect(opened(lab), older_than_days=0.0, dry_run=True)
+    assert [one.what for one in found] == ["cells"] * 2
 
 
 def test_cells_of_a_newer_version_are_left_alone(lab):

@@ -78,7 +78,10 @@ class WantedCells:
         for task, index in catalogued.indexes.items():
             known = self.images.setdefault(task, set())
             known.update((ref.image_id, ref.sha256) for ref in index.images)
-        for fault in catalogued.faults:
+        faults = list(catalogued.faults)
+        if any(want.measurement.of_texts for want in wants):
+            faults += catalogued.text_faults
+        for fault in faults:
             if fault.task:
                 self.tasks.add(fault.task)
             else:
