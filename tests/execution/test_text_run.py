@@ -1,5 +1,7 @@
 """Texts are measured without an image, under keys of texts and text tower alone."""
 
+from dataclasses import replace
+
 import numpy as np
 import polars as pl
 import pytest
@@ -8,10 +10,13 @@ from vlmsel.errors import TaskError
 from vlmsel.evidence.catalogued import look_up
 from vlmsel.evidence.wanted import wanted_ids, wanted_shards
 from vlmsel.execution import decoded as decoded_module
+from vlmsel.execution.options import RunOptions
+from vlmsel.execution.prepare import plan_catalogued
 from vlmsel.execution.run import measure
 from vlmsel.measurements import Text, Want
 from vlmsel.store.store import Store
 from vlmsel.tasks.catalog import TaskCatalog
+from vlmsel.tasks.questions import TaskQuestions
 from vlmsel.zoo.catalog import Zoo
 from vlmsel.zoo.loader import load_model
 
@@ -87,3 +92,17 @@ def test_tasks_without_class_names_are_named(zoo: Zoo, tasks: TaskCatalog, store
     bare = changed(tasks, classnames=None, templates=None)
     with pytest.raises(TaskError, match="has no class names, which text needs"):
         measure(zoo, bare, store, WANTS)
+
+
+def test_tasks_of_questions_are_named_only_where_tasks_without_class_names_are(
+    zoo: Zoo, tasks: TaskCatalog, store: Store
+) -> None:
+    found = look_up(zoo, tasks)
+    first, *others = found.prompts
+    asked = replace(found, prompts={**found.prompts, first: TaskQuestions({}, "letters", 4)})
+    options = RunOptions()
+    (fault,) = plan_catalogued(asked, store, WANTS, options=options).faults
+    assert fault.reason == f"task '{first}' asks questions of each image: texts need class names"
+    plan = plan_catalogued(asked, store, WANTS, options=options, name_unprompted=False)
+    assert not plan.faults
+    assert {cell.task for cell in plan.wanted} == set(others)

@@ -19,6 +19,7 @@ from vlmsel.execution.timings import read_timings
 from vlmsel.measurements.measurement import Want
 from vlmsel.store.store import Store
 from vlmsel.tasks.catalog import TaskCatalog
+from vlmsel.tasks.questions import TaskQuestions
 from vlmsel.zoo.catalog import Zoo
 
 
@@ -112,24 +113,23 @@ def plan_catalogued(
 
 def unprompted(catalogued: Catalogued, wants: Sequence[Want]) -> list[Failure]:
     """Tasks without the class names that a wanted measurement reads, as faults."""
-    readers = [
-        want.kind for want in wants if want.measurement.reads_prompts or want.measurement.of_texts
-    ]
-    if not readers:
-        return []
+    texts = [want.kind for want in wants if want.measurement.of_texts]
+    readers = [want.kind for want in wants if want.measurement.reads_prompts or want.kind in texts]
     what = " and ".join(readers)
-    return [
-        Failure(
-            "",
-            "",
-            task,
-            None,
-            f"task '{task}' has no class names, which {what} needs: add `classnames` or `prompts` "
-            "to its catalog",
-        )
-        for task in catalogued.indexes
-        if task not in catalogued.prompts
-    ]
+    found = []
+    for task in catalogued.indexes:
+        prompts = catalogued.prompts.get(task)
+        if readers and prompts is None:
+            reason = (
+                f"task '{task}' has no class names, which {what} needs: add `classnames` or "
+                "`prompts` to its catalog"
+            )
+        elif texts and isinstance(prompts, TaskQuestions):
+            reason = f"task '{task}' asks questions of each image: texts need class names"
+        else:
+            continue
+        found.append(Failure("", "", task, None, reason))
+    return found
 
 
 def _used(catalogued: Catalogued, wants: Sequence[Want]) -> dict[str, tuple[int, int]]:
