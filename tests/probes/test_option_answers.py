@@ -34,6 +34,8 @@ ITEMS = {
         ("a red car on a bus", None),
         ("no idea", None),
         ("", None),
+        ("ABC", None),
+        ("BC: a bus", 1),
     ],
 )
 def test_answers_are_matched_as_vlmevalkit_does(text, expected):

@@ -98,7 +98,8 @@ def match_option(text: str, options: Sequence[str]) -> int | None:
     Exactly one letter among its words; else exactly one option's text in the lower-cased answer.
     """
     words = PUNCTUATION.sub(" ", text).split()
-    letters = {LETTERS.index(word) for word in words if word in LETTERS[: len(options)]}
+    numbers = {letter: number for number, letter in enumerate(LETTERS[: len(options)])}
+    letters = {numbers[word] for word in words if word in numbers}
     if len(letters) == 1:
         return letters.pop()
     named = [i for i, option in enumerate(options) if option.lower() in text.lower()]
