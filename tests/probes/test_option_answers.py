@@ -88,6 +88,20 @@ def test_rows_have_the_options_of_the_largest_question(options, argmax, n_classe
         assert found.columns["log_sum_exp"].to_pylist()[0] == pytest.approx(-0.8731, abs=1e-4)
 
 
+@pytest.mark.parametrize("options", ["sum", "mean"])
+def test_what_is_no_number_is_no_answer(options):
+    class Broken(Scorer):
+        def __call__(self, pictures, choices):
+            log_p = torch.tensor([[-3.0, float("nan"), NO_OPTION]] * 3)
+            return ChoiceScores(log_p, log_p / 2, torch.zeros(3), {})
+
+    model = SimpleNamespace(score_choices=Broken(), spec=SimpleNamespace(name="m/x"))
+    batch = OfThree(model=model, pictures=(None, None, None))
+    found = predict_options(batch, TaskQuestions(ITEMS, "words", 3), Prediction(options=options))
+    assert found.images == []
+    assert found.failures == dict.fromkeys(range(3), "its log-probabilities are not finite")
+
+
 def test_a_dual_encoder_answers_no_questions():
     model = SimpleNamespace(score_choices=None, spec=SimpleNamespace(name="ViT-B-32/x"))
     batch = OfThree(model=model, pictures=())

@@ -61,7 +61,7 @@ def predict_options(batch: Batch, questions: TaskQuestions, measurement: Predict
             mean = measurement.options == "mean"
             scores = found.per_character if mean else found.log_probabilities
             if mean:
-                scores = scores.where(found.log_probabilities > NO_OPTION, NO_OPTION)
+                scores = scores.where(found.log_probabilities != NO_OPTION, NO_OPTION)
             scores = _widened(scores, width)
     for number in (~torch.isfinite(scores).all(dim=1)).nonzero().flatten().tolist():
         failures.setdefault(number, "its log-probabilities are not finite")
