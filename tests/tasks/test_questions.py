@@ -27,6 +27,8 @@ MMSTAR = {
 }
 SOLID = ChoiceQuestion("Which is a solid?", ("ice", "air"), "?")
 DIGITS = {"question": "?", "options": ["3", "2"]}
+HALVES = {"question": "?", "options": [1.5, 2.5, 3.5]}
+TRUTHS = {"question": "?", "options": [True, False]}
 SCIENCE_QA = {"question": "Which is a solid?", "choices": ["ice", "air"], "answer": 0, "hint": "?"}
 
 
@@ -41,6 +43,9 @@ SCIENCE_QA = {"question": "Which is a solid?", "choices": ["ice", "air"], "answe
         ({"question": "?", "options": ["c", "A"], "answer": "A"}, None, None),
         (DIGITS | {"answer": "2"}, ChoiceQuestion("?", ("3", "2")), 1),
         (DIGITS | {"answer": 1}, ChoiceQuestion("?", ("3", "2")), 1),
+        (DIGITS | {"answer": 1.0}, ChoiceQuestion("?", ("3", "2")), 1),
+        (HALVES | {"answer": 2.5}, ChoiceQuestion("?", ("1.5", "2.5", "3.5")), 1),
+        (TRUTHS | {"answer": False}, ChoiceQuestion("?", ("True", "False")), 1),
     ],
 )  # fmt: skip
 def test_rows_of_common_exports(row, question, label):
@@ -61,6 +66,9 @@ def test_rows_of_common_exports(row, question, label):
         (SCIENCE_QA | {"image_1": "x", "image_2": "y"}, "'image_1' holds a list of pictures"),
         (SCIENCE_QA | {"answer": "steam"}, "answer 'steam' is none of its 2 options"),
         (SCIENCE_QA | {"answer": 2}, "answer '2' is none of its 2 options"),
+        (SCIENCE_QA | {"answer": 0.5}, "answer '0.5' is none of its 2 options"),
+        (SCIENCE_QA | {"answer": True}, "answer 'True' is none of its 2 options"),
+        (SCIENCE_QA | {"answer": "\u00b2"}, "answer '\u00b2' is none of its 2 options"),
         (SCIENCE_QA | {"answer": [0, 1]}, "it has several answers"),
         (SCIENCE_QA | {"choices": ["ice"]}, "it has 1 option"),
         (SCIENCE_QA | {"choices": ["ice", "ice"]}, "option 'ice' comes twice"),

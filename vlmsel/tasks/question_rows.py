@@ -135,10 +135,11 @@ def _label(where: str, answer: Any, options: tuple[str, ...]) -> int | None:
     if text is None:
         return None
     by_text = options.index(text) if text in options else None
-    is_letter = not isinstance(answer, int | float) and len(text) == 1 and text in LETTERS
+    number = _whole_number(answer)
+    is_letter = number is None and len(text) == 1 and text in LETTERS
     by_letter = LETTERS.index(text) if is_letter else None
-    if isinstance(answer, int | float) or (text.isdigit() and by_text is None):
-        by_letter, by_text = int(float(text)), None
+    if number is not None or (text.isdecimal() and by_text is None):
+        by_letter, by_text = int(text) if number is None else number, None
     if None not in (by_text, by_letter) and by_text != by_letter:
         raise TaskError(
             f"{where}: answer '{text}' is the letter of one option and the text of another: give "
@@ -151,6 +152,13 @@ def _label(where: str, answer: Any, options: tuple[str, ...]) -> int | None:
             f"{LETTERS[len(options) - 1]}), a number (0 to {len(options) - 1}) or an option's text"
         )
     return found
+
+
+def _whole_number(value: Any) -> int | None:
+    """A cell that is a whole number; True and False are texts, and so are other numbers."""
+    if isinstance(value, int) and not isinstance(value, bool):
+        return value
+    return int(value) if isinstance(value, float) and value.is_integer() else None
 
 
 def _text(value: Any) -> str | None:
