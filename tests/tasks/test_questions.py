@@ -158,6 +158,12 @@ def test_a_labels_file_names_options_by_letters(tmp_path, png):
     spec = questioned(tmp_path, with_pictures(png), labels=str(tmp_path / "labels.csv"))
     found = dict(label_table(spec, index_task(spec)).iter_rows())
     assert found == {"q0": 1, "q1": 1, "q2": 0, "q3": 1}
+    # Options that other questions have, or none.
+    for letter in "CZ":
+        (tmp_path / "labels.csv").write_text(f"image,label\nq1,C\nq0,{letter}\n")
+        said = f"line 3: the question has no option '{letter}'; its options are A to B$"
+        with pytest.raises(TaskError, match=said):
+            label_table(spec, index_task(spec))
 
 
 def test_questions_without_a_picture_are_passed_over(tmp_path, png):

@@ -80,6 +80,13 @@ def read_labels(
         if label is None:
             hint = nearest(name, list(label_of), n=1) or f"; the first is '{next(iter(label_of))}'"
             raise TaskError(f"{where}: no class is named '{name}'{hint}")
+        if index.questions is not None:
+            n_options = len(index.questions.items[image].options)
+            if label >= n_options:
+                raise TaskError(
+                    f"{where}: the question has no option '{name}'; its options are A to "
+                    f"{LETTERS[n_options - 1]}"
+                )
         found[image] = label
     return found
 
