@@ -11,7 +11,7 @@ from tests.labelling.small_lab import CLASSES, SmallLab, make_small_lab
 from vlmsel.api import label_plan
 from vlmsel.api.answer import AnswerOptions, answer_images, answer_known, prepare_target
 from vlmsel.api.label import LabelSession
-from vlmsel.api.label_plan import check_extra, plan_labels
+from vlmsel.api.label_plan import check_extra, plan_labels, read_book
 from vlmsel.api.label_standing import choose_points
 from vlmsel.cli.answer import answer_dict
 from vlmsel.errors import SettingsError, TaskError
@@ -135,6 +135,29 @@ def test_an_order_that_picks_is_marked(lab, tmp_path):
     assert len(found.draw.used) == 3
     with pytest.raises(TaskError, match="begun in the order 'vma'"):
         lab.plan(out)
+
+
+def test_labels_of_images_beyond_those_that_are_looked_at_stay(lab, tmp_path, monkeypatch):
+    out = tmp_path / "labels.csv"
+    plan = lab.plan(out)
+    *kept, beyond = plan.ready.target.order[:6]
+    ready = replace(plan.ready, target=replace(plan.ready.target, order=tuple(kept)))
+    session = LabelSession(replace(plan, ready=ready, book=read_book(plan.files, ready, 1)))
+    rows = [f"{image},{lab.truth[image]}" for image in (kept[0], beyond)]
+    out.write_text("\n".join(("image,label", *rows)) + "\n")
+    monkeypatch.setattr(session._measurement, "start", lambda ready: None)
+    session.start()
+    state = session.state()
+    assert [state["last"]["id"], state["recent"][0]["id"]] == [beyond, beyond]
+    assert (state["labelled"], state["images"], state["n_open"]) == (2, 6, 4)
+    assert session.book.images[state["last"]["number"]] == beyond
+    # Taken back it is asked for again, as any other, and no label is lost.
+    session.undo(beyond)
+    first = session.state()["queue"][0]
+    assert first["id"] == beyond
+    session.label(beyond, lab.truth[beyond])
+    session.stop()
+    assert out.read_text().splitlines()[1:] == rows
 
 
 def test_a_picture_that_cannot_be_read_is_passed_over(lab, tmp_path):

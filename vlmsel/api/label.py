@@ -90,6 +90,7 @@ class LabelSession:
         """
         # Read again under the lock: another process may have ended just now.
         self._book = read_book(self._files, self._ready, self._book.n_given)
+        self._numbers = {image: i for i, image in enumerate(self._book.images)}
         self._files.save(self._book)
         self._measurement.start(self._ready)
         self._advice.start()

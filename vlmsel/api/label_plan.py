@@ -88,9 +88,16 @@ def plan_labels(
 
 
 def read_book(files: LabelFiles, ready: ReadyTarget, n_given: int) -> LabelBook:
-    """Labels of earlier sessions; what decoding found unreadable is passed over."""
+    """Labels of earlier sessions; what decoding found unreadable is passed over.
+
+    Labels of images that would not be asked for stay: a file made by hand has such, and images
+    that are added to a folder change which are looked at.
+    """
     target = ready.target
     book = files.load(target.spec, target.index, target.order, target.classnames, n_given)
+    asked_for = set(target.order)
+    beyond = tuple(image for image in book.labels if image not in asked_for)
+    book = replace(book, images=(*target.order, *beyond))
     reasons = dict(target.pictures.unreadable)
     for image in target.order:
         if image in reasons and image not in book.labels:
