@@ -133,6 +133,11 @@ def test_an_order_that_picks_is_marked(lab, tmp_path):
     found = session.answer()
     assert any("no random sample" in note for note in found.notes)
     assert len(found.draw.used) == 3
+    # `select` reads the mark in the file, whatever is said of the labels.
+    asked = replace(options, labels=out, labels_are_random=True)
+    selected = answer_known(prepare_target(lab.images, lab.zoo, asked))
+    assert any("picked by 'vma'" in note for note in selected.notes)
+    assert len(selected.draw.used) == 3
     with pytest.raises(TaskError, match="begun in the order 'vma'"):
         lab.plan(out)
 

@@ -108,6 +108,25 @@ def test_a_picking_order_is_marked_in_the_file():
     assert format_labels(book, "coda") == "image,label,picked_by\na.png,cat,coda\n"
 
 
+def test_the_file_alone_says_in_which_order_it_was_picked(files, spec):
+    picked = LabelFiles(files.path, files.images, "coda")
+    picked.save(LabelBook(IMAGES, CLASSES, 3).label("a.png", "cat"))
+    files.path.with_name("labels.csv.session").unlink()
+    with pytest.raises(TaskError, match=r"picked in the order 'coda'.* give --order coda"):
+        read(files, spec)
+    assert dict(read(picked, spec).labels) == {"a.png": "cat"}
+
+
+@pytest.mark.parametrize(
+    "text", ["image,note,label\na.png,mine,cat\n", "image,label\na.png,cat,x\n"]
+)
+def test_a_file_with_columns_that_would_be_lost_is_refused(files, spec, text):
+    files.path.parent.mkdir()
+    files.path.write_text(text)
+    with pytest.raises(TaskError, match=r"would be lost: (note|\(without a name\)); give another"):
+        read(files, spec)
+
+
 def test_the_default_place_is_beside_the_store_and_never_among_the_images(folder, tmp_path):
     store = str(tmp_path / "lab" / "store")
     path = choose_path(store, str(folder), "photos")

@@ -46,7 +46,7 @@ from vlmsel.selection.zoo_answers import ZooAnswers, image_order, zoo_answers
 from vlmsel.tasks.catalog import TARGET_PREFIX, TaskCatalog, TaskSpec, folder_task
 from vlmsel.tasks.class_folders import find_class_folders
 from vlmsel.tasks.index import TaskIndex, index_task
-from vlmsel.tasks.label_tables import NO_CLASS, read_labels
+from vlmsel.tasks.label_tables import NO_CLASS, read_labels, read_marks
 from vlmsel.tasks.labels import plain_name
 from vlmsel.tasks.pictures import Pictures, look_at_pictures
 from vlmsel.tasks.prompts import class_prompts
@@ -318,6 +318,10 @@ def prepare_target(images: str | Path, zoo: KnownZoo, asked: AnswerOptions) -> R
     if target.pictures.notice is not None and target.pictures.is_enough:
         notes.append(target.pictures.notice)
     notes += _said_of_labels(target, asked)
+    if asked.labels is not None and asked.picked_by is None:
+        # The file says itself where its images are no random sample.
+        marks = read_marks(absolute_path(asked.labels, "labels", TaskError))
+        asked = replace(asked, picked_by=marks.picked_by)
     return ReadyTarget(str(images), zoo, asked, target, evaluated, tuple(chosen), tuple(notes))
 
 

@@ -28,9 +28,15 @@ from vlmsel.store.local import LocalFolder
 from vlmsel.store.owners import is_dead, this_process
 from vlmsel.tasks.catalog import TaskSpec
 from vlmsel.tasks.index import TaskIndex
-from vlmsel.tasks.label_tables import COLUMNS, NO_CLASS, OUTSIDE, read_labels
+from vlmsel.tasks.label_tables import (
+    COLUMNS,
+    NO_CLASS,
+    OUTSIDE,
+    PICKED_BY,
+    read_labels,
+    read_marks,
+)
 
-PICKED_BY = "picked_by"
 SESSION, LOCK = ".session", ".lock"
 DIGEST_DIGITS = 6
 # Where labels lie beside a store, and where a store in a bucket has no beside.
@@ -113,11 +119,13 @@ class LabelFiles:
             n_given: how many of them are not of an earlier session.
 
         Raises:
-            TaskError: the file cannot be read, or names other images or classes.
+            TaskError: the file cannot be read, names other images, classes or another order, or
+                has columns that would be lost.
         """
         session = self.session()
         labels = {}
         if self.path.exists() and not _is_bare(self.path):
+            self._check_marks()
             labels = read_labels(self.path, spec, index, outside=NO_CLASS)
         named = {x: None if n == OUTSIDE else classes[n] for x, n in labels.items()}
         skipped = {} if session is None else session.skipped
@@ -128,6 +136,26 @@ class LabelFiles:
             labels=named,
             skipped={x: n for x, n in skipped.items() if x in images and x not in named},
         )
+
+    def _check_marks(self) -> None:
+        """Refuse a file whose rows could not be written as they are.
+
+        Raises:
+            TaskError: they were picked in another order, or have further columns.
+        """
+        marks = read_marks(self.path)
+        others = [name for name in marks.orders if name != self.order]
+        if others:
+            names = "', '".join(others)
+            raise TaskError(
+                f"labels {self.path} were picked in the order '{names}' (column {PICKED_BY}), and "
+                f"cannot go on in '{self.order}': give --order {others[0]}, or another --out"
+            )
+        if marks.others:
+            raise TaskError(
+                f"labels {self.path} have columns that would be lost: {', '.join(marks.others)}; "
+                f"give another --out, or a copy with image and label alone"
+            )
 
     def save(self, book: LabelBook) -> None:
         """Write the labels; after a loss of power the old files are there, or the new ones.

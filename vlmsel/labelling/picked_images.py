@@ -12,8 +12,9 @@ import numpy as np
 from vlmsel.errors import SelectionError
 from vlmsel.selection.orders import Labelled, PickingOrder, Pool, find_order
 from vlmsel.selection.zoo_answers import ZooAnswers
+from vlmsel.tasks.label_tables import RANDOM_ORDER
 
-DEFAULT_ORDER = "random"
+DEFAULT_ORDER = RANDOM_ORDER
 
 
 def find_page_order(name: str) -> PickingOrder:

@@ -5,6 +5,7 @@ Labels are part of no key: to mend one, or to add one, measures nothing.
 
 import csv
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import polars as pl
@@ -19,6 +20,10 @@ from vlmsel.tasks.prompts import class_prompts
 from vlmsel.tasks.questions import LETTERS
 
 COLUMNS = ("image", "label")
+# Column with the order that picked an image, where that is no random draw.
+PICKED_BY = "picked_by"
+KNOWN_COLUMNS = (*COLUMNS, PICKED_BY)
+RANDOM_ORDER = "random"
 # Of an image in none of the classes.
 OUTSIDE = -1
 # What a person writes for an image of none of the classes.
@@ -91,6 +96,42 @@ def read_labels(
     return found
 
 
+@dataclass(frozen=True)
+class LabelMarks:
+    """What a labels file holds beside images and labels.
+
+    Attributes:
+        orders: names in the column `PICKED_BY`, each once.
+        others: further columns.
+    """
+
+    orders: tuple[str, ...] = ()
+    others: tuple[str, ...] = ()
+
+    @property
+    def picked_by(self) -> str | None:
+        """Orders that picked images, where that was no random draw."""
+        picked = [name for name in self.orders if name != RANDOM_ORDER]
+        return ", ".join(picked) or None
+
+
+def read_marks(path: Path) -> LabelMarks:
+    """Read what a labels file holds beside images and labels.
+
+    Raises:
+        TaskError: the file cannot be read.
+    """
+    orders: dict[str, None] = {}
+    others: dict[str, None] = {}
+    for _, row in _records(path):
+        # Cells beyond the head are under None.
+        others |= {name or "(without a name)": None for name in row if name not in KNOWN_COLUMNS}
+        name = (row.get(PICKED_BY) or "").strip()
+        if name:
+            orders[name] = None
+    return LabelMarks(tuple(orders), tuple(others))
+
+
 def read_class_names(
     path: Path, spec: TaskSpec, index: TaskIndex, *, outside: str | None = None
 ) -> dict[str, str]:
@@ -161,6 +202,15 @@ def _rows(path: Path) -> Iterator[tuple[int, str, str]]:
     Raises:
         TaskError: no such file, another layout, another encoding.
     """
+    for line, row in _records(path):
+        image, label = row["image"], row["label"]
+        if not image or label is None or not label.strip():
+            raise TaskError(f"labels {path}, line {line}: a row needs an image and a label")
+        yield line, image, label
+
+
+def _records(path: Path) -> Iterator[tuple[int, dict[str, str | None]]]:
+    """Line and cells of every row; raises as `_rows`."""
     try:
         if path.stat().st_size > MAX_FILE_BYTES:
             raise TaskError(f"labels {path}: more than {MAX_FILE_BYTES} bytes")
@@ -173,12 +223,7 @@ def _rows(path: Path) -> Iterator[tuple[int, str, str]]:
                     "image,label"
                 )
             for row in reader:
-                image, label = row["image"], row["label"]
-                if not image or label is None or not label.strip():
-                    raise TaskError(
-                        f"labels {path}, line {reader.line_num}: a row needs an image and a label"
-                    )
-                yield reader.line_num, image, label
+                yield reader.line_num, row
     except OSError as error:
         raise TaskError(f"labels {path}: {error.strerror or type(error).__name__}") from None
     except UnicodeDecodeError:
