@@ -4,11 +4,13 @@ import base64
 import io
 import json
 
+import numpy as np
 import pytest
 from PIL import Image
 
-from vlmsel.api.answer import AnswerOptions, read_target
+from vlmsel.api.answer import AnswerOptions, _unlike_sources, read_target
 from vlmsel.errors import TaskError
+from vlmsel.selection.zoo_answers import ZooAnswers
 
 
 @pytest.fixture(autouse=True)
@@ -51,3 +53,19 @@ def test_options_are_classes_and_answers_are_labels(asked, tmp_path):
 def test_class_names_beside_questions_are_refused(asked):
     with pytest.raises(TaskError, match="questions take the place of class names"):
         read_target(asked, AnswerOptions(questions=asked, classnames=("a", "b")))
+
+
+def answers(classes):
+    """Three models that give these answers, of four classes."""
+    table = np.array([classes] * 3)
+    nothing = np.full(table.shape, np.nan)
+    models = tuple((name, "x") for name in "abc")
+    return ZooAnswers(models, ("q0", "q1", "q2"), table, 4, nothing, nothing, nothing)
+
+
+@pytest.mark.parametrize(("number", "name"), [(3, "none of the options"), (1, "'B'")])
+def test_answers_that_are_mostly_one_class_are_named(asked, number, name):
+    target = read_target(asked, AnswerOptions(questions=asked))
+    note, is_collapsed = _unlike_sources(target, answers([number] * 3), {"s": answers([0, 1, 2])})
+    assert is_collapsed
+    assert note.startswith(f"most models answer {name} on 3 of 3 images")

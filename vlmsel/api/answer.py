@@ -710,8 +710,12 @@ def _unlike_sources(
         return "", False
     spread = measure_spread(answers, known)
     if spread is not None and spread.is_unusual:
+        number = spread.class_number
+        # Of generated answers the last class is for those that are none of the options.
+        has_name = number < len(target.classnames)
+        name = f"'{target.classnames[number]}'" if has_name else "none of the options"
         note = (
-            f"most models answer '{target.classnames[spread.class_number]}' on {spread.n_of_class} "
+            f"most models answer {name} on {spread.n_of_class} "
             f"of {len(answers.images)} images, more in one class than on any source: their "
             "agreement says nothing here (do the class names and templates fit?)"
         )
