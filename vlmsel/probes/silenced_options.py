@@ -90,4 +90,6 @@ def _changed(output: Tensor, base: Tensor) -> Tensor:
 def _answers(scores: Tensor, changed: Tensor | None) -> SilencedAnswers:
     argmax = scores.sort(dim=-1, descending=True, stable=True).indices[:, 0]
     finite = torch.isfinite(scores).all(dim=1)
-    return SilencedAnswers(argmax, scores.log_softmax(dim=-1), finite, changed)
+    # What a question does not have is not normalised with its options.
+    log_p = scores.log_softmax(dim=-1).masked_fill(scores == NO_OPTION, NO_OPTION)
+    return SilencedAnswers(argmax, log_p, finite, changed)

@@ -67,6 +67,15 @@ def test_no_number_is_wrong_and_what_cannot_be_silenced_is_no_candidate():
     assert np.isneginf(answers.outcomes.log).all()
 
 
+def test_guesses_are_among_the_options_of_each_question():
+    rows = knockout_rows({-1: [0, 1, 1, 0], 0: [0, 1, 1, 0]})
+    # Two questions have a third option; the others' cells hold -65504, or what came of it.
+    logs = [[-0.5, -1.0, third] for third in (-65504.0, -65472.0, -3.0, -3.0)] * 2
+    rows = rows.with_columns(log_probabilities=pl.Series(logs, dtype=pl.List(pl.Float32)))
+    (answers,) = collect_answers(label_knockouts(rows, LABELS, "vision", "block"))
+    assert answers.chance == pytest.approx((1 / 2 + 1 / 2 + 1 / 3 + 1 / 3) / 4)
+
+
 def test_towers_and_parts_are_joined_and_must_be_of_the_same_images():
     rows = knockout_rows({-1: [0, 1, 1, 0], 0: [0, 0, 1, 0]})
     both = [label_knockouts(rows, LABELS, "text", "attention")]

@@ -7,12 +7,14 @@ import numpy as np
 import polars as pl
 
 from vlmsel.errors import SelectionError
-from vlmsel.settings import NO_OPTION
 
 CELL = ["model", "pretrained", "task"]
 LAYER = ["tower", "part", "layer"]
 # A layer counts where it was silenced on at least one image and changed it.
 USABLE = ("acts", "not-finite")
+# Less is of an option that the question does not have. Some cells hold a little more of it than
+# `NO_OPTION`: it was normalised with the options.
+LEAST_OPTION = -60_000.0
 
 
 @dataclass(frozen=True)
@@ -123,7 +125,7 @@ def label_knockouts(
         "state",
         "label",
         n_classes=answers.len().max().over(CELL),
-        n_options=answers.eval(pl.element() > NO_OPTION).list.sum(),
+        n_options=answers.eval(pl.element() > LEAST_OPTION).list.sum(),
         right=pl.when(pl.col("argmax").is_not_null()).then(
             (pl.col("argmax") == pl.col("label")).cast(pl.Int8)
         ),
