@@ -6,6 +6,7 @@ import torch
 
 from vlmsel.api import attribution_study
 from vlmsel.attribution import study as study_module
+from vlmsel.errors import TrackingError
 
 
 @pytest.fixture
@@ -46,6 +47,23 @@ def test_the_table_on_the_screen_is_in_percent(lab, vlmsel, quick, tmp_path):
     assert "demo zoo: L1 error of the normalised profile, %" in answer.out
     assert "the demo zoo alone" in answer.err
     assert f"table {tmp_path / 'exactness.csv'}, figure" in answer.err
+
+
+def test_a_study_that_cannot_be_logged_is_written_and_shown(
+    lab, vlmsel, quick, tmp_path, monkeypatch
+):
+    def fail(*args: object, **more: object) -> str:
+        raise TrackingError("the server has gone")
+
+    monkeypatch.setattr("vlmsel.tracking.log_run_summary", fail)
+    args = ("--out", tmp_path, "--tracking-uri", lab.uri, "--json")
+    answer = vlmsel("study", "exactness", *args)
+    assert answer.code == 1
+    found = json.loads(answer.out)
+    assert found["rows"]
+    assert found["mlflow"] is None
+    assert (tmp_path / "exactness.csv").is_file()
+    assert "not logged in MLflow: the server has gone" in answer.err
 
 
 @pytest.mark.parametrize(

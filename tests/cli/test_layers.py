@@ -10,6 +10,7 @@ from tests.execution.conftest import draw_task
 from vlmsel.api.layers import TaskVectors
 from vlmsel.cli.app import run
 from vlmsel.cli.layers import _write
+from vlmsel.errors import TrackingError
 from vlmsel.selection.layers.vectors import SCHEMA
 from vlmsel.tracking import MlflowClient
 from vlmsel.zoo.catalog import load_zoo
@@ -65,6 +66,29 @@ def test_an_adaptation_has_a_run_and_a_catalog_that_can_be_measured(lab, tmp_pat
     written = yaml.safe_load((tmp_path / "zoo.yaml").read_text())["models"]
     models = [entry["model"] for entry in written]
     assert models == ["demo-vit-land", *([found["variant"]] if found["variant"] else [])]
+
+
+def test_adaptations_are_written_and_shown_though_none_can_be_logged(
+    lab, tmp_path, capsys, monkeypatch
+):
+    calls: list[str] = []
+
+    def fail(kind: str, **more: object) -> str:
+        calls.append(kind)
+        raise TrackingError("the server has gone")
+
+    monkeypatch.setattr("vlmsel.tracking.log_run_summary", fail)
+    out = tmp_path / "zoo.yaml"
+    args = ["layers", "adapt", "--model", "demo-vit-land", "--task", "a", "--task", "b",
+            "--rule", "published", "--store", str(lab / "store"), "--zoo-out", str(out),
+            "--tracking-uri", f"sqlite:///{tmp_path}/mlflow.db", "--json"]  # fmt: skip
+    assert run(args) == 1
+    told = capsys.readouterr()
+    found = [(row["task"], row["mlflow"]) for row in json.loads(told.out)]
+    assert found == [("a", None), ("b", None)]
+    assert out.is_file()
+    assert calls == ["adaptation"]
+    assert "not logged in MLflow: the server has gone" in told.err
 
 
 @pytest.mark.parametrize(

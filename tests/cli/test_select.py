@@ -13,6 +13,7 @@ from mlflow.tracking import MlflowClient
 from PIL import Image
 
 from vlmsel import select as select_from_python
+from vlmsel.errors import TrackingError
 from vlmsel.settings import AttributionSettings
 
 
@@ -327,3 +328,22 @@ def test_a_ranking_is_logged_where_it_is_said(own_lab, vlmsel):
     (run,) = client.search_runs([experiment.experiment_id], "tags.kind = 'select'")
     assert run.data.params["selector"] == "average-rank"
     assert run.data.params["first"] in answer.out
+
+
+def test_a_ranking_that_cannot_be_logged_ends_with_1(own_lab, vlmsel, tmp_path, monkeypatch):
+    def fail(*args: object, **more: object) -> str:
+        raise TrackingError("the server has gone")
+
+    monkeypatch.setattr("vlmsel.tracking.log_run_summary", fail)
+    command = ["select", own_lab.images, "--store", own_lab.store, "--tracking-uri", own_lab.uri]
+    answer = vlmsel(*command, "--selector", "average-rank", "--json")
+    assert answer.code == 1
+    assert json.loads(answer.out)["ranking"]
+    assert "not logged in MLflow: the server has gone" in answer.err
+    # Where class names give an answer its report comes first.
+    page = tmp_path / "page.html"
+    names = ("--classnames", "a,b", "--dry-run", "--report", page)
+    answer = vlmsel(*command, *names)
+    assert answer.code == 1
+    assert page.is_file()
+    assert answer.err.index("report: ") < answer.err.index("not logged in MLflow")

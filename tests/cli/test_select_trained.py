@@ -9,6 +9,7 @@ from PIL import Image
 
 from tests.cli.conftest import Lab
 from vlmsel.cli.app import run
+from vlmsel.errors import TrackingError
 
 
 @pytest.fixture(scope="module")
@@ -40,7 +41,9 @@ def folder(tmp_path_factory) -> Path:
     return place
 
 
-def test_a_zoo_is_ranked_for_a_probe_with_weights_of_the_sources(embedded, folder, vlmsel):
+def test_a_zoo_is_ranked_for_a_probe_with_weights_of_the_sources(
+    embedded, folder, vlmsel, tmp_path, monkeypatch
+):
     args = (folder, "--labels", folder.parent / "labels.csv", "--store", embedded)
     answer = vlmsel("select", *args, "--use", "probe", "--json")
     assert answer.code == 0, answer.err
@@ -52,6 +55,16 @@ def test_a_zoo_is_ranked_for_a_probe_with_weights_of_the_sources(embedded, folde
     scores = [row["score"] for row in found["ranking"]]
     assert scores == sorted(scores)
     assert all(row["low"] <= row["high"] for row in found["ranking"])
+
+    def fail(*args: object, **more: object) -> str:
+        raise TrackingError("the server has gone")
+
+    monkeypatch.setattr("vlmsel.tracking.log_run_summary", fail)
+    uri = f"sqlite:///{tmp_path}/mlflow.db"
+    unlogged = vlmsel("select", *args, "--use", "probe", "--json", "--tracking-uri", uri)
+    assert unlogged.code == 1
+    assert json.loads(unlogged.out)["ranking"] == found["ranking"]
+    assert "not logged in MLflow: the server has gone" in unlogged.err
     again = vlmsel("select", *args, "--use", "fine-tune")
     assert again.code == 0, again.err
     assert "nothing to do" in again.err

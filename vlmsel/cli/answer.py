@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import polars as pl
+import typer
 
 from vlmsel.cli.console import emit_json, note, say, show_table, tell, warn
 from vlmsel.errors import SettingsError, TaskError
@@ -239,19 +240,25 @@ def _unread(answer: "TargetAnswer") -> "tuple[Failure, ...]":
 def end_with_answer(
     answer: "TargetAnswer", store: str, shown: Shown, *, allow_failures: int
 ) -> None:
-    """Print an answer, log it, write its report, and end with the true exit code."""
-    from vlmsel.cli.tracked import track_answer
+    """Print an answer, write its report, log it, and end with the true exit code.
+
+    Raises:
+        Exit: something failed, or the answer could not be logged.
+    """
+    from vlmsel.cli.tracked import log_choice, track_answer
 
     emit_answer(answer, shown.top, as_json=shown.as_json)
-    uri = track_answer(answer, store, shown.tracking_uri, experiment=shown.experiment)
-    if uri is not None:
-        say(f"logged in MLflow: {uri}")
     if shown.report:
         from vlmsel.api.answer_report import answer_report
 
         page = answer_report(shown.report, answer, thumbnails=shown.thumbnails)
         say(f"report: {page}")
+    is_logged = log_choice(
+        lambda: track_answer(answer, store, shown.tracking_uri, experiment=shown.experiment)
+    )
     finish_answer(answer, allow_failures)
+    if not is_logged:
+        raise typer.Exit(1)
 
 
 def finish_answer(answer: "TargetAnswer", allow_failures: int) -> None:

@@ -3,6 +3,7 @@
 import re
 from dataclasses import asdict
 from enum import StrEnum
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -168,7 +169,6 @@ def adapt(
     answers = read_answers(workspace, **_filters(tower, part), models=model, tasks=task)
     if not answers:
         raise SettingsError("no model and task to adapt")
-    done: list[dict[str, Any]] = []
     found: list[Chosen] = []
     for one in answers:
         chosen = adapt_model(
@@ -179,17 +179,18 @@ def adapt(
             seed=seed,
         )
         found.append(chosen)
-        run, shown = _log(chosen, uri, experiment)
-        done.append({**_record(chosen), "mlflow": {"uri": shown, "run": run}})
     if zoo_out is not None:
         _write_zoo(workspace, found, zoo_out)
+    done, is_logged = _log_all(found, uri, experiment)
     if as_json:
         emit_json(done)
-        return
-    for record in done:
-        _show_adaptation(record)
-    if zoo_out is not None:
-        say(f"catalog of the zoo and its adapted models: {zoo_out}")
+    else:
+        for record in done:
+            _show_adaptation(record)
+        if zoo_out is not None:
+            say(f"catalog of the zoo and its adapted models: {zoo_out}")
+    if not is_logged:
+        raise typer.Exit(1)
 
 
 def _open(store: str, zoo: str | None, tasks: str | None) -> "Workspace":
@@ -315,6 +316,24 @@ def _record(chosen: "Chosen") -> dict[str, Any]:
         others = dict(zip(("gain", "low", "high", "n_items"), chosen.others, strict=True))
     fields["held_out"] = {**fields["held_out"], "gain": found.held_out.gain}
     return {**names, **fields, "variant": found.variant, "other_items": others}
+
+
+def _log_all(
+    found: "list[Chosen]", uri: str | None, experiment: str
+) -> tuple[list[dict[str, Any]], bool]:
+    """Log adaptations until one fails; their records, and whether all are logged."""
+    from vlmsel.cli.tracked import try_to_log
+
+    done: list[dict[str, Any]] = []
+    is_logged = True
+    for chosen in found:
+        logged = try_to_log(partial(_log, chosen, uri, experiment))
+        # A server that has gone is not asked again for every adaptation.
+        if logged is None:
+            is_logged, uri = False, None
+        mlflow = {"uri": logged[1], "run": logged[0]} if logged else None
+        done.append({**_record(chosen), "mlflow": mlflow if is_logged else None})
+    return done, is_logged
 
 
 def _log(chosen: "Chosen", uri: str | None, experiment: str) -> tuple[str | None, str | None]:

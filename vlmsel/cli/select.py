@@ -141,12 +141,14 @@ def select(
         from vlmsel.api.reporting import selection_report
 
         say(f"report: {selection_report(report, selection)}")
-    from vlmsel.cli.tracked import track_selection
+    from vlmsel.cli.tracked import log_choice, track_selection
 
-    uri = track_selection(selection, store, tracking_uri, experiment=experiment)
-    if uri is not None:
-        say(f"logged in MLflow: {uri}")
+    is_logged = log_choice(
+        lambda: track_selection(selection, store, tracking_uri, experiment=experiment)
+    )
     _finish(selection, allow_failures)
+    if not is_logged:
+        raise typer.Exit(1)
 
 
 def _refuse_profiled(

@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING
 
 import polars as pl
+import typer
 
 from vlmsel.cli.answer_flags import AnswerFlags
 from vlmsel.cli.console import emit_json, note, say, show_table, tell, warn
@@ -56,12 +57,16 @@ def select_trained_command(
     else:
         _show(found, top)
     tracking_uri, experiment = log_to
+    is_logged = True
     if tracking_uri is not None:
-        from vlmsel.cli.tracked import track_trained
+        from vlmsel.cli.tracked import log_choice, track_trained
 
-        uri = track_trained(found, store, tracking_uri, experiment=experiment)
-        say(f"logged in MLflow: {uri}")
+        is_logged = log_choice(
+            lambda: track_trained(found, store, tracking_uri, experiment=experiment)
+        )
     finish_beside(summary, allow_failures)
+    if not is_logged:
+        raise typer.Exit(1)
 
 
 def _labels(asked: AnswerFlags) -> "Path":

@@ -138,14 +138,14 @@ def study(
         seed=seed,
         keep_duplicates=keep_duplicates,
     )
-    params = {"seed": seed, "knowledge": knowledge.about}
-    done = _keep(name, found.table, found.figure, out=out, uri=uri, params=params)
+    done = place.keep(found.table, found.figure, {"seed": seed, "knowledge": knowledge.about})
     if as_json:
         emit_json(done)
-        return
-    show_table(_shown(found.table), title=f"{name}: {found.description}")
-    j.show_left_out(found.left_out)
-    _say_where(done)
+    else:
+        show_table(_shown(found.table), title=f"{name}: {found.description}")
+        j.show_left_out(found.left_out)
+        _say_where(done)
+    _end_logged(done)
 
 
 def _known_studies() -> dict[str, str]:
@@ -200,6 +200,7 @@ def _study_exactness(weights: Path | None, place: _Place) -> None:
     done = place.keep(table, figure, exactness.run_params(table))
     emit_json(done) if place.as_json else exactness.show_exactness(table)
     _say_where(done)
+    _end_logged(done)
 
 
 def _study_transferability(tables: list[Path] | None, seed: int, place: _Place) -> None:
@@ -209,6 +210,7 @@ def _study_transferability(tables: list[Path] | None, seed: int, place: _Place) 
     done["page"] = str(transferability.write_page(judged, place.out))
     emit_json(done) if place.as_json else transferability.show_benchmarks(judged)
     _say_where(done)
+    _end_logged(done)
 
 
 def _study_labelled(
@@ -239,6 +241,7 @@ def _keep_prompts(found: study_prompts.PromptStudy, place: _Place, markdown: Pat
     emit_json(done) if place.as_json else study_prompts.show(found.table)
     _say_where(done)
     finish_beside(found.summary, 0)
+    _end_logged(done)
 
 
 def _keep_objectives(
@@ -256,6 +259,7 @@ def _keep_objectives(
     emit_json(done) if place.as_json else study_objectives.show(found)
     j.show_left_out(found.left_out)
     _say_where(done)
+    _end_logged(done)
 
 
 def _keep_labels(found: study_labels.Outcome, place: _Place) -> None:
@@ -264,6 +268,7 @@ def _keep_labels(found: study_labels.Outcome, place: _Place) -> None:
         write_output_table(place.out / f"{place.name}-{part}.csv", table, "--out")
     emit_json(found.json()) if place.as_json else found.show()
     _say_where(done)
+    _end_logged(done)
 
 
 def _keep(
@@ -276,30 +281,42 @@ def _keep(
     params: dict[str, object],
 ) -> dict[str, Any]:
     """Write table and figure, log the run; what there is and where, as ``--json`` shows it."""
-    from vlmsel.cli.tracked import track_summary
+    from vlmsel.cli.tracked import track_summary, try_to_log
 
     table_path, figure_path = _write(out, name, table, figure)
-    run, shown = track_summary(
-        "study",
-        uri,
-        params={"study": name, **params},
-        tables={name: table},
-        figures={name: figure},
-        tags={"study": name},
+    logged = try_to_log(
+        lambda: track_summary(
+            "study",
+            uri,
+            params={"study": name, **params},
+            tables={name: table},
+            figures={name: figure},
+            tags={"study": name},
+        )
     )
     return {
         "study": name,
         "rows": table,
         "table": str(table_path),
         "figure": str(figure_path),
-        "mlflow": {"uri": shown, "run": run},
+        "mlflow": {"uri": logged[1], "run": logged[0]} if logged else None,
     }
 
 
 def _say_where(done: dict[str, Any]) -> None:
-    mlflow = done["mlflow"]
+    mlflow = done["mlflow"] or {"run": None}
     logged = "" if mlflow["run"] is None else f", run {mlflow['run']} in MLflow: {mlflow['uri']}"
     say(f"table {done['table']}, figure {done['figure']}{logged}")
+
+
+def _end_logged(done: dict[str, Any]) -> None:
+    """End with 1 where the study could not be logged.
+
+    Raises:
+        Exit: it could not.
+    """
+    if done["mlflow"] is None:
+        raise typer.Exit(1)
 
 
 def _shown(table: pl.DataFrame) -> pl.DataFrame:

@@ -73,6 +73,20 @@ def try_to_log(log: Callable[[], Logged]) -> Logged | None:
         return None
 
 
+def log_choice(log: Callable[[], str | None]) -> bool:
+    """Log an answer that is shown already, and say where; False, with a warning, where it fails.
+
+    Args:
+        log: returns the URI; None where nothing was to be logged, which is no failure.
+    """
+    uri = try_to_log(lambda: (log(),))
+    if uri is None:
+        return False
+    if uri[0] is not None:
+        say(f"logged in MLflow: {uri[0]}")
+    return True
+
+
 def track_evaluation(
     loo: "LeaveOneOut",
     knowledge: "Knowledge",
