@@ -280,9 +280,9 @@ def test_the_verdict_and_the_markdown_page(lab: Laboratory) -> None:
     assert text.rstrip().splitlines()[-1] in said.out
     alone = lab.judge("--selector", "random")
     assert "No verdict: everything is judged against average-rank" in alone.out
-    nowhere = lab.judge("--markdown", str(lab.folder / "no" / "page.md"))
+    nowhere = lab.judge("--markdown", str(page / "page.md"))
     assert nowhere.code == 2
-    assert "cannot be written: No such file" in nowhere.err
+    assert "cannot be written" in nowhere.err
 
 
 def test_what_cannot_be_judged_is_said(lab: Laboratory) -> None:
@@ -305,7 +305,7 @@ def test_all_selectors_are_shown_in_groups_and_on_one_page(lab: Laboratory) -> N
     said = lab("evaluate", "--imported", "--selector", "all", "--markdown", str(page))
     assert said.code == 0
     text = page.read_text()
-    assert "# Every selector on one bench\n\nMade by `vlmsel " in text
+    assert "# Every selector on one bench\n\nMade by `vlmsel" in text
     for row in ("| average-rank | nothing |", "| modelgpt | text |", "| posterior@25 | labels |"):
         assert row in text
     # What the tables lack is one line with the command that gives it, and no error.
