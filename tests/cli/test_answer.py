@@ -3,6 +3,7 @@
 import json
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import polars as pl
@@ -11,8 +12,11 @@ import yaml
 from mlflow.tracking import MlflowClient
 
 from tests.cli.conftest import Answer, Lab
+from vlmsel.cli.answer import read_options
+from vlmsel.cli.answer_flags import AnswerFlags, OptionStyle
 from vlmsel.demo.bundle import SAMPLE_SEED
 from vlmsel.demo.families import demo_task, draw
+from vlmsel.errors import SettingsError
 from vlmsel.selection.zoo_answers import image_order
 
 Command = Callable[..., Answer]
@@ -388,3 +392,10 @@ def test_an_answer_is_logged_where_it_is_said(ask, own_lab, tmp_path):
     text = page.read_text(encoding="utf-8")
     assert run.data.params["first"] in text
     assert text.count("data:image/jpeg;base64,") == N_IMAGES
+
+
+def test_a_style_of_answers_without_questions_is_refused():
+    flags = AnswerFlags(classnames="a,b", answers=OptionStyle.words)
+    with pytest.raises(SettingsError, match="add --questions FILE"):
+        read_options(flags, None)
+    assert read_options(replace(flags, questions="q.jsonl"), None).answers == "words"

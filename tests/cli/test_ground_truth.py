@@ -38,6 +38,7 @@ def test_a_folder_and_a_saved_model_become_a_table(folder, vlmsel, tmp_path, mon
     ("options", "said"),
     [
         (("--add", "IMAGES"), "say which, --tasks tasks.yaml"),
+        (("--add", "IMAGES", "--tasks", "demo-vlm"), "say which, --tasks tasks.yaml"),
         (("--classnames", "a,b"), "--classnames says what a new task is"),
         (("--add", "IMAGES/dog", "--tasks", "t.yaml"), "has no class names: give --classnames"),
         (("--add", "IMAGES", "--tasks", "t.yaml", "--classnames", "cat,dog"), "is in no folder"),
@@ -45,7 +46,8 @@ def test_a_folder_and_a_saved_model_become_a_table(folder, vlmsel, tmp_path, mon
         (("--add", "nowhere", "--tasks", "t.yaml"), "nowhere does not exist"),
     ],
 )
-def test_what_cannot_be_added_is_one_line(folder, vlmsel, options, said):
+def test_what_cannot_be_added_is_one_line(folder, vlmsel, options, said, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
     answer = vlmsel("tasks", *(option.replace("IMAGES", str(folder)) for option in options))
     assert answer.code == 2
     assert said in answer.error

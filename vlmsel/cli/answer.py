@@ -76,6 +76,8 @@ def read_options(flags: "AnswerFlags", selector: str | None) -> "AnswerOptions":
 
     if flags.classnames and flags.prompts:
         raise SettingsError("--classnames and --prompts both name the classes: give one of them")
+    if flags.answers != type(flags).answers and flags.questions is None:
+        raise SettingsError("--answers says how questions are scored: add --questions FILE")
     if flags.ignore_labels and (flags.labels or flags.labels_are_random):
         raise SettingsError("--ignore-labels takes no labels: leave --labels out")
     if selector is not None and flags.labels is not None:

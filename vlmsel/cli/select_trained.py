@@ -83,6 +83,8 @@ def _labels(asked: AnswerFlags) -> "Path":
         ("--classnames", asked.classnames),
         ("--prompts", asked.prompts),
         ("--template", asked.template),
+        ("--questions", asked.questions),
+        ("--answers", asked.answers != AnswerFlags.answers),
         ("--ignore-labels", asked.ignore_labels),
         ("--labels-are-random", asked.labels_are_random),
         ("--no-thumbnails", asked.no_thumbnails),

@@ -83,7 +83,10 @@ def tasks(
                 raise SettingsError(f"{option} says what a new task is: add --add FOLDER")
         _list(tasks, count=count, as_json=as_json)
         return
-    if tasks == "demo":
+    from vlmsel.zoo.catalog import SHIPPED
+
+    # Also a file of such a name could not be given to another command.
+    if tasks in SHIPPED:
         raise SettingsError("--add writes a catalog of your own: say which, --tasks tasks.yaml")
     found = _add(tasks, add, name, classnames, {"templates": template, "labels": labels})
     if as_json:
