@@ -183,6 +183,12 @@ def test_class_names_are_needed(lab, tmp_path):
         plan_labels(lab.images, lab.zoo, AnswerOptions(), out=tmp_path / "labels.csv")
 
 
+def test_classes_of_one_name_are_refused(lab, tmp_path):
+    options = AnswerOptions(prompts="clip-benchmark:imagenet1k")
+    with pytest.raises(TaskError, match=r"same name.*: missile, sunglasses; give --classnames"):
+        plan_labels(lab.images, lab.zoo, options, out=tmp_path / "labels.csv")
+
+
 def test_a_missing_server_is_one_line(monkeypatch):
     monkeypatch.setattr(label_plan, "find_spec", lambda name: None)
     with pytest.raises(SettingsError, match=r"pip install 'vlmsel\[label\]'"):

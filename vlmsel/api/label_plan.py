@@ -1,5 +1,6 @@
 """Plan of a session of labelling: images, classes and the labels of earlier ones."""
 
+from collections import Counter
 from dataclasses import dataclass, replace
 from importlib.util import find_spec
 from pathlib import Path
@@ -68,6 +69,7 @@ def plan_labels(
             "labels need the names of the classes: give --classnames a,b,c, a file with one name a "
             "line, --prompts clip-benchmark:NAME, or a folder of class folders"
         )
+    _check_twins(given)
     name = ready.target.spec.name.removeprefix(TARGET_PREFIX)
     path = (
         choose_path(zoo.store.uri, place, name)
@@ -85,6 +87,22 @@ def plan_labels(
         ready = with_classes(ready, (*given, *more))
     book = read_book(files, ready, len(given))
     return LabelPlan(ready, files, book, chosen_order, options)
+
+
+def _check_twins(names: tuple[str, ...]) -> None:
+    """Refuse classes of one name, whose labels could not be read back.
+
+    Raises:
+        TaskError: there are some; names them.
+    """
+    counts = Counter(plain_name(name) for name in names)
+    twins = dict.fromkeys(name for name in names if counts[plain_name(name)] > 1)
+    if twins:
+        raise TaskError(
+            f"several classes have the same name, so that a label would not say which: "
+            f"{', '.join(twins)}; give --classnames with names that differ (case and underscores "
+            "do not count)"
+        )
 
 
 def read_book(files: LabelFiles, ready: ReadyTarget, n_given: int) -> LabelBook:
