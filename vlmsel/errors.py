@@ -59,3 +59,8 @@ class ExecutionError(VlmselError):
 
 class TrackingError(VlmselError):
     """The tracking server cannot be reached or refused a run."""
+
+
+def first_line(error: BaseException, longest: int | None = None) -> str:
+    """First line of an error's message, cut to `longest` characters; its class without one."""
+    return (str(error).splitlines() or [type(error).__name__])[0][:longest]

@@ -14,7 +14,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from vlmsel.errors import ModelError
+from vlmsel.errors import ModelError, first_line
 from vlmsel.settings import NO_OPTION
 from vlmsel.zoo.choices import ChoicePrompt, ChoiceScores, Preparation
 from vlmsel.zoo.providers.commentary import quiet_transformers
@@ -26,6 +26,8 @@ SMALL, SMALL_ROWS = 20_000_000, 64
 # Prompts whose options' tokens are remembered: many items of a task ask the same.
 REMEMBERED = 1024
 NEW_TOKENS = 16
+# Of what a library says; some repeat whole arrays.
+LONGEST_MESSAGE = 300
 # What a tokenizer or a configuration says that knows no limit.
 NO_LIMIT = 10_000_000
 TRIED, TRIED_SIZE = ChoicePrompt("a", ("a", "b")), (48, 32)
@@ -181,7 +183,7 @@ class ChoiceScorer:
                 with quiet_transformers():
                     inputs = self.process_one(picture, choice)
             except PROCESS_ERRORS as error:
-                failures[place] = f"its processor fails on it: {_first_line(error)}"
+                failures[place] = f"its processor fails on it: {first_line(error, LONGEST_MESSAGE)}"
                 continue
             n_tokens = inputs["input_ids"].shape[1]
             if n_tokens + NEW_TOKENS > self._length:
@@ -310,7 +312,9 @@ class ChoiceScorer:
             yield from self._together(pictures, choices, usable, failures)
         except PROCESS_ERRORS as error:
             if len(usable) == 1:
-                failures[usable[0]] = f"its processor fails on it: {_first_line(error)}"
+                failures[usable[0]] = (
+                    f"its processor fails on it: {first_line(error, LONGEST_MESSAGE)}"
+                )
                 return
             for place in usable:
                 yield from self._batches(pictures, choices, [place], failures)
@@ -450,7 +454,3 @@ def _too_long(n_tokens: int, length: int) -> str:
         f"the question takes {n_tokens} tokens with its picture and answer, and the model reads "
         f"{length}"
     )
-
-
-def _first_line(error: BaseException) -> str:
-    return (str(error).splitlines() or [type(error).__name__])[0][:300]

@@ -11,18 +11,17 @@ import torch
 from PIL import Image
 from torch import Tensor, nn
 
-from vlmsel.errors import ModelError
+from vlmsel.errors import ModelError, first_line
 from vlmsel.zoo.blocks import Blocks, functional_blocks
 from vlmsel.zoo.catalog import ModelSpec
-from vlmsel.zoo.checkpoint import CHECKPOINT_ERRORS
 from vlmsel.zoo.encoders import Transform
 from vlmsel.zoo.folder_rules import SAFE_OPTIONS, has_vocabulary
 from vlmsel.zoo.identity import ModelIdentity
 from vlmsel.zoo.loader import LoadedModel, freeze
 from vlmsel.zoo.preprocessing import BoundedTransform
-from vlmsel.zoo.providers.choice_scorer import PROCESS_ERRORS, ChoiceScorer
+from vlmsel.zoo.providers.choice_scorer import LONGEST_MESSAGE, PROCESS_ERRORS, ChoiceScorer
+from vlmsel.zoo.providers.whole_model import BUILD_ERRORS, load_whole
 
-BUILD_ERRORS = (*CHECKPOINT_ERRORS, ImportError, NotImplementedError, AttributeError)
 # Image encoders of the families by their names in `model.model`.
 ENCODERS = ("vision_tower", "visual", "vision_model")
 WIDE, HIGH = (48, 32), (32, 48)
@@ -98,7 +97,9 @@ def load(
     Raises:
         ModelError: weights or processor are missing or do not fit, or its layers are not found.
     """
-    model = _build(spec, folder)
+    from transformers import AutoModelForImageTextToText
+
+    model = load_whole(AutoModelForImageTextToText, spec, folder, LONGEST_MESSAGE)
     processor = _processor(spec, folder)
     freeze(model, device)
     visual, decoder = find_towers(spec, model)
@@ -121,28 +122,6 @@ def load(
     )
 
 
-def _build(spec: ModelSpec, folder: Path) -> Any:
-    from transformers import AutoModelForImageTextToText
-
-    options: dict[str, Any] = {**SAFE_OPTIONS, "use_safetensors": True, "dtype": torch.float32}
-    try:
-        loaded: Any = AutoModelForImageTextToText.from_pretrained(
-            folder, output_loading_info=True, **options
-        )
-        model, found = loaded
-    except BUILD_ERRORS as error:
-        raise ModelError(f"{spec.name}: {folder} cannot be loaded: {_first_line(error)}") from error
-    for what in ("missing_keys", "mismatched_keys", "unexpected_keys"):
-        names = sorted(str(key) for key in found.get(what) or ())
-        if names:
-            more = f" and {len(names) - 1} more" if len(names) > 1 else ""
-            raise ModelError(
-                f"{spec.name}: its weights do not fit its {type(model).__name__}: "
-                f"{what.replace('_', ' ')} {names[0]}{more}"
-            )
-    return model
-
-
 def _processor(spec: ModelSpec, folder: Path) -> Any:
     from transformers import AutoProcessor
 
@@ -153,7 +132,7 @@ def _processor(spec: ModelSpec, folder: Path) -> Any:
     try:
         processor: Any = AutoProcessor.from_pretrained(folder, **SAFE_OPTIONS)
     except BUILD_ERRORS as error:
-        reason = _first_line(error)
+        reason = first_line(error, LONGEST_MESSAGE)
         raise ModelError(f"{spec.name}: its processor cannot be loaded: {reason}") from error
     lacking = [n for n in ("tokenizer", "image_processor") if not hasattr(processor, n)]
     if lacking:
@@ -220,7 +199,7 @@ def _try_out(spec: ModelSpec, scorer: ChoiceScorer) -> None:
     except PROCESS_ERRORS as error:
         raise ModelError(
             f"{spec.name}: its processor does not fit the model, or fails on a picture: "
-            f"{_first_line(error)}"
+            f"{first_line(error, LONGEST_MESSAGE)}"
         ) from error
 
 
@@ -260,7 +239,3 @@ def _no_transform(spec: ModelSpec) -> Transform:
         )
 
     return refuse
-
-
-def _first_line(error: BaseException) -> str:
-    return (str(error).splitlines() or [type(error).__name__])[0][:300]

@@ -14,9 +14,8 @@ from PIL import Image
 from torch import Tensor, nn
 from torch.nn.functional import normalize
 
-from vlmsel.errors import ModelError
+from vlmsel.errors import ModelError, first_line
 from vlmsel.zoo.catalog import ModelSpec
-from vlmsel.zoo.checkpoint import CHECKPOINT_ERRORS
 from vlmsel.zoo.encoders import Transform
 from vlmsel.zoo.folder_rules import SAFE_OPTIONS, has_vocabulary
 from vlmsel.zoo.identity import ModelIdentity
@@ -25,8 +24,8 @@ from vlmsel.zoo.preprocessing import BoundedTransform
 from vlmsel.zoo.providers import generative
 from vlmsel.zoo.providers.commentary import quiet_transformers
 from vlmsel.zoo.providers.transformers_folder import model_folder, read_config, weight_files
+from vlmsel.zoo.providers.whole_model import BUILD_ERRORS, load_whole
 
-BUILD_ERRORS = (*CHECKPOINT_ERRORS, ImportError, NotImplementedError)
 # Layers of transformers' encoders: `encoder.layers.0`, `encoder.layer.0`, ALIGN's `blocks.0`.
 BLOCK_PATTERN = r"(?:^|\.)(?:layers?|blocks|stages)\.\d+$"
 TEXT_BATCH = 256
@@ -151,20 +150,7 @@ def features(output: Any) -> Tensor:
 def _build(spec: ModelSpec, folder: Path) -> Any:
     from transformers import AutoModel
 
-    options: dict[str, Any] = {**SAFE_OPTIONS, "use_safetensors": True, "dtype": torch.float32}
-    try:
-        model, found = AutoModel.from_pretrained(folder, output_loading_info=True, **options)
-    except BUILD_ERRORS as error:
-        raise ModelError(f"{spec.name}: {folder} cannot be loaded: {_first_line(error)}") from error
-    for what in ("missing_keys", "mismatched_keys", "unexpected_keys"):
-        names = sorted(str(key) for key in found.get(what) or ())
-        if names:
-            more = f" and {len(names) - 1} more" if len(names) > 1 else ""
-            word = what.replace("_", " ")
-            raise ModelError(
-                f"{spec.name}: its weights do not fit its {type(model).__name__}: {word} "
-                f"{names[0]}{more}"
-            )
+    model = load_whole(AutoModel, spec, folder)
     lacking = [n for n in ("get_image_features", "get_text_features") if not hasattr(model, n)]
     if lacking:
         raise ModelError(
@@ -185,7 +171,7 @@ def _transform(spec: ModelSpec, folder: Path) -> tuple[Transform, tuple[int, int
     try:
         processor: Any = AutoImageProcessor.from_pretrained(folder, **SAFE_OPTIONS)
     except BUILD_ERRORS as error:
-        reason = _first_line(error)
+        reason = first_line(error)
         raise ModelError(f"{spec.name}: no image processor in {folder}: {reason}") from error
 
     def transform(image: Image.Image) -> Tensor:
@@ -216,7 +202,7 @@ def _tokenizer(spec: ModelSpec, folder: Path) -> Any:
     try:
         return AutoTokenizer.from_pretrained(folder, **SAFE_OPTIONS)
     except BUILD_ERRORS as error:
-        reason = _first_line(error)
+        reason = first_line(error)
         raise ModelError(f"{spec.name}: its tokenizer cannot be loaded: {reason}") from error
 
 
@@ -242,7 +228,3 @@ def _text_length(config: Any, tokenizer: Any) -> int:
 def _text_config(config: Any) -> dict[str, Any]:
     found = getattr(config, "text_config", None)
     return found.to_dict() if found is not None else {}
-
-
-def _first_line(error: BaseException) -> str:
-    return (str(error).splitlines() or [type(error).__name__])[0]
