@@ -8,7 +8,7 @@ from typing import Any
 
 import polars as pl
 
-from vlmsel.errors import StoreError
+from vlmsel.errors import StoreError, first_line
 from vlmsel.published.cell_guards import unguard_cells
 from vlmsel.published.names import NameTable, fold
 
@@ -97,7 +97,7 @@ def _parquet_cells(path: str | Path) -> pl.DataFrame:
     except FileNotFoundError as error:
         raise StoreError(f"table {path} is not there") from error
     except (OSError, pl.exceptions.PolarsError) as error:
-        fault = (str(error).splitlines() or [type(error).__name__])[0]
+        fault = first_line(error)
         raise StoreError(f"table {path} cannot be read as Parquet: {fault}") from error
     nested = [name for name, dtype in frame.schema.items() if dtype.is_nested()]
     return frame.drop(nested).cast(pl.String)
@@ -408,7 +408,7 @@ def _header(text: str, path: str | Path) -> list[str]:
 
 
 def _csv_fault(error: Exception) -> str:
-    fault = (str(error).splitlines() or [type(error).__name__])[0]
+    fault = first_line(error)
     if "more fields" in fault:
         return "a row has more fields than the header names; put names with commas in quotes"
     return fault

@@ -16,7 +16,7 @@ from io import BytesIO
 import numpy as np
 from PIL import Image, ImageOps
 
-from vlmsel.errors import ImageError
+from vlmsel.errors import ImageError, first_line
 
 MAX_IMAGE_BYTES = 64 * 2**20
 MAX_IMAGE_PIXELS = 64_000_000
@@ -92,7 +92,7 @@ def decode_image(
             image.load()
             return _as_rgb(ImageOps.exif_transpose(image))
     except DECODE_ERRORS as error:
-        raise ImageError(f"corrupt or truncated {image.format}: {_reason(error)}") from None
+        raise ImageError(f"corrupt or truncated {image.format}: {first_line(error)}") from None
 
 
 def _tile_pixels(image: Image.Image) -> int:
@@ -113,7 +113,7 @@ def _open(data: bytes) -> Image.Image:
         msg = f"too large: over twice {Image.MAX_IMAGE_PIXELS} pixels, not decoded; scale it down"
         raise ImageError(msg) from None
     except DECODE_ERRORS as error:
-        raise ImageError(f"corrupt image header: {_reason(error)}") from None
+        raise ImageError(f"corrupt image header: {first_line(error)}") from None
 
 
 @cache
@@ -152,7 +152,3 @@ def _from_integers(image: Image.Image) -> Image.Image:
     # A file of 16 bits often holds fewer; by its header alone such a picture would be black.
     bits = next(bits for bits in USED_BITS if top < 1 << bits)
     return Image.fromarray((pixels >> (bits - 8)).astype(np.uint8))
-
-
-def _reason(error: BaseException) -> str:
-    return (str(error).splitlines() or [type(error).__name__])[0]

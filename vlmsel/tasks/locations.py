@@ -12,7 +12,7 @@ from io import BufferedReader
 import pyarrow as pa
 from pyarrow import fs
 
-from vlmsel.errors import TaskError
+from vlmsel.errors import TaskError, first_line
 from vlmsel.outside_names import readable
 from vlmsel.tasks.buckets import open_bucket
 from vlmsel.tasks.clouds import NO_SUCH_BUCKET, cloud_reason
@@ -129,4 +129,4 @@ def reason(error: BaseException) -> str:
         return error.strerror
     if answer := cloud_reason(error):
         return answer
-    return (str(error).splitlines() or [type(error).__name__])[0]
+    return first_line(error)

@@ -9,7 +9,7 @@ import open_clip
 import torch
 from torch import Tensor
 
-from vlmsel.errors import ModelError
+from vlmsel.errors import ModelError, first_line
 from vlmsel.extras import LIBRARIES, missing_extra
 from vlmsel.zoo.catalog import ModelSpec
 from vlmsel.zoo.folder_rules import SAFE_OPTIONS, has_vocabulary
@@ -79,7 +79,7 @@ class TextEncoder:
             why = missing_extra(f"the tokenizer of {spec.name}", "transformers")
             raise ModelError(why) from error
         except (OSError, ValueError, TypeError, ImportError, RuntimeError, IndexError) as error:
-            first = (str(error).splitlines() or [type(error).__name__])[0]
+            first = first_line(error)
             raise ModelError(f"{spec.name}: its tokenizer cannot be loaded: {first}") from error
 
 

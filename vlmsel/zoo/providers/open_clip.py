@@ -8,7 +8,7 @@ from open_clip import create_model, download_pretrained
 from open_clip.factory import load_checkpoint
 from open_clip.transform import PreprocessCfg, image_transform_v2
 
-from vlmsel.errors import ModelError
+from vlmsel.errors import ModelError, first_line
 from vlmsel.zoo.catalog import ModelSpec
 from vlmsel.zoo.checkpoint import CHECKPOINT_ERRORS, check_shapes, misfit, read_shapes
 from vlmsel.zoo.encoders import Transform
@@ -58,7 +58,7 @@ def _open_clip_model(spec: ModelSpec) -> tuple[Any, Transform]:
                 name, load_weights=False, pretrained_text=False, pretrained_image=False
             )
         except (RuntimeError, ValueError, TypeError, KeyError, OSError, AssertionError) as error:
-            raise ModelError(f"{spec.name}: cannot be built: {_first_line(error)}") from error
+            raise ModelError(f"{spec.name}: cannot be built: {first_line(error)}") from error
         _load_weights(spec, model, path)
     return model, open_clip_transform({**preprocess, "size": input_size(model.visual)})
 
@@ -77,7 +77,7 @@ def _checkpoint(spec: ModelSpec) -> Path:
     try:
         return Path(download_pretrained(tag))
     except (OSError, RuntimeError, ValueError) as error:
-        reason = _first_line(error)
+        reason = first_line(error)
         msg = f"{spec.name}: no download of its weights: {reason}; set `weights` to a local copy"
         raise ModelError(msg) from error
 
@@ -89,7 +89,3 @@ def _load_weights(spec: ModelSpec, model: Any, path: Path) -> None:
         load_checkpoint(model, str(path), strict=True, weights_only=True)
     except CHECKPOINT_ERRORS as error:
         raise ModelError(misfit(spec, path, error)) from error
-
-
-def _first_line(error: BaseException) -> str:
-    return (str(error).splitlines() or [type(error).__name__])[0]

@@ -7,7 +7,7 @@ import timm
 import torch
 from timm.models import load_checkpoint
 
-from vlmsel.errors import ModelError
+from vlmsel.errors import ModelError, first_line
 from vlmsel.zoo.catalog import ModelSpec
 from vlmsel.zoo.checkpoint import CHECKPOINT_ERRORS, misfit, read_shapes
 from vlmsel.zoo.encoders import from_timm
@@ -53,7 +53,7 @@ def _build(spec: ModelSpec) -> Any:
             **arguments,
         )
     except CHECKPOINT_ERRORS as error:
-        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        reason = first_line(error)
         raise ModelError(f"{spec.name}: cannot be built: {reason}") from error
     if is_here:
         _load_weights(spec, module, local_weights(spec))

@@ -10,7 +10,7 @@ import huggingface_hub
 from huggingface_hub.errors import HfHubHTTPError
 
 from vlmsel.documents import read_json
-from vlmsel.errors import ModelError
+from vlmsel.errors import ModelError, first_line
 from vlmsel.zoo.catalog import ModelSpec
 from vlmsel.zoo.folder_rules import MODEL_CONFIG, check_transformers, tokenizer_files
 from vlmsel.zoo.weights import SHA256, local_sha256
@@ -48,7 +48,7 @@ def model_folder(spec: ModelSpec, *, with_weights: bool) -> Path:
             spec.model, revision=spec.pretrained, allow_patterns=patterns
         )
     except (OSError, ValueError, HfHubHTTPError) as error:
-        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        reason = first_line(error)
         raise ModelError(
             f"{spec.name}: no download from the hub: {reason}; `hf download {spec.model} "
             "--local-dir FOLDER` where there is a network, then `weights: FOLDER`"
@@ -186,7 +186,7 @@ def _sha256(spec: ModelSpec, folder: Path, name: str) -> str:
     try:
         etag = huggingface_hub.get_hf_file_metadata(url).etag
     except (OSError, ValueError, HfHubHTTPError) as error:
-        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        reason = first_line(error)
         raise ModelError(f"{spec.name}: the hub does not tell its weights: {reason}") from error
     if etag is None or not SHA256.fullmatch(etag):
         raise ModelError(f"{spec.name}: the hub has no checksum of {name}")
