@@ -8,7 +8,6 @@ import pytest
 from polars.testing import assert_frame_equal
 
 from tests.labelling.small_lab import CLASSES, SmallLab, make_small_lab
-from vlmsel.api import label_plan
 from vlmsel.api.answer import AnswerOptions, answer_images, answer_known, prepare_target
 from vlmsel.api.label import LabelSession
 from vlmsel.api.label_plan import check_extra, plan_labels, read_book
@@ -16,6 +15,7 @@ from vlmsel.api.label_standing import choose_points
 from vlmsel.cli.answer import answer_dict
 from vlmsel.errors import SettingsError, TaskError
 from vlmsel.execution.decoded import DecodedCache
+from vlmsel.extras import LIBRARIES
 
 WAIT_S = 120
 
@@ -190,6 +190,6 @@ def test_classes_of_one_name_are_refused(lab, tmp_path):
 
 
 def test_a_missing_server_is_one_line(monkeypatch):
-    monkeypatch.setattr(label_plan, "find_spec", lambda name: None)
+    monkeypatch.setitem(LIBRARIES, "label", ("no_such_server",))
     with pytest.raises(SettingsError, match=r"pip install 'vlmsel\[label\]'"):
         check_extra()

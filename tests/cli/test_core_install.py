@@ -3,13 +3,14 @@
 import json
 import subprocess
 import sys
+from itertools import chain
 
 import pytest
 
 from tests.cli.conftest import Lab
 from vlmsel.extras import LIBRARIES
 
-MISSING = (*LIBRARIES.values(), "sqlalchemy", "alembic", "uvicorn", "aiohttp")
+MISSING = (*chain(*LIBRARIES.values()), "sqlalchemy", "alembic", "uvicorn", "aiohttp")
 CODE = """
 import json, sys
 for name in {missing!r}:

@@ -2,13 +2,13 @@
 
 from collections import Counter
 from dataclasses import dataclass, replace
-from importlib.util import find_spec
 from pathlib import Path
 
 from vlmsel.addresses import absolute_path
 from vlmsel.api.answer import SHORTLIST, AnswerOptions, ReadyTarget, prepare_target
 from vlmsel.api.known_zoo import KnownZoo
 from vlmsel.errors import SettingsError, TaskError
+from vlmsel.extras import has_extra, missing_extra
 from vlmsel.labelling.label_book import LabelBook
 from vlmsel.labelling.label_files import LabelFiles, choose_path, locate_images
 from vlmsel.labelling.picked_images import DEFAULT_ORDER, find_page_order
@@ -145,8 +145,5 @@ def check_extra() -> None:
     Raises:
         SettingsError: one is missing; says how to install it.
     """
-    missing = [name for name in ("starlette", "uvicorn") if find_spec(name) is None]
-    if missing:
-        raise SettingsError(
-            f"the label page needs {' and '.join(missing)}: pip install 'vlmsel[label]'"
-        )
+    if not has_extra("label"):
+        raise SettingsError(missing_extra("the label page", "label"))

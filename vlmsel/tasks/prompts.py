@@ -89,7 +89,7 @@ def _from_clip_benchmark(spec: TaskSpec, name: str, file: str, field: str) -> tu
 @cache
 def _table(file: str) -> dict[str, list[str]]:
     # Found, not imported: importing clip_benchmark pulls in torch and every data set.
-    found = importlib.util.find_spec(LIBRARIES["clip-benchmark"])
+    found = importlib.util.find_spec(*LIBRARIES["clip-benchmark"])
     if found is None or not found.submodule_search_locations:
         raise TaskError(missing_extra("prompts: clip-benchmark:NAME", "clip-benchmark"))
     path = Path(found.submodule_search_locations[0]) / "datasets" / file

@@ -74,7 +74,7 @@ class TextEncoder:
         except ModelError:
             raise
         except ModuleNotFoundError as error:
-            if error.name != LIBRARIES["transformers"]:
+            if error.name not in LIBRARIES["transformers"]:
                 raise ModelError(f"{spec.name}: its tokenizer needs {error.name}") from error
             why = missing_extra(f"the tokenizer of {spec.name}", "transformers")
             raise ModelError(why) from error

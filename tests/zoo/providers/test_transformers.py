@@ -197,7 +197,7 @@ def test_a_model_of_variable_resolution_is_refused(tmp_path):
 
 
 def test_without_the_package_the_install_line_is_said(clip, monkeypatch):
-    monkeypatch.setitem(LIBRARIES, "transformers", "no_such_package")
+    monkeypatch.setitem(LIBRARIES, "transformers", ("no_such_package",))
     for look in (identify, load_model):
         with pytest.raises(ModelError, match=r"pip install 'vlmsel\[transformers\]'"):
             look(spec(clip))

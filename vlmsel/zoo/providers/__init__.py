@@ -12,11 +12,8 @@ from importlib import import_module
 from typing import Any, Protocol, cast
 
 from vlmsel.errors import ModelError
-from vlmsel.extras import has_extra, missing_extra
+from vlmsel.extras import LIBRARIES, has_extra, missing_extra
 from vlmsel.zoo.catalog import ModelSpec
-
-# Extra that a provider needs beside vlmsel itself.
-EXTRAS = {"transformers": "transformers"}
 
 
 class Provider(Protocol):
@@ -36,9 +33,8 @@ def require_package(spec: ModelSpec, provider: str) -> None:
     Raises:
         ModelError: it is not; says how to install it.
     """
-    extra = EXTRAS.get(provider)
-    if extra is not None and not has_extra(extra):
-        raise ModelError(missing_extra(f"{spec.name}, a model of {provider},", extra))
+    if provider in LIBRARIES and not has_extra(provider):
+        raise ModelError(missing_extra(f"{spec.name}, a model of {provider},", provider))
 
 
 def open_provider(spec: ModelSpec, provider: str) -> Provider:
