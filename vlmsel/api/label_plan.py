@@ -1,6 +1,5 @@
 """Plan of a session of labelling: images, classes and the labels of earlier ones."""
 
-from collections import Counter
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -14,7 +13,7 @@ from vlmsel.labelling.label_files import LabelFiles, choose_path, locate_images
 from vlmsel.labelling.picked_images import DEFAULT_ORDER, find_page_order
 from vlmsel.selection.orders import PickingOrder
 from vlmsel.tasks.catalog import TARGET_PREFIX
-from vlmsel.tasks.labels import plain_name
+from vlmsel.tasks.labels import find_twins, plain_name
 
 
 @dataclass(frozen=True)
@@ -95,9 +94,7 @@ def _check_twins(names: tuple[str, ...]) -> None:
     Raises:
         TaskError: there are some; names them.
     """
-    counts = Counter(plain_name(name) for name in names)
-    twins = dict.fromkeys(name for name in names if counts[plain_name(name)] > 1)
-    if twins:
+    if twins := dict.fromkeys(find_twins(names)):
         raise TaskError(
             f"several classes have the same name, so that a label would not say which: "
             f"{', '.join(twins)}; give --classnames with names that differ (case and underscores "

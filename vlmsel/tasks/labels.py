@@ -1,6 +1,7 @@
 """Labels that folder names give: `<folder>/<class name>/x.png`."""
 
 import unicodedata
+from collections import Counter
 from collections.abc import Sequence
 
 from vlmsel.catalogs import nearest
@@ -57,6 +58,12 @@ def stored_label(label: int | None, where: str) -> int | None:
         shown = str(label) if label.bit_length() < 100 else "a number of many digits"
         raise TaskError(f"{where}: label {shown} is no class: classes are counted from 0")
     return label
+
+
+def find_twins(names: Sequence[str]) -> list[str]:
+    """Names that are the same as another one up to `plain_name`, in their order."""
+    counts = Counter(plain_name(name) for name in names)
+    return [name for name in names if counts[plain_name(name)] > 1]
 
 
 def plain_name(name: str) -> str:
