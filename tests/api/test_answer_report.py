@@ -8,9 +8,11 @@ import polars as pl
 import pytest
 from PIL import Image
 
-from vlmsel.api.answer import AnswerOptions, TargetAnswer, answer_table, read_target
+from vlmsel.api.answer import AnswerOptions, TargetAnswer
 from vlmsel.api.answer_lines import answer_lines
 from vlmsel.api.answer_report import answer_page, answer_report
+from vlmsel.api.answer_table import answer_table
+from vlmsel.api.answer_target import read_target
 from vlmsel.api.known_zoo import KnownZoo, shipped_zoo
 from vlmsel.api.select import select
 from vlmsel.errors import SettingsError

@@ -8,7 +8,15 @@ import pytest
 from polars.testing import assert_frame_equal
 
 from tests.labelling.small_lab import CLASSES, SmallLab, make_small_lab
-from vlmsel.api.answer import AnswerOptions, answer_images, answer_known, prepare_target
+from vlmsel.api import answer_limits
+from vlmsel.api.answer import (
+    AnswerOptions,
+    answer_images,
+    answer_known,
+    conclude,
+    prepare_target,
+    read_run,
+)
 from vlmsel.api.label import LabelSession
 from vlmsel.api.label_plan import check_extra, plan_labels, read_book
 from vlmsel.api.label_standing import choose_points
@@ -176,6 +184,17 @@ def test_a_picture_that_cannot_be_read_is_passed_over(lab, tmp_path):
     state = session.state()
     assert state["queue"][0]["id"] != first["id"]
     assert state["unreadable"][0]["name"] == first["name"]
+
+
+def test_a_new_answer_to_the_same_run_asks_the_store_for_no_times(lab, monkeypatch):
+    ready = prepare_target(lab.images, lab.zoo, AnswerOptions(classnames=CLASSES))
+    run = read_run(ready, ready.workspace(), None)
+
+    def fail(*_: object) -> dict[str, float]:
+        raise AssertionError("the store was asked")
+
+    monkeypatch.setattr(answer_limits, "read_timings", fail)
+    assert conclude(ready, run, with_estimate=False).first
 
 
 def test_class_names_are_needed(lab, tmp_path):

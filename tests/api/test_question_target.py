@@ -8,7 +8,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from vlmsel.api.answer import AnswerOptions, _unlike_sources, read_target
+from vlmsel.api.answer_estimates import compare_with_sources
+from vlmsel.api.answer_options import AnswerOptions
+from vlmsel.api.answer_target import read_target
 from vlmsel.errors import TaskError
 from vlmsel.selection.zoo_answers import ZooAnswers
 
@@ -66,6 +68,7 @@ def answers(classes):
 @pytest.mark.parametrize(("number", "name"), [(3, "none of the options"), (1, "'B'")])
 def test_answers_that_are_mostly_one_class_are_named(asked, number, name):
     target = read_target(asked, AnswerOptions(questions=asked))
-    note, is_collapsed = _unlike_sources(target, answers([number] * 3), {"s": answers([0, 1, 2])})
+    sources = {"s": answers([0, 1, 2])}
+    note, is_collapsed = compare_with_sources(target.classnames, answers([number] * 3), sources)
     assert is_collapsed
     assert note.startswith(f"most models answer {name} on 3 of 3 images")

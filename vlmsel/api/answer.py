@@ -6,9 +6,9 @@ from pathlib import Path
 
 import numpy as np
 import polars as pl
-from pydantic import ValidationError
 
-from vlmsel.addresses import absolute_address, absolute_path
+from vlmsel.addresses import absolute_path
+from vlmsel.api.answer_estimates import compare_with_sources, estimate_zoo, find_source_answers
 from vlmsel.api.answer_limits import (
     MILLISECONDS,
     check_limits,
@@ -16,11 +16,14 @@ from vlmsel.api.answer_limits import (
     image_times,
     may_be_eligible,
 )
-from vlmsel.api.choice import Choice, choose_label_free, refuse_texts
+from vlmsel.api.answer_notes import describe_answer, describe_draw, describe_labels
+from vlmsel.api.answer_options import AnswerOptions
+from vlmsel.api.answer_table import answer_table
+from vlmsel.api.answer_target import TargetLabels, read_target
+from vlmsel.api.choice import Choice, refuse_texts
 from vlmsel.api.known_zoo import KnownZoo, read_evaluated
 from vlmsel.api.workspace import Workspace
-from vlmsel.catalogs import one_line
-from vlmsel.errors import ModelError, SelectionError, SettingsError, TaskError
+from vlmsel.errors import ModelError, SelectionError, TaskError
 from vlmsel.evidence.evidence import Evidence
 from vlmsel.execution.cells import CellOutcome
 from vlmsel.execution.options import RunOptions
@@ -28,7 +31,6 @@ from vlmsel.execution.plan import Plan
 from vlmsel.execution.run import execute
 from vlmsel.execution.summary import RunSummary
 from vlmsel.measurements.measurement import Want
-from vlmsel.published.names import fold, load_names
 from vlmsel.selection.answer import (
     Answer,
     Question,
@@ -36,115 +38,17 @@ from vlmsel.selection.answer import (
     average_rank_order,
     compute_regret_after,
 )
-from vlmsel.selection.answer_agreement import measure_agreement
-from vlmsel.selection.answer_spread import measure_spread
 from vlmsel.selection.knowledge import ModelKey
 from vlmsel.selection.label_draw import LabelDraw, draw_labels
-from vlmsel.selection.label_free import LabelFree
-from vlmsel.selection.posterior.advice import TOLERANCE
-from vlmsel.selection.zoo_answers import ZooAnswers, image_order, zoo_answers
-from vlmsel.tasks.catalog import TARGET_PREFIX, TaskCatalog, TaskSpec, folder_task
-from vlmsel.tasks.class_folders import find_class_folders
-from vlmsel.tasks.index import TaskIndex, index_task
-from vlmsel.tasks.label_tables import NO_CLASS, read_labels, read_marks
-from vlmsel.tasks.labels import plain_name
-from vlmsel.tasks.pictures import Pictures, look_at_pictures
-from vlmsel.tasks.prompts import class_prompts
-from vlmsel.tasks.questions import AnswerStyle
-from vlmsel.tasks.shards import FIRST_STRATUM, plan_shards
+from vlmsel.selection.zoo_answers import ZooAnswers, zoo_answers
+from vlmsel.tasks.catalog import TARGET_PREFIX, TaskCatalog
+from vlmsel.tasks.label_tables import read_marks
 from vlmsel.zoo.catalog import Zoo
 
-MODEL = ["model", "pretrained"]
-# Unlabelled images that models answer on: more make labels worth little more.
-ANSWERED_IMAGES = 200
 # What a ranking rests on where labels or evaluations speak.
 OF_LABELS = ("posterior", "hits")
 # Of real models, whose weights are large, so many are run where nothing else is said.
 SHORTLIST = 10
-
-
-@dataclass(frozen=True)
-class AnswerOptions:
-    """Facts about the images, and what is asked.
-
-    Attributes:
-        classnames: of the images; None takes those of `prompts`, or of class folders.
-        prompts: `clip-benchmark:NAME`.
-        templates: prompts with {} for the class name; those of the task or a photo of it if None.
-        labels: CSV file with the columns image and label.
-        questions: file of multiple-choice questions about the images, in place of class names; the
-            images are then a folder, or that file, which holds them.
-        answers: of questions, whether letters or the options' words are scored.
-        evaluated: CSV file with model, pretrained and acc1 on the whole target.
-        shortlist: how many models to run, the best by average rank; all of a store's zoo if None.
-        tolerance: expected regret at which to stop, a share of 1.
-        ignore_labels: take no labels, also of class folders.
-        labels_are_random: labels of any images are a random draw.
-        max_params: largest number of parameters, in millions.
-        max_ms: longest time per image of the visual encoder, in milliseconds, where measured.
-        selector: ranks where there are no labels.
-        dry_run: run no model and ask no hub.
-        picked_by: order that picked the labelled images, where that is no random draw: all labels
-            are used, and the answer says so.
-    """
-
-    classnames: tuple[str, ...] | None = None
-    prompts: str | None = None
-    templates: tuple[str, ...] | None = None
-    labels: Path | None = None
-    questions: str | None = None
-    answers: AnswerStyle = "letters"
-    evaluated: Path | None = None
-    shortlist: int | None = None
-    tolerance: float = TOLERANCE
-    ignore_labels: bool = False
-    labels_are_random: bool = False
-    max_params: float | None = None
-    max_ms: float | None = None
-    selector: str | None = None
-    dry_run: bool = False
-    picked_by: str | None = None
-
-    @property
-    def limits(self) -> dict[str, float | None]:
-        """Limits on what a model may cost."""
-        return {"max_params": self.max_params, "max_ms": self.max_ms}
-
-    def __post_init__(self) -> None:
-        """Refuse labels that would be dropped.
-
-        Raises:
-            SettingsError: labels are given, and are to be ignored.
-        """
-        if self.ignore_labels and (self.labels is not None or self.labels_are_random):
-            raise SettingsError(
-                "ignore_labels takes no labels: leave labels and labels_are_random out"
-            )
-
-
-@dataclass(frozen=True)
-class TargetLabels:
-    """The classes and labels of a target.
-
-    Attributes:
-        spec: the target, with its class names where they are known.
-        index: its images.
-        order: ids of the images that are looked at, in the order in which they are measured.
-        labels: class number by image id.
-        from_folders: whether the folders gave the class names.
-        is_sorted: whether the folders gave the labels, too: of all images.
-        classnames: empty where unknown.
-        pictures: what decoding tells of the first images.
-    """
-
-    spec: TaskSpec
-    index: TaskIndex
-    order: tuple[str, ...]
-    labels: Mapping[str, int]
-    from_folders: bool
-    classnames: tuple[str, ...]
-    pictures: Pictures
-    is_sorted: bool = False
 
 
 @dataclass(frozen=True)
@@ -261,11 +165,14 @@ class ZooRun:
         answers: of the models; None where none was run.
         summary: what was measured; None where nothing was.
         notes: what must be known of it, one line each.
+        times: milliseconds per image by model, as the store knows them now; None where no model
+            was run.
     """
 
     answers: ZooAnswers | None = None
     summary: RunSummary | None = None
     notes: tuple[str, ...] = ()
+    times: pl.Series | None = None
 
 
 def answer_images(
@@ -312,12 +219,12 @@ def prepare_target(images: str | Path, zoo: KnownZoo, asked: AnswerOptions) -> R
     if asked.evaluated is not None:
         path = absolute_path(asked.evaluated, "table", SelectionError)
         evaluated = read_evaluated(path, zoo.models)
-    zoo = _with_times(zoo)
+    zoo = _with_times(zoo, image_times(zoo))
     chosen = _models_to_run(zoo, asked, target, may_be_eligible(zoo.facts, **asked.limits))
     notes = []
     if target.pictures.notice is not None and target.pictures.is_enough:
         notes.append(target.pictures.notice)
-    notes += _said_of_labels(target, asked)
+    notes += describe_labels(target, asked)
     if asked.labels is not None and asked.picked_by is None:
         # The file says itself where its images are no random sample.
         marks = read_marks(absolute_path(asked.labels, "labels", TaskError))
@@ -338,21 +245,22 @@ def conclude(ready: ReadyTarget, run: ZooRun, *, with_estimate: bool = True) -> 
         SelectionError: nothing is known that could rank a model.
     """
     asked, target, answers = ready.options, ready.target, run.answers
-    zoo = ready.zoo if answers is None else _with_times(ready.zoo)
+    zoo = _timed_zoo(ready, run)
     eligible, unknown = eligible_models(zoo.facts, **asked.limits)
     notes = [*unknown, *ready.notes, *run.notes]
     draw = _draw_of(ready, answers)
-    notes += _said_of_draw(draw, target, answers)
+    notes += describe_draw(draw, target, answers)
     if asked.picked_by is not None:
         notes.append(
             f"the labelled images were picked by '{asked.picked_by}' and are no random sample: "
             "expected accuracy and regret are those of the picked images, not of all"
         )
-    known = _source_answers(zoo, answers) if with_estimate else {}
-    unlike, is_collapsed = _unlike_sources(target, answers, known) if with_estimate else ("", True)
-    choice, estimate, of_sources = None, None, None
-    if answers is not None and (asked.selector is not None or not is_collapsed):
-        choice, estimate, of_sources = _label_free(zoo, asked, answers, known)
+    unlike, choice, estimate, of_sources = "", None, None, None
+    if answers is not None and with_estimate:
+        known = find_source_answers(zoo, answers)
+        unlike, is_collapsed = compare_with_sources(target.classnames, answers, known)
+        if asked.selector is not None or not is_collapsed:
+            choice, estimate, of_sources = estimate_zoo(zoo, asked.selector, answers, known)
     found = answer(_question(ready, answers, draw, eligible, (estimate, of_sources)))
     if unlike and found.basis in OF_LABELS:
         notes.append(unlike)
@@ -367,7 +275,7 @@ def conclude(ready: ReadyTarget, run: ZooRun, *, with_estimate: bool = True) -> 
         draw=draw,
         target_labels=target,
         choice=choice,
-        notes=tuple([*notes, *_said_of_answer(found, target, draw, n_eligible)]),
+        notes=tuple([*notes, *describe_answer(found, target, draw, n_eligible)]),
         to_run=dry,
         options=asked,
         evaluated=ready.evaluated,
@@ -405,8 +313,18 @@ def compute_regret_by_labels(ready: ReadyTarget, run: ZooRun, n_labels: int) -> 
         n_labels: how many labels, in the order in which images are asked for.
     """
     draw = _draw_of(ready, run.answers)
-    eligible, _ = eligible_models(ready.zoo.facts, **ready.options.limits)
+    eligible, _ = eligible_models(_timed_zoo(ready, run).facts, **ready.options.limits)
     return compute_regret_after(_question(ready, run.answers, draw, eligible), n_labels)
+
+
+def _timed_zoo(ready: ReadyTarget, run: ZooRun) -> KnownZoo:
+    """The zoo with the times of a run, or else those that were known before."""
+    return ready.zoo if run.times is None else _with_times(ready.zoo, run.times)
+
+
+def _with_times(zoo: KnownZoo, times: pl.Series) -> KnownZoo:
+    """The zoo with milliseconds per image as a fact of its models."""
+    return replace(zoo, facts=zoo.facts.with_columns(times.alias(MILLISECONDS)))
 
 
 def _draw_of(ready: ReadyTarget, answers: ZooAnswers | None) -> LabelDraw:
@@ -440,167 +358,6 @@ def _question(
         eligible=eligible,
         tolerance=ready.options.tolerance,
     )
-
-
-def read_target(images: str | Path, asked: AnswerOptions) -> TargetLabels:
-    """Read the images, their classes and their labels; no model is run.
-
-    Raises:
-        TaskError: there is no image, the class names are impossible, or the labels do not fit.
-    """
-    bare = folder_task(images)
-    bare = bare.model_copy(update={"name": TARGET_PREFIX + bare.name})
-    if asked.questions is not None:
-        return _read_questions(bare, asked)
-    index = index_task(bare, strict=False)
-    names, from_folders = asked.classnames, False
-    if names is None and asked.prompts is None:
-        names = find_class_folders(bare.images, [ref.image_id for ref in index.images]) or None
-        from_folders = names is not None
-    _check_names(names)
-    _check_kind(asked.prompts)
-    if asked.templates and not (names or asked.prompts):
-        raise TaskError("templates need the names of the classes: give --classnames a,b,c")
-    spec = _spec(bare, classnames=names, prompts=asked.prompts, templates=asked.templates)
-    classnames = class_prompts(spec).classnames if names or asked.prompts else ()
-    labels: dict[str, int] = {}
-    if classnames:
-        index = index_task(spec, strict=False)
-        labels = _labels_of(spec, index, asked)
-    elif asked.labels is not None:
-        raise TaskError(
-            f"labels {asked.labels} need the names of the classes: give --classnames a,b,c, a file "
-            "with one name a line, or --prompts clip-benchmark:NAME"
-        )
-    return TargetLabels(
-        spec,
-        index,
-        _first_images(index),
-        {} if asked.ignore_labels else labels,
-        from_folders,
-        classnames,
-        look_at_pictures(plan_shards(index, n_images=FIRST_STRATUM), len(index.images)),
-        is_sorted=from_folders and asked.labels is None,
-    )
-
-
-def _read_questions(bare: TaskSpec, asked: AnswerOptions) -> TargetLabels:
-    """A target of multiple-choice questions; labels are the answers that the file gives."""
-    if asked.classnames or asked.prompts or asked.templates:
-        raise TaskError("questions take the place of class names: leave those out")
-    address = absolute_address(asked.questions or "", "questions", TaskError)
-    spec = _spec(bare, questions=address, answers=asked.answers)
-    index = index_task(spec, strict=False)
-    assert index.questions is not None
-    labels = {} if asked.ignore_labels else _labels_of(spec, index, asked)
-    pictures = look_at_pictures(plan_shards(index, n_images=FIRST_STRATUM), len(index.images))
-    names = index.questions.classnames
-    return TargetLabels(spec, index, _first_images(index), labels, False, names, pictures)
-
-
-def _labels_of(spec: TaskSpec, index: TaskIndex, asked: AnswerOptions) -> dict[str, int]:
-    """Labels of the file that is given, or else of the images."""
-    if asked.labels is None:
-        return {ref.image_id: ref.label for ref in index.images if ref.label is not None}
-    path = absolute_path(asked.labels, "labels", TaskError)
-    return read_labels(path, spec, index, outside=NO_CLASS)
-
-
-def _first_images(index: TaskIndex) -> tuple[str, ...]:
-    """Ids of the images that models answer on."""
-    order = sorted((ref.image_id for ref in index.images), key=lambda x: (image_order(x), x))
-    return tuple(order[:ANSWERED_IMAGES])
-
-
-def _spec(bare: TaskSpec, **update: object) -> TaskSpec:
-    """The target with its classes, checked as an entry of a catalog is."""
-    try:
-        return TaskSpec.model_validate({**bare.model_dump(), **update})
-    except ValidationError as error:
-        raise TaskError(one_line(error, TaskSpec)) from None
-
-
-def answer_table(found: Answer, zoo: KnownZoo) -> pl.DataFrame:
-    """The eligible models, best first, with all that is known of each."""
-    order = sorted((int(i) for i in found.among), key=lambda i: found.ranks[i])
-    places = {int(i): at for at, i in enumerate(found.among)}
-    means = _average_places(zoo.accuracy)
-    right = np.nansum(found.hits, axis=0) if len(found.hits) else np.full(len(means), np.nan)
-    advice = found.advice
-    rows = []
-    for i in order:
-        at = places[i]
-        row = dict(zip(MODEL, zoo.models[i], strict=True))
-        row |= {"rank": int(found.ranks[i]), "accuracy": _number(found.accuracy[i])}
-        for name, part in (
-            ("low", "accuracy_low"),
-            ("high", "accuracy_high"),
-            ("p_best", "p_best"),
-            ("p_top5", "p_top"),
-            ("rank_low", "rank_low"),
-            ("rank_high", "rank_high"),
-        ):
-            row[name] = None if advice is None else _number(getattr(advice, part)[at])
-        row["average_rank"] = _number(means[i])
-        row["imagenet"] = None if zoo.imagenet is None else _number(zoo.imagenet[i])
-        run = bool(len(found.hits)) and bool(np.isfinite(found.hits[:, i]).any())
-        row["labelled_hits"] = float(right[i]) if run else None
-        rows.append(row)
-    schema = {
-        "rank": pl.Int64,
-        **dict.fromkeys(MODEL, pl.String),
-        **dict.fromkeys(("accuracy", "low", "high", "p_best", "p_top5"), pl.Float64),
-        **dict.fromkeys(("rank_low", "rank_high", "average_rank"), pl.Int64),
-        **dict.fromkeys(("imagenet", "labelled_hits"), pl.Float64),
-    }
-    table = pl.DataFrame(rows, schema=schema, strict=False)
-    return table.join(zoo.facts, on=MODEL, how="left", maintain_order="left")
-
-
-def _with_times(zoo: KnownZoo) -> KnownZoo:
-    """The zoo with the milliseconds per image that its store knows now."""
-    return replace(zoo, facts=zoo.facts.with_columns(image_times(zoo).alias(MILLISECONDS)))
-
-
-def _average_places(accuracy: np.ndarray) -> np.ndarray:
-    """Place of each model by average rank; NaN where no source knows it."""
-    places = np.full(accuracy.shape[1], np.nan)
-    if accuracy.size:
-        is_known = np.asarray(np.isfinite(accuracy).any(axis=0))
-        order = average_rank_order(accuracy)
-        known = order[is_known[order]]
-        places[known] = np.arange(1, len(known) + 1)
-    return places
-
-
-def _number(value: float) -> float | None:
-    return float(value) if np.isfinite(value) else None
-
-
-def _check_names(names: tuple[str, ...] | None) -> None:
-    if names is None:
-        return
-    plain = [plain_name(name) for name in names]
-    twice = next((name for name in plain if plain.count(name) > 1), None)
-    if twice is not None:
-        raise TaskError(f"the class name '{twice}' comes twice; name every class once")
-    if len(names) < 2:
-        only = ", ".join(names)
-        raise TaskError(f"there is one class, '{only}'; a choice of models needs 2 or more")
-
-
-def _check_kind(prompts: str | None) -> None:
-    """Refuse a task that is no classification, by what published tables call it."""
-    if prompts is None:
-        return
-    name = prompts.partition(":")[2]
-    task = load_names().spellings().get(fold(name), "")
-    kind = load_names().tasks[task].kind if task else "classification"
-    if kind != "classification":
-        raise TaskError(
-            f"'{name}' is a {kind} task: models are ranked for classifications, which have class "
-            "names; give --classnames for one"
-        )
 
 
 def _check_selector(zoo: KnownZoo, asked: AnswerOptions, target: TargetLabels) -> None:
@@ -686,132 +443,4 @@ def read_run(ready: ReadyTarget, workspace: Workspace, summary: RunSummary | Non
     notes = ()
     if missing:
         notes = (f"{missing} of {len(ready.chosen)} models gave no answer on the images",)
-    return ZooRun(found, summary, notes)
-
-
-def _source_answers(zoo: KnownZoo, answers: ZooAnswers | None) -> dict[str, ZooAnswers]:
-    """Answers on the sources, on as many images each as on the target."""
-    if answers is None or zoo.knowledge is None:
-        return {}
-    known = zoo.knowledge.first_answers(len(answers.images))
-    return {name: known[name] for name in zoo.sources if name in known}
-
-
-def _unlike_sources(
-    target: TargetLabels, answers: ZooAnswers | None, known: Mapping[str, ZooAnswers]
-) -> tuple[str, bool]:
-    """Say how answers on the images differ from those on every source.
-
-    Returns:
-        A sentence, empty where they do not; whether most answers fall into one class, so that
-        agreement says nothing.
-    """
-    if answers is None:
-        return "", False
-    spread = measure_spread(answers, known)
-    if spread is not None and spread.is_unusual:
-        number = spread.class_number
-        # Of generated answers the last class is for those that are none of the options.
-        has_name = number < len(target.classnames)
-        name = f"'{target.classnames[number]}'" if has_name else "none of the options"
-        note = (
-            f"most models answer {name} on {spread.n_of_class} "
-            f"of {len(answers.images)} images, more in one class than on any source: their "
-            "agreement says nothing here (do the class names and templates fit?)"
-        )
-        return note, True
-    agreement = measure_agreement(answers, known)
-    return "" if agreement is None else agreement.notice or "", False
-
-
-def _label_free(
-    zoo: KnownZoo, asked: AnswerOptions, answers: ZooAnswers, known: Mapping[str, ZooAnswers]
-) -> tuple[Choice | None, np.ndarray | None, np.ndarray | None]:
-    """The selector that ranks without labels, what it believes, and what it does of the sources."""
-    if zoo.knowledge is None:
-        return None, None, None
-    choice = choose_label_free(zoo.knowledge, len(answers.images), asked.selector)
-    if choice is None or not isinstance(choice.selector, LabelFree):
-        return None, None, None
-    estimate = _estimate(choice.selector, zoo, answers)
-    if not np.isfinite(estimate).any():
-        raise SelectionError(
-            f"selector {choice.name} reads the logits of the answers, which are read by "
-            "`vlmsel evaluate` alone; leave --selector out"
-        )
-    nothing = np.full(len(zoo.models), np.nan)
-    rows = [
-        _estimate(choice.selector, zoo, known[name]) if name in known else nothing
-        for name in zoo.sources
-    ]
-    return choice, estimate, np.stack(rows) if rows else None
-
-
-def _estimate(selector: LabelFree, zoo: KnownZoo, answers: ZooAnswers) -> np.ndarray:
-    """Accuracies that a selector believes, of the models of a zoo; NaN without answers."""
-    place = {key: i for i, key in enumerate(zoo.models)}
-    rows = [i for i, key in enumerate(answers.models) if key in place]
-    among = answers.of_models(rows)
-    found = np.full(len(zoo.models), np.nan)
-    found[[place[key] for key in among.models]] = selector.estimate(among)
-    return found
-
-
-def _said_of_labels(target: TargetLabels, asked: AnswerOptions) -> list[str]:
-    notes = []
-    if target.from_folders:
-        n = len(target.classnames)
-        what = "labels count as a random sample (--ignore-labels takes none)"
-        if asked.ignore_labels:
-            what = "labels are ignored"
-        elif not target.is_sorted:
-            what = f"labels give way to those of {asked.labels}"
-        notes.append(f"class folders: their names are the {n} classes, their {what}")
-    return notes
-
-
-def _said_of_draw(draw: LabelDraw, target: TargetLabels, answers: ZooAnswers | None) -> list[str]:
-    notes = []
-    beyond = len(set(target.labels) - set(target.order))
-    if beyond and not target.is_sorted:
-        notes.append(f"{beyond} labels are of images beyond the {len(target.order)} looked at")
-    if draw.unused:
-        notes.append(
-            f"{len(draw.unused)} labels are not used: labels must be of the next images in the "
-            f"order, without a gap (the first gap is {draw.wanted[0]}); say --labels-are-random if "
-            "the images were drawn at random"
-        )
-    if target.labels and answers is None:
-        notes.append("no model was run on the images, so labels say nothing yet")
-    return notes
-
-
-def _said_of_answer(
-    found: Answer, target: TargetLabels, draw: LabelDraw, n_eligible: int
-) -> list[str]:
-    notes = []
-    if found.n_outside:
-        notes.append(f"{found.n_outside} labelled images are in none of the classes and dropped")
-    classes = {target.labels[image] for image in draw.used if target.labels[image] >= 0}
-    if len(draw.used) > 1 and len(classes) == 1:
-        name = target.classnames[classes.pop()]
-        notes.append(
-            f"all {len(draw.used)} labels are of one class, '{name}': they tell how often models "
-            "say that class, and little of the others"
-        )
-    if found.n_labels == 1:
-        notes.append("one label says next to nothing; the first check is at 5")
-    if found.basis == "hits":
-        what = "labels" if found.n_labels else "evaluated models"
-        notes.append(f"fewer than 2 source tasks: the {what} alone rank")
-    left_out = n_eligible - len(found.among)
-    if left_out:
-        lack = {
-            "posterior": "no accuracy, label or evaluation says anything of them",
-            "hits": "they have no hits on labelled images and are not evaluated",
-            "estimate": "they were not run on the images, or gave no answer",
-            "average-rank": "no source task knows their accuracy",
-        }[found.basis]
-        models = "1 model has" if left_out == 1 else f"{left_out} models have"
-        notes.append(f"{models} no place in the ranking: {lack}")
-    return notes
+    return ZooRun(found, summary, notes, image_times(ready.zoo))
