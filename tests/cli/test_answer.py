@@ -375,6 +375,7 @@ def test_three_images_and_two_models(own_lab, vlmsel, tmp_path):
     answer = json.loads(found.out)
     assert answer["n_models"] == 2
     assert answer["lines"][0].startswith("No trustworthy ranking for these images: 3 different")
+    assert answer["lines"][0].endswith(f": {answer['warnings'][0]}.")
     assert pl.DataFrame(answer["ranking"])["rank"].to_list() == [1, 2]
 
 

@@ -99,9 +99,17 @@ class TargetAnswer:
         return self.table
 
     @property
+    def doubt(self) -> str:
+        """Why the images tell too little, where no label makes up for it; empty if they do not."""
+        pictures = self.target_labels.pictures
+        if not pictures.is_enough and pictures.notice is not None:
+            return pictures.notice
+        return "" if self.found.basis in OF_LABELS else self.unlike
+
+    @property
     def warnings(self) -> tuple[str, ...]:
-        """The notes, as other answers name them."""
-        return self.notes
+        """The doubt, if there is one, and the notes: all that limits the trust."""
+        return (self.doubt, *self.notes) if self.doubt else self.notes
 
     @property
     def first(self) -> str:

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from vlmsel.api.answer import OF_LABELS, TargetAnswer
+from vlmsel.api.answer import TargetAnswer
 from vlmsel.api.answer_limits import limit_words
 from vlmsel.selection.answer import Answer
 
@@ -46,13 +46,8 @@ def basis_words(answer: TargetAnswer) -> str:
 
 
 def _doubt(answer: TargetAnswer) -> str:
-    """The first line where the images tell too little, and no label makes up for it."""
-    pictures, why = answer.target_labels.pictures, ""
-    if not pictures.is_enough and pictures.notice is not None:
-        why = pictures.notice
-    elif answer.found.basis not in OF_LABELS:
-        why = answer.unlike
-    return f"No trustworthy ranking for these images: {why}." if why else ""
+    """The first line where the images tell too little."""
+    return f"No trustworthy ranking for these images: {answer.doubt}." if answer.doubt else ""
 
 
 def _choice(answer: TargetAnswer) -> str:

@@ -212,7 +212,7 @@ def answer_dict(answer: "TargetAnswer", top: int) -> dict[str, object]:
         "to_run": answer.to_run,
         "changes": answer.changes,
         "source": answer.zoo.about,
-        "warnings": answer.notes,
+        "warnings": answer.warnings,
         "left_out": answer.zoo.left_out,
         "failures": [str(failure) for failure in failed],
         "passed_over": answer.target_labels.index.passed_over,
