@@ -60,11 +60,11 @@ class Children:
 
     @property
     def is_full(self) -> bool:
-        """Whether all workers are there."""
+        """True if all workers are hired."""
         return len(self._workers) >= self._n_workers
 
     def fits(self, work: ModelWork) -> bool:
-        """Whether there is room for one more."""
+        """True if there is room for one more."""
         return not self.is_full
 
     def hire(self, work: ModelWork) -> ChildWorker:
@@ -84,7 +84,7 @@ class Children:
         return ticket
 
     def has_started(self, worker: ChildWorker) -> bool:
-        """Whether the child has imported all and loads its model."""
+        """True once the child has imported all and loads its model."""
         return worker.has_started
 
     def wait(

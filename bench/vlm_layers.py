@@ -143,7 +143,7 @@ def points(value: float) -> str:
 
 
 def place(row: dict) -> str:
-    """Where a knockout was, with the accuracies."""
+    """Place of a knockout, with the accuracies."""
     model = row["model"].removeprefix("demo-vlm-")
     after = row["base_accuracy"] + row["delta"]
     return f"{row['task']}, {model} {row['layer']} ({row['base_accuracy']:.3f} to {after:.3f})"
@@ -274,7 +274,7 @@ def new_items(work: Path, row: dict, n_items: int) -> list[dict]:
 
 
 def new_lines(work: Path, judged: pl.DataFrame, n_items: int) -> list[str]:
-    """What holds of each model's largest gain on items drawn anew."""
+    """Share of each model's largest gain that holds on items drawn anew."""
     lines = [
         "| model | silenced | task | accuracy | without | gained | lost | change [95 % interval] |",
         "|---|---|---|---|---|---|---|---|",
@@ -311,7 +311,7 @@ def new_lines(work: Path, judged: pl.DataFrame, n_items: int) -> list[str]:
 
 
 def adapt_lines(answers: Sequence[LayerAnswers], judged: pl.DataFrame, n_items: int) -> list[str]:
-    """What `vlmsel layers adapt` decides on half of the items, for each model's largest gain."""
+    """Decision of `vlmsel layers adapt` on half of the items, for each model's largest gain."""
     lines = []
     for model in sorted(set(judged["model"])):
         row = largest_shifted(judged, model)
@@ -338,7 +338,7 @@ def adapt_lines(answers: Sequence[LayerAnswers], judged: pl.DataFrame, n_items: 
 
 
 def models_table() -> list[str]:
-    """What the manifest says of the models."""
+    """Table of the models, from the manifest."""
     lines = [
         "| model | parameters | weights | steps | seconds | learned: accuracy of .8 and more |",
         "|---|---|---|---|---|---|",
@@ -358,7 +358,7 @@ def models_table() -> list[str]:
 
 
 def curse_words(found: list[dict]) -> str:
-    """What the rows say of the published rule."""
+    """Sentence on the published rule, from the rows."""
     parts = []
     for row in found:
         if row["rule"] == "published":

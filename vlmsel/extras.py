@@ -14,7 +14,7 @@ LIBRARIES = {
 
 
 def has_extra(extra: str) -> bool:
-    """Whether the libraries of an extra are installed; none is imported."""
+    """True if the libraries of an extra are installed; none is imported."""
     return not _missing(extra)
 
 

@@ -100,7 +100,7 @@ class TargetAnswer:
 
     @property
     def doubt(self) -> str:
-        """Why the images tell too little, where no label makes up for it; empty if they do not."""
+        """Reason why the images tell too little, where no label makes up for it; else empty."""
         pictures = self.target_labels.pictures
         if not pictures.is_enough and pictures.notice is not None:
             return pictures.notice
@@ -167,7 +167,7 @@ class ReadyTarget:
 
 @dataclass(frozen=True)
 class ZooRun:
-    """What came of running models on the images.
+    """Outcome of running models on the images.
 
     Attributes:
         answers: of the models; None where none was run.

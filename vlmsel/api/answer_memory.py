@@ -27,7 +27,7 @@ NAMED = 3
 
 
 class AnswerRecord(BaseModel):
-    """What entered an answer, and what came out.
+    """Inputs and outcome of an answer.
 
     Attributes:
         when: ISO time, UTC.

@@ -71,7 +71,7 @@ class Knowledge:
 
     @cached_property
     def texts(self) -> StoredTexts:
-        """What the zoo makes of texts, and of labelled images; empty where none are measured."""
+        """Evidence of texts, and of labelled images; empty where none are measured."""
         return self.texts_of()
 
     def first_answers(self, n_images: int | None) -> dict[str, ZooAnswers]:

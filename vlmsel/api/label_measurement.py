@@ -33,7 +33,7 @@ class _StoppedError(Exception):
 
 @dataclass(frozen=True)
 class Progress:
-    """How far the models are.
+    """Progress of the models.
 
     Attributes:
         phase: of the work.

@@ -18,7 +18,7 @@ from vlmsel.tasks.labels import find_twins, plain_name
 
 @dataclass(frozen=True)
 class LabelPlan:
-    """What a session is about to do.
+    """Plan of a session.
 
     Attributes:
         ready: the target with all its classes, no label read.

@@ -14,7 +14,7 @@ DENSE = 30
 
 @dataclass(frozen=True)
 class Standing:
-    """What is known after some labels.
+    """Knowledge of the models after some labels.
 
     Attributes:
         revision: of the labels that it was drawn from.

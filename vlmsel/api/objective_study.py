@@ -217,7 +217,7 @@ def _own_parts(
     conductance: pl.DataFrame,
     accuracies: pl.DataFrame,
 ) -> Iterator[pl.DataFrame]:
-    """What needs profiles of other settings."""
+    """Rows that need profiles of other settings."""
     settings = variant_settings(base, attribution)
     frames = {name: measured(one) for name, one in settings.items()}
     known = {name: found for name, found in frames.items() if not found.is_empty()}
@@ -237,7 +237,7 @@ def _own_parts(
 def _shared_parts(
     profiles: pl.DataFrame, accuracies: pl.DataFrame, seed: int
 ) -> Iterator[pl.DataFrame]:
-    """What needs one set of profiles alone."""
+    """Rows that need one set of profiles alone."""
     held_out = hold_out(accuracies, profiles)
     yield _group("symmetry", symmetry_rows(held_out))
     yield _group("noise", noise_rows(held_out, "no noise", seed=seed))
@@ -291,7 +291,7 @@ def block_outputs(
 
 
 def _published(workspace: Workspace) -> Knowledge | None:
-    """What was imported into the store; None where it has no published profiles."""
+    """Tables imported into the store; None where it has no published profiles."""
     address = workspace.store.address
     if chosen_profiles(address, ()).is_empty():
         return None

@@ -219,7 +219,7 @@ class BlockRecorder:
         return output.reshape(self._n_images, -1)
 
     def _cuts(self, value: Tensor, outputs: Sequence[Tensor], images: Tensor) -> tuple[bool, ...]:
-        """Whether, with one block's output taken away, no way leads from F back to the images.
+        """True if, with one block's output taken away, no way leads from F back to the images.
 
         Ways through the other tower's part of the input do not count.
         """

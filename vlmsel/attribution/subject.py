@@ -16,7 +16,7 @@ from vlmsel.zoo.blocks import read_blocks
 
 
 class ImageModel(Protocol):
-    """What attribution needs of a loaded model; `vlmsel.zoo.LoadedModel` is one."""
+    """Loaded model as attribution needs it; `vlmsel.zoo.LoadedModel` is one."""
 
     @property
     def visual(self) -> nn.Module:
@@ -31,7 +31,7 @@ class ImageModel(Protocol):
 
 @dataclass(frozen=True)
 class Subject:
-    """What is attributed, one row per image.
+    """Subject of an attribution, one row per image.
 
     Attributes:
         objective: F, from (B, ...) rows to (B,) numbers.

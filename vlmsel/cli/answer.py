@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Shown:
-    """Where an answer goes.
+    """Destination of an answer.
 
     Attributes:
         top: models to print.

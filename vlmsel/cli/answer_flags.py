@@ -107,7 +107,7 @@ class AnswerUse(StrEnum):
 
 
 class OptionStyle(StrEnum):
-    """What of a question's options is scored."""
+    """Part of a question's options that is scored."""
 
     letters = "letters"
     words = "words"

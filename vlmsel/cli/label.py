@@ -180,7 +180,7 @@ def _announce(url: str, *, as_json: bool) -> None:
 
 
 def _has_screen() -> bool:
-    """Whether a browser would open a window, and not take over this terminal."""
+    """True if a browser would open a window, and not take over this terminal."""
     if sys.platform in ("darwin", "win32"):
         return True
     return bool(os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"))

@@ -164,7 +164,7 @@ def summary_dict(summary: RunSummary) -> dict[str, object]:
 
 
 def passed_over(summary: RunSummary | None) -> list[dict[str, str]]:
-    """What lies beside the images and is not read, as ``--json`` prints it."""
+    """Files beside the images that are not read, as ``--json`` prints them."""
     return [{"task": p.task, "what": p.reason} for p in (summary.passed_over if summary else ())]
 
 

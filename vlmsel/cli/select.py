@@ -206,7 +206,7 @@ def _known_zoo(
 
 
 def _needs_answers(selector: str | None) -> bool:
-    """Whether a selector looks at answers, or any may be chosen."""
+    """True if a selector looks at answers, or any may be chosen."""
     from vlmsel.selection.registry import make_selector
 
     return selector is None or make_selector(selector).needs_answers

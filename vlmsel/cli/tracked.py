@@ -165,7 +165,7 @@ def track_answer(
 
 
 def _is_tracked(store: str, tracking_uri: str | None) -> bool:
-    """Whether an answer is logged: where it is said, or where runs are logged already."""
+    """True if an answer is logged: where it is said, or where runs are logged already."""
     if tracking_uri is not None:
         return True
     place = absolute_address(store, "store", StoreError)

@@ -140,7 +140,7 @@ class TrainingRun:
         )
 
     def advance(self) -> float:
-        """Do one step; return its loss."""
+        """Train one step; return its loss."""
         loss = lesson_loss(self.model, *self.batches.draw())
         self.optimizer.zero_grad()
         loss.backward()

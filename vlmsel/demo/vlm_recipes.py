@@ -1,4 +1,4 @@
-"""What each embedded generative model is: its towers and the mixture of questions it learns."""
+"""Recipes of the embedded generative models: towers, and the mixture of questions to learn."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -13,7 +13,7 @@ CONTEXT_LENGTH = 64
 
 @dataclass(frozen=True)
 class VlmRecipe:
-    """How to make one model: a CLIP image tower, a projector and a Llama.
+    """Recipe of one model: a CLIP image tower, a projector and a Llama.
 
     Attributes:
         name: name in the catalog and of the folder.

@@ -71,7 +71,7 @@ class Evidence:
 
     @property
     def has_output_embeddings(self) -> bool:
-        """Whether embeddings of images are wanted, and are a model's output, not a block's."""
+        """True if embeddings of images are wanted, and are a model's output, not a block's."""
         want = self._wants.get("embedding")
         return want is not None and getattr(want.measurement, "layer", "") == OUTPUT
 

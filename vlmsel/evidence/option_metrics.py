@@ -60,7 +60,7 @@ def option_metrics(store: Store, catalogued: Catalogued, want: Want) -> pl.DataF
 
 
 def _outside(evidence: Evidence, options: str) -> pl.DataFrame:
-    """How much of the answers is none of the options: probability, or share of generated ones."""
+    """Share of the answers that is none of the options: probability, or of generated ones."""
     if options == "sum":
         probability = pl.col("log_sum_exp").cast(pl.Float64).exp().clip(0.0, 1.0)
         share = (1.0 - probability).mean().alias("outside")

@@ -144,7 +144,7 @@ class RayCrew:
         return worker.actor.run.remote(work.spec, work.identity, unit, last_try)
 
     def has_started(self, worker: Post) -> bool:
-        """Whether the actor has its place.
+        """True if the actor has its place.
 
         Raises:
             ExecutionError: it never will.

@@ -298,6 +298,6 @@ class LabelLock:
 
 
 def _is_bare(path: Path) -> bool:
-    """Whether a labels file has its head and no row, as after the last label was taken back."""
+    """True if a labels file has its head and no row, as after the last label was taken back."""
     with path.open(encoding="utf-8-sig", newline="") as file:
         return sum(1 for line in file if line.strip()) <= 1

@@ -69,7 +69,7 @@ class Measurement(BaseModel, ABC):
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
     def requires_of(self, *, asks_questions: bool) -> frozenset[Capability]:
-        """What a model must be able to do; it may be otherwise on multiple-choice questions."""
+        """Capabilities that a model needs; they may be others on multiple-choice questions."""
         return self.requires
 
     @property

@@ -23,7 +23,7 @@ PUNCTUATION = re.compile(r"[.()\[\],:;!*#{}]")
 
 
 def choice_prompts(questions: TaskQuestions) -> list[ChoicePrompt]:
-    """What a model is asked, question by question."""
+    """Questions to a model, one by one."""
     whole = questions.answers == "words"
     return [
         ChoicePrompt(questions.prompt(one), questions.choices(one), whole)

@@ -102,7 +102,7 @@ class BaseSelector(BaseModel):
 
     @property
     def needs_texts(self) -> bool:
-        """Whether it asks for `Problem.texts`."""
+        """True if it asks for `Problem.texts`."""
         return "text" in self.needs.on_sources | self.needs.on_target
 
     @property

@@ -98,7 +98,7 @@ def read_labels(
 
 @dataclass(frozen=True)
 class LabelMarks:
-    """What a labels file holds beside images and labels.
+    """Contents of a labels file beside images and labels.
 
     Attributes:
         orders: names in the column `PICKED_BY`, each once.
@@ -159,7 +159,7 @@ def read_class_names(
 
 
 def _rows_of_images(path: Path, spec: TaskSpec, index: TaskIndex) -> Iterator[tuple[str, str, str]]:
-    """Where a row is, its image and its label; every image is the task's, and comes once.
+    """Row number, image and label; every image is the task's, and comes once.
 
     Raises:
         TaskError: an image is not the task's or comes twice, or there is no row.

@@ -100,7 +100,7 @@ class ChoiceBatch(Protocol):
 
     @property
     def n_passes(self) -> int:
-        """How many forward passes score all options; one where each is one token."""
+        """Number of forward passes that score all options; one where each is one token."""
         ...
 
     @property

@@ -25,7 +25,7 @@ HEADINGS = {
 
 @dataclass(frozen=True)
 class ObjectivesHead:
-    """What the page says of its own making.
+    """Command, date and machine of the page.
 
     Attributes:
         command: the command line.

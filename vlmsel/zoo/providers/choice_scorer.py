@@ -79,7 +79,7 @@ class OptionBatch:
 
     @property
     def n_passes(self) -> int:
-        """How many forward passes score all options."""
+        """Number of forward passes that score all options."""
         return 1 if self.is_single else max(len(row.options) for row in self.rows)
 
     def run(self, number: int) -> Tensor:

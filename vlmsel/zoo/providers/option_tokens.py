@@ -15,7 +15,7 @@ class UnusableOptionsError(Exception):
 
 @dataclass(frozen=True)
 class OptionTokens:
-    """Where options begin after a prompt, in tokens.
+    """Place after a prompt where options begin, in tokens.
 
     Attributes:
         n_dropped: tokens at the end of the prompt that encode otherwise before an option.
@@ -61,7 +61,7 @@ def place_options(
 
 
 def _common_prefix(sequences: Sequence[Sequence[int]]) -> int:
-    """How many first tokens all sequences share."""
+    """Number of first tokens that all sequences share."""
     number = 0
     for tokens in zip(*sequences, strict=False):
         if len(set(tokens)) > 1:
