@@ -68,10 +68,10 @@ def exchanges(models: Sequence[ModelKey]) -> dict[str, list[list[Exchange]]]:
             "to carry a similarity to"
         )
     everyone = frozenset(models)
-    own = {family: frozenset(some) for family, some in sorted(families.items())}
+    parts = {family: frozenset(some) for family, some in sorted(families.items())}
     return {
-        ONE_FOR_OTHERS: [[Exchange(everyone - some, some)] for some in own.values()],
-        OTHERS_FOR_ONE: [[Exchange(some, everyone - some) for some in own.values()]],
+        ONE_FOR_OTHERS: [[Exchange(everyone - some, some)] for some in parts.values()],
+        OTHERS_FOR_ONE: [[Exchange(some, everyone - some) for some in parts.values()]],
     }
 
 

@@ -138,12 +138,12 @@ def make_app(desk: LabelDesk, token: str) -> Starlette:
         token: of this run, which the page's own links carry.
     """
     acts: dict[str, Callable[[dict[str, Any]], None]] = {
-        "label": lambda said: desk.label(
-            _text(said, "image"), _text_or_none(said, "label"), again=said.get("again") is True
+        "label": lambda given: desk.label(
+            _text(given, "image"), _text_or_none(given, "label"), again=given.get("again") is True
         ),
-        "skip": lambda said: desk.skip(_text(said, "image")),
-        "undo": lambda said: desk.undo(_text_or_none(said, "image")),
-        "class": lambda said: desk.add_class(_text(said, "name")),
+        "skip": lambda given: desk.skip(_text(given, "image")),
+        "undo": lambda given: desk.undo(_text_or_none(given, "image")),
+        "class": lambda given: desk.add_class(_text(given, "name")),
         "finish": lambda _: desk.finish(),
     }
     routes = [
@@ -221,8 +221,8 @@ def _get(read: Callable[[], dict[str, Any]]) -> Callable[[Request], Response]:
 
 def _post(desk: LabelDesk, act: Callable[[dict[str, Any]], None]) -> Callable[[Request], Any]:
     async def endpoint(request: Request) -> Response:
-        said = await _body(request)
-        await run_in_threadpool(act, said)
+        given = await _body(request)
+        await run_in_threadpool(act, given)
         return JSONResponse(await run_in_threadpool(desk.state), headers=_fresh())
 
     return endpoint
@@ -243,23 +243,23 @@ async def _body(request: Request) -> dict[str, Any]:
         if len(data) > MAX_BODY_BYTES:
             raise HTTPException(413, f"more than {MAX_BODY_BYTES} bytes")
     try:
-        said = json.loads(data)
+        given = json.loads(data)
     except (ValueError, RecursionError):
         raise HTTPException(400, "that is no JSON") from None
-    if not isinstance(said, dict):
+    if not isinstance(given, dict):
         raise HTTPException(400, "send a JSON object")
-    return said
+    return given
 
 
-def _text(said: dict[str, Any], name: str) -> str:
-    found = said.get(name)
+def _text(given: dict[str, Any], name: str) -> str:
+    found = given.get(name)
     if not isinstance(found, str):
         raise HTTPException(400, f"'{name}' must be a text")
     return found
 
 
-def _text_or_none(said: dict[str, Any], name: str) -> str | None:
-    return None if said.get(name) is None else _text(said, name)
+def _text_or_none(given: dict[str, Any], name: str) -> str | None:
+    return None if given.get(name) is None else _text(given, name)
 
 
 def _refused(_: Request, error: Exception) -> Response:

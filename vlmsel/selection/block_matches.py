@@ -42,8 +42,8 @@ class BlockMatches:
 
     def n_blocks(self, model: ModelKey) -> int | None:
         """Blocks of a model; None where its blocks are not matched."""
-        own = self.nearest.get((model, model))
-        return None if own is None else len(own)
+        matched = self.nearest.get((model, model))
+        return None if matched is None else len(matched)
 
 
 def linear_cka(x: np.ndarray, y: np.ndarray) -> float:

@@ -79,10 +79,10 @@ def ask_about(spec: TaskSpec, refs: Sequence["ImageRef"]) -> QuestionedImages:
         if image_id in found:
             raise TaskError(f"task '{spec.name}': two of its questions have the id '{image_id}'")
         found[image_id] = (replace(ref, image_id=image_id, label=row.label), row.question)
-    said = _lacking(spec, missing, len(found))
+    notes = _lacking(spec, missing, len(found))
     items = {image_id: question for image_id, (_, question) in sorted(found.items())}
     questions = TaskQuestions(items, spec.answers, n_options)
-    return QuestionedImages(tuple(ref for ref, _ in found.values()), questions, said)
+    return QuestionedImages(tuple(ref for ref, _ in found.values()), questions, notes)
 
 
 class _Pictures:
@@ -114,8 +114,8 @@ def _lacking(spec: TaskSpec, missing: Sequence[str], n_found: int) -> tuple[str,
 
 
 def _item_id(sources: Sources, name: str, row: QuestionRow) -> str:
-    own = row.own_id if row.own_id is not None else str(row.row)
-    return readable(f"{name}/{own}" if sources.pattern else own)
+    item = row.own_id if row.own_id is not None else str(row.row)
+    return readable(f"{name}/{item}" if sources.pattern else item)
 
 
 def _rows(sources: Sources, *, with_names: bool) -> Iterator[tuple[str, QuestionRow]]:
