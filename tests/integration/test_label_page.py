@@ -3,7 +3,6 @@
 import http.client
 import json
 import re
-import shutil
 import signal
 import subprocess
 import sys
@@ -15,23 +14,12 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
+from tests.integration.browser import ARGUMENTS, BROWSER
 from tests.labelling.small_lab import CLASSES, SmallLab, make_small_lab
 from vlmsel.api.label import LabelSession
 from vlmsel.cli.app import run
 from vlmsel.labelling.page_server import PageServer
 
-BROWSER = (
-    shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-)
-ARGUMENTS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-dev-shm-usage",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
 HOSTILE = """<img src=x onerror="alert('co')"> & "quotes" \\ 'more'"""
 WAIT_S = 120
 ADDRESS = re.compile(r"label page: (http://127\.0\.0\.1:(\d+)/\?token=(\S+))")

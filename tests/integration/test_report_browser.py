@@ -1,27 +1,14 @@
 """The report in a real browser: it opens offline, shows its figures, and its tables sort."""
 
-import shutil
-
 import polars as pl
 import pytest
 from playwright.sync_api import sync_playwright
 
+from tests.integration.browser import ARGUMENTS, BROWSER
 from vlmsel.evaluation.metrics import METRICS
 from vlmsel.report.html import write_report
 from vlmsel.report.inputs import ReportInputs
 
-BROWSER = (
-    shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-)
-ARGUMENTS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-dev-shm-usage",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
 MODELS = ["vit", "rn", "convnext"]
 TASKS = ["pets", "cars", "<script>alert(1)</script> $x$"]
 
