@@ -77,7 +77,7 @@ def test_sets_are_compared_over_tasks_and_written_as_a_page():
     # Of three pairs of models one is ordered alike.
     assert found["x", "tau"]["mean"] == pytest.approx(-1 / 3)
     assert found["x", "acc1"]["delta"] == pytest.approx(0.0)
-    page = prompts_page(table, "vlmsel study prompts", "2 cores", "today")
+    page = prompts_page(table, "`vlmsel study prompts` on today, 2 cores")
     assert "12 tasks x 3 models" in page
     assert "| x | 12 | 0.600 (0.600 to 0.600) | +0.000 (+0.000 to +0.000) | -0.333" in page
     assert "| t11 | 0.600 | 0.600 |" in page

@@ -1,12 +1,9 @@
 """Study of labels on published tables, or on a store's own: what a few labels gain, and cost."""
 
-import os
-import platform
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 import polars as pl
 from matplotlib.figure import Figure
 
@@ -119,14 +116,6 @@ def study_labels(
         calibration=pl.concat(judged) if judged else None,
         stopping=pl.concat(rules) if rules else None,
         left_out=pl.concat(left_out),
-    )
-
-
-def this_machine() -> str:
-    """The machine in words, for a page of results."""
-    return (
-        f"{os.cpu_count()} cores ({platform.machine()}), {platform.system()}, Python "
-        f"{platform.python_version()}, numpy {np.__version__}"
     )
 
 

@@ -156,21 +156,19 @@ def compare_sets(table: pl.DataFrame) -> pl.DataFrame:
     return paired_bootstrap(metrics, baseline=OWN)
 
 
-def prompts_page(table: pl.DataFrame, command: str, machine: str, date: str) -> str:
+def prompts_page(table: pl.DataFrame, made: str) -> str:
     """The comparison as a Markdown page.
 
     Args:
         table: of `compare_prompts`.
-        command: that made it.
-        machine: where.
-        date: when.
+        made: command, date and machine.
     """
     overall, by_task = compare_sets(table), summarise(table)
     models = table.select(MODEL).n_unique()
     lines = [
         "# Which prompt templates",
         "",
-        f"Made by `{command}` on {date}, {machine}.",
+        f"Made by {made}.",
         "",
         f"{by_task['task'].n_unique()} tasks x {models} models. `{OWN}`: the catalog's own "
         "templates; accuracy is the mean over models and tasks, tau the agreement (Kendall's "

@@ -1,8 +1,6 @@
 """``vlmsel evaluate``: leave-one-out of every selector on what a store knows."""
 
-import sys
 from dataclasses import replace
-from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -295,14 +293,12 @@ def _write(
 
 def _head(summary: pl.DataFrame) -> str:
     """Title, command, date and machine of a page of results, and who wins with what."""
-    from vlmsel.api.label_study import this_machine
+    from vlmsel.cli.page_origin import page_origin
     from vlmsel.evaluation.input_groups import describe_winners
-    from vlmsel.redaction import redact
 
-    command = " ".join(["vlmsel", *map(redact, sys.argv[1:])])
     return (
         "# Every selector on one bench\n\n"
-        f"Made by `{command}` on {date.today().isoformat()}, {this_machine()}.\n\n"
+        f"Made by {page_origin()}.\n\n"
         "Leave-one-out: each task is the target once. `needs` is what a selector asks of a new "
         "task. `+` or `-`: the 95 % interval of the difference to average rank excludes zero, in "
         "the good or the bad direction. `NAME@n`: with n labelled images, whose hits are simulated "

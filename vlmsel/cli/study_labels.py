@@ -1,9 +1,7 @@
 """``vlmsel study labels``: what a few labels gain, on published tables with simulated hits."""
 
-import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -13,7 +11,6 @@ import typer
 from vlmsel.cli.console import note, show_table
 from vlmsel.cli.judging import show_left_out
 from vlmsel.errors import SettingsError
-from vlmsel.redaction import redact
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -250,16 +247,15 @@ def _write_page(
     file: Path, found: "LabelStudy", where: Where, *, rho: float, n_draws: int, seed: int
 ) -> None:
     """The results as Markdown, with the command, the machine and the date."""
-    from vlmsel.api.label_study import this_machine
     from vlmsel.api.prediction_study import has_predictions, study_predictions
     from vlmsel.cli.output_files import write_output
+    from vlmsel.cli.page_origin import page_origin
     from vlmsel.evaluation.studies.labels_page import PageHead, labels_page
 
     savings = None
     if has_predictions(where.store):
         savings = study_predictions(where.store, seed=seed).rows
-    command = " ".join(["vlmsel", *map(redact, sys.argv[1:])])
-    head = PageHead(command, this_machine(), date.today().isoformat(), rho, n_draws)
+    head = PageHead(page_origin(), rho, n_draws)
     page = labels_page(head, found.rows, found.calibration, found.stopping, savings)
     write_output(file, page, "--markdown")
 

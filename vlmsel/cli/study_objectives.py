@@ -1,9 +1,7 @@
 """``vlmsel study objectives``: objectives, blocks, symmetry, noise and architectures compared."""
 
-import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -14,7 +12,6 @@ from matplotlib.figure import Figure
 from vlmsel.cli.console import note, show_table
 from vlmsel.cli.options import AttributionChoice
 from vlmsel.errors import SettingsError
-from vlmsel.redaction import redact
 
 if TYPE_CHECKING:
     from vlmsel.api.objective_study import ObjectiveStudy
@@ -99,15 +96,14 @@ def write_page(file: Path, found: "ObjectiveStudy") -> None:
     Raises:
         StoreError: the file cannot be written.
     """
-    from vlmsel.api.label_study import this_machine
     from vlmsel.cli.output_files import write_output
+    from vlmsel.cli.page_origin import page_origin
     from vlmsel.evaluation.studies.objectives_page import ObjectivesHead, objectives_page
 
-    command = " ".join(["vlmsel", *map(redact, sys.argv[1:])])
     gone = found.left_out.unique(["kind", "name"], maintain_order=True)
     lines = [f"{kind} {name}: {reason}" for kind, name, reason in gone.rows()]
     lines += [str(failure) for failure in found.measured.failures[:10]]
-    head = ObjectivesHead(command, this_machine(), date.today().isoformat(), found.about, lines)
+    head = ObjectivesHead(page_origin(), found.about, lines)
     write_output(file, objectives_page(head, found.rows), "--markdown")
 
 

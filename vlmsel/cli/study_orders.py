@@ -1,7 +1,5 @@
 """``vlmsel study orders``: which image to label next, on answers with known classes."""
 
-import sys
-from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,7 +9,6 @@ from vlmsel.cli.console import note, show_table
 from vlmsel.cli.judging import show_left_out
 from vlmsel.cli.study_labels import Asked, Outcome, parse_labels
 from vlmsel.errors import SettingsError
-from vlmsel.redaction import redact
 
 if TYPE_CHECKING:
     from vlmsel.api.order_study import OrderStudy
@@ -60,13 +57,11 @@ def run(asked: Asked, store: str, zoo: str | None, tasks: str | None, *, seed: i
 
 def _write_page(file: Path, found: "OrderStudy") -> None:
     """The results as Markdown, with the command, the machine and the date."""
-    from vlmsel.api.label_study import this_machine
     from vlmsel.cli.output_files import write_output
+    from vlmsel.cli.page_origin import page_origin
     from vlmsel.evaluation.studies.label_orders_page import orders_page
 
-    command = " ".join(["vlmsel", *map(redact, sys.argv[1:])])
-    made = f"{date.today().isoformat()}, {this_machine()}"
-    page = orders_page(command, made, found.rows, found.left_out)
+    page = orders_page(page_origin(), found.rows, found.left_out)
     write_output(file, page, "--markdown")
 
 

@@ -1,9 +1,7 @@
 """``vlmsel study prompts``: sets of prompt templates, compared on every model and task."""
 
-import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,7 +10,6 @@ from matplotlib.figure import Figure
 
 from vlmsel.cli.console import note, show_table
 from vlmsel.errors import SettingsError
-from vlmsel.redaction import redact
 
 if TYPE_CHECKING:
     from vlmsel.api.workspace import Workspace
@@ -86,12 +83,11 @@ def write_page(table: pl.DataFrame, file: Path) -> None:
     Raises:
         StoreError: the file cannot be written.
     """
-    from vlmsel.api.label_study import this_machine
     from vlmsel.api.prompt_study import prompts_page
     from vlmsel.cli.output_files import write_output
+    from vlmsel.cli.page_origin import page_origin
 
-    command = " ".join(["vlmsel", *map(redact, sys.argv[1:])])
-    page = prompts_page(table, command, this_machine(), date.today().isoformat())
+    page = prompts_page(table, page_origin())
     write_output(file, page, "--markdown")
 
 

@@ -60,7 +60,7 @@ def test_the_same_seed_gives_the_same(rows: pl.DataFrame) -> None:
 
 
 def test_the_page_says_how_it_was_made_and_who_wins(rows: pl.DataFrame) -> None:
-    page = orders_page("vlmsel study orders", "2026-01-01, a machine", rows, NOTHING)
+    page = orders_page("`vlmsel study orders` on 2026-01-01, a machine", rows, NOTHING)
     assert "Made by `vlmsel study orders` on 2026-01-01, a machine." in page
     assert "no random sample" in page
     assert "## many: 3 tasks, 5 models, 60 images to pick from" in page

@@ -126,7 +126,7 @@ def test_the_words_follow_the_numbers():
 
 def test_a_page_has_its_command_machine_and_date(rows):
     whole = rows.select(pl.lit("store").alias("zoo"), pl.lit("settings").alias("group"), pl.all())
-    head = ObjectivesHead("vlmsel study objectives", "2 cores", "2026-01-02", ["store: 5 models"])
+    head = ObjectivesHead("`vlmsel study objectives` on 2026-01-02, 2 cores", ["store: 5 models"])
     page = objectives_page(head, whole)
     assert "`vlmsel study objectives` on 2026-01-02, 2 cores" in page
     assert "- store: 5 models" in page

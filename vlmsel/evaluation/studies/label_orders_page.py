@@ -8,18 +8,17 @@ from vlmsel.selection.orders.picking_orders import ORDERS
 SHOWN = ("regret1", "tau", "ndcg5")
 
 
-def orders_page(command: str, made: str, rows: pl.DataFrame, left_out: pl.DataFrame) -> str:
+def orders_page(made: str, rows: pl.DataFrame, left_out: pl.DataFrame) -> str:
     """Write the page.
 
     Args:
-        command: the command line.
-        made: date and machine.
+        made: command, date and machine.
         rows: of `judge_orders`.
         left_out: kind, name, reason.
     """
     parts = [
         "# Which image to label next",
-        f"Made by `{command}` on {made}.",
+        f"Made by {made}.",
         "Images are picked one by one, their true classes shown, and the models ranked by the "
         "labels so far; the answers are those that the models gave, nothing is simulated. `plain "
         "hits` ranks by "

@@ -15,16 +15,12 @@ class PageHead:
     """What the page says of its own making.
 
     Attributes:
-        command: the command line.
-        machine: where it ran.
-        date: when.
+        made: command, date and machine.
         rho: correlation of the simulated hits.
         n_draws: draws of labelled images a task.
     """
 
-    command: str
-    machine: str
-    date: str
+    made: str
     rho: float
     n_draws: int
 
@@ -47,7 +43,7 @@ def labels_page(
     """
     parts = [
         "# What a few labels gain",
-        f"Made by `{head.command}` on {head.date}, {head.machine}.",
+        f"Made by {head.made}.",
         "**Simulated**: the hits of the models on labelled images are drawn from the published "
         "accuracies. The count of each model is exactly binomial; how the hits of different models "
         f"go together is assumed (rho = {head.rho:g}). So this is evidence about the method, not "

@@ -28,16 +28,12 @@ class ObjectivesHead:
     """Command, date and machine of the page.
 
     Attributes:
-        command: the command line.
-        machine: where it ran.
-        date: when.
+        made: command, date and machine.
         about: one line per zoo.
         left_out: one line per thing that could not be had.
     """
 
-    command: str
-    machine: str
-    date: str
+    made: str
     about: Sequence[str]
     left_out: Sequence[str] = ()
 
@@ -51,7 +47,7 @@ def objectives_page(head: ObjectivesHead, rows: pl.DataFrame) -> str:
     """
     parts = [
         "# Objectives, symmetry, noise and architectures side by side",
-        f"Made by `{head.command}` on {head.date}, {head.machine}; nothing here is a time.",
+        f"Made by {head.made}; nothing here is a time.",
         "\n".join(f"- {line}" for line in head.about),
         "Leave-one-out over the tasks. In brackets, with 95 % intervals of paired resamples of the "
         "tasks: the gain over average rank, then the change against the first row of the same "
