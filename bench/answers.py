@@ -16,7 +16,7 @@ from rich.console import Console
 
 from vlmsel.api.workspace import open_workspace
 from vlmsel.evaluation.metrics import evaluate_ranking
-from vlmsel.evaluation.paired import paired_bootstrap
+from vlmsel.evaluation.paired_bootstrap import paired_bootstrap
 from vlmsel.selection.answer import Question, answer
 from vlmsel.selection.zoo_answers import ZooAnswers, zoo_answers
 

@@ -27,9 +27,9 @@ from rich.table import Table
 from torch import Tensor, nn
 
 from vlmsel.attribution import attribute, conductance, layer_conductance, make_objective
+from vlmsel.attribution.block_scores import profile_distance
+from vlmsel.attribution.exactness import converged
 from vlmsel.attribution.memory import GB
-from vlmsel.attribution.scores import profile_distance
-from vlmsel.attribution.study import converged
 from vlmsel.settings import AttributionSettings
 from vlmsel.zoo.blocks import functional_blocks
 from vlmsel.zoo.loader import LoadedModel, load_untrained

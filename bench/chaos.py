@@ -30,12 +30,12 @@ import polars as pl
 import psutil
 import yaml
 
-from vlmsel.demo.tasks import write_demo_tasks
+from vlmsel.demo.demo_tasks import write_demo_tasks
 from vlmsel.execution.run import measure
 from vlmsel.measurements import Embedding, Prediction, Profile, Want
 from vlmsel.settings import AttributionSettings
 from vlmsel.store.store import Store
-from vlmsel.tasks.catalog import TaskCatalog, load_tasks
+from vlmsel.tasks.task_catalog import TaskCatalog, load_tasks
 from vlmsel.zoo.catalog import ModelSpec, Zoo, load_zoo
 
 N_MODELS, N_TASKS = 4, 6

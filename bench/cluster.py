@@ -17,18 +17,18 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from vlmsel.demo.tasks import write_demo_tasks
-from vlmsel.execution.cells import CellOutcome
-from vlmsel.execution.local import run_local
-from vlmsel.execution.options import RunOptions
-from vlmsel.execution.plan import Plan
-from vlmsel.execution.prepare import plan_measurements
-from vlmsel.execution.ray_cluster import local_cluster
-from vlmsel.execution.ray_pool import run_ray
+from vlmsel.demo.demo_tasks import write_demo_tasks
+from vlmsel.execution.executors.local import run_local
+from vlmsel.execution.executors.ray.actor_pool import run_ray
+from vlmsel.execution.executors.ray.local_cluster import local_cluster
+from vlmsel.execution.plan.preparation import plan_measurements
+from vlmsel.execution.plan.run_options import RunOptions
+from vlmsel.execution.plan.units import CellOutcome
+from vlmsel.execution.plan.work_plan import Plan
 from vlmsel.measurements import Profile, Want
 from vlmsel.settings import AttributionSettings
 from vlmsel.store.store import Store
-from vlmsel.tasks.catalog import load_tasks
+from vlmsel.tasks.task_catalog import load_tasks
 from vlmsel.zoo.catalog import Zoo, load_zoo
 
 N_MODELS = 4

@@ -25,7 +25,7 @@ from vlmsel.store import CellId, Store
 from vlmsel.store.cells import cell_folder, cell_stem
 from vlmsel.store.compaction import compact_settings
 from vlmsel.store.keys import file_name
-from vlmsel.store.schema import to_bytes
+from vlmsel.store.row_bytes import to_bytes
 
 N_CLASSES, N_IMAGES, N_MODELS = 10, 8, 100
 MEASUREMENT = Prediction()

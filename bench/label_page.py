@@ -25,7 +25,7 @@ import yaml
 from vlmsel.api.answer import AnswerOptions, answer_images
 from vlmsel.api.known_zoo import known_zoo
 from vlmsel.api.workspace import open_workspace
-from vlmsel.demo.tasks import demo_task, sample_truth, write_sample_folder
+from vlmsel.demo.demo_tasks import demo_task, sample_truth, write_sample_folder
 
 TASK, N_IMAGES, POLL_S = demo_task("letters-a"), 100, 0.05
 ADDRESS = re.compile(r"(http://127\.0\.0\.1:\d+/)\?token=(\S+)")

@@ -15,7 +15,7 @@ import numpy as np
 from vlmsel.api.layers import read_answers
 from vlmsel.api.workspace import open_workspace
 from vlmsel.selection.layers.adaptation import cross_fit
-from vlmsel.selection.layers.answers import LayerAnswers
+from vlmsel.selection.layers.knockout_answers import LayerAnswers
 from vlmsel.selection.layers.rules import RULE_OF, RULES, RuleName
 
 

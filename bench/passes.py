@@ -25,11 +25,11 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 from vlmsel.api.workspace import open_workspace
 from vlmsel.cli.app import run
-from vlmsel.demo.tasks import write_demo_tasks
-from vlmsel.execution import decoded, worker
+from vlmsel.demo.demo_tasks import write_demo_tasks
 from vlmsel.execution.run import execute
-from vlmsel.store.local import LocalFolder
-from vlmsel.tasks.catalog import TaskCatalog, load_tasks
+from vlmsel.execution.work import decoded_images, worker
+from vlmsel.store.local_folder import LocalFolder
+from vlmsel.tasks.task_catalog import TaskCatalog, load_tasks
 from vlmsel.zoo.catalog import Zoo, load_zoo
 from vlmsel.zoo.identity import identify
 
@@ -79,7 +79,7 @@ def measure(folder: Path, catalogs: dict[str, Path], kinds: Sequence[str]) -> Pa
     with (
         fresh_node(folder / "node"),
         counted(worker, "load_model", lambda spec, *_: spec.name) as loads,
-        counted(decoded, "decode_image", hash) as decodes,
+        counted(decoded_images, "decode_image", hash) as decodes,
     ):
         start = time.process_time()
         summary = execute(workspace.plan(kinds), workspace.store)

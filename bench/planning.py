@@ -14,11 +14,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
 
-from vlmsel.evidence.catalogued import Candidate
-from vlmsel.evidence.wanted import Asked, WantedShard, wanted_cells, wanted_ids
-from vlmsel.execution.cells import Job
-from vlmsel.execution.known import known_cells
-from vlmsel.execution.plan import Known, Plan, describe_plan, plan_cells
+from vlmsel.evidence.catalog_contents import Candidate
+from vlmsel.evidence.wanted_cells import Asked, WantedShard, wanted_cells, wanted_ids
+from vlmsel.execution.plan.known_cells import known_cells
+from vlmsel.execution.plan.units import Job
+from vlmsel.execution.plan.work_plan import Known, Plan, describe_plan, plan_cells
 from vlmsel.measurements import Prediction, Profile
 from vlmsel.store.cells import cell_folder, cell_stem
 from vlmsel.store.keys import CellId, images_digest

@@ -22,9 +22,9 @@ from rich.table import Table
 from scipy.stats import spearmanr
 
 from vlmsel.selection import scores as s
-from vlmsel.selection.transfer.estimators import ESTIMATORS, Estimator
 from vlmsel.selection.transfer.labelled_task import LabelledTask, labelled_task
 from vlmsel.selection.transfer.model_inputs import ModelInputs, model_inputs
+from vlmsel.selection.transfer.score_catalog import ESTIMATORS, Estimator
 
 TARGET_S = 360.0
 CONSOLE = Console()

@@ -23,21 +23,21 @@ from dataclasses import replace
 from pathlib import Path
 from queue import Empty, SimpleQueue
 
+from vlmsel.demo.demo_tasks import write_sample_folder
 from vlmsel.demo.families import demo_task
-from vlmsel.demo.tasks import write_sample_folder
-from vlmsel.execution.cells import CellOutcome, ModelWork, Unit, UnitOutcome
-from vlmsel.execution.child import ChildWorker
-from vlmsel.execution.dispatch import IN_FLIGHT
-from vlmsel.execution.loop import Lost, OnOutcome, work_loop
-from vlmsel.execution.options import RunOptions, WorkerOptions
-from vlmsel.execution.plan import Plan
-from vlmsel.execution.prepare import plan_measurements
-from vlmsel.execution.summary import RunSummary
-from vlmsel.execution.threads import Results
-from vlmsel.execution.worker import record_failure
+from vlmsel.execution.executors.child import ChildWorker
+from vlmsel.execution.executors.threads import Results
+from vlmsel.execution.plan.preparation import plan_measurements
+from vlmsel.execution.plan.run_options import RunOptions, WorkerOptions
+from vlmsel.execution.plan.units import CellOutcome, ModelWork, Unit, UnitOutcome
+from vlmsel.execution.plan.work_plan import Plan
+from vlmsel.execution.work.dispatch import IN_FLIGHT
+from vlmsel.execution.work.loop import Lost, OnOutcome, work_loop
+from vlmsel.execution.work.run_summary import RunSummary
+from vlmsel.execution.work.worker import record_failure
 from vlmsel.measurements import Profile, Want
 from vlmsel.store.store import Store
-from vlmsel.tasks.catalog import TaskCatalog, folder_task
+from vlmsel.tasks.task_catalog import TaskCatalog, folder_task
 from vlmsel.zoo.catalog import Zoo, load_zoo
 
 MODEL = "demo-vit-general"
@@ -47,7 +47,7 @@ TICKS_PER_S = os.sysconf("SC_CLK_TCK")
 
 
 class Children:
-    """A crew of so many child processes; see `vlmsel.execution.loop.Crew`."""
+    """A crew of so many child processes; see `vlmsel.execution.work.loop.Crew`."""
 
     def __init__(self, plan: Plan, store: Path, n_workers: int) -> None:
         self._job = plan.job

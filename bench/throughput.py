@@ -26,14 +26,14 @@ from safetensors.torch import save_file
 from torch.utils.flop_counter import FlopCounterMode
 
 from vlmsel.attribution import attribute
-from vlmsel.execution.cells import CellOutcome
-from vlmsel.execution.local import run_local
-from vlmsel.execution.options import RunOptions
-from vlmsel.execution.prepare import plan_measurements
+from vlmsel.execution.executors.local import run_local
+from vlmsel.execution.plan.preparation import plan_measurements
+from vlmsel.execution.plan.run_options import RunOptions
+from vlmsel.execution.plan.units import CellOutcome
 from vlmsel.measurements import Profile, Want
 from vlmsel.settings import AttributionSettings
 from vlmsel.store.store import Store
-from vlmsel.tasks.catalog import TaskCatalog, TaskSpec
+from vlmsel.tasks.task_catalog import TaskCatalog, TaskSpec
 from vlmsel.zoo.catalog import ModelSpec, Zoo
 
 MODELS = ("ViT-B-32", "ViT-L-14", "RN50x16", "convnext_large", "ViT-H-14")

@@ -31,8 +31,8 @@ from vlmsel.demo import VLM_MANIFEST, VLM_ZOO
 from vlmsel.demo.demo_questions import Question, demo_question, demo_questions
 from vlmsel.demo.question_bundle import N_ITEMS, write_demo_questions
 from vlmsel.demo.vlm_manifest import read_vlm_manifest
-from vlmsel.selection.layers.answers import LayerAnswers
 from vlmsel.selection.layers.changes import agresti_min
+from vlmsel.selection.layers.knockout_answers import LayerAnswers
 from vlmsel.selection.layers.rules import RULE_OF, RULES
 from vlmsel.zoo.layer_name import LayerName
 
@@ -371,7 +371,7 @@ def curse_words(found: list[dict]) -> str:
 
 def chosen(answers: Iterable[LayerAnswers]) -> list[LayerAnswers]:
     """The same with the candidates of the rules alone."""
-    from vlmsel.selection.layers.answers import choose_layers
+    from vlmsel.selection.layers.knockout_answers import choose_layers
 
     kept = []
     for found in answers:
@@ -406,7 +406,7 @@ def write_page(work: Path, out: Path, n_items: int, n_new: int, draws: int) -> N
         "# Silenced layers of generative models",
         "",
         f"Our own {len(models)} small models (`vlmsel/demo/vlms`, LLaVA's architecture, trained by "
-        "`python -m vlmsel.demo.make_vlms`) on drawn and handwritten multiple-choice questions. "
+        "`python -m vlmsel.demo.vlm_builder`) on drawn and handwritten multiple-choice questions. "
         "They say nothing about large models: tasks and models were made by us, and the shifts "
         "are simulated (pixel noise, dimming, combinations left out of training).",
         "",

@@ -3,8 +3,9 @@ from pathlib import Path
 import pytest
 from pydantic import BaseModel, ConfigDict
 
-from vlmsel.catalogs import nearest, read_entries
+from vlmsel.catalogs import read_entries
 from vlmsel.errors import CatalogError
+from vlmsel.suggest import nearest
 
 
 class Pet(BaseModel):

@@ -21,7 +21,7 @@ CHAINS = {
                 "cli",
                 "api.select",
                 "zoo.catalog",
-                "tasks.catalog",
+                "tasks.task_catalog",
                 "tasks.index",
                 "measurements",
                 "store",
@@ -30,16 +30,19 @@ CHAINS = {
                 "selection",
                 "evaluation",
                 "report",
-                "execution.plan",
+                "execution.plan.work_plan",
                 "api.label",
             )
         ),
-        *((f"vlmsel.{name}", ("starlette", "uvicorn")) for name in ("cli.label", "api.label")),
+        *(
+            (f"vlmsel.{name}", ("starlette", "uvicorn"))
+            for name in ("cli.commands.label", "api.label")
+        ),
         ("vlmsel.labelling.page_server", HEAVY),
     ],
     "torch": [
         ("vlmsel.attribution", ("open_clip", "ray", "mlflow", "polars", "pyarrow")),
-        ("vlmsel.execution.local", ("ray", "mlflow")),
+        ("vlmsel.execution.executors.local", ("ray", "mlflow")),
     ],
     "mlflow": [("vlmsel.tracking", ("torch", "ray", "sklearn"))],
 }

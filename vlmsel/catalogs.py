@@ -1,7 +1,5 @@
 """Read a YAML catalog (`key:` and a list of entries); every mistake becomes one line."""
 
-import difflib
-from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -9,17 +7,11 @@ from pydantic import BaseModel, ValidationError
 
 from vlmsel.documents import MAX_YAML_BYTES, parse_yaml
 from vlmsel.errors import CatalogError
+from vlmsel.suggest import nearest
 
 Entry = TypeVar("Entry", bound=BaseModel)
 # A name or key in a message is cut here: it may be a whole document.
 MAX_SHOWN = 80
-
-
-def nearest(name: str, known: Iterable[str], n: int = 3) -> str:
-    """`; did you mean A, B?` for a misspelt name, or the empty string when nothing is near."""
-    by_folded = {k.casefold(): k for k in known}
-    found = difflib.get_close_matches(name.casefold(), list(by_folded), n=n, cutoff=0.6)
-    return f"; did you mean {', '.join(by_folded[f] for f in found)}?" if found else ""
 
 
 def read_entries(path: Path, key: str, schema: type[Entry], name_key: str) -> tuple[Entry, ...]:

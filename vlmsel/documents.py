@@ -7,6 +7,8 @@ from typing import Any
 
 import yaml
 
+from vlmsel.errors import first_line
+
 # Configurations are kilobytes; the largest vocabularies are tens of megabytes.
 MAX_BYTES = 64 << 20
 # A catalog of a thousand tasks has one; to read ten takes half a minute.
@@ -69,7 +71,7 @@ def parse_yaml(text: str) -> Any:
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         line = f"line {mark.line + 1}: " if mark else ""
-        problem = getattr(error, "problem", None) or str(error).splitlines()[0]
+        problem = getattr(error, "problem", None) or first_line(error)
         raise ValueError(f"{line}{problem}") from None
 
 

@@ -63,4 +63,4 @@ class TrackingError(VlmselError):
 
 def first_line(error: BaseException, longest: int | None = None) -> str:
     """First line of an error's message, cut to `longest` characters; its class without one."""
-    return (str(error).splitlines() or [type(error).__name__])[0][:longest]
+    return (str(error).strip().splitlines() or [type(error).__name__])[0][:longest]

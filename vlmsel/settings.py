@@ -3,12 +3,12 @@
 import hashlib
 import json
 from collections.abc import Mapping
-from difflib import get_close_matches
 from typing import Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from vlmsel.errors import SettingsError
+from vlmsel.suggest import nearest
 
 # Log-probability of an option that a question does not have: the least that float16 holds.
 NO_OPTION = -65504.0
@@ -103,13 +103,9 @@ def make_settings(fields: Mapping[str, object]) -> AttributionSettings:
             raise SettingsError(first["msg"].removeprefix("Value error, ")) from None
         key = str(first["loc"][0])
         if first["type"] == "extra_forbidden":
-            near = get_close_matches(key, AttributionSettings.model_fields, n=1)
-            hint = (
-                f"did you mean {near[0]}?"
-                if near
-                else "known: " + ", ".join(AttributionSettings.model_fields)
-            )
-            raise SettingsError(f"no attribution setting {key!r}: {hint}") from None
+            known = list(AttributionSettings.model_fields)
+            hint = nearest(key, known, n=1) or f"; known: {', '.join(known)}"
+            raise SettingsError(f"no attribution setting {key!r}{hint}") from None
         raise SettingsError(
             f"attribution setting {key}={first['input']!r}: {first['msg']}"
         ) from None

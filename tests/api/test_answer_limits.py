@@ -10,9 +10,9 @@ from vlmsel.api.answer_limits import (
 )
 from vlmsel.api.known_zoo import KnownZoo, shipped_zoo
 from vlmsel.errors import SelectionError
-from vlmsel.execution.cells import Job
-from vlmsel.execution.summary import RunSummary, Tally
-from vlmsel.execution.timings import write_timings
+from vlmsel.execution.plan.timings import write_timings
+from vlmsel.execution.plan.units import Job
+from vlmsel.execution.work.run_summary import RunSummary, Tally
 from vlmsel.measurements.embedding import Embedding
 
 FACTS = pl.DataFrame(

@@ -2,8 +2,8 @@ import pytest
 
 from vlmsel.api.prompt_study import compare_sets, prompts_page, summarise, with_templates
 from vlmsel.errors import CatalogError, TaskError
-from vlmsel.tasks.catalog import TaskCatalog, TaskSpec, load_tasks
 from vlmsel.tasks.prompts import class_prompts
+from vlmsel.tasks.task_catalog import TaskCatalog, TaskSpec, load_tasks
 
 
 def spec(**fields):

@@ -4,9 +4,9 @@ import polars as pl
 import pytest
 
 from vlmsel.api.choice import choose_selector
-from vlmsel.api.evaluating import Knowledge, evaluate, mean_dcd, sweep_dcd
+from vlmsel.api.laboratory import Knowledge, evaluate, mean_dcd, sweep_dcd
 from vlmsel.api.ranking import rank_zoo
-from vlmsel.api.reporting import held_out_selection, with_truth
+from vlmsel.api.report_inputs import held_out_selection, with_truth
 from vlmsel.api.selection import PROMISES, TargetImages
 from vlmsel.errors import SelectionError
 

@@ -7,17 +7,17 @@ import polars as pl
 import pytest
 
 from tests.execution.conftest import draw_task
-from vlmsel.api.evaluating import evaluate, imported_knowledge, starved_selectors
+from vlmsel.api.laboratory import evaluate, imported_knowledge, starved_selectors
 from vlmsel.api.text_knowledge import read_texts, stored_text_kinds
-from vlmsel.evidence.catalogued import look_up
+from vlmsel.evidence.catalog_contents import look_up
 from vlmsel.evidence.evidence import Evidence
 from vlmsel.execution.run import measure
 from vlmsel.measurements import Embedding, Prediction, Text, Want
+from vlmsel.published.stored_tables import write_accuracies, write_features
 from vlmsel.selection.texts.text_evidence import FEATURE_COLUMNS
 from vlmsel.store.filesystem import open_folder
-from vlmsel.store.imported import write_accuracies, write_features
 from vlmsel.store.store import Store
-from vlmsel.tasks.catalog import TaskCatalog
+from vlmsel.tasks.task_catalog import TaskCatalog
 from vlmsel.zoo.catalog import Zoo, load_zoo
 
 WANTS = [Want(Text()), Want(Embedding()), Want(Prediction())]

@@ -18,7 +18,7 @@ from vlmsel.api.prompt_study import with_templates
 from vlmsel.api.workspace import open_workspace
 from vlmsel.cli.app import run
 from vlmsel.errors import ExecutionError, StoreError
-from vlmsel.evidence.wanted import wanted_cells, wanted_shards
+from vlmsel.evidence.wanted_cells import wanted_cells, wanted_shards
 from vlmsel.execution.lease import hold_run_lease
 from vlmsel.measurements import Prediction, Text, Want, measurement, profile
 from vlmsel.settings import SCHEMA_VERSION
@@ -329,10 +329,10 @@ def test_only_finished_tasks_are_compacted(lab):
 def next_schema(monkeypatch):
     """The version after this one, in every module that names it."""
     from vlmsel import settings
-    from vlmsel.store import keys, schema
+    from vlmsel.store import keys, row_bytes
 
     version = settings.SCHEMA_VERSION
-    for module in (settings, keys, schema, measurement, known_settings, upkeep):
+    for module in (settings, keys, row_bytes, measurement, known_settings, upkeep):
         monkeypatch.setattr(module, "SCHEMA_VERSION", version + 1)
     assert profile.Profile().digest != profile.Profile().digest_under(version)
     return version

@@ -4,9 +4,9 @@ from torch import nn
 
 from tests.attribution.conftest import named_blocks
 from vlmsel.attribution.adaptive import SCAN_ROUNDS, Movement, _sketch, scan
+from vlmsel.attribution.block_scores import profile_distance
 from vlmsel.attribution.conductance import layer_conductance
 from vlmsel.attribution.objective import make_objective
-from vlmsel.attribution.scores import profile_distance
 
 
 class Saturating(nn.Module):

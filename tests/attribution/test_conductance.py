@@ -7,6 +7,7 @@ from captum.attr import LayerGradientXActivation
 from torch import nn
 
 from tests.attribution.conftest import named_blocks
+from vlmsel.attribution.block_scores import profile_distance
 from vlmsel.attribution.conductance import (
     TOLERANCE,
     gradient,
@@ -15,7 +16,6 @@ from vlmsel.attribution.conductance import (
 )
 from vlmsel.attribution.objective import make_objective
 from vlmsel.attribution.path import spacing
-from vlmsel.attribution.scores import profile_distance
 from vlmsel.errors import AttributionError
 
 RULES = ("captum", "left", "right", "midpoint", "trapezoid", "refined")

@@ -6,7 +6,7 @@ from captum.attr import LayerConductance
 
 from vlmsel.attribution import layer_conductance
 from vlmsel.attribution.objective import make_objective
-from vlmsel.demo.tasks import demo_tasks, draw
+from vlmsel.demo.demo_tasks import demo_tasks, draw
 from vlmsel.zoo.blocks import functional_blocks
 from vlmsel.zoo.catalog import load_zoo
 from vlmsel.zoo.loader import load_model

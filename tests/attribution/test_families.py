@@ -8,8 +8,8 @@ from torch import nn
 
 from tests.attribution.conftest import Model
 from vlmsel.attribution.conductance import gradient_x_activation, layer_conductance
+from vlmsel.attribution.model_attribution import attribute
 from vlmsel.attribution.objective import make_objective
-from vlmsel.attribution.profile import attribute
 from vlmsel.settings import AttributionSettings
 from vlmsel.zoo.blocks import functional_blocks
 from vlmsel.zoo.loader import ImageEncoder

@@ -6,11 +6,11 @@ import torch
 
 from tests.attribution.conftest import named_blocks
 from vlmsel.attribution import integral
+from vlmsel.attribution.block_scores import profile_distance
 from vlmsel.attribution.integral import integrate
 from vlmsel.attribution.objective import make_objective
 from vlmsel.attribution.path import Quadrature, quadrature
 from vlmsel.attribution.recorder import BlockRecorder
-from vlmsel.attribution.scores import profile_distance
 
 
 def test_any_matrix_of_weights_is_summed_as_it_says(tiny, images):

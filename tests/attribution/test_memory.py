@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from tests.attribution.conftest import named_blocks
-from tests.attribution.test_scores import some
+from tests.attribution.test_block_scores import some
 from vlmsel.attribution.memory import (
     GB,
     SLACK,

@@ -4,7 +4,7 @@ from functools import partial
 import pytest
 import torch
 
-from tests.attribution.test_scores import some
+from tests.attribution.test_block_scores import some
 from vlmsel.attribution.numerics import (
     check_depends_on_image,
     find_failures,

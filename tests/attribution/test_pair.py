@@ -11,8 +11,8 @@ from open_clip.model import CLIP, CLIPTextCfg, CLIPVisionCfg
 
 from vlmsel.attribution import pair
 from vlmsel.attribution.conductance import layer_conductance
+from vlmsel.attribution.model_attribution import attribute
 from vlmsel.attribution.pair import open_prompts, pair_subject
-from vlmsel.attribution.profile import attribute
 from vlmsel.errors import AttributionError
 from vlmsel.settings import AttributionSettings
 

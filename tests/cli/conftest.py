@@ -11,9 +11,9 @@ from mlflow.tracking import MlflowClient
 
 from vlmsel import tracking  # noqa: F401  sets MLflow up before it is imported
 from vlmsel.cli.app import run
+from vlmsel.demo.demo_tasks import write_demo_tasks, write_sample_folder
 from vlmsel.demo.families import demo_task
-from vlmsel.demo.tasks import write_demo_tasks, write_sample_folder
-from vlmsel.tasks.catalog import load_tasks
+from vlmsel.tasks.task_catalog import load_tasks
 from vlmsel.zoo.catalog import load_zoo
 
 MODELS = ("demo-vit-general", "demo-resnet-letters", "demo-resnet-general", "demo-vit-digits")

@@ -90,7 +90,7 @@ def test_a_tracking_server_out_of_reach_is_found_before_the_work(lab, vlmsel, co
         (["study", "prompts", "--imported"], "--imported has no effect on study prompts"),
         (["report", "--target", "digit-a"], "task 'digit-a' has no profiles"),
         (["status", "--by", "colour"], "--by colour: there is model, task, cell"),
-        (["profile", "--set", "nsteps=3"], "no attribution setting 'nsteps': did you mean n_steps"),
+        (["profile", "--set", "nsteps=3"], "no attribution setting 'nsteps'; did you mean n_steps"),
         (["profile", "--set", "n_steps"], "write it as KEY=VALUE"),
         (["profile", "--workers", "2"], "add --executor ray"),
         (["profile", "--price", "2"], "--price is for the forecast"),

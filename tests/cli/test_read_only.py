@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from tests.cli.conftest import Answer, Lab
-from vlmsel.api.evaluating import current_knowledge
+from vlmsel.api.laboratory import current_knowledge
 from vlmsel.api.workspace import open_workspace
-from vlmsel.store.local import LocalFolder
+from vlmsel.store.local_folder import LocalFolder
 
 Command = Callable[..., Answer]
 Listing = dict[str, tuple[int, int]]

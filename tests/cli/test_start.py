@@ -38,7 +38,7 @@ def test_nothing_heavy_is_imported(args, forbidden):
 
 def test_ranking_imports_no_library_that_takes_longer_than_it():
     code = (
-        "import sys, vlmsel.api.selecting, vlmsel.api.ranking;"
+        "import sys, vlmsel.api.image_selection, vlmsel.api.ranking;"
         "from vlmsel.selection.registry import selector_names; selector_names();"
         f"print([name for name in {('scipy', *HEAVY)!r} if name in sys.modules])"
     )

@@ -10,8 +10,8 @@ from PIL import Image
 from webdataset.tariterators import group_by_keys, tar_file_expander
 
 from vlmsel.demo import bundle
+from vlmsel.demo.demo_tasks import write_demo_tasks, write_sample_folder
 from vlmsel.demo.families import demo_task, demo_tasks, draw
-from vlmsel.demo.tasks import write_demo_tasks, write_sample_folder
 
 N = 10
 

@@ -9,7 +9,7 @@ import pytest
 import torch
 import yaml
 
-from vlmsel.demo import MANIFEST, ZOO, checkpoint
+from vlmsel.demo import MANIFEST, ZOO, demo_checkpoint
 from vlmsel.demo.families import demo_task, demo_tasks, draw
 from vlmsel.demo.manifest import read_manifest
 from vlmsel.demo.recipes import RECIPES, recipe
@@ -39,7 +39,7 @@ def _one_thread():
 
 @pytest.fixture(scope="module")
 def tokenizer():
-    return checkpoint.load_tokenizer(MODELS / BPE_FILE)
+    return demo_checkpoint.load_tokenizer(MODELS / BPE_FILE)
 
 
 def test_recipes_manifest_catalog_and_folders_name_the_same_models():
@@ -48,13 +48,13 @@ def test_recipes_manifest_catalog_and_folders_name_the_same_models():
     assert [entry["model"] for entry in catalog] == NAMES
     assert sorted(NAMES) == sorted(path.name for path in MODELS.iterdir() if path.is_dir())
     for entry in catalog:
-        assert (ZOO.parent / entry["weights"] / checkpoint.WEIGHTS_FILE).is_file()
+        assert (ZOO.parent / entry["weights"] / demo_checkpoint.WEIGHTS_FILE).is_file()
         assert (ZOO.parent / entry["bpe_path"]).is_file()
 
 
 @pytest.mark.parametrize("record", RECORDS, ids=NAMES)
 def test_weights_are_the_recorded_ones(record):
-    saved = checkpoint.inspect(MODELS / record.model)
+    saved = demo_checkpoint.inspect(MODELS / record.model)
     assert (saved.sha256, saved.size) == (record.sha256, record.size_bytes)
 
 
@@ -65,7 +65,7 @@ def test_the_zoo_is_small():
 
 @pytest.mark.parametrize("name", NAMES)
 def test_configuration_is_the_recipes(name: str):
-    config = json.loads((MODELS / name / checkpoint.CONFIG_FILE).read_text())
+    config = json.loads((MODELS / name / demo_checkpoint.CONFIG_FILE).read_text())
     assert config["model_cfg"] == recipe(name).model_cfg
 
 
@@ -88,7 +88,7 @@ def test_model_loads_and_embeds_without_network(name: str):
 def test_recorded_accuracy_is_what_is_measured(name: str, task_name: str, tokenizer):
     manifest = read_manifest(MANIFEST)
     measured = accuracy(
-        checkpoint.load(MODELS / name),
+        demo_checkpoint.load(MODELS / name),
         tokenizer,
         demo_task(task_name),
         split="test",

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from vlmsel.demo.demo_questions import demo_question, draw_items, trained_questions
-from vlmsel.demo.make_vlms import train_vlm
+from vlmsel.demo.vlm_builder import train_vlm
 from vlmsel.demo.vlm_folder import build_processor, load_vlm, new_vlm, save_vlm, vocabulary
 from vlmsel.demo.vlm_lessons import (
     TrainingRun,

@@ -7,7 +7,7 @@ import torch
 import yaml
 
 from vlmsel.demo import VLM_MANIFEST, VLM_ZOO
-from vlmsel.demo.checkpoint import hash_weights
+from vlmsel.demo.demo_checkpoint import hash_weights
 from vlmsel.demo.demo_questions import demo_question, demo_questions, draw_items
 from vlmsel.demo.vlm_folder import VLM_WEIGHTS, load_vlm
 from vlmsel.demo.vlm_lessons import question_accuracy

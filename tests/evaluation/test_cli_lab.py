@@ -318,7 +318,7 @@ def test_all_selectors_are_shown_in_groups_and_on_one_page(lab: Laboratory) -> N
 
 
 def test_the_study_of_other_zoos(lab: Laboratory, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("vlmsel.evaluation.studies.zoos.N_ZOOS", 5)
+    monkeypatch.setattr("vlmsel.evaluation.studies.zoo_draws.N_ZOOS", 5)
     lab.load("accuracies", long())
     said = lab("study", "zoos", "--imported", "--out", str(lab.folder / "out"), "--json")
     assert said.code == 0

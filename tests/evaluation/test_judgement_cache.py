@@ -10,7 +10,7 @@ import pytest
 
 from tests.evaluation.conftest import make_tables
 from vlmsel.evaluation import judgement_cache
-from vlmsel.evaluation.judging_progress import listen_to_judging
+from vlmsel.evaluation.judgement_progress import listen_to_judging
 from vlmsel.evaluation.label_budgets import Budgets, leave_one_out_with_labels
 from vlmsel.evaluation.leave_one_out import LeaveOneOut, leave_one_out
 from vlmsel.selection import make_selector

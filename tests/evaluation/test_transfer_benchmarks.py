@@ -8,11 +8,12 @@ import pytest
 from scipy.stats import weightedtau
 
 from vlmsel.errors import SelectionError
-from vlmsel.evaluation.studies.transferability import benchmark_figure, benchmark_page
+from vlmsel.evaluation.studies.published_transfer import benchmark_page
 from vlmsel.evaluation.transfer_benchmarks import judge_benchmarks, summarise_benchmarks
 from vlmsel.published.model_sizes import model_sizes
 from vlmsel.published.printed_taus import printed_taus
 from vlmsel.published.transferability import SCORES, read_transferability
+from vlmsel.report.study_figures import benchmark_figure
 
 PUBLISHED = Path(__file__).parents[3] / "shared" / "data" / "transferability"
 

@@ -6,7 +6,7 @@ import pytest
 
 from vlmsel.errors import SelectionError
 from vlmsel.evaluation.leave_one_out import LeaveOneOut
-from vlmsel.evaluation.paired import MIN_TARGETS
+from vlmsel.evaluation.paired_bootstrap import MIN_TARGETS
 from vlmsel.evaluation.verdict import DEFAULT_SELECTOR, judge_evidence
 from vlmsel.selection import make_selector, selector_names
 

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from vlmsel.columns import CELL
 from vlmsel.errors import StoreError
 from vlmsel.evidence.accuracies import (
-    GROUP,
     SCHEMA,
     beside_imported,
     calibration_error,
@@ -160,7 +160,7 @@ def test_models_and_tasks_are_kept_apart_and_sorted() -> None:
     for derive in (derive_accuracies, per_class_accuracies, confusion, calibration_error):
         alone = pl.concat([derive(parts[place]) for place in sorted(parts)])
         found = derive(whole)
-        assert found.select(GROUP).equals(alone.select(GROUP))
+        assert found.select(CELL).equals(alone.select(CELL))
         for name in found.columns[3:]:
             assert found[name].to_list() == pytest.approx(alone[name].to_list())
     assert derive_accuracies(whole).select("model", "task").rows() == sorted(parts)
@@ -173,11 +173,11 @@ def test_by_hand() -> None:
         *("m", "p", "t"),
         *(0.5, None, pytest.approx((1 + 1 / 3) / 2), 4),
     )
-    assert per_class_accuracies(labelled).drop(GROUP).rows() == [
+    assert per_class_accuracies(labelled).drop(CELL).rows() == [
         (0, 1.0, 1),
         (1, pytest.approx(1 / 3), 3),
     ]
-    assert confusion(labelled).drop(GROUP).rows() == [
+    assert confusion(labelled).drop(CELL).rows() == [
         *((0, 0, 1), (1, 0, 1)),
         *((1, 1, 1), (1, 2, 1)),
     ]
@@ -215,10 +215,10 @@ def test_only_labelled_images_count() -> None:
 def test_of_nothing_there_are_the_columns() -> None:
     none = answers(*drawn(0)).clear()
     assert dict(derive_accuracies(none).schema) == SCHEMA
-    assert per_class_accuracies(none).columns == [*GROUP, "label", "accuracy", "n_images"]
-    assert confusion(none).columns == [*GROUP, "label", "argmax", "n_images"]
+    assert per_class_accuracies(none).columns == [*CELL, "label", "accuracy", "n_images"]
+    assert confusion(none).columns == [*CELL, "label", "argmax", "n_images"]
     names = ["calibration_error", "confidence", "n_images"]
-    assert calibration_error(none).columns == [*GROUP, *names]
+    assert calibration_error(none).columns == [*CELL, *names]
     assert labels_frame({}).columns == ["task", "image_id", "label"]
     assert label_predictions(none.drop("label"), labels_frame({})).is_empty()
 

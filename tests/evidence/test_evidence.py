@@ -9,16 +9,18 @@ import polars as pl
 import pytest
 
 from tests.store.cases import PAPER, PROFILE, make_predictions, make_rows
-from vlmsel.evidence.accuracies import MEASURED, beside_imported
-from vlmsel.evidence.catalogued import Candidate, Catalogued
+from vlmsel.columns import MEASURED
+from vlmsel.evidence.accuracies import beside_imported
+from vlmsel.evidence.catalog_contents import Candidate, Catalogued
 from vlmsel.evidence.evidence import Evidence
-from vlmsel.evidence.wanted import wanted_cells, wanted_shards
+from vlmsel.evidence.wanted_cells import wanted_cells, wanted_shards
 from vlmsel.measurements import Embedding, Prediction, Want
+from vlmsel.published import stored_tables
 from vlmsel.store import CellId, Store
-from vlmsel.tasks.catalog import TaskSpec
 from vlmsel.tasks.index import ImageRef, TaskIndex
 from vlmsel.tasks.prompts import class_prompts
 from vlmsel.tasks.shards import Shard
+from vlmsel.tasks.task_catalog import TaskSpec
 from vlmsel.zoo.catalog import ModelSpec
 from vlmsel.zoo.identity import ModelIdentity
 
@@ -133,7 +135,7 @@ def test_of_an_empty_store_nothing_is_known(store: Store, catalogued: Catalogued
     for frame in (evidence.profiles, evidence.predictions, evidence.accuracies):
         assert frame.is_empty()
     assert evidence.failed_images.is_empty()
-    imported = store.imported_accuracies()
+    imported = stored_tables.read_accuracies(store.folder)
     assert beside_imported(evidence.accuracies, imported).is_empty()
     assert not Path(store.uri).exists()
 
@@ -314,9 +316,9 @@ def test_tasks_without_class_names_are_asked_no_predictions(store: Store) -> Non
 def test_imports_stand_beside(store: Store, catalogued: Catalogued) -> None:
     measure(store, catalogued.only(["cars"]))
     row = {"model": ["RN50"] * 2, "pretrained": ["openai"] * 2, "task": ["cars", "pets"]}
-    store.import_accuracies(pl.DataFrame({**row, "acc1": [0.1, 0.2]}), "lovm")
+    stored_tables.write_accuracies(store.folder, pl.DataFrame({**row, "acc1": [0.1, 0.2]}), "lovm")
     own = Evidence(store, catalogued, WANTS).accuracies
-    found = beside_imported(own, store.imported_accuracies())
+    found = beside_imported(own, stored_tables.read_accuracies(store.folder))
     assert found.select("model", "task", "acc1", "source").rows() == [
         ("RN50", "cars", 0.5, MEASURED),
         ("RN50", "pets", 0.2, "lovm"),

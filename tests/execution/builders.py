@@ -3,8 +3,8 @@
 import hashlib
 from collections.abc import Sequence
 
-from vlmsel.evidence.wanted import Asked, WantedShard
-from vlmsel.execution.cells import Cell, Job, ModelWork, Unit
+from vlmsel.evidence.wanted_cells import Asked, WantedShard
+from vlmsel.execution.plan.units import Cell, Job, ModelWork, Unit
 from vlmsel.measurements import Embedding, Measurement, Prediction, Profile
 from vlmsel.store.keys import images_digest
 from vlmsel.tasks.index import ImageRef

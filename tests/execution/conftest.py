@@ -9,7 +9,7 @@ from PIL import Image
 from vlmsel.measurements import Profile, Want
 from vlmsel.settings import AttributionSettings
 from vlmsel.store.store import Store
-from vlmsel.tasks.catalog import TaskCatalog, TaskSpec
+from vlmsel.tasks.task_catalog import TaskCatalog, TaskSpec
 from vlmsel.zoo.catalog import Zoo, load_zoo
 
 N_IMAGES = 6

@@ -13,18 +13,18 @@ import torch
 from torch import Tensor
 
 from vlmsel.errors import ModelError
-from vlmsel.execution import decoded as decoded_module
-from vlmsel.execution import worker as worker_module
-from vlmsel.execution.options import RunOptions
+from vlmsel.execution.plan.run_options import RunOptions
 from vlmsel.execution.run import measure
-from vlmsel.execution.summary import RunSummary
+from vlmsel.execution.work import decoded_images as decoded_module
+from vlmsel.execution.work import worker as worker_module
+from vlmsel.execution.work.run_summary import RunSummary
 from vlmsel.measurements import Embedding, Measurement, Prediction, Profile, Want
-from vlmsel.probes.embedding import EmbeddingProbe
-from vlmsel.probes.prediction import PredictionProbe
-from vlmsel.probes.profile import ProfileProbe
+from vlmsel.probes.embedding_probe import EmbeddingProbe
+from vlmsel.probes.prediction_probe import PredictionProbe
+from vlmsel.probes.profile_probe import ProfileProbe
 from vlmsel.store.store import Store
-from vlmsel.tasks.catalog import TaskCatalog
-from vlmsel.tasks.decode import decode_image
+from vlmsel.tasks.decoder import decode_image
+from vlmsel.tasks.task_catalog import TaskCatalog
 from vlmsel.zoo.catalog import Zoo
 
 KINDS = ("profile", "prediction", "embedding")

@@ -11,19 +11,19 @@ import pytest
 from PIL import Image
 
 from tests.zoo.providers.generative_builders import save_generative
-from vlmsel.evidence.catalogued import look_up
+from vlmsel.evidence.catalog_contents import look_up
 from vlmsel.evidence.evidence import Evidence
 from vlmsel.evidence.option_metrics import option_metrics
-from vlmsel.execution.options import RunOptions
+from vlmsel.execution.plan.run_options import RunOptions
 from vlmsel.execution.run import measure
 from vlmsel.measurements import Embedding, Knockout, Prediction, Profile, Want
 from vlmsel.selection.estimators import one_coin, vote
-from vlmsel.selection.layers.answers import collect_answers, label_knockouts
+from vlmsel.selection.layers.knockout_answers import collect_answers, label_knockouts
 from vlmsel.selection.zoo_answers import zoo_answers
 from vlmsel.settings import AttributionSettings
 from vlmsel.store.store import Store
-from vlmsel.tasks.catalog import TaskCatalog, TaskSpec
 from vlmsel.tasks.index import index_task
+from vlmsel.tasks.task_catalog import TaskCatalog, TaskSpec
 from vlmsel.zoo.catalog import ModelSpec, Zoo
 from vlmsel.zoo.choices import ChoicePrompt
 from vlmsel.zoo.loader import load_model

@@ -9,17 +9,17 @@ from PIL import Image
 
 from tests.execution.conftest import draw_task
 from vlmsel.errors import ExecutionError, ImageError, ModelError, TaskError
-from vlmsel.execution import local
-from vlmsel.execution.options import RunOptions
-from vlmsel.execution.plan import Plan, describe_plan
-from vlmsel.execution.prepare import plan_measurements
+from vlmsel.execution.executors import local
+from vlmsel.execution.plan.preparation import plan_measurements
+from vlmsel.execution.plan.run_options import RunOptions
+from vlmsel.execution.plan.timings import read_timings
+from vlmsel.execution.plan.work_plan import Plan, describe_plan
 from vlmsel.execution.run import measure
-from vlmsel.execution.summary import RunSummary
-from vlmsel.execution.timings import read_timings
+from vlmsel.execution.work.run_summary import RunSummary
 from vlmsel.measurements import Embedding, Measurement, Prediction, Profile, Want
 from vlmsel.store.store import Store
-from vlmsel.tasks.catalog import TaskCatalog, TaskSpec
-from vlmsel.tasks.decode import decode_image
+from vlmsel.tasks.decoder import decode_image
+from vlmsel.tasks.task_catalog import TaskCatalog, TaskSpec
 from vlmsel.zoo.catalog import ModelSpec, Zoo
 
 
@@ -159,7 +159,7 @@ def test_failed_cells_are_left_alone_until_retry_failed(
 
     wants = [Want(profile)]
     with monkeypatch.context() as patch:
-        patch.setattr("vlmsel.probes.profile.attribute", broken)
+        patch.setattr("vlmsel.probes.profile_probe.attribute", broken)
         assert measure(zoo, tasks, store, wants).total.failed == 6
     left = measure(zoo, tasks, store, wants)
     assert (left.measured, left.failed_before, left.exit_code()) == (0, 6, 1)
@@ -222,7 +222,7 @@ def test_an_image_that_failed_for_a_passing_reason_is_mended_by_retry_failed(
         one, wants = TaskCatalog(tasks=(task,)), [Want(measurement)]
         damaged[:] = [(Path(task.images) / "circle" / "0.png").read_bytes()]
         with monkeypatch.context() as patch:
-            patch.setattr("vlmsel.execution.decoded.decode_image", refuses)
+            patch.setattr("vlmsel.execution.work.decoded_images.decode_image", refuses)
             first = measure(zoo, one, store, wants)
         assert (first.measured, first.n_failures) == (2, 2)
         again = measure(zoo, one, store, wants)

@@ -7,16 +7,16 @@ import polars as pl
 import pytest
 
 from vlmsel.errors import TaskError
-from vlmsel.evidence.catalogued import look_up
-from vlmsel.evidence.wanted import wanted_ids, wanted_shards
-from vlmsel.execution import decoded as decoded_module
-from vlmsel.execution.options import RunOptions
-from vlmsel.execution.prepare import plan_catalogued
+from vlmsel.evidence.catalog_contents import look_up
+from vlmsel.evidence.wanted_cells import wanted_ids, wanted_shards
+from vlmsel.execution.plan.preparation import plan_catalogued
+from vlmsel.execution.plan.run_options import RunOptions
 from vlmsel.execution.run import measure
+from vlmsel.execution.work import decoded_images as decoded_module
 from vlmsel.measurements import Text, Want
 from vlmsel.store.store import Store
-from vlmsel.tasks.catalog import TaskCatalog
 from vlmsel.tasks.questions import TaskQuestions
+from vlmsel.tasks.task_catalog import TaskCatalog
 from vlmsel.zoo.catalog import Zoo
 from vlmsel.zoo.loader import load_model
 

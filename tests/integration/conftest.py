@@ -9,9 +9,9 @@ import pytest
 from tests.execution import bad_encoders
 from tests.execution.conftest import draw_task
 from tests.integration.problem import Wants, all_kinds
-from vlmsel.execution.ray_cluster import local_cluster
+from vlmsel.execution.executors.ray.local_cluster import local_cluster
 from vlmsel.settings import AttributionSettings
-from vlmsel.tasks.catalog import TaskCatalog
+from vlmsel.tasks.task_catalog import TaskCatalog
 from vlmsel.zoo.catalog import Zoo, load_zoo
 
 ROOT = Path(__file__).parents[2]

@@ -3,7 +3,7 @@
 import sys
 
 from tests.integration.problem import read_problem
-from vlmsel.execution.options import RunOptions
+from vlmsel.execution.plan.run_options import RunOptions
 from vlmsel.execution.run import measure
 from vlmsel.store.store import Store
 

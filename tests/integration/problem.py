@@ -10,7 +10,7 @@ from vlmsel.measurements import Embedding, Prediction, Profile, Want, measuremen
 from vlmsel.settings import AttributionSettings
 from vlmsel.store.keys import CellId
 from vlmsel.store.store import Store
-from vlmsel.tasks.catalog import TaskCatalog
+from vlmsel.tasks.task_catalog import TaskCatalog
 from vlmsel.zoo.catalog import Zoo
 
 Wants = tuple[Want, ...]

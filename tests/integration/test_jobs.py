@@ -25,7 +25,7 @@ from tests.integration.problem import Wants, assert_equal_stores, stored, stored
 from vlmsel.execution.run import measure
 from vlmsel.settings import AttributionSettings
 from vlmsel.store.store import Store
-from vlmsel.tasks.catalog import TaskCatalog
+from vlmsel.tasks.task_catalog import TaskCatalog
 from vlmsel.zoo.catalog import Zoo
 
 pytestmark = pytest.mark.xdist_group("jobs")

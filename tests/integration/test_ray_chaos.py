@@ -21,12 +21,12 @@ from tests.integration.problem import (
     stored_cells,
     write_problem,
 )
-from vlmsel.execution.cells import CellOutcome
-from vlmsel.execution.options import RunOptions
+from vlmsel.execution.plan.run_options import RunOptions
+from vlmsel.execution.plan.units import CellOutcome
 from vlmsel.execution.run import measure
-from vlmsel.execution.summary import RunSummary
+from vlmsel.execution.work.run_summary import RunSummary
 from vlmsel.store.store import Store
-from vlmsel.tasks.catalog import TaskCatalog
+from vlmsel.tasks.task_catalog import TaskCatalog
 from vlmsel.zoo.catalog import Zoo
 
 # Two models, six tasks, three kinds.

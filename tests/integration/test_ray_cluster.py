@@ -14,7 +14,7 @@ import psutil
 import pytest
 
 from tests.integration.conftest import ROOT
-from vlmsel.execution.ray_watchdog import VARIABLE, marked
+from vlmsel.execution.executors.ray.watchdog import VARIABLE, marked
 
 # What needs no cluster of the session runs beside what does.
 pytestmark = pytest.mark.xdist_group("chaos")
@@ -23,7 +23,7 @@ pytestmark = pytest.mark.xdist_group("chaos")
 DRIVER = """
 import os, sys, time
 import ray
-from vlmsel.execution.ray_session import ray_session
+from vlmsel.execution.executors.ray.session import ray_session
 with ray_session():
     worker = ray.remote(lambda: os.getpid())
     ray.get(worker.remote())

@@ -8,8 +8,8 @@ from vlmsel.errors import SelectionError
 from vlmsel.evaluation.model_probes import ModelProbes, TaskCells, run_model_probes
 from vlmsel.evaluation.probe_cache import probe_key
 from vlmsel.evaluation.probe_work import ProbeOptions
-from vlmsel.execution.model_tasks import run_model_tasks
-from vlmsel.execution.options import RunOptions
+from vlmsel.execution.executors.model_tasks import run_model_tasks
+from vlmsel.execution.plan.run_options import RunOptions
 from vlmsel.store.store import Store
 
 pytestmark = [pytest.mark.usefixtures("ray_cluster"), pytest.mark.xdist_group("ray")]

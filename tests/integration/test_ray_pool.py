@@ -13,16 +13,21 @@ import vlmsel
 from tests.execution.conftest import draw_task
 from tests.integration.problem import Wants, assert_equal_stores, stored, stored_cells
 from vlmsel.errors import ExecutionError, StoreError
-from vlmsel.execution.cells import CellOutcome
-from vlmsel.execution.options import RunOptions
-from vlmsel.execution.placement import Node, Resources
-from vlmsel.execution.prepare import plan_measurements
-from vlmsel.execution.ray_pool import run_ray
-from vlmsel.execution.ray_session import IN_JOB, _runtime_env, asked_gpus, cluster_resources
+from vlmsel.execution.executors.placement import Node, Resources
+from vlmsel.execution.executors.ray.actor_pool import run_ray
+from vlmsel.execution.executors.ray.session import (
+    IN_JOB,
+    _runtime_env,
+    asked_gpus,
+    cluster_resources,
+)
+from vlmsel.execution.plan.preparation import plan_measurements
+from vlmsel.execution.plan.run_options import RunOptions
+from vlmsel.execution.plan.units import CellOutcome
 from vlmsel.execution.run import measure
 from vlmsel.measurements import Embedding, Want
 from vlmsel.store.store import Store
-from vlmsel.tasks.catalog import TaskCatalog
+from vlmsel.tasks.task_catalog import TaskCatalog
 from vlmsel.zoo.catalog import Zoo
 
 pytestmark = [pytest.mark.usefixtures("ray_cluster"), pytest.mark.xdist_group("ray")]
@@ -91,7 +96,7 @@ def test_predictions_of_stored_embeddings_are_those_of_a_forward_pass(
 def test_one_model_spreads_over_both_gpus(
     zoo: Zoo, tmp_path: Path, wants: Wants, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("vlmsel.execution.ray_pool.START_S", 0.0)
+    monkeypatch.setattr("vlmsel.execution.executors.ray.actor_pool.START_S", 0.0)
     tasks = TaskCatalog(
         tasks=tuple(draw_task(tmp_path / "images" / f"t{i}", i, n_images=4) for i in range(8))
     )
@@ -131,7 +136,9 @@ def test_small_models_share_one_gpu_by_declared_memory(
 ) -> None:
     small = Zoo(models=tuple(m.model_copy(update={"memory_gb": 10.0}) for m in zoo.models))
     one_gpu = Resources((Node(2.0, 1, 24.0),))
-    monkeypatch.setattr("vlmsel.execution.ray_pool.cluster_resources", lambda: one_gpu)
+    monkeypatch.setattr(
+        "vlmsel.execution.executors.ray.actor_pool.cluster_resources", lambda: one_gpu
+    )
     seen: list[CellOutcome] = []
     two = TaskCatalog(tasks=tasks.tasks[:2])
     store = Store(tmp_path / "store")
@@ -175,9 +182,10 @@ def test_an_autoscaling_cluster_is_waited_for_and_what_came_is_used(
     ray_cluster: None, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     wishes: list[list[dict[str, int]]] = []
-    monkeypatch.setattr("vlmsel.execution.ray_session._can_grow", lambda: True)
+    monkeypatch.setattr("vlmsel.execution.executors.ray.session._can_grow", lambda: True)
     monkeypatch.setattr(
-        "vlmsel.execution.ray_session.request_resources", lambda bundles: wishes.append(bundles)
+        "vlmsel.execution.executors.ray.session.request_resources",
+        lambda bundles: wishes.append(bundles),
     )
     with asked_gpus(5, timeout_s=0.0):
         assert wishes == [[{"GPU": 1}] * 5]
@@ -187,7 +195,7 @@ def test_an_autoscaling_cluster_is_waited_for_and_what_came_is_used(
     with asked_gpus(5, timeout_s=0.0, n_useful=3):
         assert wishes[-1] == [{"GPU": 1}] * 3
     bare = Resources((Node(2.0, 0),))
-    monkeypatch.setattr("vlmsel.execution.ray_session.cluster_resources", lambda: bare)
+    monkeypatch.setattr("vlmsel.execution.executors.ray.session.cluster_resources", lambda: bare)
     with (
         pytest.raises(ExecutionError, match=r"asked for 5 GPU\(s\) and after 0 s .* 0 GPUs"),
         asked_gpus(5, timeout_s=0.0),

@@ -6,11 +6,11 @@ from polars.testing import assert_frame_equal
 
 from tests.execution.test_questions import write_task
 from tests.zoo.providers.generative_builders import save_generative
-from vlmsel.execution.options import RunOptions
+from vlmsel.execution.plan.run_options import RunOptions
 from vlmsel.execution.run import measure
 from vlmsel.measurements import Knockout, Prediction, Want
 from vlmsel.store.store import Store
-from vlmsel.tasks.catalog import TaskCatalog
+from vlmsel.tasks.task_catalog import TaskCatalog
 from vlmsel.zoo.catalog import ModelSpec, Zoo
 
 pytestmark = [pytest.mark.usefixtures("ray_cluster"), pytest.mark.xdist_group("ray")]

@@ -20,11 +20,11 @@ from tests.integration.problem import (
 from tests.integration.test_ray_chaos import ALONE, end, read_outcomes, start
 from vlmsel.errors import StoreError
 from vlmsel.execution.lease import read_lease
-from vlmsel.execution.options import RunOptions
-from vlmsel.execution.refresh import refresh
+from vlmsel.execution.nightly import refresh
+from vlmsel.execution.plan.run_options import RunOptions
 from vlmsel.execution.run import measure
 from vlmsel.store.store import Store
-from vlmsel.tasks.catalog import TaskCatalog
+from vlmsel.tasks.task_catalog import TaskCatalog
 from vlmsel.zoo.catalog import Zoo
 
 # Two models, three tasks, three kinds.

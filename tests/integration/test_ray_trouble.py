@@ -9,14 +9,14 @@ import pytest
 
 from tests.execution import bad_encoders
 from tests.integration.problem import Wants, assert_equal_stores, stored
-from vlmsel.execution.cells import CellOutcome
-from vlmsel.execution.limits import Limits
-from vlmsel.execution.options import RunOptions
+from vlmsel.execution.plan.limits import Limits
+from vlmsel.execution.plan.run_options import RunOptions
+from vlmsel.execution.plan.units import CellOutcome
 from vlmsel.execution.run import measure
 from vlmsel.measurements import Profile, Want
 from vlmsel.settings import AttributionSettings
 from vlmsel.store.store import Store
-from vlmsel.tasks.catalog import TaskCatalog
+from vlmsel.tasks.task_catalog import TaskCatalog
 from vlmsel.zoo.catalog import ModelSpec, Zoo
 
 pytestmark = [

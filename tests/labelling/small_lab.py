@@ -9,9 +9,9 @@ from vlmsel.api.answer import AnswerOptions
 from vlmsel.api.known_zoo import KnownZoo, known_zoo
 from vlmsel.api.label_plan import LabelPlan, plan_labels
 from vlmsel.cli.app import run
+from vlmsel.demo.demo_tasks import sample_truth, write_demo_tasks, write_sample_folder
 from vlmsel.demo.families import demo_task
-from vlmsel.demo.tasks import sample_truth, write_demo_tasks, write_sample_folder
-from vlmsel.tasks.catalog import load_tasks
+from vlmsel.tasks.task_catalog import load_tasks
 from vlmsel.zoo.catalog import load_zoo
 
 MODELS = ("demo-vit-general", "demo-resnet-letters")

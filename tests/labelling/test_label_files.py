@@ -16,9 +16,9 @@ from vlmsel.labelling.label_files import (
     format_labels,
     locate_images,
 )
-from vlmsel.tasks.catalog import folder_task
 from vlmsel.tasks.index import index_task
 from vlmsel.tasks.label_tables import read_labels
+from vlmsel.tasks.task_catalog import folder_task
 
 CLASSES = ("cat", """the "big" <b>dog</b>; 'x'""", "=1+1")
 IMAGES = ("a.png", 'b "x".png', "c.png")

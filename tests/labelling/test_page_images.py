@@ -8,8 +8,8 @@ from PIL import Image
 
 from vlmsel.errors import ImageError
 from vlmsel.labelling.page_images import LONGEST_SIDE, ImageCache, encode_image
-from vlmsel.tasks.catalog import folder_task
 from vlmsel.tasks.index import index_task
+from vlmsel.tasks.task_catalog import folder_task
 
 
 def refs_of(folder):

@@ -12,24 +12,24 @@ from pydantic import Field
 
 from tests.execution.conftest import draw_task
 from vlmsel.errors import SettingsError
-from vlmsel.evidence.catalogued import look_up
+from vlmsel.evidence.catalog_contents import look_up
 from vlmsel.evidence.evidence import Evidence
 from vlmsel.execution.run import measure
 from vlmsel.measurements import (
     Embedding,
     Measurement,
     Want,
+    kinds,
     measurement_class,
     measurement_kinds,
     register_measurement,
-    registry,
 )
-from vlmsel.probes import registry as probes
+from vlmsel.probes import probe_registry as probes
 from vlmsel.probes.batch import Batch
-from vlmsel.probes.probe import Probed
-from vlmsel.probes.registry import make_probe, register_probe
+from vlmsel.probes.probe_registry import make_probe, register_probe
+from vlmsel.probes.protocol import Probed
 from vlmsel.store.store import Store
-from vlmsel.tasks.catalog import TaskCatalog
+from vlmsel.tasks.task_catalog import TaskCatalog
 from vlmsel.zoo.catalog import Zoo, load_zoo
 
 BUILT_IN = ("profile", "prediction", "embedding", "knockout", "text")
@@ -80,7 +80,7 @@ def _registered(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Non
     register_measurement(Brightness)
     register_probe("brightness", BrightnessProbe)
     yield
-    del registry._CLASSES["brightness"], probes._PROBES["brightness"]
+    del kinds._CLASSES["brightness"], probes._PROBES["brightness"]
     assert measurement_kinds() == BUILT_IN
 
 

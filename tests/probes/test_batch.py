@@ -8,15 +8,15 @@ from torch import Tensor
 
 from tests.probes.builders import made_up_model
 from vlmsel.errors import ModelError
-from vlmsel.execution.decoded import decode_shard
+from vlmsel.execution.work.decoded_images import decode_shard
 from vlmsel.measurements import Embedding, Measurement, Prediction, Profile
 from vlmsel.probes import batch as module
 from vlmsel.probes.batch import Batch, ClassTexts
-from vlmsel.probes.registry import make_probe
-from vlmsel.tasks.catalog import TaskCatalog
+from vlmsel.probes.probe_registry import make_probe
 from vlmsel.tasks.index import index_task
 from vlmsel.tasks.prompts import ClassPrompts, class_prompts
 from vlmsel.tasks.shards import plan_shards
+from vlmsel.tasks.task_catalog import TaskCatalog
 from vlmsel.zoo.blocks import functional_blocks
 from vlmsel.zoo.catalog import Zoo
 from vlmsel.zoo.loader import LoadedModel, load_model

@@ -4,12 +4,13 @@ from pathlib import Path
 
 import pytest
 
+from vlmsel.columns import FEATURE_NAMES
 from vlmsel.errors import StoreError
 from vlmsel.published.feature_table import read_features
+from vlmsel.published.stored_tables import read_features as stored_features
+from vlmsel.published.stored_tables import write_features
 from vlmsel.selection.texts.text_features import FEATURES
 from vlmsel.store.filesystem import open_folder
-from vlmsel.store.imported import FEATURE_NAMES, write_features
-from vlmsel.store.imported import read_features as stored_features
 
 LOVM = (
     ",acc1,acc5,mean_per_class_recall,dataset,model,pretrained,task,language,model_fullname,"

@@ -7,10 +7,15 @@ import polars as pl
 import pytest
 
 from vlmsel.errors import StoreError
-from vlmsel.published import read_lovm_table, read_openclip_results, read_published_profiles
+from vlmsel.published import (
+    read_lovm_table,
+    read_openclip_results,
+    read_published_profiles,
+    stored_tables,
+)
 from vlmsel.published.names import with_own_names
+from vlmsel.published.twin_profiles import duplicate_groups
 from vlmsel.store import Store
-from vlmsel.store.duplicates import duplicate_groups
 
 DATA = Path(os.environ.get("VLMSEL_SHARED_DATA", Path(__file__).parents[3] / "shared" / "data"))
 needs_data = pytest.mark.skipif(
@@ -243,12 +248,12 @@ def test_published_duplicates_are_the_known_ones() -> None:
 @needs_data
 def test_imports_go_through_the_store(tmp_path: Path) -> None:
     profiles = read_published_profiles(DATA / "published_profiles.csv").frame
-    Store(tmp_path).import_profiles(profiles, "published")
-    kept = Store(tmp_path).imported_profiles()
+    stored_tables.write_profiles(Store(tmp_path).folder, profiles, "published")
+    kept = stored_tables.read_profiles(Store(tmp_path).folder)
     assert kept.select(profiles.columns).equals(profiles)
     accuracies = read_lovm_table(DATA / "lovm_eval_table.csv").frame
-    Store(tmp_path).import_accuracies(accuracies, "lovm")
-    kept = Store(tmp_path).imported_accuracies()
+    stored_tables.write_accuracies(Store(tmp_path).folder, accuracies, "lovm")
+    kept = stored_tables.read_accuracies(Store(tmp_path).folder)
     assert kept.select(accuracies.columns).equals(accuracies)
 
 

@@ -1,8 +1,9 @@
 import polars as pl
 import pytest
 
-from vlmsel.evaluation.duplicates import count_once
-from vlmsel.published.real_models import FOLDER, MODEL, NOTICE, loading_line, real_models
+from vlmsel.columns import MODEL
+from vlmsel.evaluation.twin_checkpoints import count_once
+from vlmsel.published.real_models import FOLDER, NOTICE, loading_line, real_models
 
 
 def test_the_table_has_its_38_tasks_and_no_model_twice():

@@ -1,7 +1,7 @@
 import polars as pl
 import pytest
 
-from vlmsel.report.canvas import MUTED, SERIES
+from vlmsel.report.figure_style import MUTED, SERIES
 from vlmsel.report.intervals import ranking_dots, selector_comparison
 
 

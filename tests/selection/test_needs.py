@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vlmsel.measurements.registry import measurement_kinds
+from vlmsel.measurements.kinds import measurement_kinds
 from vlmsel.selection.needs import Needs, Supply, find_lacks
 from vlmsel.selection.registry import make_selector, selector_names
 

@@ -96,6 +96,6 @@ def test_a_name_cannot_be_taken_twice():
 
 
 def test_one_module_can_be_imported_alone():
-    code = "import vlmsel.selection.selectors.dcd_pooled as m; print(m.DcdPooled().name)"
+    code = "import vlmsel.selection.selectors.dcd_pooled_blocks as m; print(m.DcdPooled().name)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "dcd-pooled"

@@ -9,12 +9,12 @@ from tempfile import TemporaryDirectory
 import polars as pl
 
 from tests.store.cases import PROFILE, make_cell, make_rows
-from vlmsel.measurements.rows import check_rows
+from vlmsel.measurements.row_checks import check_rows
 from vlmsel.store import Store, known_settings
 from vlmsel.store.cells import cell_folder, cell_stem
 from vlmsel.store.filesystem import open_folder
 from vlmsel.store.keys import file_name
-from vlmsel.store.schema import to_bytes
+from vlmsel.store.row_bytes import to_bytes
 
 IMAGES = [f"image{number}" for number in range(25)]
 

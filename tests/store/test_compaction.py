@@ -9,7 +9,7 @@ from tests.store.cases import PROFILE, make_cell, make_rows
 from vlmsel.errors import StoreError
 from vlmsel.store import Store
 from vlmsel.store.compaction import compact_settings
-from vlmsel.store.local import LocalFolder
+from vlmsel.store.local_folder import LocalFolder
 from vlmsel.store.packs import is_of_a_pack
 
 ARGS = (PROFILE.kind, PROFILE.digest)

@@ -10,7 +10,7 @@ import moto.settings
 import pytest
 
 from vlmsel.errors import StoreError
-from vlmsel.store import local
+from vlmsel.store import local_folder
 from vlmsel.store.filesystem import open_folder
 
 
@@ -145,7 +145,7 @@ def test_a_failed_rename_leaves_nothing(tmp_path: Path, monkeypatch: pytest.Monk
     def fail(source: object, target: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(local.os, "replace", fail)
+    monkeypatch.setattr(local_folder.os, "replace", fail)
     with pytest.raises(StoreError, match="disk is full"):
         folder.write_atomic("x/old", b"new")
     monkeypatch.undo()

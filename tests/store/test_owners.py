@@ -10,7 +10,7 @@ import pytest
 
 from vlmsel.store import owners
 from vlmsel.store.filesystem import open_folder
-from vlmsel.store.local import DEAD_AFTER_S
+from vlmsel.store.local_folder import DEAD_AFTER_S
 from vlmsel.store.owners import is_dead, this_process
 
 # Stops in the middle of a write, after the bytes and before the rename.

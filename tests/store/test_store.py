@@ -17,12 +17,13 @@ from hypothesis import given, settings
 from tests.store.cases import PAPER, PROFILE, make_cell, make_predictions, make_rows
 from vlmsel.errors import StoreError
 from vlmsel.measurements import Embedding, Prediction
-from vlmsel.measurements.rows import check_rows
+from vlmsel.measurements.row_checks import check_rows
+from vlmsel.published import stored_tables
 from vlmsel.store import CellId, Scan, Store
 from vlmsel.store.cells import cell_folder, cell_stem
 from vlmsel.store.filesystem import Folder, open_folder
 from vlmsel.store.keys import file_name
-from vlmsel.store.schema import to_bytes
+from vlmsel.store.row_bytes import to_bytes
 
 OURS = ("profile", PROFILE.digest)
 
@@ -128,7 +129,7 @@ def test_a_store_of_the_layout_before_this_one_is_known(tmp_path: Path) -> None:
     store, cell = Store(tmp_path / "new"), make_cell()
     assert not store.is_old()
     store.write(cell, PROFILE, make_rows(cell))
-    store.import_accuracies(published(0.1), "lovm")
+    stored_tables.write_accuracies(store.folder, published(0.1), "lovm")
     assert not store.is_old()
     for name in ("profiles", "accuracies"):
         folder = open_folder(tmp_path / name)
@@ -287,7 +288,7 @@ def test_other_settings_are_told_apart(store_uri: str) -> None:
 
 def test_imported_profiles_are_replaced_and_told_apart(store_uri: str) -> None:
     store = Store(store_uri)
-    assert store.imported_profiles().is_empty()
+    assert stored_tables.read_profiles(store.folder).is_empty()
     frame = pl.DataFrame(
         {
             "model": ["RN50"] * 2,
@@ -298,19 +299,21 @@ def test_imported_profiles_are_replaced_and_told_apart(store_uri: str) -> None:
             "conductance": [2.0, 1.0],
         }
     )
-    store.import_profiles(frame, "paper")
-    store.import_profiles(frame.reverse(), "paper")
+    stored_tables.write_profiles(store.folder, frame, "paper")
+    stored_tables.write_profiles(store.folder, frame.reverse(), "paper")
     assert len(open_folder(store_uri).files("imported")) == 1
-    assert store.imported_profiles()["conductance"].to_list() == [1.0, 2.0]
-    store.import_profiles(frame.with_columns(pl.col("conductance") * 3), "paper")
-    assert store.imported_profiles()["conductance"].to_list() == [3.0, 6.0]
-    assert set(store.imported_profiles()["image_id"]) == {"published"}
-    store.import_profiles(frame, "rival")
+    assert stored_tables.read_profiles(store.folder)["conductance"].to_list() == [1.0, 2.0]
+    stored_tables.write_profiles(
+        store.folder, frame.with_columns(pl.col("conductance") * 3), "paper"
+    )
+    assert stored_tables.read_profiles(store.folder)["conductance"].to_list() == [3.0, 6.0]
+    assert set(stored_tables.read_profiles(store.folder)["image_id"]) == {"published"}
+    stored_tables.write_profiles(store.folder, frame, "rival")
     with pytest.raises(StoreError, match="RN50/openai from paper, rival"):
-        store.imported_profiles()
-    assert store.imported_profiles("rival")["conductance"].to_list() == [1.0, 2.0]
+        stored_tables.read_profiles(store.folder)
+    assert stored_tables.read_profiles(store.folder, "rival")["conductance"].to_list() == [1.0, 2.0]
     with pytest.raises(StoreError, match="no imported profiles named 'other'"):
-        store.imported_profiles("other")
+        stored_tables.read_profiles(store.folder, "other")
 
 
 def published(acc1: float, task: str = "cars") -> pl.DataFrame:
@@ -320,34 +323,36 @@ def published(acc1: float, task: str = "cars") -> pl.DataFrame:
 def test_imported_accuracies_are_replaced(store_uri: str) -> None:
     store = Store(store_uri)
     names = ["model", "pretrained", "task", "acc1", "acc5", "mean_per_class_recall", "n_images"]
-    assert store.imported_accuracies().is_empty()
-    assert store.imported_accuracies().columns == [*names, "source"]
+    assert stored_tables.read_accuracies(store.folder).is_empty()
+    assert stored_tables.read_accuracies(store.folder).columns == [*names, "source"]
     for acc1 in (0.1, 0.1, 0.4):
-        store.import_accuracies(published(acc1), "lovm")
-        assert store.imported_accuracies()["acc1"].to_list() == [acc1]
+        stored_tables.write_accuracies(store.folder, published(acc1), "lovm")
+        assert stored_tables.read_accuracies(store.folder)["acc1"].to_list() == [acc1]
         assert len(open_folder(store_uri).files("imported")) == 1
-    store.import_accuracies(published(0.2), "another")
-    assert store.imported_accuracies().select("acc1", "source").rows() == [
+    stored_tables.write_accuracies(store.folder, published(0.2), "another")
+    assert stored_tables.read_accuracies(store.folder).select("acc1", "source").rows() == [
         (0.2, "another"),
         (0.4, "lovm"),
     ]
     with pytest.raises(StoreError, match="comes twice"):
-        store.import_accuracies(pl.concat([published(0.2), published(0.3)]), "twice")
+        stored_tables.write_accuracies(
+            store.folder, pl.concat([published(0.2), published(0.3)]), "twice"
+        )
 
 
 @pytest.mark.parametrize("name", ["measured", "a/b", "", "../x"])
 def test_impossible_import_names(tmp_path: Path, name: str) -> None:
     with pytest.raises(StoreError, match="import name"):
-        Store(tmp_path).import_accuracies(published(0.1), name)
+        stored_tables.write_accuracies(Store(tmp_path).folder, published(0.1), name)
 
 
 def test_a_corrupt_import_is_refused(store_uri: str) -> None:
     store, folder = Store(store_uri), open_folder(store_uri)
-    store.import_accuracies(published(0.1), "lovm")
+    stored_tables.write_accuracies(store.folder, published(0.1), "lovm")
     (path,) = folder.files("imported")
     folder.write_atomic(path, folder.read(path)[:-1])
     with pytest.raises(StoreError, match="is corrupt"):
-        store.imported_accuracies()
+        stored_tables.read_accuracies(store.folder)
 
 
 def test_a_thousand_cells(tmp_path: Path) -> None:

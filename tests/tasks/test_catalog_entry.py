@@ -3,8 +3,8 @@
 import pytest
 
 from vlmsel.errors import CatalogError
-from vlmsel.tasks.catalog import TaskSpec, load_tasks
 from vlmsel.tasks.catalog_entry import add_entry
+from vlmsel.tasks.task_catalog import TaskSpec, load_tasks
 
 NEW = TaskSpec(name="new: task", images="/data/x", classnames=("a, b", "no", "2001-01-01", "né"))
 

@@ -11,11 +11,11 @@ from PIL import Image
 
 from vlmsel.errors import TaskError
 from vlmsel.tasks import index
-from vlmsel.tasks.catalog import TaskSpec, folder_task
-from vlmsel.tasks.found import unread_digest
+from vlmsel.tasks.found_image import unread_digest
 from vlmsel.tasks.index import index_task
 from vlmsel.tasks.index_cache import forget_sources, load_scans
 from vlmsel.tasks.shards import plan_shards, read_shard
+from vlmsel.tasks.task_catalog import TaskSpec, folder_task
 
 MakePng = Callable[..., bytes]
 MakeTar = Callable[..., Path]

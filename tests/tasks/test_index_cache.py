@@ -4,7 +4,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from vlmsel.tasks.found import FoundImage
+from vlmsel.tasks.found_image import FoundImage
 from vlmsel.tasks.index_cache import load_scans, save_scans
 from vlmsel.tasks.sources import SourceFile
 

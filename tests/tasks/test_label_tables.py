@@ -6,10 +6,10 @@ import pytest
 
 from vlmsel.errors import TaskError
 from vlmsel.tasks import label_tables
-from vlmsel.tasks.catalog import TaskSpec, load_tasks
 from vlmsel.tasks.index import TaskIndex, index_task
 from vlmsel.tasks.label_tables import NO_CLASS, label_table, read_class_names
 from vlmsel.tasks.prompts import class_prompts
+from vlmsel.tasks.task_catalog import TaskSpec, load_tasks
 
 CLASSES = ("cat", "guinea_pig", "dog")
 

@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from vlmsel.errors import TaskError
-from vlmsel.tasks.catalog import folder_task
 from vlmsel.tasks.index import index_task
 from vlmsel.tasks.pictures import ENOUGH, Pictures, look_at_pictures
 from vlmsel.tasks.shards import plan_shards
+from vlmsel.tasks.task_catalog import folder_task
 
 
 def look(folder: Path) -> Pictures:

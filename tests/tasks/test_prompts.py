@@ -4,8 +4,8 @@ import sys
 import pytest
 
 from vlmsel.errors import TaskError
-from vlmsel.tasks.catalog import TaskSpec
 from vlmsel.tasks.prompts import class_prompts, has_classnames
+from vlmsel.tasks.task_catalog import TaskSpec
 
 
 def spec(**more: object) -> TaskSpec:

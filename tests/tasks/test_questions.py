@@ -9,12 +9,12 @@ import pyarrow.parquet as pq
 import pytest
 
 from vlmsel.errors import CatalogError, TaskError
-from vlmsel.tasks.catalog import TaskSpec, load_tasks
 from vlmsel.tasks.index import index_task
 from vlmsel.tasks.label_tables import label_table
 from vlmsel.tasks.question_rows import parse_row
 from vlmsel.tasks.questions import ChoiceQuestion, TaskQuestions
 from vlmsel.tasks.shards import Shard, plan_shards, read_shard
+from vlmsel.tasks.task_catalog import TaskSpec, load_tasks
 
 MMBENCH = {
     "index": 241, "question": "Which city?", "hint": None, "A": "Rome", "B": "Oslo", "C": "Bonn",

@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 
 from vlmsel.errors import TaskError
 from vlmsel.tasks import parquets, shards, tars
-from vlmsel.tasks.catalog import TaskSpec
 from vlmsel.tasks.index import ImageRef, TaskIndex, index_task
 from vlmsel.tasks.locations import open_source
 from vlmsel.tasks.shards import MOST_IMAGES, Shard, plan_shards, read_shard, strata
+from vlmsel.tasks.task_catalog import TaskSpec
 
 MakePng = Callable[..., bytes]
 MakeTar = Callable[..., Path]

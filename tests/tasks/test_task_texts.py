@@ -6,8 +6,8 @@ import json
 import pytest
 
 from vlmsel.errors import TaskError
-from vlmsel.tasks.catalog import TaskSpec
 from vlmsel.tasks.prompts import class_prompts
+from vlmsel.tasks.task_catalog import TaskSpec
 from vlmsel.tasks.task_texts import FROM_NAMES, FROM_TEMPLATES, SHARD_TEXTS, TaskTexts, task_texts
 
 CAPTIONS = {"cat": ["a cat asleep", "two cats"], "dog": ["a dog runs"]}

@@ -6,7 +6,7 @@ import pytest
 from vlmsel.errors import CatalogError, ModelError
 from vlmsel.zoo.catalog import ModelSpec, Zoo, load_zoo
 from vlmsel.zoo.identity import identify
-from vlmsel.zoo.registry import tag_config
+from vlmsel.zoo.open_clip_tables import tag_config
 
 
 def test_paths_are_made_absolute_against_the_catalog(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from transformers import Dinov2Config, Dinov2Model
 from vlmsel.errors import ModelError
 from vlmsel.measurements import Prediction
 from vlmsel.probes.batch import Batch
-from vlmsel.probes.registry import make_probe
+from vlmsel.probes.probe_registry import make_probe
 from vlmsel.tasks.prompts import ClassPrompts
 from vlmsel.zoo.blocks import functional_blocks
 from vlmsel.zoo.capabilities import Capability

@@ -1,6 +1,7 @@
-"""What the command line and other programs call: catalogs and a store in, rankings out.
+"""Calls of the command line and of other programs: catalogs and a store in, rankings out.
 
-`workspace` says what is current in a store, `evaluating` gathers what is known and runs the
-leave-one-out laboratory, `ranking` ranks a zoo for known profiles, `selecting` does so for a folder
-of images, `reporting` makes the report of either.
+One verb per module (`measure`, `select`, `label`, `evaluate`, `refresh`, `export`); beside them
+`workspace` (what is current in a store), `laboratory` (leave-one-out on what is known), `ranking`
+(a zoo ranked for known profiles), `image_selection` (the same for a folder of images), `answer`
+(with class names and labels), `report_inputs` (the report of each).
 """

@@ -25,11 +25,11 @@ from vlmsel.api.known_zoo import KnownZoo, read_evaluated
 from vlmsel.api.workspace import Workspace
 from vlmsel.errors import ModelError, SelectionError, TaskError
 from vlmsel.evidence.evidence import Evidence
-from vlmsel.execution.cells import CellOutcome
-from vlmsel.execution.options import RunOptions
-from vlmsel.execution.plan import Plan
+from vlmsel.execution.plan.run_options import RunOptions
+from vlmsel.execution.plan.units import CellOutcome
+from vlmsel.execution.plan.work_plan import Plan
 from vlmsel.execution.run import execute
-from vlmsel.execution.summary import RunSummary
+from vlmsel.execution.work.run_summary import RunSummary
 from vlmsel.measurements.measurement import Want
 from vlmsel.selection.answer import (
     Answer,
@@ -41,8 +41,8 @@ from vlmsel.selection.answer import (
 from vlmsel.selection.knowledge import ModelKey
 from vlmsel.selection.label_draw import LabelDraw, draw_labels
 from vlmsel.selection.zoo_answers import ZooAnswers, zoo_answers
-from vlmsel.tasks.catalog import TARGET_PREFIX, TaskCatalog
 from vlmsel.tasks.label_tables import read_marks
+from vlmsel.tasks.task_catalog import TARGET_PREFIX, TaskCatalog
 from vlmsel.zoo.catalog import Zoo
 
 # What a ranking rests on where labels or evaluations speak.

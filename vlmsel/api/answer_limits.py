@@ -5,7 +5,7 @@ import polars as pl
 
 from vlmsel.api.known_zoo import KnownZoo
 from vlmsel.errors import SelectionError
-from vlmsel.execution.timings import read_timings
+from vlmsel.execution.plan.timings import read_timings
 from vlmsel.measurements.embedding import Embedding
 
 # Of the longest time of a model: less is no forward pass.

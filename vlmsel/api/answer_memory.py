@@ -16,8 +16,8 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from vlmsel.addresses import is_address
 from vlmsel.api.answer import TargetAnswer
 from vlmsel.api.answer_limits import limit_words
-from vlmsel.api.known_zoo import MODEL
 from vlmsel.cache import cache_dir, write_atomically
+from vlmsel.columns import MODEL
 from vlmsel.documents import read_json
 from vlmsel.outside_names import shown
 from vlmsel.private_temp import UnsafeFolderError

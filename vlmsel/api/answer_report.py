@@ -13,7 +13,7 @@ from vlmsel.api.answer_lines import answer_lines
 from vlmsel.errors import ImageError, TaskError
 from vlmsel.outside_names import shown
 from vlmsel.report.answer_page import AnswerPage, LabelledImage, write_answer
-from vlmsel.tasks.decode import decode_image
+from vlmsel.tasks.decoder import decode_image
 from vlmsel.tasks.shards import Shard, read_shard
 
 BARS, NAMED, SHOWN_IMAGES, PIXELS = 8, 3, 25, 112

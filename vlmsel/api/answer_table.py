@@ -3,7 +3,8 @@
 import numpy as np
 import polars as pl
 
-from vlmsel.api.known_zoo import MODEL, KnownZoo
+from vlmsel.api.known_zoo import KnownZoo
+from vlmsel.columns import MODEL
 from vlmsel.selection.answer import Answer, average_rank_order
 
 

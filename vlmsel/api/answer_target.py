@@ -12,7 +12,6 @@ from vlmsel.catalogs import one_line
 from vlmsel.errors import TaskError
 from vlmsel.published.names import fold, load_names
 from vlmsel.selection.zoo_answers import image_order
-from vlmsel.tasks.catalog import TARGET_PREFIX, TaskSpec, folder_task
 from vlmsel.tasks.class_folders import find_class_folders
 from vlmsel.tasks.index import TaskIndex, index_task
 from vlmsel.tasks.label_tables import NO_CLASS, read_labels
@@ -20,6 +19,7 @@ from vlmsel.tasks.labels import find_twins, plain_name
 from vlmsel.tasks.pictures import Pictures, look_at_pictures
 from vlmsel.tasks.prompts import class_prompts
 from vlmsel.tasks.shards import FIRST_STRATUM, plan_shards
+from vlmsel.tasks.task_catalog import TARGET_PREFIX, TaskSpec, folder_task
 
 # Unlabelled images that models answer on: more make labels worth little more.
 ANSWERED_IMAGES = 200

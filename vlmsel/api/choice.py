@@ -4,16 +4,15 @@ from dataclasses import dataclass, field, replace
 
 import polars as pl
 
-from vlmsel.api.evaluating import Knowledge, evaluate, require_fed, supply_of, usable_selectors
+from vlmsel.api.laboratory import Knowledge, evaluate, require_fed, supply_of, usable_selectors
+from vlmsel.columns import IMAGENET_NAMES
 from vlmsel.errors import SelectionError
-from vlmsel.evaluation.held_out import IMAGENET_NAMES
-from vlmsel.evaluation.leave_one_out import LeaveOneOut
-from vlmsel.evaluation.verdict import judge_evidence
+from vlmsel.evaluation.leave_one_out import BASELINE, LeaveOneOut
+from vlmsel.evaluation.verdict import IMAGENET, judge_evidence
 from vlmsel.selection.needs import Needs
 from vlmsel.selection.registry import make_selector, selector_names
 from vlmsel.selection.selector import BaseSelector
 
-BASELINE = "average-rank"
 # What may become the default: the method's own selectors; ablations and bounds may not.
 CANDIDATES = ("dcd", "dcd-scaled", "dcd-pooled", "combined")
 # The same where the classes of the images are named, and models answer on them.
@@ -135,7 +134,7 @@ def source_tasks(knowledge: Knowledge, needs: Needs) -> tuple[str, ...]:
 def _candidates(knowledge: Knowledge) -> list[str]:
     """List the selectors to hold against each other on the sources."""
     fed = set(usable_selectors(knowledge))
-    return [name for name in (BASELINE, "imagenet", *CANDIDATES) if name in fed]
+    return [name for name in (BASELINE, IMAGENET, *CANDIDATES) if name in fed]
 
 
 def _judge(knowledge: Knowledge, names: list[str]) -> LeaveOneOut:

@@ -9,9 +9,9 @@ from vlmsel.api.layers import interaction_figure, read_answers, task_vectors
 from vlmsel.api.workspace import Workspace, open_workspace
 from vlmsel.demo.demo_questions import demo_question
 from vlmsel.demo.question_bundle import write_demo_questions
-from vlmsel.execution.options import RunOptions
-from vlmsel.execution.plan import Plan
-from vlmsel.execution.summary import RunSummary
+from vlmsel.execution.plan.run_options import RunOptions
+from vlmsel.execution.plan.work_plan import Plan
+from vlmsel.execution.work.run_summary import RunSummary
 from vlmsel.measurements.knockout import Knockout
 from vlmsel.report.inputs import Study
 from vlmsel.store import Store

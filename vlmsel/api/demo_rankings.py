@@ -10,19 +10,19 @@ import polars as pl
 
 from vlmsel.api.answer import AnswerOptions, AnswerSteps, TargetAnswer, answer_images
 from vlmsel.api.choice import choose_selector
-from vlmsel.api.evaluating import Knowledge
+from vlmsel.api.image_selection import NOVELTY_KIND, read_target, target_pictures, target_workspace
 from vlmsel.api.known_zoo import zoo_of_workspace
+from vlmsel.api.laboratory import Knowledge
 from vlmsel.api.ranking import rank_zoo
-from vlmsel.api.selecting import NOVELTY_KIND, read_target, target_pictures, target_workspace
 from vlmsel.api.selection import Selection
 from vlmsel.api.workspace import Workspace
-from vlmsel.execution.options import RunOptions
-from vlmsel.execution.plan import Plan
-from vlmsel.execution.summary import RunSummary
+from vlmsel.columns import MODEL
+from vlmsel.execution.plan.run_options import RunOptions
+from vlmsel.execution.plan.work_plan import Plan
+from vlmsel.execution.work.run_summary import RunSummary
 from vlmsel.selection.zoo_answers import image_order
-from vlmsel.store.local import LocalFolder
+from vlmsel.store.local_folder import LocalFolder
 
-MODEL = ["model", "pretrained"]
 N_LABELS = 25
 
 

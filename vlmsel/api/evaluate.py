@@ -3,8 +3,8 @@
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from vlmsel.api.evaluating import Knowledge, current_knowledge, imported_knowledge
-from vlmsel.api.evaluating import evaluate as evaluate_knowledge
+from vlmsel.api.laboratory import Knowledge, current_knowledge, imported_knowledge
+from vlmsel.api.laboratory import evaluate as evaluate_knowledge
 from vlmsel.api.workspace import Workspace, open_workspace, remembers
 from vlmsel.evaluation.leave_one_out import LeaveOneOut
 from vlmsel.store.store import Store

@@ -4,8 +4,9 @@ from collections.abc import Sequence
 
 import polars as pl
 
-from vlmsel.api.evaluating import current_knowledge, evaluate, imported_knowledge
+from vlmsel.api.laboratory import current_knowledge, evaluate, imported_knowledge
 from vlmsel.api.workspace import Workspace, open_workspace, remembers
+from vlmsel.columns import CELL, MEASURED
 from vlmsel.errors import StoreError
 from vlmsel.evidence.accuracies import (
     beside_imported,
@@ -13,15 +14,9 @@ from vlmsel.evidence.accuracies import (
     per_class_accuracies,
 )
 from vlmsel.evidence.evidence import Evidence
-from vlmsel.store.imported import (
-    MEASURED,
-    read_class_accuracies,
-    read_predictions,
-    read_rankings,
-)
+from vlmsel.published import stored_tables
+from vlmsel.published.stored_tables import read_class_accuracies, read_predictions, read_rankings
 from vlmsel.store.store import Store
-
-GROUP = ["model", "pretrained", "task"]
 
 
 class ExportSource:
@@ -60,7 +55,7 @@ class ExportSource:
         measured = _NO_ACCURACIES if self._evidence is None else self._evidence.accuracies
         found = beside_imported(
             measured,
-            self._store.imported_accuracies(),
+            stored_tables.read_accuracies(self._store.folder),
             sources=self._sources or None,
             address=self._store.address,
         )
@@ -75,14 +70,14 @@ class ExportSource:
         Raises:
             StoreError: there are none, or a source is unknown.
         """
-        columns = [*GROUP, "classname", "accuracy", "n_images", "source"]
+        columns = [*CELL, "classname", "accuracy", "n_images", "source"]
         parts = [read_class_accuracies(self._store.folder).select(columns)]
         if (evidence := self._evidence) is not None:
             named = per_class_accuracies(evidence.labelled).join(
                 _class_names(evidence), on=["task", "label"], how="left", maintain_order="left"
             )
             parts.append(named.with_columns(source=pl.lit(MEASURED)).select(columns))
-        return self._some(self._chosen(pl.concat(parts), [*GROUP, "classname"]), "classes")
+        return self._some(self._chosen(pl.concat(parts), [*CELL, "classname"]), "classes")
 
     def predictions(self) -> pl.DataFrame:
         """The answer of every model on every image, with its confidence and the true class.
@@ -94,14 +89,14 @@ class ExportSource:
         Raises:
             StoreError: there are none, or a source is unknown.
         """
-        columns = [*GROUP, "image_id", "prediction", "confidence", "label", "source"]
+        columns = [*CELL, "image_id", "prediction", "confidence", "label", "source"]
         parts = [read_predictions(self._store.folder).select(columns)]
         if (workspace := self._workspace) is not None:
             evidence = Evidence(
                 workspace.store, workspace.catalogued, workspace.wants, with_logits=True
             )
             parts.append(_named_answers(evidence).select(columns))
-        return self._some(self._chosen(pl.concat(parts), [*GROUP, "image_id"]), "predictions")
+        return self._some(self._chosen(pl.concat(parts), [*CELL, "image_id"]), "predictions")
 
     def rankings(self, selectors: Sequence[str] = ()) -> pl.DataFrame:
         """Rankings of the zoo for every task, which selectors do not see, beside the truth.
@@ -168,7 +163,7 @@ class ExportSource:
 
 _NO_ACCURACIES = pl.DataFrame(
     schema={
-        **dict.fromkeys(GROUP, pl.String),
+        **dict.fromkeys(CELL, pl.String),
         "acc1": pl.Float64,
         "acc5": pl.Float64,
         "mean_per_class_recall": pl.Float64,
@@ -191,7 +186,7 @@ def _class_names(evidence: Evidence) -> pl.DataFrame:
 def _named_answers(evidence: Evidence) -> pl.DataFrame:
     """Answers under class names, of labelled and other images."""
     names = _class_names(evidence)
-    keys = [*GROUP, "image_id"]
+    keys = [*CELL, "image_id"]
     labels = label_predictions(evidence.predictions.select(keys), evidence.labels)
     largest = pl.col("logits").list.max().cast(pl.Float64)
     confidence = (largest - pl.col("log_sum_exp").cast(pl.Float64)).exp().clip(0.0, 1.0)

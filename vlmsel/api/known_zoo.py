@@ -8,18 +8,18 @@ import numpy as np
 import polars as pl
 
 from vlmsel.addresses import output_address
-from vlmsel.api.evaluating import Knowledge, current_knowledge
+from vlmsel.api.laboratory import Knowledge, current_knowledge
 from vlmsel.api.workspace import Workspace, open_workspace, remembers
+from vlmsel.columns import IMAGENET_NAMES, MODEL
 from vlmsel.errors import SelectionError, StoreError
-from vlmsel.evaluation.duplicates import count_once
-from vlmsel.evaluation.held_out import IMAGENET_NAMES
+from vlmsel.evaluation.twin_checkpoints import count_once
 from vlmsel.measurements.prediction import Prediction
+from vlmsel.published import stored_tables
 from vlmsel.published.real_models import ABOUT, loading_line, real_models
 from vlmsel.selection.knowledge import ModelKey, value_matrix
 from vlmsel.store.store import Store
 from vlmsel.zoo.catalog import ModelSpec, load_zoo
 
-MODEL = ["model", "pretrained"]
 FACTS = ["parameters_m", "gflops", "input_size", "average_38", "licence"]
 
 
@@ -74,7 +74,9 @@ class KnownZoo:
 def is_empty(store: str) -> bool:
     """True if a store holds no run and no imported table, or is not there."""
     address = output_address(store, "store", StoreError)
-    return not remembers(address) and Store(address).imported_accuracies().is_empty()
+    return (
+        not remembers(address) and stored_tables.read_accuracies(Store(address).folder).is_empty()
+    )
 
 
 def known_zoo(store: str, zoo: str | None, tasks: str | None) -> KnownZoo:
@@ -204,7 +206,7 @@ def read_evaluated(path: Path, models: tuple[ModelKey, ...]) -> dict[ModelKey, f
         SelectionError: another layout, a value that is no share of 1, a model that is not in the
             zoo, or a model twice.
     """
-    from vlmsel.published.cleaning import read_csv, to_numbers
+    from vlmsel.published.clean_tables import read_csv, to_numbers
 
     rows = to_numbers(read_csv(path, [*MODEL, "acc1"]), ["acc1"], path)
     found: dict[ModelKey, float] = {}

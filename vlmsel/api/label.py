@@ -20,15 +20,15 @@ from vlmsel.api.label_measurement import BackgroundMeasurement
 from vlmsel.api.label_plan import LabelPlan, name_classes, read_book, with_classes
 from vlmsel.api.label_standing import Standing, choose_points, draw_standing
 from vlmsel.errors import ImageError, TaskError, VlmselError
-from vlmsel.execution.options import RunOptions
+from vlmsel.execution.plan.run_options import RunOptions
 from vlmsel.labelling.label_book import LabelBook, StaleLabelError
 from vlmsel.labelling.page_images import LONGEST_SIDE, THUMBNAIL, ImageCache, PageImage
 from vlmsel.labelling.picked_images import pick_images
 from vlmsel.outside_names import shown
 from vlmsel.redaction import describe_error
 from vlmsel.selection.posterior.advice import CHECKS
-from vlmsel.tasks.catalog import TARGET_PREFIX
 from vlmsel.tasks.label_tables import OUTSIDE
+from vlmsel.tasks.task_catalog import TARGET_PREFIX
 
 # Answers are read from the store at most so often while models work.
 READ_S = 1.0

@@ -9,9 +9,9 @@ from typing import Literal
 from vlmsel.api.answer import ReadyTarget
 from vlmsel.api.workspace import Workspace
 from vlmsel.errors import VlmselError
-from vlmsel.execution.cells import CellOutcome, ModelWork
-from vlmsel.execution.options import RunOptions
-from vlmsel.execution.plan import Plan
+from vlmsel.execution.plan.run_options import RunOptions
+from vlmsel.execution.plan.units import CellOutcome, ModelWork
+from vlmsel.execution.plan.work_plan import Plan
 from vlmsel.execution.run import execute
 from vlmsel.measurements.embedding import Embedding
 from vlmsel.measurements.measurement import Want

@@ -12,8 +12,8 @@ from vlmsel.labelling.label_book import LabelBook
 from vlmsel.labelling.label_files import LabelFiles, choose_path, locate_images
 from vlmsel.labelling.picked_images import DEFAULT_ORDER, find_page_order
 from vlmsel.selection.orders import PickingOrder
-from vlmsel.tasks.catalog import TARGET_PREFIX
 from vlmsel.tasks.labels import find_twins, plain_name
+from vlmsel.tasks.task_catalog import TARGET_PREFIX
 
 
 @dataclass(frozen=True)

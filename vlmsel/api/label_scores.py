@@ -9,24 +9,24 @@ import polars as pl
 
 from vlmsel.addresses import absolute_path
 from vlmsel.api.workspace import Workspace
+from vlmsel.columns import MODEL
 from vlmsel.errors import SelectionError, TaskError
 from vlmsel.evaluation.model_scores import ModelScores, ModelWork, run_model_scores
 from vlmsel.evaluation.probe_work import LEAST_SHARE
 from vlmsel.evaluation.shots import LabelledImages
 from vlmsel.evidence.evidence import Evidence
-from vlmsel.execution.model_tasks import run_model_tasks
-from vlmsel.execution.options import RunOptions
+from vlmsel.execution.executors.model_tasks import run_model_tasks
+from vlmsel.execution.plan.run_options import RunOptions
 from vlmsel.selection.knowledge import ModelKey
 from vlmsel.selection.transfer.bootstrap_places import RESAMPLES, place_intervals
-from vlmsel.selection.transfer.estimators import find_estimator
 from vlmsel.selection.transfer.labelled_task import LabelledTask, labelled_task
+from vlmsel.selection.transfer.score_catalog import find_estimator
 from vlmsel.selection.transfer.zoo_table import DEFAULT_ESTIMATORS, estimator_column
 from vlmsel.store.keys import CellId
-from vlmsel.tasks.catalog import TARGET_PREFIX, TaskCatalog, TaskSpec, folder_task
 from vlmsel.tasks.label_tables import NO_CLASS, read_class_names
+from vlmsel.tasks.task_catalog import TARGET_PREFIX, TaskCatalog, TaskSpec, folder_task
 
 EMBEDDING, PREDICTION = "embedding", "prediction"
-MODEL = ["model", "pretrained"]
 # Images named that are left out.
 SHOWN = 3
 

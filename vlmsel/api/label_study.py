@@ -7,14 +7,15 @@ from pathlib import Path
 import polars as pl
 from matplotlib.figure import Figure
 
-from vlmsel.api.imported import accuracy_tables, chosen_profiles
+from vlmsel.api.published_tables import accuracy_tables, chosen_profiles
+from vlmsel.columns import IMAGENET_NAMES
 from vlmsel.errors import SelectionError
 from vlmsel.evaluation.complete_models import keep_complete
-from vlmsel.evaluation.duplicates import count_once
-from vlmsel.evaluation.held_out import IMAGENET_NAMES, HeldOutTasks, hold_out
-from vlmsel.evaluation.studies.figures import labels_figure
+from vlmsel.evaluation.held_out import HeldOutTasks, hold_out
 from vlmsel.evaluation.studies.label_calibration import calibration_of_advice, cost_of_stopping
-from vlmsel.evaluation.studies.labels import LABELS, N_DRAWS, RHO, gain_of_labels, labels_rows
+from vlmsel.evaluation.studies.label_gain import LABELS, N_DRAWS, RHO, gain_of_labels, labels_rows
+from vlmsel.evaluation.twin_checkpoints import count_once
+from vlmsel.report.study_figures import labels_figure
 
 # Each draw of labels takes a hundred times as long to judge as to rank.
 CALIBRATION_DRAWS = 10

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 import polars as pl
 
-from vlmsel.api.evaluating import current_knowledge, judged_tables
+from vlmsel.api.laboratory import current_knowledge, judged_tables
 from vlmsel.api.workspace import Workspace
+from vlmsel.columns import CELL
 from vlmsel.errors import SelectionError, StoreError
 from vlmsel.evaluation.held_out import Extras
 from vlmsel.evaluation.leave_one_out import LeaveOneOut, leave_one_out
@@ -17,14 +18,14 @@ from vlmsel.evidence.evidence import Evidence
 from vlmsel.measurements.knockout import Knockout
 from vlmsel.measurements.measurement import Want
 from vlmsel.selection.layers.adaptation import Adaptation, adapt
-from vlmsel.selection.layers.answers import (
+from vlmsel.selection.layers.changes import agresti_min
+from vlmsel.selection.layers.knockout_answers import (
     LayerAnswers,
     Outcomes,
     choose_layers,
     collect_answers,
     label_knockouts,
 )
-from vlmsel.selection.layers.changes import agresti_min
 from vlmsel.selection.layers.likeness import Likeness, compare_tasks, pool_models
 from vlmsel.selection.layers.rules import RuleName
 from vlmsel.selection.layers.vectors import interaction_vectors
@@ -36,7 +37,6 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-CELL = ["model", "pretrained", "task"]
 COMPARED = ("average-rank", "dcd", "dcd-pooled", "interaction")
 
 

@@ -4,11 +4,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from vlmsel.api.workspace import open_workspace
-from vlmsel.execution.options import RunOptions
+from vlmsel.execution.plan.run_options import RunOptions
 from vlmsel.execution.run import execute
-from vlmsel.execution.summary import RunSummary
+from vlmsel.execution.work.run_summary import RunSummary
+from vlmsel.measurements.kinds import measurement_class
 from vlmsel.measurements.measurement import Measurement
-from vlmsel.measurements.registry import measurement_class
 from vlmsel.store.store import Store
 
 

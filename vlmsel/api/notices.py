@@ -6,7 +6,7 @@ from typing import Literal
 
 import polars as pl
 
-from vlmsel.evaluation.paired import MIN_TARGETS
+from vlmsel.evaluation.paired_bootstrap import MIN_TARGETS
 from vlmsel.evaluation.trust import Trust
 from vlmsel.selection.novelty import Novelty
 from vlmsel.selection.ranking import Ranking

@@ -7,14 +7,15 @@ from typing import get_args
 import numpy as np
 import polars as pl
 
-from vlmsel.api.evaluating import (
+from vlmsel.api.laboratory import (
     Knowledge,
     current_knowledge,
     imported_knowledge,
     judged_tables,
 )
-from vlmsel.api.imported import chosen_profiles
+from vlmsel.api.published_tables import chosen_profiles
 from vlmsel.api.workspace import Workspace, default_want
+from vlmsel.columns import MODEL
 from vlmsel.errors import SelectionError
 from vlmsel.evaluation.held_out import hold_out
 from vlmsel.evaluation.studies.objectives import (
@@ -23,15 +24,14 @@ from vlmsel.evaluation.studies.objectives import (
     symmetry_rows,
     variant_rows,
 )
-from vlmsel.evaluation.studies.variants import to_stages
+from vlmsel.evaluation.studies.setting_variants import to_stages
 from vlmsel.evidence.evidence import Evidence
-from vlmsel.execution.options import RunOptions
-from vlmsel.execution.plan import Plan
-from vlmsel.execution.summary import RunSummary
+from vlmsel.execution.plan.run_options import RunOptions
+from vlmsel.execution.plan.work_plan import Plan
+from vlmsel.execution.work.run_summary import RunSummary
 from vlmsel.measurements.embedding import EVERY_BLOCK, Embedding
 from vlmsel.measurements.profile import Profile
 from vlmsel.selection.block_matches import BlockMatches, BlockOutputs, match_blocks, split_blocks
-from vlmsel.selection.profiles import MODEL
 from vlmsel.settings import Attribution, AttributionSettings
 
 Run = Callable[[Plan, Workspace], RunSummary]

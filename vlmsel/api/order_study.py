@@ -10,8 +10,8 @@ from matplotlib.figure import Figure
 
 from vlmsel.api.prediction_study import prediction_zoos
 from vlmsel.api.workspace import Workspace, open_workspace, remembers
+from vlmsel.columns import MODEL
 from vlmsel.errors import SelectionError, StoreError
-from vlmsel.evaluation.studies.figures import orders_figure
 from vlmsel.evaluation.studies.label_orders import (
     LABELS,
     N_DRAWS,
@@ -21,11 +21,11 @@ from vlmsel.evaluation.studies.label_orders import (
 )
 from vlmsel.evaluation.studies.powered_labels import lay_out_predictions
 from vlmsel.evidence.evidence import Evidence
+from vlmsel.published.stored_tables import read_predictions
+from vlmsel.report.study_figures import orders_figure
 from vlmsel.selection.estimators.answers import FAILED
 from vlmsel.selection.orders.pool import Pool
-from vlmsel.selection.profiles import MODEL
 from vlmsel.store.filesystem import open_folder
-from vlmsel.store.imported import read_predictions
 
 STORE = "store"
 

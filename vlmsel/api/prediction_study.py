@@ -8,15 +8,15 @@ import polars as pl
 from matplotlib.figure import Figure
 
 from vlmsel.errors import SelectionError, StoreError
-from vlmsel.evaluation.studies.figures import saving_figure
 from vlmsel.evaluation.studies.powered_labels import (
     LABELS,
     N_DRAWS,
     lay_out_predictions,
     saving_of_predictions,
 )
+from vlmsel.published.stored_tables import read_predictions
+from vlmsel.report.study_figures import saving_figure
 from vlmsel.store.filesystem import open_folder
-from vlmsel.store.imported import read_predictions
 
 
 @dataclass(frozen=True)

@@ -7,8 +7,9 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
-from vlmsel.api.imported import chosen_accuracies
+from vlmsel.api.published_tables import chosen_accuracies
 from vlmsel.api.workspace import Workspace
+from vlmsel.columns import MODEL
 from vlmsel.errors import SelectionError, StoreError
 from vlmsel.evaluation.leave_one_out import LeaveOneOut
 from vlmsel.evaluation.model_probes import ModelProbes, TaskCells, run_model_probes
@@ -18,17 +19,17 @@ from vlmsel.evaluation.probe_use import Use, judge_published, judge_use, with_le
 from vlmsel.evaluation.probe_work import ProbeOptions
 from vlmsel.evaluation.shots import LabelledImages, labelled_images
 from vlmsel.evidence.evidence import Evidence
-from vlmsel.execution.model_tasks import run_model_tasks
-from vlmsel.execution.options import RunOptions
+from vlmsel.execution.executors.model_tasks import run_model_tasks
+from vlmsel.execution.plan.run_options import RunOptions
+from vlmsel.published import stored_tables
+from vlmsel.published.stored_tables import read_probes
 from vlmsel.selection.knowledge import ModelKey
-from vlmsel.store.imported import read_probes
 from vlmsel.store.keys import CellId
 from vlmsel.store.store import Store
 from vlmsel.tasks.shards import plan_shards
 from vlmsel.zoo.sizes import count_parameters
 
 EMBEDDING, PREDICTION = "embedding", "prediction"
-MODEL = ["model", "pretrained"]
 OnModel = Callable[[str, int, int], None]
 """Is told a model's name, how many models are done, and of how many."""
 
@@ -159,7 +160,7 @@ def evaluate_imported_use(store: str | Path, shots: Collection[int] | None = Non
     probes = imported_probes(store)
     if shots is not None:
         probes = probes.filter(pl.col("shots").is_null() | pl.col("shots").is_in(list(shots)))
-    has_accuracies = not Store(store).imported_accuracies().is_empty()
+    has_accuracies = not stored_tables.read_accuracies(Store(store).folder).is_empty()
     zero_shot = chosen_accuracies(store, ()) if has_accuracies else None
     return judge_published(probes.drop("source"), zero_shot)
 

@@ -7,16 +7,17 @@ import numpy as np
 import polars as pl
 
 from vlmsel.api.workspace import Workspace, default_want
+from vlmsel.columns import MODEL
 from vlmsel.errors import TaskError
 from vlmsel.evaluation.metrics import tau
-from vlmsel.evaluation.paired import paired_bootstrap
+from vlmsel.evaluation.paired_bootstrap import paired_bootstrap
 from vlmsel.evidence.accuracies import SCHEMA
-from vlmsel.evidence.catalogued import Catalogued
-from vlmsel.execution.options import RunOptions
-from vlmsel.execution.plan import Plan
-from vlmsel.execution.summary import RunSummary
-from vlmsel.tasks.catalog import TaskCatalog, TaskSpec
+from vlmsel.evidence.catalog_contents import Catalogued
+from vlmsel.execution.plan.run_options import RunOptions
+from vlmsel.execution.plan.work_plan import Plan
+from vlmsel.execution.work.run_summary import RunSummary
 from vlmsel.tasks.prompts import ClassPrompts, class_prompts, has_classnames
+from vlmsel.tasks.task_catalog import TaskCatalog, TaskSpec
 
 # What every task is tried with, beside its own templates.
 COMMON: Mapping[str, tuple[str, ...]] = {
@@ -24,7 +25,6 @@ COMMON: Mapping[str, tuple[str, ...]] = {
     "photo": ("a photo of a {}.",),
 }
 OWN = "catalog"
-MODEL = ["model", "pretrained"]
 
 Run = Callable[[Plan, Workspace], RunSummary]
 

@@ -4,11 +4,12 @@ from dataclasses import replace
 
 import polars as pl
 
-from vlmsel.api.choice import BASELINE, Choice, choose_selector, source_tasks
-from vlmsel.api.evaluating import Knowledge
+from vlmsel.api.choice import Choice, choose_selector, source_tasks
+from vlmsel.api.laboratory import Knowledge
 from vlmsel.api.selection import PROMISES, Selection, TargetImages
+from vlmsel.columns import MODEL
 from vlmsel.evaluation.calibration import calibrated_ranks
-from vlmsel.evaluation.leave_one_out import LeaveOneOut
+from vlmsel.evaluation.leave_one_out import BASELINE, LeaveOneOut
 from vlmsel.evaluation.metrics import TOP
 from vlmsel.evaluation.rank_intervals import rank_intervals
 from vlmsel.evaluation.trust import trust
@@ -19,7 +20,6 @@ from vlmsel.selection.ranking import Ranking, top_sources
 from vlmsel.selection.registry import make_selector
 from vlmsel.selection.selector import Selector
 
-MODEL = ["model", "pretrained"]
 # Sources named beside a model, and the least weight worth naming.
 NAMED_SOURCES, NAMED_WEIGHT = 3, 0.005
 

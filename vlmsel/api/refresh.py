@@ -5,11 +5,11 @@ from dataclasses import dataclass
 
 from vlmsel.api.workspace import Workspace
 from vlmsel.errors import TrackingError
-from vlmsel.execution.cells import CellOutcome
-from vlmsel.execution.options import RunOptions
-from vlmsel.execution.plan import Plan
-from vlmsel.execution.refresh import Refreshed
-from vlmsel.execution.refresh import refresh as run_refresh
+from vlmsel.execution.nightly import Refreshed
+from vlmsel.execution.nightly import refresh as run_refresh
+from vlmsel.execution.plan.run_options import RunOptions
+from vlmsel.execution.plan.units import CellOutcome
+from vlmsel.execution.plan.work_plan import Plan
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ def refresh(
         on_outcome: called with every settled cell.
 
     Raises:
-        VlmselError: see `vlmsel.execution.refresh.refresh`.
+        VlmselError: see `vlmsel.execution.nightly.refresh`.
     """
 
     def begin(plan: Plan) -> None:

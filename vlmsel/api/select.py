@@ -7,11 +7,11 @@ from typing import Any, overload
 
 from vlmsel.addresses import absolute_path
 from vlmsel.api.answer import AnswerOptions, TargetAnswer, answer_images
+from vlmsel.api.image_selection import select_by_images
 from vlmsel.api.known_zoo import known_zoo
-from vlmsel.api.selecting import select_by_images
 from vlmsel.api.selection import Selection
 from vlmsel.errors import SettingsError, TaskError
-from vlmsel.execution.options import RunOptions
+from vlmsel.execution.plan.run_options import RunOptions
 from vlmsel.store.store import Store
 
 

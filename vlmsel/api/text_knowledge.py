@@ -6,16 +6,15 @@ from dataclasses import dataclass, field
 import numpy as np
 import polars as pl
 
+from vlmsel.columns import CELL
 from vlmsel.errors import SelectionError
 from vlmsel.evidence.evidence import Evidence
-from vlmsel.selection.estimators.vega import vega_parts
+from vlmsel.selection.estimators.vega_estimate import vega_parts
 from vlmsel.selection.knowledge import ModelKey
 from vlmsel.selection.texts.text_evidence import GRAPH_COLUMNS, TextEvidence
 from vlmsel.selection.texts.text_view import TextView, unit
 from vlmsel.selection.zoo_answers import image_order
 from vlmsel.tasks.task_texts import TaskTexts
-
-CELL = ["model", "pretrained", "task"]
 
 
 @dataclass(frozen=True)

@@ -10,15 +10,15 @@ import polars as pl
 from vlmsel.api.label_scores import LabelledTarget, LabelScores, score_target, usable_target
 from vlmsel.api.probe_use import probe_evidence
 from vlmsel.api.workspace import Workspace
+from vlmsel.columns import MODEL
 from vlmsel.errors import SelectionError, StoreError
 from vlmsel.evaluation.probe_use import COMPONENTS, learn_from_tables, prior_places
 from vlmsel.evaluation.probe_work import ProbeOptions
-from vlmsel.execution.options import RunOptions
+from vlmsel.execution.plan.run_options import RunOptions
 from vlmsel.selection.transfer.bootstrap_places import LEVEL, RESAMPLES
 from vlmsel.selection.transfer.rank_mixture import Mixture
 
 TrainedUse = Literal["probe", "fine-tune"]
-MODEL = ["model", "pretrained"]
 # Shots that the sources are asked for: few numbers, so that results are kept and found again.
 SHOTS = (1, 2, 4, 8, 16)
 # Source tasks and cells named that could not be used.

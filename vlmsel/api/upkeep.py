@@ -7,11 +7,11 @@ from dataclasses import dataclass, field
 from vlmsel.api.prompt_study import prompt_variants
 from vlmsel.api.workspace import Workspace, load_task_catalog, open_workspace, remembers
 from vlmsel.errors import StoreError
-from vlmsel.evidence.catalogued import Catalogued, look_up
-from vlmsel.evidence.wanted import wanted_cells, wanted_shards
+from vlmsel.evidence.catalog_contents import Catalogued, look_up
+from vlmsel.evidence.wanted_cells import wanted_cells, wanted_shards
 from vlmsel.execution.lease import hold_maintenance_lease
+from vlmsel.measurements.kinds import measurement_kinds
 from vlmsel.measurements.measurement import Want
-from vlmsel.measurements.registry import measurement_kinds
 from vlmsel.settings import SCHEMA_VERSION
 from vlmsel.store.compaction import Compacted, compact_settings
 from vlmsel.store.garbage import Garbage, cell_of, delete_garbage, find_garbage

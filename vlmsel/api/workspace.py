@@ -17,16 +17,16 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from vlmsel.addresses import absolute_path, output_address
 from vlmsel.cache import cache_dir
 from vlmsel.errors import CatalogError, StoreError
-from vlmsel.evidence.catalogued import Catalogued, FoundModels, look_up_models, look_up_tasks
+from vlmsel.evidence.catalog_contents import Catalogued, FoundModels, look_up_models, look_up_tasks
 from vlmsel.evidence.evidence import Evidence
-from vlmsel.execution.options import RunOptions
-from vlmsel.execution.plan import Plan
-from vlmsel.execution.prepare import plan_catalogued
+from vlmsel.execution.plan.preparation import plan_catalogued
+from vlmsel.execution.plan.run_options import RunOptions
+from vlmsel.execution.plan.work_plan import Plan
+from vlmsel.measurements.kinds import measurement_class
 from vlmsel.measurements.measurement import Measurement, Want
-from vlmsel.measurements.registry import measurement_class
 from vlmsel.settings import AttributionSettings
 from vlmsel.store.store import Store
-from vlmsel.tasks.catalog import TaskCatalog, load_tasks
+from vlmsel.tasks.task_catalog import TaskCatalog, load_tasks
 from vlmsel.zoo.catalog import SHIPPED, Zoo, load_zoo
 
 log = logging.getLogger(__name__)
@@ -105,7 +105,7 @@ class Workspace:
 
     @cached_property
     def evidence(self) -> Evidence:
-        """What the store holds of them; raises as `catalogued`."""
+        """What the store holds of them; raises as `read_catalogs`."""
         return Evidence(self.store, self.catalogued, self.wants)
 
     def with_labels(self, files: Mapping[str, str]) -> "Workspace":
@@ -282,7 +282,7 @@ def load_task_catalog(source: str | Path) -> TaskCatalog:
         CatalogError: it cannot be read.
     """
     if str(source) == "demo":
-        from vlmsel.demo.tasks import write_demo_tasks
+        from vlmsel.demo.demo_tasks import write_demo_tasks
 
         return load_tasks(write_demo_tasks(cache_dir() / "demo-tasks"))
     if str(source) == "demo-vlm":

@@ -6,14 +6,15 @@
 `subject` holds either with its input and blocks. `path` says where gradients are taken and how they
 are summed, and `adaptive` finds where that matters. `recorder` runs one point of the path,
 `integral` adds the points up, `conductance` gives the block scores and refines them. `memory`
-bounds what is held at once, `numerics` refuses values that mean nothing, `scores` is what comes
-out, `profile` the way in for a loaded model, and `study` measures how exact all of this is.
+bounds what is held at once, `numerics` refuses values that mean nothing, `block_scores` is what
+comes out, `model_attribution` the way in for a loaded model, and `exactness` measures how exact all
+of this is.
 """
 
+from vlmsel.attribution.block_scores import LayerConductance
 from vlmsel.attribution.conductance import gradient, gradient_x_activation, layer_conductance
+from vlmsel.attribution.model_attribution import attribute
 from vlmsel.attribution.objective import make_objective
-from vlmsel.attribution.profile import attribute
-from vlmsel.attribution.scores import LayerConductance
 
 __all__ = [
     "LayerConductance",

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from vlmsel.attribution.adaptive import scan
+from vlmsel.attribution.block_scores import LayerConductance, replace_images
 from vlmsel.attribution.integral import (
     Groups,
     broken_images,
@@ -22,7 +23,6 @@ from vlmsel.attribution.integral import (
 )
 from vlmsel.attribution.path import Quadrature, quadrature, spacing
 from vlmsel.attribution.recorder import BlockRecorder, Blocks, Objective
-from vlmsel.attribution.scores import LayerConductance, replace_images
 
 TOLERANCE = 0.01  # of the estimated L1 error of the normalised profile
 MAX_DOUBLINGS = 4

@@ -9,9 +9,9 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from vlmsel.attribution.block_scores import LayerConductance, completeness_error, profile_distance
 from vlmsel.attribution.path import Quadrature
 from vlmsel.attribution.recorder import BlockRecorder, Blocks, Objective, parts_of
-from vlmsel.attribution.scores import LayerConductance, completeness_error, profile_distance
 
 Weights = npt.NDArray[np.float64]
 Groups = Sequence[Sequence[int]]

@@ -9,10 +9,10 @@ import torch
 from torch import Tensor
 from torch.autograd.graph import saved_tensors_hooks
 
+from vlmsel.attribution.block_scores import LayerConductance, join_images
 from vlmsel.attribution.integral import Groups, Weights
 from vlmsel.attribution.path import Quadrature
 from vlmsel.attribution.recorder import BlockRecorder, Blocks, Objective
-from vlmsel.attribution.scores import LayerConductance, join_images
 from vlmsel.errors import MemoryLimitError
 
 GB = 1024**3

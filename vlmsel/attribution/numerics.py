@@ -5,8 +5,8 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
+from vlmsel.attribution.block_scores import LayerConductance
 from vlmsel.attribution.recorder import Objective
-from vlmsel.attribution.scores import LayerConductance
 from vlmsel.errors import AttributionError
 
 # Relative change of F that rounding alone can make.

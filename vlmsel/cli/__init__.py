@@ -1,4 +1,4 @@
-"""The command line: one file a command; each parses, calls `vlmsel.api` and says what it did."""
+"""Command line: `commands` call `vlmsel.api`, `views` show what came of it, `app` joins them."""
 
 from vlmsel.cli.app import main, run
 

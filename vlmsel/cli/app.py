@@ -10,8 +10,8 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from vlmsel.cli.console import fail, say, show_log_records, show_tracebacks
 from vlmsel.cli.late_command import LateCommand
+from vlmsel.cli.views.console import fail, say, show_log_records, show_tracebacks
 from vlmsel.errors import VlmselError
 from vlmsel.redaction import describe_error, redact
 

@@ -14,8 +14,8 @@ class LateCommand(TyperCommand):
 
     Args:
         name: on the command line.
-        place: module and attribute below `vlmsel.cli`, such as ``demo:demo``: a function, or the
-            `typer.Typer` of a group.
+        place: module and attribute below `vlmsel.cli.commands`, such as ``demo:demo``: a function,
+            or the `typer.Typer` of a group.
         panel: heading of the list that it stands under.
         summary: first paragraph of its help, which the list shows.
     """
@@ -28,7 +28,7 @@ class LateCommand(TyperCommand):
     def loaded(self) -> Any:
         """The command itself, with all its options."""
         module, _, attribute = self.place.partition(":")
-        found = getattr(import_module(f"vlmsel.cli.{module}"), attribute)
+        found = getattr(import_module(f"vlmsel.cli.commands.{module}"), attribute)
         if isinstance(found, typer.Typer):
             command = get_group(found)
         else:

@@ -8,9 +8,9 @@
           |
     vlm_recipes -> vlm_lessons -> vlm_folder -> vlms/, vlm_manifest.json: generative models
 
-`tasks` is the door for those who want pictures; `ZOO` and `MANIFEST` are the door for those who
-want models. `make_models` made what lies in `models/`, `make_vlms` what lies in
-`vlms/`; nothing is trained when the demo runs.
+`demo_tasks` is the door for those who want pictures; `ZOO` and `MANIFEST` are the door for those
+who want models. `model_builder` made what lies in `models/`, `vlm_builder` what lies in `vlms/`;
+nothing is trained when the demo runs.
 """
 
 from pathlib import Path

@@ -15,11 +15,11 @@ from typing import Literal
 import numpy as np
 from PIL import Image
 
-from vlmsel.catalogs import nearest
 from vlmsel.demo.drawing.corruptions import CORRUPTIONS
 from vlmsel.demo.drawing.scenes import SCENE_COLOURS, SCENE_SHAPES, Side, Trait, draw_scene
 from vlmsel.demo.families import DemoTask, Split, demo_tasks, draw
 from vlmsel.errors import TaskError
+from vlmsel.suggest import nearest
 
 Shift = Literal["none", "noise", "dim", "negative", "new"]
 

@@ -15,12 +15,11 @@ from typing import Literal
 import numpy as np
 from PIL import Image
 
-from vlmsel.catalogs import nearest
 from vlmsel.demo.drawing import (
-    cells,
     faces,
     handwriting,
     land,
+    microscopy,
     shapes,
     signs,
     space,
@@ -29,6 +28,7 @@ from vlmsel.demo.drawing import (
 )
 from vlmsel.demo.drawing.canvas import Drawer
 from vlmsel.errors import TaskError
+from vlmsel.suggest import nearest
 
 Split = Literal["train", "test"]
 
@@ -143,9 +143,9 @@ _FAMILIES = (
     ),
     _Family(
         "cells",
-        tuple(cells.CELLS),
+        tuple(microscopy.CELLS),
         ("{} cells.", "a photo of {} cells under a microscope.", "a microscope view: {} cells."),
-        _both(cells.draw_cells),
+        _both(microscopy.draw_cells),
     ),
 )
 

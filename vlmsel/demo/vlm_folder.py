@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, cast
 import torch
 from safetensors.torch import save_file
 
-from vlmsel.demo.checkpoint import SavedWeights, hash_weights
+from vlmsel.demo.demo_checkpoint import SavedWeights, hash_weights
 from vlmsel.demo.demo_questions import trained_questions
 from vlmsel.demo.recipes import IMAGE_SIZE, MEAN, STD
 from vlmsel.demo.vlm_recipes import CONTEXT_LENGTH, N_IMAGE_TOKENS, PATCH_SIZE, VlmRecipe

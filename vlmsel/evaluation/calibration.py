@@ -15,7 +15,7 @@ import polars as pl
 from vlmsel.errors import SelectionError
 from vlmsel.evaluation.leave_one_out import LeaveOneOut
 from vlmsel.evaluation.metrics import TOP
-from vlmsel.evaluation.paired import LEVEL, paired_bootstrap
+from vlmsel.evaluation.paired_bootstrap import LEVEL, paired_bootstrap
 
 NEIGHBOURS = 1
 ROUNDING = 1e-9

@@ -2,7 +2,7 @@
 
 import polars as pl
 
-from vlmsel.selection.profiles import MODEL
+from vlmsel.columns import MODEL
 
 # With fewer complete models each task keeps a zoo of its own.
 LEAST_SHARE = 0.75

@@ -13,15 +13,14 @@ from typing import Any
 import numpy as np
 import polars as pl
 
+from vlmsel.columns import IMAGENET_NAMES, MODEL
 from vlmsel.errors import SelectionError
-from vlmsel.evaluation.known import known_accuracies
+from vlmsel.evaluation.usable_accuracies import known_accuracies
 from vlmsel.selection.problem import Problem
-from vlmsel.selection.profiles import MODEL, task_profiles
+from vlmsel.selection.profiles import task_profiles
 from vlmsel.selection.task_grid import TaskGrid, lay_out
 from vlmsel.selection.texts.text_evidence import TextEvidence
 from vlmsel.selection.zoo_answers import ZooAnswers
-
-IMAGENET_NAMES = ("imagenet1k", "imagenet")
 
 
 @dataclass(frozen=True)

@@ -4,10 +4,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from vlmsel.columns import MODEL
 from vlmsel.errors import SelectionError
 from vlmsel.evaluation.held_out import HeldOut, HeldOutTasks
 from vlmsel.selection.axes import Axes
-from vlmsel.selection.profiles import MODEL
 from vlmsel.selection.ranking import TIE_DECIMALS, Ranking, make_ranking
 from vlmsel.selection.selector import BaseSelector, Scorer, Scores, Selector
 

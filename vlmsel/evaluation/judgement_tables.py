@@ -5,12 +5,12 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import polars as pl
 
+from vlmsel.columns import MODEL
 from vlmsel.errors import SelectionError
 from vlmsel.evaluation.held_out import HeldOutTasks
 from vlmsel.evaluation.judgement import Judgement, Names
 from vlmsel.evaluation.metric_expressions import with_metrics
 from vlmsel.evaluation.metrics import METRICS
-from vlmsel.selection.profiles import MODEL
 
 
 def tabulate_rankings(

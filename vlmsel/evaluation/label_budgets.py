@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 
 import polars as pl
 
+from vlmsel.columns import MODEL
 from vlmsel.errors import SelectionError
 from vlmsel.evaluation.held_out import Extras, HeldOut, HeldOutTasks, hold_out
 from vlmsel.evaluation.judgement_cache import JudgementCache, cache_of
@@ -21,7 +22,6 @@ from vlmsel.evaluation.leave_one_out import (
 )
 from vlmsel.evaluation.simulated_labels import draw_hits, target_rng
 from vlmsel.selection.labelled_hits import LabelledHits
-from vlmsel.selection.profiles import MODEL
 from vlmsel.selection.selector import Selector
 from vlmsel.selection.zoo_answers import ZooAnswers
 

@@ -5,17 +5,18 @@ from dataclasses import dataclass
 
 import polars as pl
 
+from vlmsel.columns import IMAGENET_NAMES
 from vlmsel.errors import SelectionError
-from vlmsel.evaluation.held_out import IMAGENET_NAMES, Extras, HeldOutTasks, hold_out
+from vlmsel.evaluation.held_out import Extras, HeldOutTasks, hold_out
 from vlmsel.evaluation.judgement import Judgement, JudgementMaker, Names, name_axes
 from vlmsel.evaluation.judgement_cache import JudgementCache, cache_of
+from vlmsel.evaluation.judgement_progress import report_judged
 from vlmsel.evaluation.judgement_tables import (
     tabulate_rankings,
     tabulate_refusals,
     tabulate_weights,
 )
-from vlmsel.evaluation.judging_progress import report_judged
-from vlmsel.evaluation.paired import paired_bootstrap
+from vlmsel.evaluation.paired_bootstrap import paired_bootstrap
 from vlmsel.selection.selector import Selector
 from vlmsel.selection.zoo_answers import ZooAnswers
 

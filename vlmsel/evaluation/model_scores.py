@@ -10,9 +10,9 @@ from vlmsel.evaluation.model_probes import read_probabilities, read_vectors
 from vlmsel.evaluation.shots import LabelledImages
 from vlmsel.selection.knowledge import ModelKey
 from vlmsel.selection.transfer.bootstrap_places import resampled_rows, resampled_scores
-from vlmsel.selection.transfer.estimators import find_estimator
 from vlmsel.selection.transfer.labelled_task import LabelledTask
 from vlmsel.selection.transfer.model_inputs import model_inputs
+from vlmsel.selection.transfer.score_catalog import find_estimator
 from vlmsel.selection.transfer.zoo_table import ScoredModel, score_model
 from vlmsel.store.keys import CellId
 from vlmsel.store.store import Store

@@ -11,7 +11,7 @@ from vlmsel.errors import SelectionError
 from vlmsel.evaluation.label_budgets import MARK, number_of_labels, without_labels
 from vlmsel.evaluation.leave_one_out import BASELINE, LeaveOneOut
 from vlmsel.evaluation.metrics import METRICS
-from vlmsel.evaluation.paired import paired_bootstrap
+from vlmsel.evaluation.paired_bootstrap import paired_bootstrap
 from vlmsel.evaluation.probe_use import COMPONENTS, MIXTURE
 
 SHOWN = ("tau", "ndcg5", "regret1")

@@ -7,6 +7,7 @@ from functools import cached_property
 import numpy as np
 import polars as pl
 
+from vlmsel.columns import MODEL
 from vlmsel.evaluation.probe_work import (
     ProbeOptions,
     ProbeResult,
@@ -16,8 +17,7 @@ from vlmsel.evaluation.probe_work import (
 )
 from vlmsel.evaluation.shots import LabelledImages, draw_shots, undrawn
 from vlmsel.selection.knowledge import ModelKey
-from vlmsel.selection.profiles import MODEL
-from vlmsel.selection.transfer.estimators import Value, find_estimator
+from vlmsel.selection.transfer.score_catalog import Value, find_estimator
 from vlmsel.selection.transfer.zoo_table import ScoredCell, ScoredModel, estimator_column
 
 Unit = tuple[ModelKey, str, int | None]

@@ -13,6 +13,7 @@ from typing import Literal
 import numpy as np
 import polars as pl
 
+from vlmsel.columns import MODEL
 from vlmsel.errors import SelectionError
 from vlmsel.evaluation.label_budgets import MARK
 from vlmsel.evaluation.leave_one_out import BASELINE, LeaveOneOut, leave_one_out
@@ -21,9 +22,8 @@ from vlmsel.evaluation.probe_tables import ProbeTables
 from vlmsel.selection.knowledge import ModelKey, value_matrix
 from vlmsel.selection.labelled_hits import LabelledHits
 from vlmsel.selection.problem import Problem
-from vlmsel.selection.profiles import MODEL
 from vlmsel.selection.registry import make_selector
-from vlmsel.selection.scoring import zoo_ranks
+from vlmsel.selection.score_arrays import zoo_ranks
 from vlmsel.selection.transfer.rank_mixture import PRIOR, Mixture, learn_mixture, mean_places
 
 Use = Literal["probe", "zero-shot"]

@@ -13,10 +13,10 @@ import numpy as np
 from vlmsel.errors import SelectionError
 from vlmsel.evaluation.shots import LabelledImages, draw_shots, undrawn
 from vlmsel.selection.scores.probe import probe_answers
-from vlmsel.selection.transfer.estimators import find_estimator
 from vlmsel.selection.transfer.gates import Sizes, trains_in_time
 from vlmsel.selection.transfer.labelled_task import labelled_task
 from vlmsel.selection.transfer.model_inputs import model_inputs
+from vlmsel.selection.transfer.score_catalog import find_estimator
 from vlmsel.selection.transfer.zoo_table import ScoredCell, score_model
 
 ESTIMATORS = (

@@ -12,12 +12,13 @@ from dataclasses import dataclass, replace
 import numpy as np
 import polars as pl
 
+from vlmsel.columns import MODEL
 from vlmsel.errors import SelectionError
-from vlmsel.evaluation.paired import LEVEL
+from vlmsel.evaluation.paired_bootstrap import LEVEL
 from vlmsel.selection.knowledge import ModelKey
 from vlmsel.selection.problem import Problem
 from vlmsel.selection.problem_arrays import ProblemArrays
-from vlmsel.selection.profiles import MODEL, task_profiles
+from vlmsel.selection.profiles import task_profiles
 from vlmsel.selection.selector import Scores, Selector
 
 COPY = "#"

@@ -5,13 +5,13 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import polars as pl
 
+from vlmsel.columns import MODEL
 from vlmsel.errors import SelectionError
 from vlmsel.evaluation.held_out import HeldOut, hold_out
 from vlmsel.evaluation.leave_one_out import BASELINE, named_selectors
 from vlmsel.evaluation.metric_expressions import with_metrics
 from vlmsel.evaluation.metrics import METRICS
-from vlmsel.evaluation.paired import LEVEL
-from vlmsel.selection.profiles import MODEL
+from vlmsel.evaluation.paired_bootstrap import LEVEL
 from vlmsel.selection.selector import Selector
 
 

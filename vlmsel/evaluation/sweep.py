@@ -11,7 +11,7 @@ from collections.abc import Sequence
 import polars as pl
 
 from vlmsel.errors import SelectionError
-from vlmsel.evaluation.dense import (
+from vlmsel.evaluation.dense_grids import (
     divergence_columns,
     held_out_grid,
     ranking_rows,

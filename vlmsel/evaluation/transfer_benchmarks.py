@@ -8,11 +8,11 @@ from collections.abc import Callable, Mapping
 
 import polars as pl
 
+from vlmsel.columns import MODEL
 from vlmsel.errors import SelectionError
 from vlmsel.evaluation.leave_one_out import BASELINE, leave_one_out
-from vlmsel.evaluation.paired import paired_bootstrap
+from vlmsel.evaluation.paired_bootstrap import paired_bootstrap
 from vlmsel.evaluation.transfer_metrics import TRANSFER_METRICS
-from vlmsel.selection.profiles import MODEL
 from vlmsel.selection.registry import make_selector
 
 TABLE_ONLY = ("average-rank", "average-accuracy")

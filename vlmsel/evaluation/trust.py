@@ -8,7 +8,7 @@ from vlmsel.errors import SelectionError
 from vlmsel.evaluation.calibration import Coverage, held_out_coverage
 from vlmsel.evaluation.leave_one_out import LeaveOneOut
 from vlmsel.evaluation.metrics import TOP
-from vlmsel.evaluation.paired import MIN_TARGETS, paired_bootstrap
+from vlmsel.evaluation.paired_bootstrap import MIN_TARGETS, paired_bootstrap
 
 # Intervals that promise 95 % and hold less than this deserve a warning.
 NARROW = 0.9

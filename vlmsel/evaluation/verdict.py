@@ -20,7 +20,7 @@ from vlmsel.errors import SelectionError
 from vlmsel.evaluation.label_budgets import number_of_labels, without_labels
 from vlmsel.evaluation.leave_one_out import BASELINE, LeaveOneOut
 from vlmsel.evaluation.metrics import METRICS
-from vlmsel.evaluation.paired import MIN_TARGETS
+from vlmsel.evaluation.paired_bootstrap import MIN_TARGETS
 from vlmsel.evaluation.trust import Trust, trust
 from vlmsel.selection.registry import make_selector, selector_names
 
@@ -29,7 +29,7 @@ DEFAULT_SELECTOR = "average-rank"
 
 DECISIVE = "ndcg5"
 GUARDS = ("ndcg5", "tau", "regret1")
-IMAGENET = "imagenet"
+IMAGENET = "imagenet"  # the selector
 RIVALS = (BASELINE, IMAGENET)
 CHANCE = "random"
 WORDS = {BASELINE: "average rank", IMAGENET: "ImageNet accuracy"}

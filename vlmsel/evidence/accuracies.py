@@ -5,12 +5,11 @@ from collections.abc import Sequence
 import numpy as np
 import polars as pl
 
+from vlmsel.columns import CELL, MEASURED
 from vlmsel.errors import StoreError
-from vlmsel.store.imported import MEASURED
 
-GROUP = ["model", "pretrained", "task"]
 SCHEMA = {
-    **dict.fromkeys(GROUP, pl.String),
+    **dict.fromkeys(CELL, pl.String),
     "acc1": pl.Float64,
     "acc5": pl.Float64,
     "mean_per_class_recall": pl.Float64,
@@ -18,7 +17,7 @@ SCHEMA = {
 }
 TOP_K = 5
 # Of these columns alone are accuracies made: logits stay unread.
-PREDICTION_COLUMNS = [*GROUP, "image_id", "argmax", "top", "n_classes", "reason"]
+PREDICTION_COLUMNS = [*CELL, "image_id", "argmax", "top", "n_classes", "reason"]
 # Calibration needs these as well.
 LOGIT_COLUMNS = ["log_sum_exp", "logits"]
 
@@ -48,39 +47,39 @@ def derive_accuracies(labelled: pl.DataFrame) -> pl.DataFrame:
         near=pl.col("top").list.head(TOP_K).list.contains(pl.col("label")).cast(pl.Float64),
     )
     recall = (
-        hits.group_by(*GROUP, "label")
+        hits.group_by(*CELL, "label")
         .agg(pl.col("right").mean())
         # Summed in the order of the classes: the same rows give the same last digit.
-        .sort(*GROUP, "label")
-        .group_by(GROUP, maintain_order=True)
+        .sort(*CELL, "label")
+        .group_by(CELL, maintain_order=True)
         .agg(mean_per_class_recall=pl.col("right").mean())
     )
-    rates = hits.group_by(GROUP).agg(
+    rates = hits.group_by(CELL).agg(
         acc1=pl.col("right").mean(),
         acc5=pl.when(pl.col("n_classes").first() > TOP_K).then(pl.col("near").mean()),
         n_images=pl.len().cast(pl.Int64),
     )
-    return rates.join(recall, on=GROUP).select(list(SCHEMA)).sort(GROUP)
+    return rates.join(recall, on=CELL).select(list(SCHEMA)).sort(CELL)
 
 
 def per_class_accuracies(labelled: pl.DataFrame) -> pl.DataFrame:
     """Recall of every class: model, pretrained, task, label, accuracy, n_images; sorted."""
     return (
-        labelled.group_by(*GROUP, "label")
+        labelled.group_by(*CELL, "label")
         .agg(
             accuracy=(pl.col("argmax") == pl.col("label")).mean(),
             n_images=pl.len().cast(pl.Int64),
         )
-        .sort(*GROUP, "label")
+        .sort(*CELL, "label")
     )
 
 
 def confusion(labelled: pl.DataFrame) -> pl.DataFrame:
     """Counts of (label, answer): model, pretrained, task, label, argmax, n_images; sorted."""
     return (
-        labelled.group_by(*GROUP, "label", "argmax")
+        labelled.group_by(*CELL, "label", "argmax")
         .agg(n_images=pl.len().cast(pl.Int64))
-        .sort(*GROUP, "label", "argmax")
+        .sort(*CELL, "label", "argmax")
     )
 
 
@@ -105,21 +104,21 @@ def calibration_error(labelled: pl.DataFrame, *, n_bins: int = 15) -> pl.DataFra
         right=(pl.col("argmax") == pl.col("label")).cast(pl.Float64),
     ).with_columns(bin=(pl.col("confidence") * n_bins).ceil().clip(1, n_bins))
     # In a fixed order: the same rows give the same last digit.
-    ordered = binned.sort(*GROUP, "bin", "confidence")
-    gaps = ordered.group_by(*GROUP, "bin", maintain_order=True).agg(
+    ordered = binned.sort(*CELL, "bin", "confidence")
+    gaps = ordered.group_by(*CELL, "bin", maintain_order=True).agg(
         gap=(pl.col("right").sum() - pl.col("confidence").sum()).abs(),
         confidence=pl.col("confidence").sum(),
         n_images=pl.len().cast(pl.Int64),
     )
     total = pl.col("n_images").sum()
     return (
-        gaps.group_by(GROUP, maintain_order=True)
+        gaps.group_by(CELL, maintain_order=True)
         .agg(
             calibration_error=pl.col("gap").sum() / total,
             confidence=pl.col("confidence").sum() / total,
             n_images=total,
         )
-        .sort(GROUP)
+        .sort(CELL)
     )
 
 
@@ -156,8 +155,8 @@ def beside_imported(
     order = pl.col("source").replace_strict(
         {source: place for place, source in enumerate(sources)}, return_dtype=pl.Int64
     )
-    chosen = frame.filter(pl.col("source").is_in(sources)).sort(*GROUP, order)
-    return chosen.unique(subset=GROUP, keep="first", maintain_order=True)
+    chosen = frame.filter(pl.col("source").is_in(sources)).sort(*CELL, order)
+    return chosen.unique(subset=CELL, keep="first", maintain_order=True)
 
 
 def labels_frame(tables: dict[str, pl.DataFrame]) -> pl.DataFrame:

@@ -6,9 +6,9 @@ from functools import cached_property
 
 import polars as pl
 
+from vlmsel.columns import CELL
 from vlmsel.errors import TaskError
 from vlmsel.evidence.accuracies import (
-    GROUP,
     LOGIT_COLUMNS,
     PREDICTION_COLUMNS,
     SCHEMA,
@@ -16,9 +16,9 @@ from vlmsel.evidence.accuracies import (
     label_predictions,
     labels_frame,
 )
-from vlmsel.evidence.catalogued import Catalogued
+from vlmsel.evidence.catalog_contents import Catalogued
 from vlmsel.evidence.failure import Failure
-from vlmsel.evidence.wanted import wanted_cells, wanted_shards
+from vlmsel.evidence.wanted_cells import wanted_cells, wanted_shards
 from vlmsel.measurements.embedding import OUTPUT
 from vlmsel.measurements.measurement import Want
 from vlmsel.store.keys import CellId
@@ -91,7 +91,7 @@ class Evidence:
     @cached_property
     def failed_images(self) -> pl.DataFrame:
         """Images without a profile in measured cells: model, pretrained, task, image_id, reason."""
-        columns = [*GROUP, "image_id", "reason"]
+        columns = [*CELL, "image_id", "reason"]
         rows = self._profile_scan.rows.filter(pl.col("reason").is_not_null())
         return rows.select(columns).unique().sort(columns)
 
@@ -99,7 +99,7 @@ class Evidence:
     def predictions(self) -> pl.DataFrame:
         """Answers on the measured images, with their logits only where asked for; sorted."""
         scan = self._prediction_scan
-        return scan.measured.sort(*GROUP, "image_id")
+        return scan.measured.sort(*CELL, "image_id")
 
     @cached_property
     def labels(self) -> pl.DataFrame:
@@ -153,7 +153,7 @@ class Evidence:
         """
         found = derive_accuracies(self.labelled)
         whole = self._whole("prediction", self._prediction_scan)
-        return found.join(whole, on=GROUP, how="semi", maintain_order="left").select(list(SCHEMA))
+        return found.join(whole, on=CELL, how="semi", maintain_order="left").select(list(SCHEMA))
 
     @cached_property
     def _profile_scan(self) -> Scan:
@@ -170,4 +170,4 @@ class Evidence:
             for cell in (self.wanted(kind) - self.files(kind).keys()) | set(scan.corrupt)
         }
         pairs = {(cell.model, cell.pretrained, cell.task) for cell in self.wanted(kind)} - lacking
-        return pl.DataFrame(sorted(pairs), schema=dict.fromkeys(GROUP, pl.String), orient="row")
+        return pl.DataFrame(sorted(pairs), schema=dict.fromkeys(CELL, pl.String), orient="row")

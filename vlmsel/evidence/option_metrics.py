@@ -4,8 +4,8 @@ from dataclasses import replace
 
 import polars as pl
 
-from vlmsel.evidence.accuracies import GROUP
-from vlmsel.evidence.catalogued import Catalogued
+from vlmsel.columns import CELL
+from vlmsel.evidence.catalog_contents import Catalogued
 from vlmsel.evidence.evidence import Evidence
 from vlmsel.measurements.measurement import Want
 from vlmsel.measurements.prediction import Prediction
@@ -13,7 +13,7 @@ from vlmsel.store.store import Store
 from vlmsel.tasks.questions import TaskQuestions
 
 SCHEMA = {
-    **dict.fromkeys(GROUP, pl.String),
+    **dict.fromkeys(CELL, pl.String),
     "sum": pl.Float64,
     "mean": pl.Float64,
     "generated": pl.Float64,
@@ -41,7 +41,7 @@ def option_metrics(store: Store, catalogued: Catalogued, want: Want) -> pl.DataF
     asked = catalogued.only(names)
     models = pl.DataFrame(
         [(spec.model, spec.pretrained, task) for spec, _ in asked.models for task in names],
-        schema=dict.fromkeys(GROUP, pl.String),
+        schema=dict.fromkeys(CELL, pl.String),
         orient="row",
     )
     table = models
@@ -50,10 +50,10 @@ def option_metrics(store: Store, catalogued: Catalogued, want: Want) -> pl.DataF
         evidence = Evidence(
             store, asked, {"prediction": replace(want, measurement=measurement)}, with_logits=True
         )
-        found = evidence.accuracies.select(*GROUP, pl.col("acc1").alias(options))
-        table = table.join(found, on=GROUP, how="left")
+        found = evidence.accuracies.select(*CELL, pl.col("acc1").alias(options))
+        table = table.join(found, on=CELL, how="left")
         if options != "mean":
-            table = table.join(_outside(evidence, options), on=GROUP, how="left")
+            table = table.join(_outside(evidence, options), on=CELL, how="left")
     return table.select(list(SCHEMA)).filter(
         pl.any_horizontal(pl.col("sum", "mean", "generated").is_not_null())
     )
@@ -66,4 +66,4 @@ def _outside(evidence: Evidence, options: str) -> pl.DataFrame:
         share = (1.0 - probability).mean().alias("outside")
     else:
         share = (pl.col("argmax") == pl.col("n_classes") - 1).mean().alias("unanswered")
-    return evidence.predictions.group_by(GROUP).agg(share)
+    return evidence.predictions.group_by(CELL).agg(share)

@@ -1,16 +1,16 @@
-"""Work that can be killed anywhere: plan it (pure), place it (pure), and run it here or on Ray.
+"""Execution of measurements that can be killed anywhere: plan them, hand them out, measure.
 
 ```
- zoo, tasks, store -> run -> plan -> loop -> worker -> store
-                             (pure)   |- local     the reference: one model after the other, in this
-                             process
-                                      |- ray_pool  the same loop over Ray actors
+zoo, tasks, store -> run -> plan/ -> work/loop -> work/worker -> store
+                            (pure)      |
+                                        |- executors/local   this process, the reference
+                                        |- executors/ray/    the same loop over Ray actors
 ```
 
-`cells` names the units of work, `costs` guesses what they cost, `plan` decides what is left to do,
-`placement` where it fits, `dispatch` who does what next, `loop` hands it out and takes back
-outcomes, `worker` loads one
-VLM and measures, `decoded` keeps decoded images for the models of one node, `summary` and `status`
-say what happened, `refresh` and
-`lease` are the nightly run. Only `ray_*` modules import Ray.
+`plan/` decides what is left to measure, in which order and at what cost, without reading an image.
+`work/` holds the loop that hands units out and takes outcomes back, the worker that loads one model
+and measures, the decoded images that models of one node share, and the record of a run.
+`executors/` places workers: threads, child processes, Ray actors. `run` puts them together,
+`nightly` and `lease` are the nightly refresh, `store_status` counts what a store holds. Only
+`executors/ray/` imports Ray.
 """

@@ -6,24 +6,24 @@ Look at what is there, plan what is not, and have it done.
 import logging
 from collections.abc import Callable, Sequence
 
-from vlmsel.execution.cells import CellOutcome
+from vlmsel.execution.executors.placement import Resources
 from vlmsel.execution.lease import LEASES, hold_run_lease
-from vlmsel.execution.options import RunOptions
-from vlmsel.execution.placement import Resources
-from vlmsel.execution.plan import Plan
-from vlmsel.execution.prepare import plan_measurements
-from vlmsel.execution.run_log import RUNS, logged_run
-from vlmsel.execution.summary import RunSummary
-from vlmsel.execution.timings import TIMINGS, write_timings
+from vlmsel.execution.plan.preparation import plan_measurements
+from vlmsel.execution.plan.run_options import RunOptions
+from vlmsel.execution.plan.timings import TIMINGS, write_timings
+from vlmsel.execution.plan.units import CellOutcome
+from vlmsel.execution.plan.work_plan import Plan
+from vlmsel.execution.work.run_log import RUNS, logged_run
+from vlmsel.execution.work.run_summary import RunSummary
+from vlmsel.measurements.kinds import measurement_kinds
 from vlmsel.measurements.measurement import Want
-from vlmsel.measurements.registry import measurement_kinds
+from vlmsel.published.stored_tables import IMPORTED
 from vlmsel.store.failed_images import FAILED_IMAGES
 from vlmsel.store.failures import FAILURES
-from vlmsel.store.imported import IMPORTED
 from vlmsel.store.store import Store
-from vlmsel.tasks.catalog import TaskCatalog
 from vlmsel.tasks.index_cache import forget_sources
 from vlmsel.tasks.shards import CHANGED
+from vlmsel.tasks.task_catalog import TaskCatalog
 from vlmsel.zoo.catalog import Zoo
 
 log = logging.getLogger(__name__)
@@ -103,7 +103,7 @@ def cluster_supply(options: RunOptions) -> Resources:
     Raises:
         ExecutionError: there is no cluster, or it can never have the GPUs that are asked for.
     """
-    from vlmsel.execution.ray_session import check_gpus, cluster_resources, ray_session
+    from vlmsel.execution.executors.ray.session import check_gpus, cluster_resources, ray_session
 
     with ray_session(options.address):
         check_gpus(options.n_gpus)
@@ -129,7 +129,7 @@ def _execute(
 ) -> RunSummary:
     # Imported here: planning needs neither torch nor Ray.
     if options.executor == "local":
-        from vlmsel.execution.local import run_local
+        from vlmsel.execution.executors.local import run_local
 
         return run_local(
             plan,
@@ -140,6 +140,6 @@ def _execute(
             limits=options.limits,
             on_outcome=on_outcome,
         )
-    from vlmsel.execution.ray_pool import run_ray
+    from vlmsel.execution.executors.ray.actor_pool import run_ray
 
     return run_ray(plan, store, options, on_outcome=on_outcome)

@@ -24,9 +24,8 @@ from vlmsel.errors import StoreError, TaskError
 from vlmsel.labelling.label_book import LabelBook
 from vlmsel.labelling.picked_images import DEFAULT_ORDER
 from vlmsel.outside_names import stored
-from vlmsel.store.local import LocalFolder
+from vlmsel.store.local_folder import LocalFolder
 from vlmsel.store.owners import is_dead, this_process
-from vlmsel.tasks.catalog import TaskSpec
 from vlmsel.tasks.index import TaskIndex
 from vlmsel.tasks.label_tables import (
     COLUMNS,
@@ -36,6 +35,7 @@ from vlmsel.tasks.label_tables import (
     read_labels,
     read_marks,
 )
+from vlmsel.tasks.task_catalog import TaskSpec
 
 SESSION, LOCK = ".session", ".lock"
 DIGEST_DIGITS = 6

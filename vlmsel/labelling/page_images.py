@@ -9,7 +9,7 @@ from io import BytesIO
 from threading import Lock
 
 from vlmsel.errors import ImageError, TaskError
-from vlmsel.tasks.decode import decode_image
+from vlmsel.tasks.decoder import decode_image
 from vlmsel.tasks.index import ImageRef
 from vlmsel.tasks.shards import Shard, read_shard
 

@@ -13,15 +13,15 @@ A measurement knows no probe; `vlmsel.probes` says how each kind is computed.
 """
 
 from vlmsel.measurements.embedding import Embedding
-from vlmsel.measurements.knockout import Knockout
-from vlmsel.measurements.measurement import Measurement, Want
-from vlmsel.measurements.prediction import Prediction
-from vlmsel.measurements.profile import Profile
-from vlmsel.measurements.registry import (
+from vlmsel.measurements.kinds import (
     measurement_class,
     measurement_kinds,
     register_measurement,
 )
+from vlmsel.measurements.knockout import Knockout
+from vlmsel.measurements.measurement import Measurement, Want
+from vlmsel.measurements.prediction import Prediction
+from vlmsel.measurements.profile import Profile
 from vlmsel.measurements.text import Text
 
 __all__ = [

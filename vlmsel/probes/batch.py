@@ -10,7 +10,7 @@ import torch
 from PIL import Image
 from torch import Tensor, nn
 
-from vlmsel.attribution.profile import ieee_float32
+from vlmsel.attribution.model_attribution import ieee_float32
 from vlmsel.errors import ModelError
 from vlmsel.measurements.embedding import EVERY_BLOCK
 from vlmsel.probes.class_embeddings import check_classes, class_embeddings

@@ -16,7 +16,7 @@ from vlmsel.measurements.knockout import (
     Knockout,
 )
 from vlmsel.probes.arrays import FLOAT16_MAX
-from vlmsel.probes.probe import Probed
+from vlmsel.probes.protocol import Probed
 from vlmsel.zoo.blocks import Blocks
 
 

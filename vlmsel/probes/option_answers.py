@@ -8,12 +8,12 @@ import pyarrow as pa
 import torch
 from torch import Tensor
 
-from vlmsel.attribution.profile import ieee_float32
+from vlmsel.attribution.model_attribution import ieee_float32
 from vlmsel.errors import ModelError
 from vlmsel.measurements.prediction import Prediction
 from vlmsel.probes.arrays import list_array
 from vlmsel.probes.batch import Batch
-from vlmsel.probes.probe import Probed
+from vlmsel.probes.protocol import Probed
 from vlmsel.settings import NO_OPTION
 from vlmsel.tasks.questions import LETTERS, ChoiceQuestion, TaskQuestions
 from vlmsel.zoo.choices import ChoiceModel, ChoicePrompt

@@ -6,7 +6,7 @@ what tasks and models are called elsewhere. Where the tables are kept is the sto
 """
 
 from vlmsel.published.class_accuracies import read_class_accuracies
-from vlmsel.published.cleaning import Imported
+from vlmsel.published.clean_tables import Imported
 from vlmsel.published.clip_benchmark import read_clip_benchmark
 from vlmsel.published.feature_table import read_features
 from vlmsel.published.image_predictions import read_image_predictions

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import polars as pl
 
-from vlmsel.published.cleaning import (
-    CELL,
+from vlmsel.columns import CELL
+from vlmsel.published.clean_tables import (
     Imported,
     LeftOut,
     canonical_models,

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import polars as pl
 
-from vlmsel.published.cleaning import (
+from vlmsel.published.clean_tables import (
     Imported,
     LeftOut,
     clean_values,

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import polars as pl
 
+from vlmsel.columns import CELL, FEATURE_NAMES
 from vlmsel.errors import StoreError
-from vlmsel.published.cleaning import (
-    CELL,
+from vlmsel.published.clean_tables import (
     Imported,
     LeftOut,
     canonical_models,
@@ -18,7 +18,6 @@ from vlmsel.published.cleaning import (
 )
 from vlmsel.published.lovm import LOVM_KNOWN, named_models, zero_shot_rows
 from vlmsel.published.names import NameTable, load_names
-from vlmsel.store.imported import FEATURE_NAMES
 
 
 def read_features(

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import polars as pl
 
+from vlmsel.columns import CELL
 from vlmsel.errors import StoreError
-from vlmsel.published.cleaning import (
-    CELL,
+from vlmsel.published.clean_tables import (
     Imported,
     LeftOut,
     canonical_models,

@@ -12,7 +12,7 @@ from vlmsel.published.class_accuracies import (
     of_exported_classes,
     read_class_accuracies,
 )
-from vlmsel.published.cleaning import Imported, read_header
+from vlmsel.published.clean_tables import Imported, read_header
 from vlmsel.published.clip_benchmark import read_clip_benchmark
 from vlmsel.published.image_predictions import PREDICTION_COLUMNS
 from vlmsel.published.layer_profiles import PROFILE_COLUMNS

@@ -8,14 +8,14 @@ from pathlib import Path
 
 import polars as pl
 
+from vlmsel.columns import CELL
 from vlmsel.errors import StoreError
-from vlmsel.published.cleaning import Imported, LeftOut, raw_cells, something
+from vlmsel.published.clean_tables import Imported, LeftOut, raw_cells, something
 
-KEY = ("model", "pretrained", "task")
 # In the order of the file; the last column tells them from other people's tables.
 COLUMNS: dict[str, dict[str, pl.DataType | type[pl.DataType]]] = {
     "accuracies": {
-        **dict.fromkeys(KEY, pl.String),
+        **dict.fromkeys(CELL, pl.String),
         "acc1": pl.Float64,
         "acc5": pl.Float64,
         "mean_per_class_recall": pl.Float64,
@@ -32,7 +32,7 @@ COLUMNS: dict[str, dict[str, pl.DataType | type[pl.DataType]]] = {
         "source": pl.String,
     },
     "predictions": {
-        **dict.fromkeys(KEY, pl.String),
+        **dict.fromkeys(CELL, pl.String),
         "image": pl.String,
         "pred_label": pl.String,
         "pred_conf": pl.Float64,
@@ -53,9 +53,9 @@ COLUMNS: dict[str, dict[str, pl.DataType | type[pl.DataType]]] = {
 # Of these a row may lack the value.
 OPTIONAL = ("acc5", "mean_per_class_recall", "n_images", "pred_label", "pred_conf", "accuracy")
 _UNIQUE = {
-    "accuracies": [*KEY],
+    "accuracies": [*CELL],
     "classes": ["dataset", "model", "pretrained", "classname"],
-    "predictions": [*KEY, "image"],
+    "predictions": [*CELL, "image"],
     "rankings": ["target", "selector", "model", "pretrained"],
 }
 

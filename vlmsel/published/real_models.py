@@ -1,6 +1,6 @@
 """Published accuracies of real models, shipped with the package: no store, no hub, no network.
 
-Facts of open_clip's results (``tables/NOTICE.md``), 38 tasks; `real_models_builder` writes
+Facts of open_clip's results (``tables/NOTICE.md``), 38 tasks; `real_models_import` writes
 them.
 """
 
@@ -10,9 +10,10 @@ from pathlib import Path
 
 import polars as pl
 
+from vlmsel.columns import MODEL
+
 FOLDER = Path(__file__).with_name("tables")
 ACCURACIES, MODELS, TASKS, NOTICE = "accuracies.csv", "models.csv", "tasks.csv", "NOTICE.md"
-MODEL = ["model", "pretrained"]
 ABOUT = "published accuracies of open_clip (shipped table; licence: NOTICE.md beside it)"
 _TEXT = dict.fromkeys((*MODEL, "weights", "licence"), pl.String)
 

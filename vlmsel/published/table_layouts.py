@@ -4,12 +4,11 @@ from enum import StrEnum
 
 import polars as pl
 
+from vlmsel.columns import MODEL
 from vlmsel.errors import StoreError
 from vlmsel.published.lovm import LOVM_TASK
 from vlmsel.published.openclip import describes_model
 from vlmsel.published.own_tables import COLUMNS
-
-MODEL = ["model", "pretrained"]
 
 
 class TableLayout(StrEnum):

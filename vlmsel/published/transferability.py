@@ -14,7 +14,7 @@ from pathlib import Path
 import polars as pl
 
 from vlmsel.errors import StoreError
-from vlmsel.published.cleaning import LEFT_OUT, LeftOut, drop_duplicates, read_csv, to_numbers
+from vlmsel.published.clean_tables import LEFT_OUT, LeftOut, drop_duplicates, read_csv, to_numbers
 from vlmsel.published.names import fold
 
 KEY = ("pool", "task", "model", "pretrained")

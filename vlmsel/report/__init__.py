@@ -1,7 +1,7 @@
-"""What people look at: figures and one self-contained HTML page.
+"""Report: figures, and one self-contained HTML page.
 
 ```
-frames -> heatmaps | curves | intervals -> canvas (SVG, PNG) --\
+frames -> heatmaps | curves | intervals -> figure_style (SVG, PNG) --\
        -> tables ------------------------------------------------> sections -> html (template)
 ```
 

@@ -7,7 +7,7 @@ import polars as pl
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from vlmsel.report.canvas import MUTED, PAGE_WIDTH, canvas, line_styles
+from vlmsel.report.figure_style import MUTED, PAGE_WIDTH, canvas, line_styles
 
 _COLOURED_TASKS = 8
 

@@ -6,7 +6,7 @@ from matplotlib.axes import Axes
 from matplotlib.colors import LogNorm, Normalize
 from matplotlib.figure import Figure
 
-from vlmsel.report.canvas import PAGE_WIDTH, SEQUENTIAL, canvas
+from vlmsel.report.figure_style import PAGE_WIDTH, SEQUENTIAL, canvas
 
 _WRITTEN_CELLS = 14  # more rows or columns than this and numbers in cells cannot be read
 _NAMED_ROWS = 60

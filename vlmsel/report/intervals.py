@@ -5,7 +5,7 @@ import polars as pl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from vlmsel.report.canvas import INK, MUTED, PAGE_WIDTH, SERIES, canvas
+from vlmsel.report.figure_style import INK, MUTED, PAGE_WIDTH, SERIES, canvas
 
 _SHOWN_MODELS = 25
 

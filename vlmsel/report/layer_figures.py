@@ -6,7 +6,7 @@ import numpy as np
 from matplotlib.colors import TwoSlopeNorm
 from matplotlib.figure import Figure
 
-from vlmsel.report.canvas import PAGE_WIDTH, SERIES, canvas
+from vlmsel.report.figure_style import PAGE_WIDTH, SERIES, canvas
 
 # Blue where silencing a layer helps, red where it hurts, white where nothing changes.
 DIVERGING = "RdBu"

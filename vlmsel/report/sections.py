@@ -7,9 +7,10 @@ import polars as pl
 from markupsafe import Markup
 from matplotlib.figure import Figure
 
+from vlmsel.columns import MODEL
 from vlmsel.evaluation.metrics import METRICS
-from vlmsel.report.canvas import to_svg
 from vlmsel.report.curves import profile_curves
+from vlmsel.report.figure_style import to_svg
 from vlmsel.report.heatmaps import dcd_heatmap, sweep_heatmap
 from vlmsel.report.inputs import ReportInputs, Study
 from vlmsel.report.intervals import ranking_dots, selector_comparison
@@ -23,7 +24,6 @@ from vlmsel.report.tables import (
 
 _PROFILED_MODELS = 3
 _HIGHLIGHTED = 5
-_KEY = ["model", "pretrained"]
 
 
 @dataclass(frozen=True)
@@ -83,8 +83,8 @@ def full_ranking(inputs: ReportInputs) -> pl.DataFrame | None:
     if "target" in ranking.columns and inputs.target is not None:
         ranking = ranking.filter(pl.col("target") == inputs.target)
     if inputs.rival is not None:
-        rival = inputs.rival.select(*_KEY, pl.col("rank").alias("average_rank"))
-        ranking = ranking.join(rival, on=_KEY, how="left")
+        rival = inputs.rival.select(*MODEL, pl.col("rank").alias("average_rank"))
+        ranking = ranking.join(rival, on=MODEL, how="left")
     if "accuracy" in ranking.columns:
         true = pl.col("accuracy").rank("min", descending=True)
         ranking = ranking.with_columns(true.alias("true_rank"))
@@ -142,9 +142,9 @@ def _profiles(inputs: ReportInputs) -> Section | str:
     if inputs.profiles is None or inputs.profiles.is_empty():
         return "Conductance by block: there are no profiles; `vlmsel profile` measures them."
     ranking = full_ranking(inputs)
-    known = inputs.profiles.select(_KEY).unique().sort(_KEY)
+    known = inputs.profiles.select(MODEL).unique().sort(MODEL)
     if ranking is not None:
-        known = ranking.join(known, on=_KEY, how="semi").select(_KEY)
+        known = ranking.join(known, on=MODEL, how="semi").select(MODEL)
     pictures = tuple(
         _profile_picture(inputs, model, pretrained, number)
         for number, (model, pretrained) in enumerate(known.head(_PROFILED_MODELS).iter_rows())
@@ -189,7 +189,7 @@ def _highlight(inputs: ReportInputs, model: str, pretrained: str) -> tuple[str, 
 def _dcd(inputs: ReportInputs) -> Section | str:
     if inputs.dcd is None or inputs.dcd.is_empty():
         return "Divergence between tasks: it needs the profiles of at least two tasks."
-    models = inputs.dcd.select(_KEY).n_unique()
+    models = inputs.dcd.select(MODEL).n_unique()
     caption = f"Mean over {models} models. Rows: target; columns: source."
     intro = "Directional conductance divergence of each source from each target; low is similar."
     alt = f"Matrix of divergences between {inputs.dcd['target'].n_unique()} tasks."

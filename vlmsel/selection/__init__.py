@@ -6,7 +6,8 @@ sources accuracies    -> knowledge.task_ranks   --------------------------------
 -> ranking.Ranking ```
 
 `problem` says what a selector may know, `selector` what it must offer, `selectors/` holds one a
-file, `scoring` the arithmetic on arrays that all of them share, and `registry` finds them by name.
+file, `score_arrays` the arithmetic on arrays that all of them share, and `registry` finds them by
+name.
 """
 
 from vlmsel.selection.divergence import block_importance, dcd_matrix

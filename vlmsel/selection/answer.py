@@ -36,7 +36,7 @@ from vlmsel.selection.posterior.whole_target import (
     next_model,
     observe_accuracies,
 )
-from vlmsel.selection.scoring import weighted_ranks, weights_of_known, zoo_ranks
+from vlmsel.selection.score_arrays import weighted_ranks, weights_of_known, zoo_ranks
 from vlmsel.selection.zoo_answers import ZooAnswers
 
 # Labels beside those at hand whose worth is told.

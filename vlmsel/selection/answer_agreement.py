@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from vlmsel.selection.estimators.pair_agreement import pair_agreement
+from vlmsel.selection.estimators.pair_agreement_estimate import pair_agreement
 from vlmsel.selection.zoo_answers import ZooAnswers
 
 # With fewer sources one of them is the lowest too often to say anything.

@@ -6,8 +6,9 @@ from typing import Literal, get_args
 
 import polars as pl
 
+from vlmsel.columns import CELL, MODEL
 from vlmsel.errors import SelectionError
-from vlmsel.selection.profiles import CELL, MODEL, task_profiles
+from vlmsel.selection.profiles import task_profiles
 from vlmsel.selection.similarity import effective_sources, similarity
 
 __all__ = ["block_importance", "dcd_matrix", "effective_sources", "similarity", "task_profiles"]

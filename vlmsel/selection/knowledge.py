@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 import polars as pl
 
-from vlmsel.selection.profiles import MODEL
+from vlmsel.columns import MODEL
 
 ModelKey = tuple[str, str]
 

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 import polars as pl
 
-from vlmsel.selection.profiles import MODEL
+from vlmsel.columns import MODEL
 
 USUAL = 0.9
 # More rows or models change the mean little and cost much: distances are of all pairs of rows.

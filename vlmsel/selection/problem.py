@@ -7,11 +7,12 @@ from typing import Any
 import numpy as np
 import polars as pl
 
+from vlmsel.columns import CELL, MODEL
 from vlmsel.errors import SelectionError
 from vlmsel.selection.block_matches import BlockMatches
 from vlmsel.selection.labelled_hits import LabelledHits
 from vlmsel.selection.problem_arrays import ProblemArrays
-from vlmsel.selection.profiles import CELL, MODEL, task_profiles
+from vlmsel.selection.profiles import task_profiles
 from vlmsel.selection.task_grid import TaskGrid, lay_out
 from vlmsel.selection.texts.text_evidence import TextEvidence
 from vlmsel.selection.zoo_answers import ZooAnswers

@@ -9,7 +9,7 @@ import numpy as np
 from vlmsel.errors import SelectionError
 from vlmsel.selection.array_divergences import Divergence
 from vlmsel.selection.knowledge import ModelKey
-from vlmsel.selection.scoring import weighted_ranks, weights_of_known, zoo_ranks
+from vlmsel.selection.score_arrays import weighted_ranks, weights_of_known, zoo_ranks
 from vlmsel.selection.task_grid import TaskGrid
 
 NO_ACCURACY = "no accuracy on any source task"

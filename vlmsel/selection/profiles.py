@@ -2,10 +2,8 @@
 
 import polars as pl
 
+from vlmsel.columns import CELL, MODEL
 from vlmsel.errors import SelectionError
-
-MODEL = ["model", "pretrained"]
-CELL = [*MODEL, "task"]
 
 
 def task_profiles(profiles: pl.DataFrame | pl.LazyFrame) -> pl.DataFrame:

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 import numpy as np
 import polars as pl
 
+from vlmsel.columns import MODEL
 from vlmsel.errors import SelectionError
 from vlmsel.selection.knowledge import ModelKey
 from vlmsel.selection.problem import Problem
-from vlmsel.selection.profiles import MODEL
 from vlmsel.selection.similarity import effective_sources
 
 # Above this share of all sources the weights say little more than that all sources are alike.

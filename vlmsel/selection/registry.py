@@ -1,6 +1,5 @@
 """Selectors by name."""
 
-import difflib
 import importlib
 import logging
 import pkgutil
@@ -12,6 +11,7 @@ from pydantic import ValidationError
 from vlmsel.errors import SelectionError
 from vlmsel.selection.plugins import load_plugin, register_entry_points
 from vlmsel.selection.selector import BaseSelector
+from vlmsel.suggest import nearest
 
 log = logging.getLogger(__name__)
 
@@ -69,9 +69,8 @@ def selector_class(name: str) -> type[BaseSelector]:
         return _known[name]
     if name in _broken():
         raise SelectionError(_broken()[name])
-    near = difflib.get_close_matches(name, names, n=3, cutoff=0.4)
-    hint = f"did you mean {' or '.join(near)}?" if near else f"known are {', '.join(names)}"
-    raise SelectionError(f"there is no selector {name!r}; {hint} (module:Class for one's own)")
+    hint = nearest(name, names) or f"; known are {', '.join(names)}"
+    raise SelectionError(f"there is no selector {name!r}{hint} (module:Class for one's own)")
 
 
 def make_selector(name: str, **options: Any) -> BaseSelector:

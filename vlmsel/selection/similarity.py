@@ -5,8 +5,8 @@ from typing import Literal, get_args
 
 import polars as pl
 
+from vlmsel.columns import MODEL
 from vlmsel.errors import SelectionError
-from vlmsel.selection.profiles import MODEL
 
 Scale = Literal["none", "spread"]
 

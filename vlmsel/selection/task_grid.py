@@ -11,12 +11,12 @@ from functools import cached_property
 import numpy as np
 import polars as pl
 
+from vlmsel.columns import CELL, MODEL
 from vlmsel.errors import SelectionError
 from vlmsel.selection.array_divergences import Divergence
 from vlmsel.selection.axes import Axes
 from vlmsel.selection.knowledge import ModelKey, value_matrix
-from vlmsel.selection.profiles import CELL, MODEL
-from vlmsel.selection.scoring import zoo_ranks
+from vlmsel.selection.score_arrays import zoo_ranks
 
 # Divergences that are kept, in bytes; beyond, the oldest are computed again.
 KEPT_BYTES = 1 << 30

@@ -8,10 +8,10 @@ from functools import cached_property
 import numpy as np
 import polars as pl
 
+from vlmsel.columns import MODEL
 from vlmsel.errors import SelectionError
 from vlmsel.selection.estimators.answers import FAILED
 from vlmsel.selection.knowledge import ModelKey
-from vlmsel.selection.profiles import MODEL
 
 MEASURES = ("confidence", "margin", "entropy")
 

@@ -19,7 +19,7 @@ from vlmsel.store.files import READERS, is_corrupt
 from vlmsel.store.keys import CellId, decode_model_folder, decode_stem, parse_file_name
 from vlmsel.store.packed_folder import PackedFolder
 from vlmsel.store.packs import PackIndex, lay_end_to_end, pack_name
-from vlmsel.store.schema import to_bytes
+from vlmsel.store.row_bytes import to_bytes
 
 # A pack is read whole, for one of its cells too.
 PACK_BYTES = 32 * 2**20

@@ -3,7 +3,7 @@
 from collections import defaultdict
 from dataclasses import dataclass
 
-from vlmsel.measurements.registry import measurement_kinds
+from vlmsel.measurements.kinds import measurement_kinds
 from vlmsel.store.garbage import cell_of, model_of
 from vlmsel.store.packed_folder import PackedFolder
 

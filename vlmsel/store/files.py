@@ -14,7 +14,7 @@ from vlmsel.errors import StoreError
 from vlmsel.store.faults import MissingFileError
 from vlmsel.store.filesystem import Folder
 from vlmsel.store.keys import content_digest, parse_file_name
-from vlmsel.store.schema import from_bytes
+from vlmsel.store.row_bytes import from_bytes
 
 Cell = TypeVar("Cell")
 

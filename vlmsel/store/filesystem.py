@@ -7,8 +7,8 @@ from typing import Protocol
 from vlmsel.addresses import absolute_address, is_address
 from vlmsel.errors import StoreError
 from vlmsel.store.file_entry import FileEntry
-from vlmsel.store.local import LocalFolder
-from vlmsel.store.remote import RemoteFolder
+from vlmsel.store.local_folder import LocalFolder
+from vlmsel.store.remote_folder import RemoteFolder
 from vlmsel.tasks.buckets import open_bucket
 
 

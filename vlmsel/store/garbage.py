@@ -4,7 +4,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
-from vlmsel.measurements.registry import measurement_kinds
+from vlmsel.measurements.kinds import measurement_kinds
 from vlmsel.store.failed_images import FAILED_IMAGES
 from vlmsel.store.failures import FAILURES
 from vlmsel.store.file_entry import FileEntry

@@ -5,8 +5,8 @@ from collections.abc import Iterator, Mapping
 from pydantic import ValidationError
 
 from vlmsel.errors import StoreError
+from vlmsel.measurements.kinds import measurement_class
 from vlmsel.measurements.measurement import Measurement
-from vlmsel.measurements.registry import measurement_class
 from vlmsel.settings import SCHEMA_VERSION
 from vlmsel.store.cells import settings_folder
 from vlmsel.store.filesystem import Folder

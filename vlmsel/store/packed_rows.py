@@ -13,7 +13,7 @@ from vlmsel.store.filesystem import Folder
 from vlmsel.store.keys import content_digest
 from vlmsel.store.packed_folder import PackedFolder, by_pack
 from vlmsel.store.packs import Member
-from vlmsel.store.schema import from_bytes
+from vlmsel.store.row_bytes import from_bytes
 
 TRIES = 3
 

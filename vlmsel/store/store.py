@@ -9,10 +9,10 @@ import pyarrow as pa
 
 from vlmsel.addresses import absolute_address
 from vlmsel.errors import RowsError, StoreError
+from vlmsel.measurements.kinds import measurement_class
 from vlmsel.measurements.measurement import Measurement
-from vlmsel.measurements.registry import measurement_class
-from vlmsel.measurements.rows import check_rows
-from vlmsel.store import imported, known_settings
+from vlmsel.measurements.row_checks import check_rows
+from vlmsel.store import known_settings
 from vlmsel.store.cells import cell_files, cell_folder, cell_stem, walk_cells
 from vlmsel.store.failed_images import FailedImages, ImageReasons, commit_cell, failed_in_cell
 from vlmsel.store.failures import FailureLog
@@ -21,7 +21,7 @@ from vlmsel.store.filesystem import open_folder
 from vlmsel.store.keys import CellId
 from vlmsel.store.packed_folder import PackedFolder
 from vlmsel.store.packed_rows import quarantine_corrupt_packs, read_packed
-from vlmsel.store.schema import from_bytes, to_bytes
+from vlmsel.store.row_bytes import from_bytes, to_bytes
 
 # Folders of the layout before there was one store for all kinds.
 OLD_FOLDERS = frozenset({"profiles", "accuracies"})
@@ -260,38 +260,6 @@ class Store:
         lost |= {cells[path] for path in of_packs.corrupt}
         found = pl.concat([rows, *of_packs.frames]) if of_packs.frames else rows
         return Scan(found, tuple(sorted(lost, key=lambda cell: files[cell])))
-
-    def import_profiles(self, frame: pl.DataFrame, name: str) -> None:
-        """Keep published profiles under `name`, in place of an earlier table of that name."""
-        imported.write_profiles(self._folder, frame, name)
-
-    def imported_profiles(self, source: str | None = None) -> pl.DataFrame:
-        """Imported profiles.
-
-        Args:
-            source: name of one import; None means all of them.
-
-        Returns:
-            model, pretrained, task, image_id (``published``), block, block_name, conductance,
-            source (the import's name).
-
-        Raises:
-            StoreError: there is no such import, or two imports hold one model.
-        """
-        return imported.read_profiles(self._folder, source)
-
-    def import_accuracies(self, frame: pl.DataFrame, name: str) -> None:
-        """Keep published accuracies under `name`, in place of an earlier table of that name."""
-        imported.write_accuracies(self._folder, frame, name)
-
-    def imported_accuracies(self) -> pl.DataFrame:
-        """Imported accuracies, those of every table.
-
-        Returns:
-            model, pretrained, task, acc1 (fraction), acc5, mean_per_class_recall, n_images
-            (null where unknown), source (the import's name), sorted.
-        """
-        return imported.read_accuracies(self._folder)
 
     def _path(self, cell: CellId) -> str | None:
         """The file that counts for a cell now; a retry may have replaced it since the listing."""

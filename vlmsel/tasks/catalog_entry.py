@@ -6,7 +6,7 @@ import yaml
 
 from vlmsel.documents import parse_yaml
 from vlmsel.errors import CatalogError
-from vlmsel.tasks.catalog import TaskSpec
+from vlmsel.tasks.task_catalog import TaskSpec
 
 KEY = "tasks"
 # Where the entries of a list written line by line begin.

@@ -13,9 +13,8 @@ from vlmsel.cache import cache_dir
 from vlmsel.errors import TaskError
 from vlmsel.outside_names import readable
 from vlmsel.redaction import describe_error, redact
-from vlmsel.tasks.catalog import TaskSpec
-from vlmsel.tasks.decode import MAX_IMAGE_BYTES
-from vlmsel.tasks.found import FoundImage, unread_digest
+from vlmsel.tasks.decoder import MAX_IMAGE_BYTES
+from vlmsel.tasks.found_image import FoundImage, unread_digest
 from vlmsel.tasks.index_cache import Scans, load_scans, save_scans, take_forgotten
 from vlmsel.tasks.json_lines import scan_json_lines
 from vlmsel.tasks.labels import check_labels, folder_labels
@@ -26,6 +25,7 @@ from vlmsel.tasks.question_files import ask_about
 from vlmsel.tasks.questions import TaskQuestions
 from vlmsel.tasks.sources import SourceFile, Sources, find_sources, kind_of
 from vlmsel.tasks.tars import scan_tar
+from vlmsel.tasks.task_catalog import TaskSpec
 
 log = logging.getLogger(__name__)
 

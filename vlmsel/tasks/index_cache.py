@@ -18,7 +18,7 @@ import pyarrow.parquet as pq
 
 from vlmsel.cache import cache_dir, write_atomically
 from vlmsel.private_temp import UnsafeFolderError
-from vlmsel.tasks.found import FoundImage
+from vlmsel.tasks.found_image import FoundImage
 from vlmsel.tasks.sources import SourceFile
 
 Scans = dict[SourceFile, tuple[FoundImage, ...]]

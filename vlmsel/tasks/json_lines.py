@@ -8,8 +8,8 @@ from typing import Any
 
 from vlmsel.documents import parse_json
 from vlmsel.errors import TaskError
-from vlmsel.tasks.decode import MAX_IMAGE_BYTES
-from vlmsel.tasks.found import FoundImage, unread_digest
+from vlmsel.tasks.decoder import MAX_IMAGE_BYTES
+from vlmsel.tasks.found_image import FoundImage, unread_digest
 from vlmsel.tasks.locations import display, open_source, reason
 from vlmsel.tasks.outages import read_error
 

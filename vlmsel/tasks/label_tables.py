@@ -11,13 +11,13 @@ from pathlib import Path
 import polars as pl
 
 from vlmsel.addresses import absolute_path
-from vlmsel.catalogs import nearest
 from vlmsel.errors import TaskError
-from vlmsel.tasks.catalog import TaskSpec
+from vlmsel.suggest import nearest
 from vlmsel.tasks.index import TaskIndex
 from vlmsel.tasks.labels import plain_name
 from vlmsel.tasks.prompts import class_prompts
 from vlmsel.tasks.questions import LETTERS
+from vlmsel.tasks.task_catalog import TaskSpec
 
 COLUMNS = ("image", "label")
 # Column with the order that picked an image, where that is no random draw.

@@ -4,8 +4,8 @@ import unicodedata
 from collections import Counter
 from collections.abc import Sequence
 
-from vlmsel.catalogs import nearest
 from vlmsel.errors import TaskError
+from vlmsel.suggest import nearest
 
 MAX_LABEL = 2**31 - 1
 

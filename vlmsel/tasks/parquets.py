@@ -13,8 +13,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from vlmsel.errors import TaskError
-from vlmsel.tasks.decode import MAX_IMAGE_BYTES
-from vlmsel.tasks.found import FoundImage, unread_digest
+from vlmsel.tasks.decoder import MAX_IMAGE_BYTES
+from vlmsel.tasks.found_image import FoundImage, unread_digest
 from vlmsel.tasks.json_lines import decode_text, no_base64
 from vlmsel.tasks.labels import stored_label
 from vlmsel.tasks.locations import display, is_remote, open_source, reason

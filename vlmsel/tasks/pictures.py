@@ -12,7 +12,7 @@ import numpy as np
 from PIL import Image
 
 from vlmsel.errors import ImageError, TaskError
-from vlmsel.tasks.decode import decode_image
+from vlmsel.tasks.decoder import decode_image
 from vlmsel.tasks.index import ImageRef
 from vlmsel.tasks.shards import Shard, read_shard
 

@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from functools import cache, cached_property
 from pathlib import Path
 
-from vlmsel.catalogs import nearest
 from vlmsel.errors import TaskError
 from vlmsel.extras import LIBRARIES, missing_extra
-from vlmsel.tasks.catalog import TaskSpec
+from vlmsel.suggest import nearest
 from vlmsel.tasks.questions import TaskQuestions
+from vlmsel.tasks.task_catalog import TaskSpec
 
 DEFAULT_TEMPLATES = ("a photo of a {}.",)
 CLASSNAMES_FILE = "en_classnames.json"

@@ -10,7 +10,6 @@ import pyarrow.parquet as pq
 
 from vlmsel.errors import TaskError
 from vlmsel.outside_names import readable
-from vlmsel.tasks.catalog import TaskSpec
 from vlmsel.tasks.json_lines import read_objects
 from vlmsel.tasks.locations import display, open_source, reason
 from vlmsel.tasks.outages import read_error
@@ -23,6 +22,7 @@ from vlmsel.tasks.question_rows import (
 )
 from vlmsel.tasks.questions import ChoiceQuestion, TaskQuestions
 from vlmsel.tasks.sources import Sources, find_sources, kind_of
+from vlmsel.tasks.task_catalog import TaskSpec
 
 if TYPE_CHECKING:
     from vlmsel.tasks.index import ImageRef

@@ -15,7 +15,7 @@ from itertools import pairwise
 from operator import itemgetter
 
 from vlmsel.errors import TaskError
-from vlmsel.tasks.decode import MAX_IMAGE_BYTES
+from vlmsel.tasks.decoder import MAX_IMAGE_BYTES
 from vlmsel.tasks.index import ImageRef, TaskIndex
 from vlmsel.tasks.json_lines import read_json_lines
 from vlmsel.tasks.locations import open_source, reason

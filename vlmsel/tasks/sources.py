@@ -14,7 +14,7 @@ from pyarrow import fs
 
 from vlmsel.addresses import absolute_address
 from vlmsel.errors import TaskError
-from vlmsel.tasks.decode import UNREAD_SUFFIXES, image_suffixes
+from vlmsel.tasks.decoder import UNREAD_SUFFIXES, image_suffixes
 from vlmsel.tasks.locations import (
     display,
     file_info,

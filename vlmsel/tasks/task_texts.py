@@ -8,14 +8,14 @@ from pathlib import Path
 from typing import Literal
 
 from vlmsel.addresses import absolute_path
-from vlmsel.catalogs import nearest
 from vlmsel.documents import parse_yaml, read_json
 from vlmsel.errors import TaskError
-from vlmsel.tasks.catalog import TaskSpec
+from vlmsel.suggest import nearest
 from vlmsel.tasks.index import ImageRef
 from vlmsel.tasks.labels import plain_name
 from vlmsel.tasks.prompts import ClassPrompts
 from vlmsel.tasks.shards import Shard
+from vlmsel.tasks.task_catalog import TaskSpec
 
 Role = Literal["prompt", "caption", "synonym"]
 ROLES: tuple[Role, ...] = ("prompt", "caption", "synonym")

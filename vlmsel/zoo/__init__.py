@@ -3,9 +3,9 @@
     catalog (YAML -> ModelSpec) -> identity (who it is, no model built)
                                 -> loader (encoder, text, transform) -> blocks
 
-`registry` knows open_clip's tables, `weights` where checkpoints lie, `checkpoint` whether they fit,
-`encoders` the user's own modules, `describe` lists architectures. Exports are lazy: names that need
-torch import it when used.
+`open_clip_tables` knows open_clip's tables, `weights` where checkpoints lie, `checkpoint` whether
+they fit, `encoders` the user's own modules, `architecture_facts` lists architectures. Exports are
+lazy: names that need torch import it when used.
 """
 
 from importlib import import_module
@@ -14,8 +14,12 @@ from typing import TYPE_CHECKING
 from vlmsel.zoo.catalog import ModelSpec, Zoo, load_zoo
 
 if TYPE_CHECKING:
+    from vlmsel.zoo.architecture_facts import (
+        ModelDescription,
+        describe_architectures,
+        describe_model,
+    )
     from vlmsel.zoo.blocks import functional_blocks
-    from vlmsel.zoo.describe import ModelDescription, describe_architectures, describe_model
     from vlmsel.zoo.encoders import Encoder
     from vlmsel.zoo.identity import ModelIdentity, identify
     from vlmsel.zoo.loader import LoadedModel, load_model, load_untrained
@@ -23,10 +27,10 @@ if TYPE_CHECKING:
 _LAZY = {
     "Encoder": "encoders",
     "LoadedModel": "loader",
-    "ModelDescription": "describe",
+    "ModelDescription": "architecture_facts",
     "ModelIdentity": "identity",
-    "describe_architectures": "describe",
-    "describe_model": "describe",
+    "describe_architectures": "architecture_facts",
+    "describe_model": "architecture_facts",
     "functional_blocks": "blocks",
     "identify": "identity",
     "load_model": "loader",

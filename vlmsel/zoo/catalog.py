@@ -9,9 +9,10 @@ from typing import Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from vlmsel.addresses import absolute_path
-from vlmsel.catalogs import nearest, one_line, read_entries
+from vlmsel.catalogs import one_line, read_entries
 from vlmsel.errors import CatalogError, ModelError, SettingsError
 from vlmsel.outside_names import encoded_length, stored
+from vlmsel.suggest import nearest
 from vlmsel.zoo.layer_name import LayerName, split_variant
 
 SHIPPED = {

@@ -13,9 +13,9 @@ from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
-from vlmsel.catalogs import nearest
 from vlmsel.documents import read_json
 from vlmsel.errors import ModelError
+from vlmsel.suggest import nearest
 from vlmsel.zoo.open_clip_schema import OpenClipDocument, Preprocessing
 
 # For every `from_pretrained` of transformers on a folder: its code is not run, no hub is asked.

@@ -10,8 +10,8 @@ from huggingface_hub.errors import HfHubHTTPError
 
 from vlmsel.errors import ModelError
 from vlmsel.zoo.catalog import ModelSpec
+from vlmsel.zoo.open_clip_tables import tag_config
 from vlmsel.zoo.providers.folders import provider_name
-from vlmsel.zoo.registry import tag_config
 from vlmsel.zoo.weights import hub_files, local_weights
 
 FP32_BYTES = 4

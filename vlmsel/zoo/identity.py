@@ -21,11 +21,11 @@ from vlmsel.zoo.folder_rules import (
     check_transformers,
     tokenizer_files,
 )
+from vlmsel.zoo.open_clip_tables import Config, architecture_config, is_tag, tag_config, tag_configs
 from vlmsel.zoo.providers import require_package
 from vlmsel.zoo.providers.folders import provider_name
 from vlmsel.zoo.providers.timm_tags import describe_tower
 from vlmsel.zoo.providers.transformers_folder import activation, describe_folder
-from vlmsel.zoo.registry import Config, architecture_config, is_tag, tag_config, tag_configs
 from vlmsel.zoo.weights import CONFIG_NAME, hub_sha256, local_sha256, local_weights
 
 # open_clip's PreprocessCfg defaults: an explicit default and a missing one are one preprocessing.

@@ -23,7 +23,7 @@ def count_parameters(spec: ModelSpec) -> int | None:
     if spec.weights is not None:
         return _of_checkpoint(Path(spec.weights))
     # Imported here: it imports torch.
-    from vlmsel.zoo.describe import describe_model
+    from vlmsel.zoo.architecture_facts import describe_model
 
     try:
         return describe_model(spec.model).parameters

@@ -5,8 +5,8 @@ from typing import Any
 from open_clip.model import CLIPVisionCfg, _build_vision_tower
 from torch import nn
 
-from vlmsel.zoo.quiet import quiet_open_clip
-from vlmsel.zoo.registry import architecture_config
+from vlmsel.zoo.open_clip_tables import architecture_config
+from vlmsel.zoo.output_silence import quiet_open_clip
 
 
 def build_visual(model: str, *, image_size: int | None = None) -> nn.Module:

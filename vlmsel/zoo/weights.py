@@ -8,9 +8,9 @@ from huggingface_hub import constants as hub_constants
 from huggingface_hub.errors import HfHubHTTPError, OfflineModeIsEnabled
 
 from vlmsel.cache import file_sha256
-from vlmsel.errors import ModelError
+from vlmsel.errors import ModelError, first_line
 from vlmsel.zoo.catalog import ModelSpec
-from vlmsel.zoo.registry import Config
+from vlmsel.zoo.open_clip_tables import Config
 
 CONFIG_NAME = "open_clip_config.json"
 # open_clip's own order of preference in a directory.
@@ -94,7 +94,7 @@ def _ask_hub(spec: ModelSpec, repository: str, names: tuple[str, ...]) -> str:
             reason = "offline mode is on (HF_HUB_OFFLINE)"
             break
         except HfHubHTTPError as error:
-            reason = str(error).splitlines()[0]
+            reason = first_line(error)
             continue
         except (OSError, *_transport_errors()) as error:
             reason = f"the hub cannot be reached ({type(error).__name__})"

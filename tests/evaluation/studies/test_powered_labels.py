@@ -3,8 +3,8 @@ import polars as pl
 import pytest
 
 from vlmsel.errors import SelectionError
-from vlmsel.evaluation.studies.figures import saving_figure
 from vlmsel.evaluation.studies.powered_labels import lay_out_predictions, saving_of_predictions
+from vlmsel.report.study_figures import saving_figure
 from vlmsel.selection.estimators.answers import FAILED, OUTSIDE
 
 

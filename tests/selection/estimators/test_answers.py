@@ -2,12 +2,19 @@ import numpy as np
 import pytest
 
 from vlmsel.errors import SelectionError
-from vlmsel.selection.estimators import FAILED, OUTSIDE, dawid_skene, one_coin, pair_agreement, vote
+from vlmsel.selection.estimators import (
+    FAILED,
+    OUTSIDE,
+    dawid_skene_estimate,
+    one_coin,
+    pair_agreement_estimate,
+    vote,
+)
 
 BY_ANSWERS = [
     vote,
-    pair_agreement,
-    dawid_skene,
+    pair_agreement_estimate,
+    dawid_skene_estimate,
     lambda answers, k, votes=None: one_coin(answers, k, votes=votes).accuracy,
 ]
 

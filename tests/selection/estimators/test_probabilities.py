@@ -2,9 +2,14 @@ import numpy as np
 import pytest
 
 from vlmsel.errors import SelectionError
-from vlmsel.selection.estimators import confidence, margin, negative_entropy, nuclear_norm
+from vlmsel.selection.estimators import (
+    confidence_estimate,
+    margin_estimate,
+    negative_entropy,
+    nuclear_norm,
+)
 
-BY_PROBABILITY = [confidence, margin, negative_entropy, nuclear_norm]
+BY_PROBABILITY = [confidence_estimate, margin_estimate, negative_entropy, nuclear_norm]
 
 
 @pytest.mark.parametrize("score", BY_PROBABILITY)

@@ -6,7 +6,7 @@ from scipy.stats import ttest_rel
 
 from tests.selection.layers.worlds import answers_of, flipped, null_world, outcomes_of
 from vlmsel.selection.layers.adaptation import adapt, cross_fit
-from vlmsel.selection.layers.published import draw_stratified, pool_size, run_protocol
+from vlmsel.selection.layers.published_protocol import draw_stratified, pool_size, run_protocol
 from vlmsel.selection.layers.rules import (
     RULE_OF,
     RULES,

@@ -6,7 +6,7 @@ import pytest
 
 from tests.selection.layers.worlds import answers_of, outcomes_of
 from vlmsel.errors import SelectionError
-from vlmsel.selection.layers.answers import choose_layers, collect_answers, label_knockouts
+from vlmsel.selection.layers.knockout_answers import choose_layers, collect_answers, label_knockouts
 from vlmsel.selection.layers.likeness import (
     cluster_tasks,
     compare_tasks,

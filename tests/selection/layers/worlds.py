@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from vlmsel.selection.layers.answers import LayerAnswers, Outcomes
+from vlmsel.selection.layers.knockout_answers import LayerAnswers, Outcomes
 
 
 def outcomes_of(base, hits, base_log=None, log=None, groups=None) -> Outcomes:

@@ -6,7 +6,7 @@ import polars as pl
 import pytest
 
 from vlmsel.errors import SelectionError
-from vlmsel.evaluation.duplicates import count_once
+from vlmsel.evaluation.twin_checkpoints import count_once
 from vlmsel.selection.knowledge import value_matrix
 from vlmsel.selection.posterior.prior import fit_prior
 

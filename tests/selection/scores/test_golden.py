@@ -11,7 +11,7 @@ from sklearn.preprocessing import StandardScaler
 from vlmsel.selection import scores as s
 from vlmsel.selection.scores.itm import evolve
 from vlmsel.selection.scores.support.decomposition import decompose
-from vlmsel.selection.scores.support.shrinkage import ledoit_wolf
+from vlmsel.selection.scores.support.shrunk_covariance import ledoit_wolf
 
 # The reference compares distances of one-hot labels that differ by rounding where they are equal:
 # its value depends on the processor (see `test_parc_has_ties_where_the_reference_has_rounding`).

@@ -7,9 +7,9 @@ from vlmsel.selection.transfer.bootstrap_places import (
     resampled_rows,
     resampled_scores,
 )
-from vlmsel.selection.transfer.estimators import find_estimator
 from vlmsel.selection.transfer.labelled_task import labelled_task
 from vlmsel.selection.transfer.model_inputs import model_inputs
+from vlmsel.selection.transfer.score_catalog import find_estimator
 
 RNG = np.random.default_rng(3)
 LABELS = np.repeat([0, 1, 2], [10, 12, 8])

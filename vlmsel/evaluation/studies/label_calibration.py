@@ -11,7 +11,7 @@ import polars as pl
 
 from vlmsel.evaluation.held_out import HeldOutTasks
 from vlmsel.evaluation.simulated_labels import draw_hits, target_rng
-from vlmsel.evaluation.studies.labels import N_DRAWS, RHO, Target, lay_out
+from vlmsel.evaluation.studies.label_gain import N_DRAWS, RHO, Target, lay_out
 from vlmsel.selection.posterior.advice import CHECKS, advise, expected_regret
 from vlmsel.selection.posterior.prior import fit_prior
 from vlmsel.selection.posterior.spectrum import SpectralPrior, observe_draws

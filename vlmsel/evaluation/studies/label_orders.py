@@ -8,7 +8,7 @@ import polars as pl
 
 from vlmsel.errors import SelectionError
 from vlmsel.evaluation.metrics import ndcg5, regret1, tau
-from vlmsel.evaluation.paired import paired_bootstrap
+from vlmsel.evaluation.paired_bootstrap import paired_bootstrap
 from vlmsel.evaluation.simulated_labels import target_rng
 from vlmsel.selection.orders.picking_orders import ORDERS, PickingOrder
 from vlmsel.selection.orders.pool import Labelled, Pool, hit_rates
@@ -17,7 +17,7 @@ LABELS = (5, 10, 25, 50)
 N_DRAWS, N_ACTIVE_DRAWS = 10, 3
 # A table of one task is drawn pools of so many of its images; intervals are over the draws.
 POOL_IMAGES, N_POOLS = 400, 20
-BASELINE, HITS = "random", "plain hits"
+RANDOM, HITS = "random", "plain hits"
 METRICS = ("regret1", "tau", "ndcg5")
 # Less than the smallest difference of two rates, and more than rounding.
 TIE = 1e-7
@@ -136,7 +136,7 @@ def _summary(
     means = values.agg(pl.col("value").mean())
     parts = []
     for n in sorted(set(labels)):
-        found = paired_bootstrap(means.filter(n_labels=n), seed=seed, baseline=BASELINE)
+        found = paired_bootstrap(means.filter(n_labels=n), seed=seed, baseline=RANDOM)
         parts.append(found.with_columns(n_labels=pl.lit(n, pl.Int64)))
     return pl.concat(parts).select(
         pl.lit(table).alias("table"),
@@ -154,7 +154,7 @@ def _judge(
     order: PickingOrder, unit: LabelledPool, labels: Sequence[int], n_draws: int, seed: int
 ) -> Iterator[tuple[str, int, str, str, float]]:
     """Selector, number of labels, target, metric and value of each draw."""
-    is_drawn = order.name in (BASELINE, "vma")
+    is_drawn = order.name in (RANDOM, "vma")
     for draw in range(n_draws if is_drawn else min(n_draws, N_ACTIVE_DRAWS)):
         rng = target_rng(seed * 1000 + draw, f"{order.name} {unit.name}")
         for labelled in _picked(order, unit, max(labels), rng):

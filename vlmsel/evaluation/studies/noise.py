@@ -3,9 +3,9 @@
 import numpy as np
 import polars as pl
 
+from vlmsel.columns import MODEL
 from vlmsel.evaluation.held_out import HeldOut, HeldOutTasks
-from vlmsel.evaluation.studies.common import StudyData, evaluate_conditions, with_profiles
-from vlmsel.selection.profiles import MODEL
+from vlmsel.evaluation.studies.study_data import StudyData, evaluate_conditions, with_profiles
 
 SIGMAS = (0.0, 0.05, 0.1, 0.2, 0.5, 1.0)
 SHARES = (0.0, 0.1, 0.25, 0.5, 0.75)

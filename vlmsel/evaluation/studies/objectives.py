@@ -5,12 +5,12 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import polars as pl
 
-from vlmsel.evaluation.across_families import Approach, judge_families
+from vlmsel.evaluation.cross_family import Approach, judge_families
 from vlmsel.evaluation.held_out import HeldOutTasks, hold_out
 from vlmsel.evaluation.leave_one_out import BASELINE, judge
-from vlmsel.evaluation.paired import paired_bootstrap
-from vlmsel.evaluation.studies.common import common_cells
+from vlmsel.evaluation.paired_bootstrap import paired_bootstrap
 from vlmsel.evaluation.studies.noise import with_noise
+from vlmsel.evaluation.studies.study_data import common_cells
 from vlmsel.selection.block_matches import BlockMatches
 from vlmsel.selection.registry import make_selector
 from vlmsel.selection.selector import Selector

@@ -10,18 +10,18 @@ control variates (`vlmsel.selection.posterior.power_hits`), which cannot mislead
 """
 
 from vlmsel.selection.estimators.answers import FAILED, OUTSIDE
-from vlmsel.selection.estimators.confidence import (
+from vlmsel.selection.estimators.confidence_estimate import (
     calibrated_confidence,
     confidence,
     fit_temperature,
 )
-from vlmsel.selection.estimators.dawid_skene import dawid_skene
-from vlmsel.selection.estimators.entropy import negative_entropy
+from vlmsel.selection.estimators.dawid_skene_estimate import dawid_skene
+from vlmsel.selection.estimators.entropy_estimate import negative_entropy
 from vlmsel.selection.estimators.expected_agreement import expected_agreement
-from vlmsel.selection.estimators.margin import margin
+from vlmsel.selection.estimators.margin_estimate import margin
 from vlmsel.selection.estimators.nuclear_norm import nuclear_norm
 from vlmsel.selection.estimators.one_coin import OneCoin, one_coin
-from vlmsel.selection.estimators.pair_agreement import pair_agreement
+from vlmsel.selection.estimators.pair_agreement_estimate import pair_agreement
 from vlmsel.selection.estimators.text_rank import (
     text_similarity,
     text_weighted_ranks,

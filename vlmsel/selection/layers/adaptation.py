@@ -5,8 +5,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from vlmsel.selection.layers.answers import LayerAnswers, Outcomes
 from vlmsel.selection.layers.changes import agresti_min, mid_p, wilson_lower
+from vlmsel.selection.layers.knockout_answers import LayerAnswers, Outcomes
 from vlmsel.selection.layers.rules import (
     RULE_OF,
     Rule,

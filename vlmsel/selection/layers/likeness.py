@@ -5,7 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 import polars as pl
 
-MODEL = ["model", "pretrained"]
+from vlmsel.columns import MODEL
+
 # A vector that varies by less has no direction.
 CONSTANT = 1e-12
 # Over two layers every correlation is 1 or -1.

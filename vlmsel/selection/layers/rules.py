@@ -9,8 +9,8 @@ from typing import Literal, get_args
 
 import numpy as np
 
-from vlmsel.selection.layers.answers import Outcomes
 from vlmsel.selection.layers.changes import mid_p
+from vlmsel.selection.layers.knockout_answers import Outcomes
 
 RuleName = Literal["published", "confirm", "significant", "evidence"]
 RULES: tuple[RuleName, ...] = get_args(RuleName)

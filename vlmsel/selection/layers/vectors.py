@@ -4,8 +4,8 @@ from collections.abc import Iterable
 
 import polars as pl
 
-from vlmsel.selection.layers.answers import LayerAnswers
 from vlmsel.selection.layers.changes import agresti_min
+from vlmsel.selection.layers.knockout_answers import LayerAnswers
 
 SCHEMA = {
     "model": pl.String,

@@ -1,6 +1,5 @@
 """Picking orders by name, with what each needs and how it ranks the models."""
 
-import difflib
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -9,6 +8,7 @@ import numpy as np
 from vlmsel.errors import SelectionError
 from vlmsel.selection.orders import coda, model_selector, random_order, vma
 from vlmsel.selection.orders.pool import Labelled, Pool, hit_rates
+from vlmsel.suggest import nearest
 
 NextImage = Callable[[Pool, Labelled, np.random.Generator], int]
 Estimate = Callable[[Pool, Labelled], np.ndarray]
@@ -91,6 +91,5 @@ def find_order(name: str) -> PickingOrder:
     """
     if name in ORDERS:
         return ORDERS[name]
-    near = difflib.get_close_matches(name, ORDERS, n=1, cutoff=0.4)
-    hint = f"did you mean {near[0]}? " if near else ""
-    raise SelectionError(f"there is no picking order {name!r}; {hint}there is {', '.join(ORDERS)}")
+    hint = nearest(name, ORDERS, n=1) or f"; known are {', '.join(ORDERS)}"
+    raise SelectionError(f"there is no picking order {name!r}{hint}")

@@ -12,7 +12,7 @@ import numpy as np
 from vlmsel.errors import SelectionError
 from vlmsel.selection.estimators.answers import FAILED, at_answers
 from vlmsel.selection.estimators.one_coin import one_coin
-from vlmsel.selection.estimators.pair_agreement import answer_shares
+from vlmsel.selection.estimators.pair_agreement_estimate import answer_shares
 from vlmsel.selection.posterior.observation import Observation, hit_correlation, observe_counts
 
 LEAST_RATIO, MOST_RATIO = 0.05, 1.0

@@ -6,7 +6,7 @@ import numpy as np
 
 from vlmsel.selection.scores.support.decomposition import Decomposition, decomposition_of
 from vlmsel.selection.scores.support.label_groups import LabelGroups, labelled
-from vlmsel.selection.scores.support.shrinkage import ledoit_wolf
+from vlmsel.selection.scores.support.shrunk_covariance import ledoit_wolf
 
 
 def hscore(features: Any, labels: Any, *, decomposition: Decomposition | None = None) -> float:

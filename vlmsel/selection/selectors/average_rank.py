@@ -4,7 +4,7 @@ import numpy as np
 
 from vlmsel.selection.problem import Problem
 from vlmsel.selection.registry import register
-from vlmsel.selection.scoring import weighted_ranks, weights_of_known
+from vlmsel.selection.score_arrays import weighted_ranks, weights_of_known
 from vlmsel.selection.selector import BaseSelector, Scorer, Scores
 
 

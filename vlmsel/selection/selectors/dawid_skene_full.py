@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from vlmsel.selection.estimators.dawid_skene import dawid_skene
+from vlmsel.selection.estimators.dawid_skene_estimate import dawid_skene
 from vlmsel.selection.label_free import LabelFree
 from vlmsel.selection.registry import register
 from vlmsel.selection.zoo_answers import ZooAnswers

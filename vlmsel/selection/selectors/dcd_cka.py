@@ -7,12 +7,12 @@ import numpy as np
 from vlmsel.errors import SelectionError
 from vlmsel.selection.block_matches import BlockMatches
 from vlmsel.selection.carried_profiles import mean_of_donors
-from vlmsel.selection.donor_weighting import DonorWeighting, donor_shapes
+from vlmsel.selection.donor_weights import DonorWeighting, donor_shapes
 from vlmsel.selection.knowledge import ModelKey
 from vlmsel.selection.needs import Needs
 from vlmsel.selection.problem import Problem
 from vlmsel.selection.problem_arrays import ProblemArrays
-from vlmsel.selection.rank_weighting import scored
+from vlmsel.selection.rank_weights import scored
 from vlmsel.selection.registry import register
 from vlmsel.selection.selector import Scorer, Scores
 

@@ -4,9 +4,9 @@ import numpy as np
 from pydantic import Field
 
 from vlmsel.selection.carried_profiles import DEPTHS, mean_of_donors, resample_depth
-from vlmsel.selection.donor_weighting import DonorWeighting, donor_shapes
+from vlmsel.selection.donor_weights import DonorWeighting, donor_shapes
 from vlmsel.selection.problem import Problem
-from vlmsel.selection.rank_weighting import scored
+from vlmsel.selection.rank_weights import scored
 from vlmsel.selection.registry import register
 from vlmsel.selection.selector import Scorer, Scores
 

@@ -2,13 +2,13 @@
 
 import numpy as np
 
-from vlmsel.selection.donor_weighting import DonorWeighting
-from vlmsel.selection.families import family_of
+from vlmsel.selection.donor_weights import DonorWeighting
 from vlmsel.selection.problem import Problem
-from vlmsel.selection.rank_weighting import scored
+from vlmsel.selection.rank_weights import scored
 from vlmsel.selection.registry import register
-from vlmsel.selection.scoring import pooled_divergence, zoo_ranks
+from vlmsel.selection.score_arrays import pooled_divergence, zoo_ranks
 from vlmsel.selection.selector import Scorer, Scores
+from vlmsel.selection.tower_families import family_of
 
 
 @register

@@ -1,7 +1,7 @@
 """Ablation: DCD without block importance."""
 
 from vlmsel.selection.registry import register
-from vlmsel.selection.selectors.dcd_pooled import DcdPooled
+from vlmsel.selection.selectors.dcd_pooled_blocks import DcdPooled
 
 
 @register

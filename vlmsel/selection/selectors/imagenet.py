@@ -4,13 +4,12 @@ from typing import ClassVar
 
 import numpy as np
 
+from vlmsel.columns import IMAGENET_NAMES
 from vlmsel.errors import SelectionError
 from vlmsel.selection.needs import Needs
 from vlmsel.selection.problem import Problem
 from vlmsel.selection.registry import register
 from vlmsel.selection.selector import BaseSelector, Scorer, Scores
-
-USUAL_NAMES = ("imagenet", "imagenet1k")
 
 
 @register
@@ -23,7 +22,7 @@ class ImageNet(BaseSelector):
     """
 
     name = "imagenet"
-    needs: ClassVar[Needs] = Needs(on_tasks=USUAL_NAMES)
+    needs: ClassVar[Needs] = Needs(on_tasks=IMAGENET_NAMES)
 
     task: str | None = None
 
@@ -33,7 +32,7 @@ class ImageNet(BaseSelector):
         Raises:
             SelectionError: the task has no accuracies.
         """
-        wanted = USUAL_NAMES if self.task is None else (self.task,)
+        wanted = IMAGENET_NAMES if self.task is None else (self.task,)
         arrays = problem.arrays
         task = next((name for name in wanted if arrays.is_known(name)), None)
         if task is None:

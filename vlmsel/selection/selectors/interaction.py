@@ -6,15 +6,15 @@ import numpy as np
 import polars as pl
 from pydantic import Field
 
+from vlmsel.columns import MODEL
 from vlmsel.errors import SelectionError
 from vlmsel.selection.knowledge import value_matrix
 from vlmsel.selection.layers.likeness import centre, correlate
 from vlmsel.selection.needs import Needs
 from vlmsel.selection.problem import Problem
-from vlmsel.selection.profiles import MODEL
-from vlmsel.selection.rank_weighting import scored
+from vlmsel.selection.rank_weights import scored
 from vlmsel.selection.registry import register
-from vlmsel.selection.scoring import pooled_divergence, source_weights, spread_divergence
+from vlmsel.selection.score_arrays import pooled_divergence, source_weights, spread_divergence
 from vlmsel.selection.selector import BaseSelector, Scorer, Scores
 
 

@@ -2,7 +2,7 @@
 
 from vlmsel.selection.array_divergences import Divergence
 from vlmsel.selection.profile_distances import PlainDistance
-from vlmsel.selection.rank_weighting import RankWeighting
+from vlmsel.selection.rank_weights import RankWeighting
 from vlmsel.selection.registry import register
 
 

@@ -5,6 +5,7 @@ from typing import ClassVar
 
 import numpy as np
 
+from vlmsel.columns import IMAGENET_NAMES
 from vlmsel.errors import SelectionError
 from vlmsel.selection.knowledge import ModelKey
 from vlmsel.selection.needs import Needs
@@ -12,7 +13,6 @@ from vlmsel.selection.problem import Problem
 from vlmsel.selection.problem_arrays import ProblemArrays
 from vlmsel.selection.registry import register
 from vlmsel.selection.selector import BaseSelector, Scorer, Scores
-from vlmsel.selection.selectors.imagenet import USUAL_NAMES
 from vlmsel.selection.texts.feature_fit import fit_features
 from vlmsel.selection.texts.text_evidence import TextEvidence
 from vlmsel.selection.texts.text_features import FEATURES, IMAGENET
@@ -99,7 +99,7 @@ def known_features(
     """Features of some models, (models, tasks, F), with ImageNet's accuracy where it is known."""
     features = texts.feature_array(models, tasks)
     place = FEATURES.index(IMAGENET)
-    name = next((name for name in USUAL_NAMES if arrays.is_known(name)), None)
+    name = next((name for name in IMAGENET_NAMES if arrays.is_known(name)), None)
     if name is not None:
         of_imagenet = arrays.accuracy_of(models, [name])
         column = features[..., place]

@@ -10,9 +10,9 @@ from vlmsel.errors import SelectionError
 from vlmsel.selection.knowledge import value_matrix
 from vlmsel.selection.needs import Needs
 from vlmsel.selection.problem import Problem
-from vlmsel.selection.rank_weighting import scored
+from vlmsel.selection.rank_weights import scored
 from vlmsel.selection.registry import register
-from vlmsel.selection.scoring import source_weights, zoo_ranks
+from vlmsel.selection.score_arrays import source_weights, zoo_ranks
 from vlmsel.selection.selector import BaseSelector, Scorer, Scores
 
 

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from vlmsel.selection.estimators.pair_agreement import pair_agreement
+from vlmsel.selection.estimators.pair_agreement_estimate import pair_agreement
 from vlmsel.selection.label_free import LabelFree
 from vlmsel.selection.registry import register
 from vlmsel.selection.zoo_answers import ZooAnswers

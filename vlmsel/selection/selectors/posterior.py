@@ -4,16 +4,16 @@ from typing import ClassVar
 
 import numpy as np
 
+from vlmsel.columns import IMAGENET_NAMES
 from vlmsel.selection.knowledge import ModelKey
 from vlmsel.selection.needs import Needs
 from vlmsel.selection.posterior.observation import observe_hits
 from vlmsel.selection.posterior.prior import MIN_SOURCES
-from vlmsel.selection.posterior.zoos import zoo_scores
+from vlmsel.selection.posterior.zoo_posteriors import zoo_scores
 from vlmsel.selection.problem import Problem
 from vlmsel.selection.registry import register
-from vlmsel.selection.scoring import weighted_ranks, weights_of_known, zoo_ranks
+from vlmsel.selection.score_arrays import weighted_ranks, weights_of_known, zoo_ranks
 from vlmsel.selection.selector import BaseSelector, Scorer, Scores
-from vlmsel.selection.selectors.imagenet import USUAL_NAMES
 
 
 @register
@@ -35,7 +35,7 @@ class Posterior(BaseSelector):
         hits = problem.hits
         labelled = hits is not None and len(hits.hits) > 0
         models = tuple(sorted({*known, *_with_hits(problem)})) if labelled else known
-        references = [n for n in USUAL_NAMES if arrays.is_known(n)]
+        references = [n for n in IMAGENET_NAMES if arrays.is_known(n)]
         tasks = [*problem.sources, *(n for n in references if n not in problem.sources)]
         accuracy = arrays.accuracy_of(models, tasks)
         n_sources = len(problem.sources)

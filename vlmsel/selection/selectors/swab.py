@@ -11,7 +11,7 @@ from vlmsel.selection.knowledge import ModelKey
 from vlmsel.selection.needs import Needs
 from vlmsel.selection.problem import Problem
 from vlmsel.selection.registry import register
-from vlmsel.selection.scoring import zoo_ranks
+from vlmsel.selection.score_arrays import zoo_ranks
 from vlmsel.selection.selector import BaseSelector, Scorer, Scores
 from vlmsel.selection.selectors.modelgpt import (
     TEXTS,

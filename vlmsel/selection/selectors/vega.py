@@ -5,7 +5,7 @@ from typing import ClassVar
 import numpy as np
 
 from vlmsel.errors import SelectionError
-from vlmsel.selection.estimators.vega import edge_score
+from vlmsel.selection.estimators.vega_estimate import edge_score
 from vlmsel.selection.knowledge import known_models
 from vlmsel.selection.label_free import NO_ANSWER
 from vlmsel.selection.needs import Needs
@@ -16,7 +16,7 @@ from vlmsel.selection.selector import BaseSelector, Scorer, Scores
 
 @register
 class Vega(BaseSelector):
-    """Score = - (node score + edge score); see `vlmsel.selection.estimators.vega`.
+    """Score = - (node score + edge score); see `vlmsel.selection.estimators.vega_estimate`.
 
     As printed a similarity is correlated with a distance, which ranks good models low; the selector
     `vega-mended` turns the sign.

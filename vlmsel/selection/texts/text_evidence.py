@@ -9,9 +9,9 @@ from functools import cached_property
 import numpy as np
 import polars as pl
 
+from vlmsel.columns import CELL
 from vlmsel.errors import SelectionError
 from vlmsel.selection.knowledge import ModelKey
-from vlmsel.selection.profiles import CELL
 from vlmsel.selection.texts.text_features import FEATURES, IMAGENET, TEXT_FEATURES, text_features
 from vlmsel.selection.texts.text_view import TextView
 

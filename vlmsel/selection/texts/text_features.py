@@ -5,8 +5,8 @@ Zohar et al. 2023, https://arxiv.org/abs/2306.08893; names as in their published
 
 import numpy as np
 
+from vlmsel.columns import FEATURE_NAMES
 from vlmsel.selection.texts.text_view import TextView
-from vlmsel.store.imported import FEATURE_NAMES
 
 FEATURES = FEATURE_NAMES
 IMAGENET, *_OTHERS = FEATURES

@@ -5,13 +5,13 @@ features of each model, labels -> labelled_task (what is left out, said) -> mode
 model_inputs -> estimators (value, gate, floor of each) -> zoo_table (places, beside the probe)
 ```
 
-`estimators` names every score, `gates` says for which sizes one means nothing and why, and
+`score_catalog` names every score, `gates` says for which sizes one means nothing and why, and
 `score_zoo` lays out a table in which no value stands alone: its floor, its place in the zoo and
 the accuracy of a linear probe are beside it.
 """
 
-from vlmsel.selection.transfer.estimators import ESTIMATORS, Estimator, estimator_names
 from vlmsel.selection.transfer.gates import Sizes
+from vlmsel.selection.transfer.score_catalog import ESTIMATORS, Estimator, estimator_names
 from vlmsel.selection.transfer.zoo_table import (
     DEFAULT_ESTIMATORS,
     ScoreOptions,

@@ -7,9 +7,9 @@ import numpy as np
 from vlmsel.errors import SelectionError
 from vlmsel.selection.ranking import TIE_DECIMALS
 from vlmsel.selection.scores.support.decomposition import decompose
-from vlmsel.selection.transfer.estimators import Estimator
 from vlmsel.selection.transfer.labelled_task import LabelledTask
 from vlmsel.selection.transfer.model_inputs import ModelInputs
+from vlmsel.selection.transfer.score_catalog import Estimator
 
 LEVEL = 0.95
 RESAMPLES = 100

@@ -8,15 +8,15 @@ from typing import Any
 import numpy as np
 import polars as pl
 
+from vlmsel.columns import MODEL
 from vlmsel.errors import SelectionError
 from vlmsel.selection.knowledge import ModelKey
-from vlmsel.selection.profiles import MODEL
 from vlmsel.selection.ranking import TIE_DECIMALS
 from vlmsel.selection.scores.support.label_groups import check_features
-from vlmsel.selection.transfer.estimators import Estimator, Value, find_estimator
 from vlmsel.selection.transfer.gates import shuffled_too_good
 from vlmsel.selection.transfer.labelled_task import LabelledTask, labelled_task
 from vlmsel.selection.transfer.model_inputs import ModelInputs, model_inputs
+from vlmsel.selection.transfer.score_catalog import Estimator, Value, find_estimator
 
 DEFAULT_ESTIMATORS = ("logme", "probe")
 # So many models of one best value are no ranking.

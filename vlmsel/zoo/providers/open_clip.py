@@ -15,10 +15,10 @@ from vlmsel.zoo.encoders import Transform
 from vlmsel.zoo.folder_rules import check_preprocessing
 from vlmsel.zoo.identity import ModelIdentity, configuration
 from vlmsel.zoo.loader import ImageEncoder, LoadedModel, freeze
+from vlmsel.zoo.open_clip_tables import Config, tag_config
+from vlmsel.zoo.output_silence import quiet_open_clip
 from vlmsel.zoo.preprocessing import BoundedTransform, ResizeMode
-from vlmsel.zoo.quiet import quiet_open_clip
-from vlmsel.zoo.registry import Config, tag_config
-from vlmsel.zoo.text import TextEncoder
+from vlmsel.zoo.text_encoder import TextEncoder
 from vlmsel.zoo.towers import as_pair, input_size
 from vlmsel.zoo.weights import local_weights
 

@@ -24,7 +24,7 @@ def timm_name(spec: ModelSpec) -> str:
     name = str(folder_config(spec).get("architecture", spec.model))
     architecture = name.partition(".")[0]
     if not timm.is_model(architecture):
-        from vlmsel.catalogs import nearest
+        from vlmsel.suggest import nearest
 
         hint = nearest(architecture, timm.list_models())
         raise ModelError(f"{spec.name}: timm knows no architecture '{architecture}'{hint}")

@@ -8,7 +8,7 @@ from sklearn.decomposition import PCA
 
 from vlmsel.selection.scores.support import decomposition as module
 from vlmsel.selection.scores.support.decomposition import decompose
-from vlmsel.selection.scores.support.shrinkage import ledoit_wolf
+from vlmsel.selection.scores.support.shrunk_covariance import ledoit_wolf
 
 
 @pytest.fixture(params=[(40, 7), (15, 40)], ids=["tall", "wide"])

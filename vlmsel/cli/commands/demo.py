@@ -1,0 +1,182 @@
+"""``vlmsel demo``: the whole method on really trained models and really labelled tasks."""
+
+import shutil
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from vlmsel.cli import options as o
+from vlmsel.cli.option_groups import RunFlags
+from vlmsel.cli.views.console import emit_json, say, show_table, tell
+
+if TYPE_CHECKING:
+    from vlmsel.api.demo_rankings import ThreeRankings
+    from vlmsel.demo.families import DemoTask
+    from vlmsel.execution.plan.run_options import RunOptions
+    from vlmsel.report.inputs import Study
+
+DEFAULT_OUT = Path("vlmsel-demo")
+KINDS = ("profile", "prediction", "embedding")
+DEFAULT_TARGET = "letters-a"
+SAMPLE_IMAGES = 100
+SHOWN = ["rank", "model", "score", "average_rank", "accuracy", "true_rank", "sources"]
+
+
+def _checked(said: str | Path) -> Path:
+    """The folder as it was typed, which the last lines repeat."""
+    o.output_path(said)
+    return Path(said).expanduser()
+
+
+def demo(
+    out: Annotated[
+        Path,
+        typer.Option(
+            parser=_checked,
+            metavar="FOLDER",
+            help="Folder of store, MLflow database and report.",
+        ),
+    ] = DEFAULT_OUT,
+    target: Annotated[
+        str, typer.Option(help="Task to rank the zoo for, as if its labels were not known.")
+    ] = DEFAULT_TARGET,
+    executor: o.ExecutorOption = o.Executor.local,
+    as_json: o.AsJson = False,
+) -> None:
+    """See the whole method at work: small trained models that come with vlmsel, on drawn tasks.
+
+    Measures models and tasks, ranks the models for one task as if its labels were unknown, judges
+    every selector by leave-one-out and writes a report. Needs no network and no GPU and takes about
+    two minutes; a second run measures nothing anew.
+    """
+    from vlmsel.api.demo_rankings import Sample, rank_three_ways
+    from vlmsel.api.laboratory import current_knowledge
+    from vlmsel.api.report_inputs import (
+        held_out_selection,
+        run_laboratory,
+        with_truth,
+        write_laboratory_report,
+    )
+    from vlmsel.api.workspace import open_workspace
+    from vlmsel.cli.commands.evaluate import show_left_out, show_summary
+    from vlmsel.cli.run_records import track_evaluation, track_sweep, tracking_uri_for
+    from vlmsel.cli.views.judgement_bar import judging_bar
+    from vlmsel.cli.views.plan_run import failures_frame, finish, run_options, run_plan
+    from vlmsel.demo.demo_tasks import (
+        demo_task,
+        sample_truth,
+        write_demo_tasks,
+        write_sample_folder,
+    )
+
+    task = demo_task(target)
+    store = str(out / "store")
+    catalog = write_demo_tasks(out / "tasks")
+    sample = write_sample_folder(out / "sample-images", task, n=SAMPLE_IMAGES)
+    workspace = open_workspace(store, zoo="demo", tasks=str(catalog), kinds=KINDS)
+    options = run_options(RunFlags(executor=executor))
+    say(f"{len(workspace.zoo.models)} models, {len(workspace.tasks.tasks)} tasks, folder {out}")
+    uri = tracking_uri_for(store, None)
+    workspace.remember()
+    plan = workspace.plan(workspace.wants, options)
+    summary = run_plan(plan, workspace.store, options, what=" and ".join(f"{k}s" for k in KINDS))
+
+    knowledge = current_knowledge(workspace, with_logits=True)
+    with judging_bar():
+        laboratory = run_laboratory(knowledge)
+        selection = held_out_selection(knowledge, target)
+    common = {"experiment": "vlmsel-demo", "settings": workspace.settings}
+    track_evaluation(laboratory.loo, knowledge, store, uri, **common)
+    if laboratory.sweep is not None:
+        track_sweep(laboratory.sweep, knowledge, uri, options={"scale": "none"}, **common)
+    page = write_laboratory_report(
+        out / "report.html",
+        laboratory,
+        selection,
+        settings=workspace.settings,
+        title=f"Which model for {target}?",
+        failures=failures_frame(summary),
+        studies=layer_studies(out, options),
+    )
+    three = rank_three_ways(
+        workspace,
+        knowledge,
+        Sample(sample, target, task.classnames, task.templates, sample_truth(task, SAMPLE_IMAGES)),
+        options,
+        lambda plan, what: run_plan(plan, workspace.store, options, what=what),
+    )
+    ranking = with_truth(selection, knowledge)
+    paths = {"store": store, "report": str(page), "sample_images": str(sample)}
+    paths |= {} if uri is None else {"mlflow": uri}
+    if as_json:
+        emit_json(
+            {
+                "target": target,
+                "ranking": ranking,
+                "summary": laboratory.loo.summary(),
+                "sample": three.table,
+                **paths,
+            }
+        )
+    else:
+        show_summary(laboratory.loo.summary(), knowledge.about)
+        show_left_out(laboratory.loo.left_out)
+        show_table(
+            ranking.select(SHOWN).with_columns(ranking["true_rank"].cast(int)),
+            title=f"ranking for {target} by {selection.selector}, labels unseen, beside the truth",
+        )
+        tell(f"selector {selection.selector}: {selection.why}")
+        if selection.trust is not None:
+            tell(selection.trust.sentence)
+        _show_three(three, target)
+        for name, path in paths.items():
+            tell(f"{name.replace('_', ' ')}: {path}")
+        own = Path(sys.executable).with_name("vlmsel")
+        command = "vlmsel" if shutil.which("vlmsel") else own
+        tell(f"next: {command} select {sample} --store {store}")
+        tell(f"or: {command} select {sample} --store {store} {_said_of_classes(task)}")
+    finish(summary, what="demo", allow_failures=0, as_json=False)
+
+
+def layer_studies(out: Path, options: "RunOptions") -> "tuple[Study, ...]":
+    """The heatmap of a generative model; none, and a word why, without transformers."""
+    from vlmsel.api.demo_layers import explain_lack, study_layers
+    from vlmsel.cli.views.plan_run import run_plan
+
+    lack = explain_lack()
+    if lack is not None:
+        say(lack)
+        return ()
+    return (
+        study_layers(
+            out, options, lambda plan, store, opts, what: run_plan(plan, store, opts, what=what)
+        ),
+    )
+
+
+def _show_three(three: "ThreeRankings", target: str) -> None:
+    """The sample folder, ranked three times, beside the truth."""
+    from vlmsel.api.answer_lines import answer_lines
+    from vlmsel.api.demo_rankings import N_LABELS
+
+    show_table(
+        three.table.drop("pretrained"),
+        title=f"{SAMPLE_IMAGES} pictures like {target}, which is held out, ranked three times: "
+        f"images alone ({three.images_alone.selector}, {three.images_alone.images.n_images} "
+        f"profiled), class names, {N_LABELS} labels; beside the truth",
+        decimals=2,
+    )
+    tell(
+        f"the {N_LABELS} labels are read from the demo's own truth ({three.labels_file}); "
+        f"accuracy: of all {SAMPLE_IMAGES} pictures"
+    )
+    for line in answer_lines(three.labels)[:4]:
+        tell(f"  {line}")
+
+
+def _said_of_classes(task: "DemoTask") -> str:
+    """The options that name a task's classes."""
+    templates = " ".join(f'--template "{text}"' for text in task.templates)
+    return f"--classnames {','.join(task.classnames)} {templates}"

@@ -1,0 +1,1 @@
+"""Executors: the same loop in this process, in child processes, or over Ray actors."""

@@ -1,0 +1,1 @@
+"""Ray executor: the only modules, with `jobs`, that import Ray."""

@@ -1,0 +1,1 @@
+"""Plans: which cells are left to measure, in which order, at what cost. Pure."""
