@@ -77,7 +77,7 @@ def select(
     """
     run = flags.options()
     if asked.use is not AnswerUse.zero_shot:
-        from vlmsel.cli.commands.select_trained import select_trained_command
+        from vlmsel.cli.commands.select_use import select_trained_command
 
         _refuse_profiled(asked.use, selector, report, profile_anyway=profile_anyway)
         _refuse_settings(preset, attribution, setting)
