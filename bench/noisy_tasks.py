@@ -1,7 +1,7 @@
 """Noisy copies of the embedded tasks: a simulated shift under which one layer may hurt.
 
 Gaussian noise of a standard deviation is added to every pixel of the tasks ending in -a, drawn with
-seed 0 in the order of the catalog; labels and prompts stay. Used for docs/layers.md:
+seed 0 in the order of the catalog; labels and prompts stay. Used for docs/guide/layers.md:
 
     python bench/noisy_tasks.py vlmsel-demo/tasks noisy
     vlmsel measure knockout --zoo demo --tasks noisy/tasks.yaml --n-images all --store noisy-store

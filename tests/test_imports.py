@@ -1,4 +1,4 @@
-"""The import rules of docs/architecture.md, proved in fresh interpreters."""
+"""The import rules of docs/internals/architecture.md, proved in fresh interpreters."""
 
 import subprocess
 import sys

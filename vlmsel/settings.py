@@ -32,7 +32,7 @@ class AttributionSettings(BaseModel):
     """How block scores are computed. Two equal digests mean comparable profiles.
 
     Attributes:
-        attribution: block score; the formulas are in docs/method.md.
+        attribution: block score; the formulas are in docs/internals/method.md.
         objective: scalar F_M(x) of the un-normalised image embedding, or a score of image and text.
         tower: whose blocks are scored, and which of image and text moves along the path.
         baseline: where the path starts, after preprocessing.

@@ -1,4 +1,4 @@
-"""The examples of docs/selection.md run as they stand."""
+"""The examples of docs/internals/selection.md run as they stand."""
 
 import re
 from pathlib import Path
@@ -9,7 +9,7 @@ import pytest
 from vlmsel.selection import registry
 from vlmsel.selection.registry import make_selector, selector_names
 
-DOCS = Path(__file__).parents[2] / "docs" / "selection.md"
+DOCS = Path(__file__).parents[2] / "docs" / "internals" / "selection.md"
 
 
 @pytest.fixture(scope="module")

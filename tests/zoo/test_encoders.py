@@ -21,12 +21,12 @@ from vlmsel.zoo.catalog import ModelSpec
 from vlmsel.zoo.identity import identify
 from vlmsel.zoo.loader import load_model
 
-DOCS = Path(__file__).parents[2] / "docs" / "zoo.md"
+DOCS = Path(__file__).parents[2] / "docs" / "guide" / "zoo.md"
 
 
 @pytest.fixture
 def module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The registered encoders of docs/zoo.md as an importable file."""
+    """The registered encoders of docs/guide/zoo.md as an importable file."""
     (block,) = re.findall(r"```python\n# my_encoders\.py\n(.*?)```", DOCS.read_text(), re.DOTALL)
     folder = tmp_path / "code"
     folder.mkdir()

@@ -18,7 +18,7 @@ Groups = Sequence[Sequence[int]]
 
 # The trapezoid's error falls with the square of the step where the network is smooth (the fine
 # profile is then a third of the difference away), and with the step where it has kinks (then it is
-# the whole difference): half of it lies between the two. Measured in docs/attribution.md.
+# the whole difference): half of it lies between the two. Measured in docs/internals/attribution.md.
 ERROR_OF_DIFFERENCE = 0.5
 
 

@@ -15,7 +15,8 @@ ROUNDING = {"fp32": 1e-6, "bf16": 2e-2}
 DEPENDS_LIKE = {"entropy": "variance"}
 # Preprocessed pixels that differ at all differ by about 1e-2.
 SAME_IMAGE = 1e-4
-# Completeness error above which a profile is likely to be off by more than 1 % (attribution.md).
+# Completeness error above which a profile is likely to be off by more than 1 %
+# (docs/internals/attribution.md).
 INEXACT = 0.2
 
 

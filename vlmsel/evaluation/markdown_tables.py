@@ -14,7 +14,7 @@ SHOWN_DELTAS = ("ndcg5", "recall5", "tau", "regret1")
 def evidence_markdown(
     evidence: Mapping[str, LeaveOneOut], *, seed: int = 0, is_grouped: bool = False
 ) -> str:
-    """The tables of docs/evaluation.md: means and differences for every table of evidence.
+    """The tables of docs/results/evaluation.md: means and differences for every table of evidence.
 
     Args:
         evidence: leave-one-outs by title.

@@ -24,7 +24,7 @@ from vlmsel.evaluation.paired_bootstrap import MIN_TARGETS
 from vlmsel.evaluation.trust import Trust, trust
 from vlmsel.selection.registry import make_selector, selector_names
 
-# What the rule gives on the tables of docs/evaluation.md.
+# What the rule gives on the tables of docs/results/evaluation.md.
 DEFAULT_SELECTOR = "average-rank"
 
 DECISIVE = "ndcg5"

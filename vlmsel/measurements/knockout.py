@@ -19,7 +19,7 @@ BASE, ACTS, OFF_PATH, NOT_FINITE, NO_BYPASS = STATES = (
     "not-finite",
     "no-bypass",
 )
-# A visual tower of 12 blocks costs 6.5 forward passes, see docs/layers.md.
+# A visual tower of 12 blocks costs 6.5 forward passes, see docs/guide/layers.md.
 PASSES = {"vision": 7.0, "text": 1.0}
 
 

@@ -1,6 +1,7 @@
 """Every layer of a tower silenced in turn, with the work before the layer done once.
 
-Three ways give the same numbers up to rounding (docs/layers.md, "One forward pass for all layers"):
+Three ways give the same numbers up to rounding (docs/guide/layers.md, "One forward pass for all
+layers"):
 
     plain     a forward pass for the base and for every layer: L (L + 1) calls of blocks
     resumed   layers before the silenced one give what they gave the base: L + L (L - 1) / 2 calls

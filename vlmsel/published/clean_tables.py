@@ -229,7 +229,7 @@ def canonical_tasks(
         "task",
         frame.filter(~pl.col("task").is_in(list(known))),
         ["task"],
-        "unknown name: give it a line in a file for --names (docs/store.md)",
+        "unknown name: give it a line in a file for --names (docs/internals/store.md)",
     )
     other = [
         name

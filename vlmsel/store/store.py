@@ -49,7 +49,7 @@ class Store:
     """Measured and failed cells of every kind under one address.
 
     Writing is atomic and idempotent, so any number of writers may work on one store; the layout and
-    the guarantees are in docs/store.md.
+    the guarantees are in docs/internals/store.md.
 
     Args:
         uri: local folder, ``file://``, ``s3://`` or ``gs://bucket/prefix``; made on first write.

@@ -1,7 +1,8 @@
 """The functional blocks of a visual encoder: what a profile has one entry for.
 
-One rule finds them in all of open_clip's visual towers (docs/method.md, "One pass for all blocks");
-a registered encoder with other names says its own pattern in an attribute `block_pattern`.
+One rule finds them in all of open_clip's visual towers (docs/internals/method.md, "One pass
+for all blocks"); a registered encoder with other names says its own pattern in an attribute
+`block_pattern`.
 """
 
 import re
@@ -81,7 +82,8 @@ def _every_block(visual: nn.Module) -> Blocks:
     if not found:
         msg = (
             f"no functional block in {type(visual).__name__}: no module name matches "
-            f"'{pattern.pattern}'; set `block_pattern` on the registered encoder (docs/zoo.md)"
+            f"'{pattern.pattern}'; set `block_pattern` on the registered encoder "
+            "(docs/guide/zoo.md)"
         )
         raise ModelError(msg)
     return found

@@ -1,8 +1,8 @@
 """Who a model is: the part of a cell's fingerprint that the model gives. Builds no model.
 
 A name is not enough: weights change under a tag, and a checkpoint run with the wrong activation is
-another model (docs/method.md, "Known traps"), so a QuickGELU mismatch is refused here, before
-anything is measured.
+another model (docs/internals/method.md, "Known traps"), so a QuickGELU mismatch is refused here,
+before anything is measured.
 """
 
 import hashlib

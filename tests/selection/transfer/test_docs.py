@@ -1,4 +1,4 @@
-"""The example of docs/scores.md runs as it stands, and its table names every score."""
+"""The example of docs/guide/scores.md runs as it stands, and its table names every score."""
 
 import re
 from pathlib import Path
@@ -7,7 +7,7 @@ import pytest
 
 from vlmsel.selection.transfer import ESTIMATORS
 
-DOCS = Path(__file__).parents[3] / "docs" / "scores.md"
+DOCS = Path(__file__).parents[3] / "docs" / "guide" / "scores.md"
 
 
 @pytest.fixture(scope="module")

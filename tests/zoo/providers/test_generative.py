@@ -1,4 +1,4 @@
-"""Generative models of transformers: every family of docs/generative.md, tiny, random weights."""
+"""Generative models of transformers: the families of docs/guide/generative.md, random weights."""
 
 import json
 import shutil

@@ -60,7 +60,9 @@ def run_exactness(weights: Path | None) -> tuple[pl.DataFrame, Figure]:
 
     cases = study_cases(weights)
     if all(case.family != "pretrained" for case in cases):
-        say("the demo zoo alone: how to add a pretrained encoder is in docs/attribution.md")
+        say(
+            "the demo zoo alone: docs/internals/attribution.md says how to add a pretrained encoder"
+        )
     total = len(cases) * n_records()
     records = counted(measure(cases), total, lambda one: f"{one.case}: {one.setting}")
     table = as_table(records)

@@ -48,7 +48,7 @@ def scores(
         typer.Option(
             "--estimator",
             metavar="NAME",
-            help="A score (docs/scores.md), or `all`; may be given more than once. "
+            help="A score (docs/guide/scores.md), or `all`; may be given more than once. "
             "Default: logme, probe.",
             show_default=False,
         ),

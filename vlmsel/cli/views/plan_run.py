@@ -116,8 +116,9 @@ def show_inexact(summary: RunSummary) -> None:
         warn(f"inexact: {image}")
     if summary.inexact:
         warn(
-            f"{len(summary.inexact)} image(s) may have inexact profiles (docs/attribution.md); "
-            "the store keeps the error of each; more points: --set n_steps=N"
+            f"{len(summary.inexact)} image(s) may have inexact profiles "
+            "(docs/internals/attribution.md); the store keeps the error of each; "
+            "more points: --set n_steps=N"
         )
 
 

@@ -9,5 +9,5 @@
     published    the published protocol: pool, probe, redraws, evaluation set
 
 Arrays and frames in, values out; no torch. The paper, what of it could be read, and what was
-measured here: docs/layers.md.
+measured here: docs/guide/layers.md.
 """

@@ -1,8 +1,8 @@
 """TaLo's published protocol: a small pool, a probe drawn from it, redraws, an evaluation set.
 
-As the authors' repository has it (docs/layers.md says what of it could be read): the choice is made
-on the probe alone, ties go to the first layer, and nothing is held out before use. Redrawing until
-some layer looks good is optional stopping: its gain on the probe is no estimate.
+As the authors' repository has it (docs/guide/layers.md says what of it could be read): the choice
+is made on the probe alone, ties go to the first layer, and nothing is held out before use.
+Redrawing until some layer looks good is optional stopping: its gain on the probe is no estimate.
 """
 
 from dataclasses import dataclass
