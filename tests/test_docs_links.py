@@ -1,0 +1,76 @@
+"""Links of the documentation: every relative link, its anchor, and every page that code names."""
+
+import re
+import subprocess
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+PAGES = sorted(
+    [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), *(ROOT / "vlmsel").rglob("*.md")]
+)
+LINK = re.compile(r"\]\(([^)\s]+)\)")
+CODE = re.compile(r"^```.*?^```$|`[^`\n]+`", re.MULTILINE | re.DOTALL)
+HEADING = re.compile(r"^#{1,6} (.+)$", re.MULTILINE)
+MENTION = re.compile(r"(?<![\w/.-])docs/[\w./-]+\.md\b")
+
+
+def prose(page: Path) -> str:
+    """A page without its code: blocks and spans may hold what looks like a link."""
+    return CODE.sub("", page.read_text(encoding="utf-8"))
+
+
+@cache
+def anchors(page: Path) -> frozenset[str]:
+    """The anchors of a page's headings, as GitHub makes them of their words."""
+    text = re.sub(r"^```.*?^```$", "", page.read_text(encoding="utf-8"), flags=re.M | re.S)
+    words = (re.sub(r"[^\w\- ]", "", found.lower()) for found in HEADING.findall(text))
+    return frozenset(found.strip().replace(" ", "-") for found in words)
+
+
+def broken_links(page: Path, text: str) -> list[str]:
+    """The relative links of a text that lead to no file or to no heading."""
+    broken = []
+    for target in LINK.findall(text):
+        if re.match(r"[a-z]+:", target):
+            continue
+        name, _, anchor = target.partition("#")
+        file = (page.parent / name).resolve() if name else page
+        if not file.exists() or (anchor and anchor not in anchors(file)):
+            broken.append(target)
+    return broken
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_every_link_of_a_page_resolves(page):
+    assert not broken_links(page, prose(page))
+
+
+def test_a_broken_link_is_found():
+    page = ROOT / "docs" / "index.md"
+    text = (
+        "[a](guide/zoo.md) [b](zoo.md) [c](guide/zoo.md#blocks) [d](guide/zoo.md#no-such-heading)"
+    )
+    assert broken_links(page, text) == ["zoo.md", "guide/zoo.md#no-such-heading"]
+
+
+def test_the_index_leads_to_every_page():
+    index = ROOT / "docs" / "index.md"
+    names = (link.partition("#")[0] for link in LINK.findall(prose(index)))
+    linked = {(index.parent / name).resolve() for name in names}
+    assert {page for page in PAGES if page.is_relative_to(index.parent)} - {index} <= linked
+
+
+def test_every_page_that_code_names_is_there():
+    listed = subprocess.run(
+        ["git", "grep", "-IhoE", r"(^|[^A-Za-z0-9_/.-])docs/[A-Za-z0-9_./-]+\.md"],
+        cwd=ROOT, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    names = set(MENTION.findall(listed.stdout))
+    if listed.returncode > 1:
+        pytest.skip("no git checkout")
+    assert len(names) > 20
+    missing = {name for name in names if not (ROOT / name).is_file()}
+    assert not missing
