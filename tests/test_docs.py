@@ -1,4 +1,4 @@
-"""Links of the documentation: every relative link, its anchor, and every page that code names."""
+"""The documentation: links and their anchors, the pages that code names, and short pages."""
 
 import re
 import subprocess
@@ -14,6 +14,7 @@ PAGES = sorted(
 LINK = re.compile(r"\]\(([^)\s]+)\)")
 CODE = re.compile(r"^```.*?^```$|`[^`\n]+`", re.MULTILINE | re.DOTALL)
 HEADING = re.compile(r"^#{1,6} (.+)$", re.MULTILINE)
+MOST_LINES = 250
 MENTION = re.compile(r"(?<![\w/.-])docs/[\w./-]+\.md\b")
 
 
@@ -54,6 +55,11 @@ def test_a_broken_link_is_found():
         "[a](guide/zoo.md) [b](zoo.md) [c](guide/zoo.md#blocks) [d](guide/zoo.md#no-such-heading)"
     )
     assert broken_links(page, text) == ["zoo.md", "guide/zoo.md#no-such-heading"]
+
+
+def test_pages_are_short():
+    lengths = {page: len(page.read_text(encoding="utf-8").splitlines()) for page in PAGES}
+    assert {page.name: n for page, n in lengths.items() if n >= MOST_LINES} == {}
 
 
 def test_the_index_leads_to_every_page():
