@@ -1,4 +1,4 @@
-"""The documentation: links and their anchors, the pages that code names, and short pages."""
+"""The documentation: links and their anchors, the pages that code names, lengths and words."""
 
 import re
 import subprocess
@@ -15,6 +15,15 @@ LINK = re.compile(r"\]\(([^)\s]+)\)")
 CODE = re.compile(r"^```.*?^```$|`[^`\n]+`", re.MULTILINE | re.DOTALL)
 HEADING = re.compile(r"^#{1,6} (.+)$", re.MULTILINE)
 MOST_LINES = 250
+# "One file per cell", and no metaphors but those of computing.
+COUNTED = r"images?|labels?|shots|rows?|lines?|files?|bytes|s|GB|MiB|one|name|points|gradients?|\d+"
+PER = re.compile(
+    rf"\b(?:{COUNTED}) an? "
+    r"(?:class|image|task|model|cell|file|row|cluster|worker|driver|shard|block|point|selector)\b"
+)
+METAPHORS = re.compile(
+    r"\b(?:crew|rooms?|seats?|starv\w+|fed|feeds?|hears?|heard|spoke|speaks?|newcomer|wish|luck)\b"
+)
 MENTION = re.compile(r"(?<![\w/.-])docs/[\w./-]+\.md\b")
 
 
@@ -60,6 +69,19 @@ def test_a_broken_link_is_found():
 def test_pages_are_short():
     lengths = {page: len(page.read_text(encoding="utf-8").splitlines()) for page in PAGES}
     assert {page.name: n for page, n in lengths.items() if n >= MOST_LINES} == {}
+
+
+@pytest.mark.parametrize("pattern", [PER, METAPHORS], ids=["per", "metaphors"])
+def test_the_words_of_the_pages_are_plain(pattern):
+    texts = {page: prose(page) for page in PAGES}
+    found = {page.name: pattern.findall(text) for page, text in texts.items()}
+    assert {name: words for name, words in found.items() if words} == {}
+
+
+def test_dialect_is_found():
+    assert PER.findall("one file a cell, two images a class, a label a day, what a model answers")
+    assert not PER.findall("of which only a few, a file per cell, the labels of a task")
+    assert METAPHORS.findall("no source spoke, and there is room")
 
 
 def test_the_index_leads_to_every_page():
