@@ -117,7 +117,7 @@ def test_the_page_shows_every_score_and_the_mixture_against_its_best_part(loo):
     assert "| logme |" in page
     assert "noise included" in page
     table = shot_table(loo.summary(), "tau")
-    assert table.columns == ["selector", "no labels", "1 a class", "4 a class"]
+    assert table.columns == ["selector", "no labels", "1 per class", "4 per class"]
     compared = compare_mixture(loo)
     assert compared["shots"].to_list() == [1, 4]
     assert compared.filter(shots=1).item(0, "part") == "average-rank"

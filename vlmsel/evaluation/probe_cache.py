@@ -56,7 +56,7 @@ def probe_key(
         model: model and pretrained.
         images: the labelled images of the task.
         files: names of the cells' files, which hold the digests of their bytes.
-        shots: images a class; None for all.
+        shots: images per class; None for all.
         options: draws and scores.
     """
     import sklearn

@@ -43,7 +43,7 @@ def shot_table(summary: pl.DataFrame, metric: str) -> pl.DataFrame:
     for row in rows.iter_rows(named=True):
         of_selector = cells.setdefault(without_labels(row["selector"]), {})
         of_selector[number_of_labels(row["selector"])] = _cell(row, most)
-    heads = {n: "no labels" if n == 0 else f"{n} a class" for n in shots}
+    heads = {n: "no labels" if n == 0 else f"{n} per class" for n in shots}
     return pl.DataFrame(
         [[name, *(found.get(n, "") for n in shots)] for name, found in cells.items()],
         schema=["selector", *heads.values()],
@@ -94,7 +94,7 @@ def mixture_sentences(loo: LeaveOneOut) -> list[str]:
         verdict = "clearly better" if low > 0 else "clearly worse" if high < 0 else "neither"
         words = "neither clearly better nor worse" if verdict == "neither" else verdict
         lines.append(
-            f"{row['shots']} a class: the mixture is {words} than its best part, {row['part']}: "
+            f"{row['shots']} per class: the mixture is {words} than its best part, {row['part']}: "
             f"tau {row['delta']:+.3f} (95 % interval {low:+.3f} to {high:+.3f})"
         )
     return lines

@@ -230,7 +230,7 @@ def learn_from_tables(tables: ProbeTables, shots: int, names: Sequence[str]) -> 
 
     Args:
         tables: results of the zoo with these shots.
-        shots: images a class that the new target has.
+        shots: images per class that the new target has.
         names: scores that rank the new target.
     """
     tasks = sorted(set(tables.truth["task"]))
@@ -293,7 +293,7 @@ def _posterior(
     lost = np.full(len(tables.models), np.nan)
     hits = tables.hits(task, *which, zero_shot=use == "zero-shot")
     if hits is None:
-        return lost, "nothing can be held out of one image a class"
+        return lost, "nothing can be held out of one image per class"
     sources = truth.filter(pl.col("task") != task)
     problem = Problem(
         task,

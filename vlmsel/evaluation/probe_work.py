@@ -1,6 +1,6 @@
 """Work of labels on one model and task: probes of all images and of a few, scores of a few.
 
-The unit that is cached: a model, a task, and either all images or a number of images a class.
+The unit that is cached: a model, a task, and either all images or a number of images per class.
 Results are plain values, which JSON holds without loss.
 """
 
@@ -41,7 +41,7 @@ class ProbeOptions:
     """Options for the use of labels.
 
     Attributes:
-        shots: numbers of images a class.
+        shots: numbers of images per class.
         draws: draws of each number.
         seed: of draws and folds.
         estimators: scores of the drawn images; none that is combined over a zoo.
@@ -134,7 +134,7 @@ def probe_unit(
         vectors: (n, d) of one model, in the order of `images`; rows of NaN where an image has none.
         zero_shot: (n, classes) probabilities, NaN likewise; None where there are none.
         images: the labelled images.
-        shots: images a class; None for all.
+        shots: images per class; None for all.
         options: draws and scores.
     """
     known = np.asarray(np.isfinite(vectors).all(axis=1))

@@ -65,7 +65,7 @@ def draw_shots(images: LabelledImages, shots: int, draw: int, *, seed: int = 0) 
 
     Args:
         images: of the task.
-        shots: images a class.
+        shots: images per class.
         draw: number of the draw.
         seed: of all draws.
 

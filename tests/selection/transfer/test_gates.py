@@ -13,7 +13,7 @@ from vlmsel.selection.transfer.gates import Sizes
         (g.saturated_hscore, Sizes(66, 64, 10, 2), Sizes(65, 64, 10, 2), "hscore-shrunk"),
         (g.three_images_a_dimension, Sizes(30, 10, 5, 2), Sizes(29, 10, 5, 2), "noise scores"),
         (g.three_images_a_component, Sizes(192, 99, 5, 2), Sizes(191, 99, 5, 2), "noise scores"),
-        (g.enough_for_a_mixture, Sizes(100, 5, 10, 2), Sizes(99, 5, 10, 2), "10 images a class"),
+        (g.enough_for_a_mixture, Sizes(100, 5, 10, 2), Sizes(99, 5, 10, 2), "10 images per class"),
         (g.enough_held_out, Sizes(100, 5, 10, 5), Sizes(99, 5, 10, 5), "19 held-out"),
         (g.fits_memory, Sizes(20_000, 5, 10_000, 2), Sizes(20_001, 5, 10_000, 2), "1.6 GB"),
         (g.trains_in_time, Sizes(2000, 1024, 50, 2), Sizes(50_000, 1024, 1000, 2), "hours"),

@@ -71,7 +71,7 @@ class How:
 
 
 def parse_shots(said: str | None) -> tuple[int, ...]:
-    """Numbers of images a class, sorted.
+    """Numbers of images per class, sorted.
 
     Raises:
         SettingsError: they are none.

@@ -111,7 +111,7 @@ def _show(found: "TrainedSelection", top: int) -> None:
     note("average: mean place of its probes on the source tasks; probe, zero-shot: accuracy here")
     tell(found.mixture.sentence)
     if found.mixture.n_sources:
-        tell(f"each of them was shown {found.shots} images a class, in several draws")
+        tell(f"each of them was shown {found.shots} images per class, in several draws")
     for line in found.scores.notes:
         say(line)
     for line in found.notes:

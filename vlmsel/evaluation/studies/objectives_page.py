@@ -52,7 +52,7 @@ def objectives_page(head: ObjectivesHead, rows: pl.DataFrame) -> str:
         "Leave-one-out over the tasks. In brackets, with 95 % intervals of paired resamples of the "
         "tasks: the gain over average rank, then the change against the first row of the same "
         "selector. `+` or `-`: the interval excludes zero, in the good or the bad direction. Many "
-        "intervals are looked at here, and about one in twenty excludes zero by luck alone.",
+        "intervals are looked at here, and about one in twenty excludes zero by chance alone.",
     ]
     for (zoo,), of_zoo in rows.group_by("zoo", maintain_order=True):
         parts += [f"## {zoo}", verdict(of_zoo, str(zoo))]

@@ -1,7 +1,7 @@
 """Gates: for which numbers of images, dimensions and classes a score means nothing, and why.
 
 A gate takes sizes and returns None, or the reason in one line. The rules were measured with noise
-of 512 dimensions beside digits of 64 pixels, 2 to 50 images a class.
+of 512 dimensions beside digits of 64 pixels, 2 to 50 images per class.
 """
 
 from collections.abc import Callable
@@ -118,15 +118,15 @@ def three_images_a_dimension(sizes: Sizes) -> str | None:
 
 
 def mixture_components(sizes: Sizes) -> int:
-    """Components of NLEEP's mixture: 5 a class, at most a tenth of the images."""
+    """Components of NLEEP's mixture: 5 per class, at most a tenth of the images."""
     return min(PER_CLASS * sizes.classes, sizes.n // 10)
 
 
 def enough_for_a_mixture(sizes: Sizes) -> str | None:
-    """Refuse NLEEP where a tenth of the images is less than one component a class."""
+    """Refuse NLEEP where a tenth of the images is less than one component per class."""
     if mixture_components(sizes) >= sizes.classes:
         return None
-    return f"its mixture needs 10 images a class ({10 * sizes.classes}), there are {sizes.n}"
+    return f"its mixture needs 10 images per class ({10 * sizes.classes}), there are {sizes.n}"
 
 
 def enough_held_out(sizes: Sizes) -> str | None:
