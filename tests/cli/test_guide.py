@@ -1,4 +1,4 @@
-"""The guide: every block of code in docs/guide/ runs, on a smaller store than that of the demo."""
+"""The guide: the code of README.md and docs/guide/ runs, on a smaller store than the demo's."""
 
 import re
 import shlex
@@ -28,6 +28,9 @@ def demo_folder(own_lab, tmp_path, monkeypatch) -> Path:
 
 
 def test_the_python_of_the_guide_runs(demo_folder, capsys):
+    (readme,) = blocks("../../README.md", "python")
+    exec(compile(readme, "README.md", "exec"), {})
+    assert "dcd-pooled" in capsys.readouterr().out
     scope: dict[str, object] = {}
     for code in blocks("python.md", "python"):
         exec(compile(code, "python.md", "exec"), scope)
