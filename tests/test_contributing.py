@@ -1,0 +1,75 @@
+"""CONTRIBUTING.md: its recipes, done word for word on a copy of the package, and its tour."""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+PAGE = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+FILE = re.compile(r"^```python\n# (\S+\.py)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+DIFF = re.compile(r"^```diff\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+# Weights of the embedded models: linked, not copied.
+WEIGHTS = ("models", "vlms")
+
+
+def copy_package(root: Path) -> None:
+    """Copy the package and its tests, without the bytes of the embedded models."""
+    # Bytecode comes along: modification times are kept.
+    shutil.copytree(ROOT / "vlmsel", root / "vlmsel", ignore=shutil.ignore_patterns(*WEIGHTS))
+    shutil.copytree(ROOT / "tests", root / "tests")
+    shutil.copy(ROOT / "pyproject.toml", root)
+    for name in WEIGHTS:
+        (root / "vlmsel" / "demo" / name).symlink_to(ROOT / "vlmsel" / "demo" / name)
+
+
+def apply_diff(root: Path, text: str) -> None:
+    """Apply the hunks of a diff of the page; what a hunk expects must stand in its file once."""
+    for part in re.split(r"^--- ", text, flags=re.MULTILINE)[1:]:
+        name, _, hunks = part.partition("\n")
+        path = root / name
+        for hunk in hunks.split("@@\n"):
+            lines = hunk.splitlines(keepends=True)
+            old, new = (
+                "".join(line[1:] or "\n" for line in lines if line[0] in signs)
+                for signs in (" -\n", " +\n")
+            )
+            code = path.read_text(encoding="utf-8")
+            assert code.count(old) == 1, f"{name} does not hold once:\n{old}"
+            path.write_text(code.replace(old, new), encoding="utf-8")
+
+
+def test_the_recipes_work_as_they_stand(tmp_path):
+    copy_package(tmp_path)
+    files = FILE.findall(PAGE)
+    for name, code in files:
+        assert not (tmp_path / name).exists(), name
+        (tmp_path / name).write_text(code, encoding="utf-8")
+    for text in DIFF.findall(PAGE):
+        apply_diff(tmp_path, text)
+    tests = [name for name, _ in files if name.startswith("tests/")]
+    assert len(tests) == 3
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-n", "0", *tests],
+        cwd=tmp_path,
+        env=os.environ | {"PYTHONPATH": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "3 passed" in done.stdout
+
+
+def test_the_tour_has_six_files():
+    tour = PAGE.partition("\n## A tour of six files")[2].partition("\n## ")[0]
+    files = re.findall(r"^\d\. \[`(\S+)`\]\((\S+)\)", tour, re.MULTILINE)
+    assert len(files) == 6
+    assert all(name == link and (ROOT / name).is_file() for name, link in files)
+
+
+def test_ten_sentences_are_mended():
+    words = PAGE.partition("| before | after |")[2]
+    assert len(re.findall(r"^\| \S.* \| \S.* \|$", words, re.MULTILINE)) == 10
