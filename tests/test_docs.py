@@ -2,6 +2,7 @@
 
 import re
 import subprocess
+import tomllib
 from functools import cache
 from pathlib import Path
 
@@ -102,3 +103,17 @@ def test_every_page_that_code_names_is_there():
     assert len(names) > 20
     missing = {name for name in names if not (ROOT / name).is_file()}
     assert not missing
+
+
+def test_the_architecture_is_that_of_the_package():
+    text = (ROOT / "docs" / "internals" / "architecture.md").read_text(encoding="utf-8")
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    contracts = project["tool"]["importlinter"]["contracts"]
+    (layers,) = (contract["layers"] for contract in contracts if contract["type"] == "layers")
+    assert "\n".join(["```", *layers, "```"]) in text
+    folders = {path.parent.name for path in (ROOT / "vlmsel").glob("*/__init__.py")}
+    listed = re.findall(r"^\| `vlmsel/(\w+)` \|", text, re.MULTILINE)
+    assert set(listed) == folders
+    places = re.findall(r"`(vlmsel/[\w/]+(?:\.py|/))`", text)
+    assert len(places) > 15
+    assert [place for place in places if not (ROOT / place).exists()] == []
