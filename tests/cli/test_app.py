@@ -1,3 +1,7 @@
+import os
+import shlex
+import subprocess
+import sys
 from typing import Annotated
 
 import pytest
@@ -5,7 +9,9 @@ import typer
 from typer.main import get_command
 from typer.testing import CliRunner
 
+from tests.cli.test_documented_commands import parse
 from vlmsel.cli.app import Commands, app, run
+from vlmsel.cli.examples import EXAMPLES
 from vlmsel.cli.late_command import LateCommand
 from vlmsel.errors import StoreError
 
@@ -102,3 +108,52 @@ def test_the_version_is_that_of_the_package(capsys):
 def test_a_command_that_does_not_exist_is_a_usage_error(capsys):
     assert run(["selct"]) == 2
     assert "selct" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("command", names(), ids=" ".join)
+def test_every_help_ends_with_an_example_that_parses(command, capsys):
+    parse(shlex.split(EXAMPLES[" ".join(command)]))
+    assert run([*command, "--help"]) == 0
+    assert f"Example: vlmsel {command[0]}" in capsys.readouterr().out
+
+
+def test_no_example_is_of_a_command_that_is_not_there():
+    assert EXAMPLES.keys() == {" ".join(command) for command in names()}
+
+
+@pytest.mark.parametrize(
+    ("words", "reason"),
+    [
+        ("select", "vlmsel select: missing argument 'FOLDER' (vlmsel select --help lists"),
+        ("select x --foo", "vlmsel select: no such option: --foo"),
+        ("selct", "vlmsel: no such command 'selct'"),
+        ("layers adapt", "vlmsel layers adapt: missing option '--model'"),
+    ],
+)
+def test_a_usage_error_is_one_line(words, reason, capsys):
+    assert run(words.split()) == 2
+    captured = capsys.readouterr()
+    assert captured.err.startswith(f"error: {reason}")
+    assert captured.err.count("\n") == 1
+    assert not captured.out
+
+
+@pytest.mark.parametrize("words", ["", "import"])
+def test_without_a_command_the_help_is_shown_once(words, capsys):
+    assert run(words.split()) == 2
+    assert capsys.readouterr().out.count("Usage: vlmsel") == 1
+
+
+@pytest.mark.parametrize(
+    ("typed", "completed"), [("vlmsel sel", "select"), ("vlmsel select --lab", "--labels")]
+)
+def test_the_shell_completes_commands_and_options(typed, completed):
+    asked = {"COMP_WORDS": typed, "COMP_CWORD": str(typed.count(" "))}
+    done = subprocess.run(
+        [sys.executable, "-c", "from vlmsel.cli import main; main()"],
+        env=os.environ | {"_VLMSEL_COMPLETE": "complete_bash"} | asked,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert completed in done.stdout.splitlines()

@@ -193,7 +193,6 @@ app = typer.Typer(
     "With --json, stdout holds one JSON document, or nothing when the input was wrong; everything "
     "else goes to stderr.",
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
@@ -234,10 +233,29 @@ def run(args: Sequence[str]) -> int:
         given.remove(DEBUG)
         given.insert(0, DEBUG)
     try:
-        app(given, prog_name="vlmsel")
+        code = app(given, prog_name="vlmsel", standalone_mode=False)
     except SystemExit as stop:
         return stop.code if isinstance(stop.code, int) else EXIT_INCOMPLETE
-    return EXIT_OK
+    except typer.Abort:
+        fail("stopped: no more input")
+        return EXIT_INCOMPLETE
+    except Exception as error:
+        # The base class of usage errors is private to typer.
+        if not hasattr(error, "format_message"):
+            raise
+        return _refuse_usage(error)
+    return code if isinstance(code, int) else EXIT_OK
+
+
+def _refuse_usage(error: Any) -> int:
+    """Say in one line what is misspelt or missing; without a command the help is enough."""
+    context = getattr(error, "ctx", None)
+    if type(error).__name__ == "NoArgsIsHelpError":
+        return EXIT_BAD_INPUT  # it has shown the help
+    command = context.command_path if context is not None else "vlmsel"
+    reason = " ".join(error.format_message().split()).rstrip(".")
+    fail(f"{command}: {reason[:1].lower()}{reason[1:]} ({command} --help lists what there is)")
+    return EXIT_BAD_INPUT
 
 
 def main() -> None:

@@ -8,6 +8,8 @@ import typer
 from typer.core import TyperCommand
 from typer.main import get_command, get_group
 
+from vlmsel.cli.examples import EXAMPLES
+
 
 class LateCommand(TyperCommand):
     """Stands for a command, or a group of some, in the list of commands.
@@ -36,8 +38,16 @@ class LateCommand(TyperCommand):
             alone.command(self.name)(found)
             command = get_command(alone)
         command.name = self.name
+        _add_examples(command, self.name)
         return command
 
     def make_context(self, *args: Any, **kwargs: Any) -> Any:
         """Hand what was typed to the command itself, which also explains itself."""
         return self.loaded.make_context(*args, **kwargs)
+
+
+def _add_examples(command: Any, words: str) -> None:
+    """Show the example of a command, and of those below it, at the end of its help."""
+    command.epilog = f"Example: vlmsel {EXAMPLES[words]}"
+    for name, below in getattr(command, "commands", {}).items():
+        _add_examples(below, f"{words} {name}")

@@ -104,8 +104,6 @@ def label(
     The page is served by this process to this machine alone, under an address with a secret that
     is printed here. Every label is saved at once; started again, the work goes on. Finish (in the
     page) or Ctrl-C ends it with the answer of `vlmsel select --labels`.
-
-    Example: vlmsel label photos --classnames cat,dog,bird
     """
     from vlmsel.api.answer_memory import compare_answer
     from vlmsel.api.known_zoo import known_zoo

@@ -85,8 +85,6 @@ def vectors(
     """Task-Layer Interaction Vectors: how each silenced layer changes the accuracy on each task.
 
     Tasks are compared by their vectors within a model; heatmaps and trees are written as SVG.
-
-    Example: vlmsel layers vectors --store store --tower vision --out layers
     """
     from vlmsel.api.layers import judge_likeness, read_answers, task_vectors
 
@@ -154,8 +152,6 @@ def adapt(
     The gain to expect is that of five-fold cross-fitting; the gain on the images that the layer was
     chosen on is optimistic and called so. Where nothing helps, the model stays as it is. The
     adapted model is called MODEL@LAYER and can stand in a catalog like any other.
-
-    Example: vlmsel layers adapt --model ViT-B-32 --task maps --store store --zoo-out adapted.yaml
     """  # fmt: skip
     from vlmsel.api.layers import adapt_model, read_answers
     from vlmsel.cli.run_records import tracking_uri_for

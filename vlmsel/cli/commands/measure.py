@@ -40,8 +40,6 @@ def measure(
     (--set tower=vision|text, part=block|attention|mlp|branch|uniform-weights). text: the vectors of
     prompts, captions and synonyms, for selectors that look at texts; it reads no image. Nothing is
     measured twice.
-
-    Example: vlmsel measure profile prediction --zoo zoo.yaml --tasks tasks.yaml --store store
     """
     from vlmsel.cli.views.plan_run import finish
     from vlmsel.measurements.kinds import measurement_class
