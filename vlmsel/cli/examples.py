@@ -33,7 +33,7 @@ EXAMPLES = {
     "store runs": "store runs --store store",
     "layers": "layers vectors --store store",
     "layers vectors": "layers vectors --store store --tower vision --out layers",
-    "layers adapt": "layers adapt --model ViT-B-32 --task maps --store store --zoo-out adapted.yaml",
+    "layers adapt": "layers adapt --model ViT-B-32 --task maps --store store --zoo-out out.yaml",
     "evaluate": "evaluate --store store --selector all",
     "sweep": "sweep --store store",
     "study": "study images --store store --out studies",
