@@ -7,9 +7,9 @@ from typing import Annotated
 
 import typer
 
-from vlmsel import settings as s
 from vlmsel.addresses import absolute_path, output_address
 from vlmsel.errors import SettingsError, StoreError
+from vlmsel.settings import AttributionSettings
 
 DEFAULT_STORE = ".vlmsel/store"
 
@@ -226,7 +226,7 @@ SettingOption = Annotated[
         "--set",
         metavar="KEY=VALUE",
         help="Any other setting of a measurement, e.g. --set n_steps=32; keys: "
-        + ", ".join(dict.fromkeys((*s.AttributionSettings.model_fields, *OTHER_SETTINGS)))
+        + ", ".join(dict.fromkeys((*AttributionSettings.model_fields, *OTHER_SETTINGS)))
         + ".",
         rich_help_panel=_HOW,
     ),

@@ -17,13 +17,14 @@ import ray
 from ray.autoscaler.sdk import request_resources
 from ray.experimental.internal_kv import _internal_kv_get
 
-import vlmsel
 from vlmsel.errors import ExecutionError
 from vlmsel.execution.executors.placement import Node, Resources
 from vlmsel.execution.executors.ray.local_cluster import local_cluster
 
 log = logging.getLogger(__name__)
 
+# The folder `vlmsel`, found without importing the package's front.
+PACKAGE = Path(__file__).parents[3]
 # Ray puts a job's configuration here for the driver it starts.
 IN_JOB = "RAY_JOB_CONFIG_JSON_ENV_VAR"
 # Memory of a GPU in GB by Ray's name of its type, for packing small models; an unknown type holds
@@ -119,7 +120,7 @@ def _runtime_env(target: str | None) -> dict[str, Any]:
     # Ray gives a job the address of its own cluster.
     if IN_JOB in os.environ and target in (None, "auto", os.environ.get("RAY_ADDRESS")):
         return {}
-    return {"py_modules": [str(Path(vlmsel.__file__).parent)]}
+    return {"py_modules": [str(PACKAGE)]}
 
 
 def cluster_resources() -> Resources:
