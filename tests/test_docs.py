@@ -25,6 +25,11 @@ PER = re.compile(
 METAPHORS = re.compile(
     r"\b(?:crew|rooms?|seats?|starv\w+|fed|feeds?|hears?|heard|spoke|speaks?|newcomer|wish|luck)\b"
 )
+CODE_FILE = re.compile(
+    r"(?<![\w./<-])((?:vlmsel|tests|bench|jobs|cluster|selection|evaluation|execution|api|scores)"
+    r"/[\w/.-]+\.(?:py|yaml|md|json))"
+)
+DOTTED = re.compile(r"\bvlmsel(?:\.[a-z_]\w*)+")
 MENTION = re.compile(r"(?<![\w/.-])docs/[\w./-]+\.md\b")
 
 
@@ -103,6 +108,50 @@ def test_every_page_that_code_names_is_there():
     assert len(names) > 20
     missing = {name for name in names if not (ROOT / name).is_file()}
     assert not missing
+
+
+def missing_files(text: str) -> set[str]:
+    """The files of code, tests and tools that a text names and that are not there."""
+    known = ("", "vlmsel", "vlmsel/selection")
+    return {
+        name
+        for name in CODE_FILE.findall(text)
+        if not any((ROOT / k / name).exists() for k in known)
+    }
+
+
+def missing_modules(text: str) -> set[str]:
+    """The dotted names below `vlmsel` that a text holds and that no module or package has."""
+    return {name for name in DOTTED.findall(text) if not is_name(name.split(".")[1:])}
+
+
+def is_name(parts: list[str]) -> bool:
+    """True if modules, and names in the last of them, lead to a dotted name."""
+    place = ROOT / "vlmsel"
+    for part in parts:
+        if (place / part).is_dir():
+            place /= part
+        elif (place / f"{part}.py").exists():
+            return True
+        else:
+            return re.search(rf"\b{part}\b", (place / "__init__.py").read_text()) is not None
+    return True
+
+
+@pytest.mark.parametrize("page", [page for page in PAGES if page.name != "CHANGELOG.md"], ids=str)
+def test_every_file_and_module_that_a_page_names_is_there(page):
+    text = page.read_text(encoding="utf-8")
+    # The files that CONTRIBUTING.md adds are those of its recipes.
+    new = set(re.findall(r"^# (\S+\.py)$", text, re.MULTILINE)) if page.parent == ROOT else set()
+    modules = {name.removesuffix(".py").replace("/", ".") for name in new}
+    assert missing_files(text) - new == set()
+    assert missing_modules(text) - modules == set()
+
+
+def test_names_that_are_not_there_are_found():
+    assert missing_files("`vlmsel/no_such.py`, `bench/ranking.py`") == {"vlmsel/no_such.py"}
+    text = "vlmsel.no_such.thing vlmsel.selection.registry.make_selector vlmsel.select"
+    assert missing_modules(text) == {"vlmsel.no_such.thing"}
 
 
 def test_the_architecture_is_that_of_the_package():
