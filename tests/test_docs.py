@@ -1,5 +1,6 @@
 """The documentation: links and their anchors, the pages that code names, lengths and words."""
 
+import ast
 import re
 import subprocess
 import tomllib
@@ -29,6 +30,7 @@ CODE_FILE = re.compile(
     r"(?<![\w./<-])((?:vlmsel|tests|bench|jobs|cluster|selection|evaluation|execution|api|scores)"
     r"/[\w/.-]+\.(?:py|yaml|md|json))"
 )
+PYTHON = re.compile(r"^```python\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 DOTTED = re.compile(r"\bvlmsel(?:\.[a-z_]\w*)+")
 MENTION = re.compile(r"(?<![\w/.-])docs/[\w./-]+\.md\b")
 
@@ -146,6 +148,29 @@ def test_every_file_and_module_that_a_page_names_is_there(page):
     modules = {name.removesuffix(".py").replace("/", ".") for name in new}
     assert missing_files(text) - new == set()
     assert missing_modules(text) - modules == set()
+
+
+def unknown_imports(code: str) -> set[str]:
+    """What an example imports from vlmsel and no module there has."""
+    imports = (node for node in ast.walk(ast.parse(code)) if isinstance(node, ast.ImportFrom))
+    names = ((node.module or "", alias.name) for node in imports for alias in node.names)
+    return {f"{m}.{name}" for m, name in names if m.startswith("vlmsel") and not has_name(m, name)}
+
+
+def has_name(module: str, name: str) -> bool:
+    """True if a module's file holds a name, or a package a module of that name."""
+    place = ROOT / module.replace(".", "/")
+    file = place / "__init__.py" if place.is_dir() else place.with_suffix(".py")
+    if (place / f"{name}.py").exists():
+        return True
+    return file.exists() and re.search(rf"\b{name}\b", file.read_text()) is not None
+
+
+def test_the_examples_import_what_is_there():
+    examples = [code for page in PAGES for code in PYTHON.findall(page.read_text(encoding="utf-8"))]
+    assert len(examples) > 15
+    new = {"vlmsel.measurements.contrast.Contrast"}
+    assert set().union(*map(unknown_imports, examples)) <= new
 
 
 def test_names_that_are_not_there_are_found():
