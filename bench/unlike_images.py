@@ -15,9 +15,9 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 from sklearn.datasets import load_sample_images
-from vlmsel.demo.tasks import demo_task, draw
 
 import vlmsel
+from vlmsel.demo.demo_tasks import demo_task, draw
 
 NOUNS = ["cat", "dog", "car", "house"]
 N_IMAGES, SIZE, CROP = 30, 32, 96

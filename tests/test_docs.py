@@ -166,9 +166,10 @@ def has_name(module: str, name: str) -> bool:
     return file.exists() and re.search(rf"\b{name}\b", file.read_text()) is not None
 
 
-def test_the_examples_import_what_is_there():
+def test_examples_and_benchmarks_import_what_is_there():
     examples = [code for page in PAGES for code in PYTHON.findall(page.read_text(encoding="utf-8"))]
     assert len(examples) > 15
+    examples += [path.read_text(encoding="utf-8") for path in (ROOT / "bench").glob("*.py")]
     new = {"vlmsel.measurements.contrast.Contrast"}
     assert set().union(*map(unknown_imports, examples)) <= new
 
