@@ -1,4 +1,4 @@
-"""A driver to be killed: `python -m tests.integration.drive PROBLEM STORE local|ray`."""
+"""A driver to be killed, in a process of its own."""
 
 import sys
 
@@ -7,14 +7,16 @@ from vlmsel.execution.plan.run_options import RunOptions
 from vlmsel.execution.run import measure
 from vlmsel.store.store import Store
 
-if __name__ == "__main__":
-    zoo, tasks, wants = read_problem(sys.argv[1])
+
+def drive(problem: str, store: str, executor: str) -> None:
+    """Measure a problem of a file, say each outcome on a line, and exit as a run does."""
+    zoo, tasks, wants = read_problem(problem)
     summary = measure(
         zoo,
         tasks,
-        Store(sys.argv[2]),
+        Store(store),
         wants,
-        options=RunOptions(executor=sys.argv[3]),  # type: ignore[arg-type]
+        options=RunOptions(executor=executor),  # type: ignore[arg-type]
         on_outcome=lambda outcome: print(outcome.status, outcome.place, flush=True),  # noqa: T201
     )
     sys.exit(summary.exit_code())

@@ -4,8 +4,6 @@ import http.client
 import json
 import re
 import signal
-import subprocess
-import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,6 +14,7 @@ from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from tests.integration.browser import ARGUMENTS, BROWSER
 from tests.labelling.small_lab import CLASSES, SmallLab, make_small_lab
+from tests.warm_processes import WarmProcess, run_command
 from vlmsel.api.label import LabelSession
 from vlmsel.cli.app import run
 from vlmsel.labelling.page_server import PageServer
@@ -282,20 +281,15 @@ class Command:
     """The real command in processes of its own, which end with the test."""
 
     def __init__(self, lab: SmallLab, out: Path) -> None:
-        code = "from vlmsel.cli import main; main()"
         words = ["label", lab.images, "--store", lab.store, "--classnames", ",".join(CLASSES)]
         words += ["--out", out, "--no-browser"]
         self.words = [str(word) for word in words]
-        self._command = [sys.executable, "-c", code, *self.words]
-        self._started: list[subprocess.Popen[str]] = []
+        self._started: list[WarmProcess] = []
 
-    def start(self, *more: str) -> tuple[subprocess.Popen[str], str]:
+    def start(self, *more: str) -> tuple[WarmProcess, str]:
         """A process, and the page's address when it has printed it."""
-        pipe = subprocess.PIPE
-        done = subprocess.Popen([*self._command, *more], stdout=pipe, stderr=pipe, text=True)
+        done = WarmProcess(run_command, [*self.words, *more])
         self._started.append(done)
-        assert done.stdout is not None
-        assert done.stderr is not None
         line = (done.stderr if "--json" in more else done.stdout).readline()
         found = ADDRESS.search(line)
         assert found, line

@@ -3,8 +3,6 @@
 import os
 import random
 import signal
-import subprocess
-import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -12,7 +10,7 @@ from typing import Any
 import polars as pl
 import pytest
 
-from tests.integration.conftest import ROOT
+from tests.integration.drive import drive
 from tests.integration.problem import (
     Problem,
     Wants,
@@ -21,6 +19,7 @@ from tests.integration.problem import (
     stored_cells,
     write_problem,
 )
+from tests.warm_processes import WarmProcess
 from vlmsel.execution.plan.run_options import RunOptions
 from vlmsel.execution.plan.units import CellOutcome
 from vlmsel.execution.run import measure
@@ -57,28 +56,20 @@ def finish(problem: Problem, store: str, **more: Any) -> RunSummary:
 
 def start(
     problem: Problem, folder: Path, executor: str = "local", *, store: str | None = None
-) -> subprocess.Popen[str]:
+) -> WarmProcess:
     """A driver in a process group of its own, so that all of it can be killed at once."""
     path = write_problem(folder / "problem.json", problem)
     where = store or str(folder / "store")
-    return subprocess.Popen(
-        [sys.executable, "-m", "tests.integration.drive", path, where, executor],
-        cwd=ROOT,
-        env={k: v for k, v in os.environ.items() if k != "RAY_ADDRESS"},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        text=True,
-        start_new_session=True,
-    )
+    environment = {k: v for k, v in os.environ.items() if k != "RAY_ADDRESS"}
+    return WarmProcess(drive, str(path), where, executor, environment=environment)
 
 
-def read_outcomes(driver: subprocess.Popen[str], count: int) -> None:
-    assert driver.stdout is not None
+def read_outcomes(driver: WarmProcess, count: int) -> None:
     for _ in range(count):
         assert driver.stdout.readline().startswith("measured")
 
 
-def end(driver: subprocess.Popen[str]) -> None:
+def end(driver: WarmProcess) -> None:
     os.killpg(driver.pid, signal.SIGKILL)
     driver.communicate()
 

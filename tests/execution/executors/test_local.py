@@ -27,9 +27,8 @@ from vlmsel.zoo.catalog import ModelSpec, Zoo
 
 QUICK = RunOptions(limits=Limits(deadline_s=2.0, patience_s=3.0))
 
-
-# Each child imports torch, which takes its time on a busy machine.
-pytestmark = pytest.mark.timeout(400)
+# One test has a child of the real kind; each of those imports torch.
+WARM = pytest.mark.usefixtures("warm_children")
 
 
 @pytest.fixture
@@ -62,6 +61,7 @@ def stored(store: Path, wants: list[Want]) -> pl.DataFrame:
     return pl.concat(scans, how="diagonal")
 
 
+@WARM
 def test_what_ends_or_blocks_a_child_is_tried_again_in_another(
     bad: ModelSpec,
     one_task: TaskCatalog,
@@ -84,6 +84,7 @@ def test_what_ends_or_blocks_a_child_is_tried_again_in_another(
     assert_frame_equal(stored(tmp_path / "s", wants), same, check_exact=True)
 
 
+@WARM
 @pytest.mark.parametrize(("how", "reason"), [("exit", "asked to exit"), ("os-exit", "exit code 0")])
 def test_an_encoder_that_always_exits_fails_its_cell_and_not_the_others(
     how: str,
@@ -129,6 +130,7 @@ def test_a_model_at_which_a_run_died_gets_a_process_of_its_own(
     assert_frame_equal(stored(tmp_path / "s", wants), same, check_exact=True)
 
 
+@WARM
 def test_a_model_that_hangs_here_is_tried_again_in_a_child(
     zoo: Zoo,
     one_task: TaskCatalog,
