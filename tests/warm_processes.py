@@ -14,7 +14,7 @@ from multiprocessing.connection import Connection
 from typing import TextIO
 
 CONTEXT = multiprocessing.get_context("forkserver")
-CONTEXT.set_forkserver_preload(["vlmsel.execution.local", "vlmsel.cli.app"])
+CONTEXT.set_forkserver_preload(["vlmsel.execution.executors.local", "vlmsel.cli.app"])
 
 
 class WarmProcess:

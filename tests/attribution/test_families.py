@@ -18,14 +18,14 @@ from vlmsel.zoo.towers import build_visual
 # Family: architecture, and an image size that its tower takes and that is quick.
 FAMILIES = {
     "ViT": ("ViT-S-32-alt", 64),
-    "ModifiedResNet": ("RN50", 64),
-    "ConvNeXt": ("convnext_tiny", 64),
+    "ModifiedResNet": ("RN50", 32),
+    "ConvNeXt": ("convnext_tiny", 32),
     "EVA": ("EVA02-B-16", 32),
     "SigLIP": ("ViT-B-16-SigLIP", 32),
     "CoCa": ("coca_ViT-B-32", 64),
-    "MobileCLIP": ("MobileCLIP-S1", 64),
-    "ViTamin": ("ViTamin-S", 64),
-    "PE-Core": ("PE-Core-T-16-384", 64),
+    "MobileCLIP": ("MobileCLIP2-S0", 32),
+    "ViTamin": ("ViTamin-S", 32),
+    "PE-Core": ("PE-Core-T-16-384", 32),
 }
 STEPS = 2
 
@@ -86,7 +86,7 @@ def test_a_real_tower_in_small_batches_and_groups(family):
     halves = [list(range(len(blocks) // 2)), list(range(len(blocks) // 2, len(blocks)))]
     for i in range(len(images)):
         one = layer_conductance(objective, images[i : i + 1], blocks, groups=halves, **options)
-        torch.testing.assert_close(one.scores[0], whole.scores[i], rtol=5e-6, atol=0)
+        torch.testing.assert_close(one.scores[0], whole.scores[i], rtol=1e-5, atol=0)
 
 
 def test_coca_is_attributed_before_its_normalisation():

@@ -40,7 +40,7 @@ class WarmChild(WarmProcess):
 
 
 def _serve(connection: Connection) -> None:
-    from vlmsel.execution import child
+    from vlmsel.execution.executors import child
 
     child.main(connection.fileno())
 
@@ -51,7 +51,7 @@ def warm_children(monkeypatch: pytest.MonkeyPatch) -> None:
     warm = SimpleNamespace(
         Popen=WarmChild, DEVNULL=subprocess.DEVNULL, TimeoutExpired=subprocess.TimeoutExpired
     )
-    monkeypatch.setattr("vlmsel.execution.child.subprocess", warm)
+    monkeypatch.setattr("vlmsel.execution.executors.child.subprocess", warm)
 
 
 @pytest.fixture

@@ -11,6 +11,7 @@ from polars.testing import assert_frame_equal
 
 import vlmsel
 from tests.execution.conftest import draw_task
+from tests.integration.light_worker import AT_ONCE, LightWorker
 from tests.integration.problem import Wants, assert_equal_stores, stored, stored_cells
 from vlmsel.errors import ExecutionError, StoreError
 from vlmsel.execution.executors.placement import Node, Resources
@@ -93,10 +94,18 @@ def test_predictions_of_stored_embeddings_are_those_of_a_forward_pass(
     assert_frame_equal(found, reference["prediction"], check_exact=True)
 
 
+@pytest.fixture
+def light_actors(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Actors that import no torch, for what is asked of their places alone."""
+    monkeypatch.setattr("vlmsel.execution.executors.ray.actor_pool.RayWorker", LightWorker)
+
+
+@pytest.mark.usefixtures("light_actors")
 def test_one_model_spreads_over_both_gpus(
     zoo: Zoo, tmp_path: Path, wants: Wants, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("vlmsel.execution.executors.ray.actor_pool.START_S", 0.0)
+    (tmp_path / AT_ONCE).write_text("2")
     tasks = TaskCatalog(
         tasks=tuple(draw_task(tmp_path / "images" / f"t{i}", i, n_images=4) for i in range(8))
     )
@@ -108,6 +117,7 @@ def test_one_model_spreads_over_both_gpus(
     assert {outcome.place.rpartition("gpu ")[2] for outcome in seen} == {"0", "1"}
 
 
+@pytest.mark.usefixtures("light_actors")
 def test_an_actor_without_work_gives_its_gpu_to_one_that_waits_for_it(
     zoo: Zoo, tasks: TaskCatalog, tmp_path: Path, wants: Wants
 ) -> None:
@@ -127,6 +137,7 @@ def test_an_actor_without_work_gives_its_gpu_to_one_that_waits_for_it(
     assert (summary.measured, summary.n_failures) == (4 * len(wants), 0)
 
 
+@pytest.mark.usefixtures("light_actors")
 def test_small_models_share_one_gpu_by_declared_memory(
     zoo: Zoo,
     tasks: TaskCatalog,
@@ -139,12 +150,13 @@ def test_small_models_share_one_gpu_by_declared_memory(
     monkeypatch.setattr(
         "vlmsel.execution.executors.ray.actor_pool.cluster_resources", lambda: one_gpu
     )
+    # Two processes at work at once, each with half of the same GPU.
+    (tmp_path / AT_ONCE).write_text("2")
     seen: list[CellOutcome] = []
     two = TaskCatalog(tasks=tasks.tasks[:2])
     store = Store(tmp_path / "store")
     summary = measure(small, two, store, wants, options=ON_RAY, on_outcome=seen.append)
     assert summary.measured == 4 * len(wants)
-    # Two processes at work at once, each with half of the same GPU.
     places = {outcome.place for outcome in seen}
     assert len(places) == 2
     assert len({place.rpartition("gpu ")[2] for place in places}) == 1

@@ -1,3 +1,5 @@
+import json
+import re
 from collections import Counter
 
 import open_clip
@@ -10,9 +12,28 @@ from vlmsel.zoo.blocks import functional_blocks
 from vlmsel.zoo.towers import build_visual, input_size
 
 GRANULARITIES = ("block", "stage", "published")
+# Numbers of a configuration that change neither which modules a tower has nor their order: sizes,
+# and how often an encoder repeats one layer.
+NUMBERS = ("image_size", "width", "patch_size", "head_width", "mlp_ratio", "layers")
 
 
-@pytest.mark.parametrize("model", open_clip.list_models())
+def shape_of_tower(model: str) -> str:
+    """What distinguishes an architecture's visual tower from others, sizes and text apart."""
+    vision = open_clip.get_model_config(model)["vision_cfg"]
+    name = re.sub(r"patch\d+|_\d+$", "", vision.get("timm_model_name", ""))
+    kept = {
+        key: value
+        for key, value in vision.items()
+        if key not in NUMBERS or not isinstance(value, (int, float))
+    }
+    return json.dumps(kept | {"timm_model_name": name}, sort_keys=True)
+
+
+# Of 144 names each distinct tower, under the first name that has it.
+TOWERS = {shape_of_tower(model): model for model in reversed(open_clip.list_models())}
+
+
+@pytest.mark.parametrize("model", sorted(TOWERS.values()))
 def test_every_block_of_every_architecture_runs_once_in_order_and_gives_one_tensor(
     model: str,
 ) -> None:
