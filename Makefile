@@ -3,6 +3,9 @@ PYTHON ?= python3
 VENV   := .venv
 PY     := $(VENV)/bin/python
 STAMP  := $(VENV)/.installed
+# Pure folders: to collect their tests loads no torch, Ray or MLflow.
+FAST   := $(addprefix tests/,measurements store published evidence selection evaluation report tasks labelling)
+PYTEST  = $(PY) -m pytest -n 2 --dist loadgroup --no-loadscope-reorder
 # Set before torch is imported: the small models of the suite lose more to threads than they win.
 export OMP_NUM_THREADS ?= 1
 export RAY_USAGE_STATS_ENABLED ?= 0
@@ -10,7 +13,7 @@ export RAY_USAGE_STATS_ENABLED ?= 0
 export PYTHONDONTWRITEBYTECODE :=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check format bench bench-base bench-cluster chaos browser lock licences audit wheel clean
+.PHONY: help setup demo test test-fast check format bench bench-base bench-cluster chaos browser lock licences audit wheel clean
 
 help: ## show this help
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -29,7 +32,10 @@ demo: $(STAMP) ## rank the embedded zoo for a task and write a report to open
 	$(VENV)/bin/vlmsel demo
 
 test: $(STAMP) ## run the whole test suite
-	$(PY) -m pytest -n 2 --dist loadgroup --no-loadscope-reorder
+	$(PYTEST)
+
+test-fast: $(STAMP) ## run the tests of the pure folders, in under a minute
+	$(PYTEST) $(FAST)
 
 check: $(STAMP) ## lint, types, import rules
 	$(VENV)/bin/ruff check .

@@ -14,10 +14,13 @@ os.environ.setdefault("HF_HUB_OFFLINE", "1")
 import pytest
 from hypothesis import settings
 
+from tests.shared_folders import fill_once
+
 ROOT = Path(__file__).parent
-# What takes longest begins first, so that no worker waits for another at the end; the command line
-# before Ray, whose cluster stays to the end of its worker.
-FIRST = ("cli", "integration", "zoo/test_blocks.py")
+# What takes longest begins first, so that no worker waits for another at the end.
+FIRST = ("integration", "cli", "zoo/test_blocks.py", "attribution/test_families.py")
+# Tests of clusters, browsers and killed processes wait for others to start.
+INTEGRATION_S = 180
 
 # A loaded machine is no failure: nothing here is judged by the clock.
 settings.register_profile("vlmsel", deadline=None)
@@ -28,11 +31,11 @@ settings.load_profile("vlmsel")
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Tests that share fixtures stay on one worker; the longest begin first."""
     for item in items:
+        place = _place(item)
         if item.get_closest_marker("xdist_group") is None:
-            # One laboratory serves the whole folder `cli`; elsewhere fixtures are a file's own.
-            place = _place(item)
-            shared = place.parent if place.parent.name == "cli" else place
-            item.add_marker(pytest.mark.xdist_group(shared.as_posix()))
+            item.add_marker(pytest.mark.xdist_group(place.as_posix()))
+        if place.parts[0] == "integration" and item.get_closest_marker("timeout") is None:
+            item.add_marker(pytest.mark.timeout(INTEGRATION_S, func_only=False))
     items.sort(key=_turn)
 
 
@@ -43,6 +46,21 @@ def _place(item: pytest.Item) -> Path:
 def _turn(item: pytest.Item) -> int:
     place = _place(item).as_posix()
     return next((i for i, start in enumerate(FIRST) if place.startswith(start)), len(FIRST))
+
+
+@pytest.fixture(scope="session")
+def empty_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A database of MLflow without runs, to be copied: making its tables takes seconds."""
+
+    def fill(folder: Path) -> None:
+        # tracking sets MLflow up before it is imported.
+        from mlflow.tracking import MlflowClient
+
+        from vlmsel import tracking  # noqa: F401
+
+        MlflowClient(f"sqlite:///{folder}/mlflow.db").search_experiments()
+
+    return fill_once(tmp_path_factory, "database", fill) / "mlflow.db"
 
 
 @pytest.fixture

@@ -1,9 +1,20 @@
 """The suite's own footing."""
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+HEAVY = ("torch", "open_clip", "timm", "transformers", "captum", "ray", "mlflow")
+COLLECT = """
+import sys
+import pytest
+code = pytest.main(["--collect-only", "-qq", *{folders!r}])
+loaded = [name for name in {heavy!r} if name in sys.modules]
+sys.exit("loaded: " + ", ".join(loaded) if loaded else int(code))
+"""
 
 
 def test_tests_of_one_group_stay_on_one_worker(tmp_path: Path) -> None:
@@ -22,3 +33,17 @@ def test_tests_of_one_group_stay_on_one_worker(tmp_path: Path) -> None:
     workers = (tmp_path / "workers").read_text().split()
     assert len(workers) == len(names)
     assert len(set(workers)) == 1
+
+
+def test_collecting_what_is_fast_loads_nothing_heavy() -> None:
+    """Of the folders that `make test-fast` runs; a test that needs torch imports it itself."""
+    (line,) = re.findall(
+        r"^FAST +:= .*tests/,(.*)\)$", (ROOT / "Makefile").read_text(), re.MULTILINE
+    )
+    folders = [f"tests/{name}" for name in line.split()]
+    assert all((ROOT / folder).is_dir() for folder in folders)
+    code = COLLECT.format(folders=folders, heavy=HEAVY)
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr + done.stdout[-2000:]

@@ -1,15 +1,14 @@
 """A small laboratory, measured once a session through the real command line."""
 
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 import yaml
-from mlflow.tracking import MlflowClient
 
-from vlmsel import tracking  # noqa: F401  sets MLflow up before it is imported
+from tests.shared_folders import fill_once
 from vlmsel.cli.app import run
 from vlmsel.demo.demo_tasks import write_demo_tasks, write_sample_folder
 from vlmsel.demo.families import demo_task
@@ -62,10 +61,8 @@ def vlmsel(capsys: pytest.CaptureFixture[str]) -> Callable[..., Answer]:
     return call
 
 
-@pytest.fixture(scope="session")
-def lab(tmp_path_factory: pytest.TempPathFactory) -> Lab:
-    """Measured once; do not write to its store, take `own_lab` for that."""
-    folder = tmp_path_factory.mktemp("lab")
+def measure_lab(folder: Path) -> None:
+    """Fill a folder with catalogs, images, and a store that the command line measured."""
     everything = load_tasks(write_demo_tasks(folder / "drawn", n_images=16))
     chosen = [everything.find(name).model_dump(mode="json", exclude_none=True) for name in TASKS]
     (folder / "tasks.yaml").write_text(yaml.safe_dump({"tasks": chosen}))
@@ -73,19 +70,34 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Lab:
         load_zoo("demo").find(name).model_dump(mode="json", exclude_none=True) for name in MODELS
     ]
     (folder / "zoo.yaml").write_text(yaml.safe_dump({"models": models}))
-    made = Lab(
+    write_sample_folder(folder / "images", demo_task("letters-a"), n=6)
+    places = {name: str(folder / f"{name}.yaml") for name in ("zoo", "tasks")}
+    places["store"] = str(folder / "store")
+    catalogs = [word for name, place in places.items() for word in (f"--{name}", place)]
+    assert run(["profile", *catalogs, "--n-images", str(N_IMAGES)]) == 0
+    assert run(["accuracy", "--store", places["store"]]) == 0
+
+
+@pytest.fixture(scope="session")
+def lab(tmp_path_factory: pytest.TempPathFactory, empty_database: Path) -> Lab:
+    """Measured once a session; do not write to its store, take `own_lab` for that."""
+    folder = fill_once(tmp_path_factory, "lab", measure_lab)
+    database = shutil.copy(empty_database, tmp_path_factory.mktemp("runs"))
+    return Lab(
         zoo=folder / "zoo.yaml",
         tasks=folder / "tasks.yaml",
         store=folder / "store",
-        images=write_sample_folder(folder / "images", demo_task("letters-a"), n=6),
-        uri=f"sqlite:///{folder}/mlflow.db",
+        images=folder / "images",
+        uri=f"sqlite:///{database}",
     )
-    catalogs = ["--zoo", str(made.zoo), "--tasks", str(made.tasks), "--store", str(made.store)]
-    assert run(["profile", *catalogs, "--n-images", str(N_IMAGES)]) == 0
-    assert run(["accuracy", "--store", str(made.store)]) == 0
-    # Its first use makes the database, which takes seconds; the tests share it or copy it.
-    MlflowClient(made.uri).search_experiments()
-    return made
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """What these tests remember of their images and answers is nothing for the user's cache."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("VLMSEL_CACHE", str(tmp_path_factory.mktemp("cache")))
+        yield
 
 
 @pytest.fixture
@@ -94,3 +106,9 @@ def own_lab(lab: Lab, tmp_path: Path) -> Lab:
     store = Path(shutil.copytree(lab.store, tmp_path / "store"))
     images = Path(shutil.copytree(lab.images, tmp_path / "images"))
     return Lab(lab.zoo, lab.tasks, store, images, lab.uri)
+
+
+@pytest.fixture
+def own_uri(empty_database: Path, tmp_path: Path) -> str:
+    """A database of runs of the test's own."""
+    return f"sqlite:///{shutil.copy(empty_database, tmp_path / 'mlflow.db')}"

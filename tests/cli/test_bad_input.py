@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.warm_processes import WarmProcess, run_command
 from vlmsel.store.store import Store
 
 COMMAND = Path(sys.executable).parent / "vlmsel"
@@ -43,7 +44,8 @@ def test_a_checkpoint_that_does_not_fit_is_named_and_the_rest_goes_on(lab, vlmse
     zoo = tmp_path / "zoo.yaml"
     zoo.write_text(other + f"- model: ViT-B-32\n  pretrained: wrong\n  weights: {file}\n")
     catalogs = ["--zoo", zoo, "--tasks", lab.tasks, "--store", lab.store.parent / "misfit"]
-    answer = vlmsel("profile", *catalogs, "--n-images", "2", "--json")
+    quick = ["--set", "attribution=gradient"]
+    answer = vlmsel("profile", *catalogs, "--n-images", "2", *quick, "--json")
     assert answer.code == 1
     said = json.loads(answer.out)
     assert said["measured"] == 24
@@ -198,15 +200,11 @@ def test_ctrl_c_keeps_what_was_measured(lab, tmp_path):
     # Steps enough for it to be still at work when the signal comes.
     slow = ["--set", "n_steps=50", "--n-images", "4"]
     catalogs = ["--zoo", str(lab.zoo), "--tasks", str(lab.tasks), "--store", str(store)]
-    with subprocess.Popen(
-        [COMMAND, "profile", *catalogs, *slow], stderr=subprocess.PIPE, text=True
-    ) as process:
-        deadline = time.monotonic() + 120
-        while not list(store.glob("profile/*/*/*.parquet")) and process.poll() is None:
-            assert time.monotonic() < deadline
-            time.sleep(0.05)
-        process.send_signal(signal.SIGINT)
-        _, err = process.communicate(timeout=120)
+    process = WarmProcess(run_command, ["profile", *catalogs, *slow])
+    while not list(store.glob("profile/*/*/*.parquet")) and process.returncode is None:
+        time.sleep(0.05)
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=120)
     assert process.returncode == 130
     assert "stopped: what was measured is in the store" in err
     assert "Traceback" not in err

@@ -1,14 +1,15 @@
 """The commands that measure and judge, end to end on a small laboratory and a real MLflow."""
 
 import json
-import subprocess
-import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import yaml
 from mlflow.tracking import MlflowClient
 
+from tests.cli.thread_counts import run_and_count
+from tests.warm_processes import WarmProcess
 from vlmsel.errors import TrackingError
 from vlmsel.execution.lease import hold_lease
 from vlmsel.store.store import Store
@@ -49,8 +50,8 @@ def test_evaluate_logs_a_run_a_selector(lab, vlmsel):
     assert len(said["mlflow"]["runs"]) == len(selectors)
 
 
-def test_of_a_sweep_too_wide_to_read_the_best_points_are_shown(own_lab, vlmsel, tmp_path):
-    where = ["--store", own_lab.store, "--tracking-uri", f"sqlite:///{tmp_path}/own.db"]
+def test_of_a_sweep_too_wide_to_read_the_best_points_are_shown(own_lab, vlmsel, own_uri):
+    where = ["--store", own_lab.store, "--tracking-uri", own_uri]
     answer = vlmsel("sweep", *where, "--gamma", "0:20:20")
     assert "the best 10 of 120 points by ndcg5" in answer.out
 
@@ -223,27 +224,22 @@ def test_options_of_the_cluster_are_refused_here(lab, vlmsel, command, option):
 
 
 def test_threads_reach_torch_and_a_line_a_cell_is_logged_on_request(lab, tmp_path):
-    # In a process of its own, whose threads and loggers nobody else needs.
-    runs = [
-        ["profile", *map(str, catalogs(lab, tmp_path / "quiet"))],
-        ["profile", *map(str, catalogs(lab, tmp_path / "loud"))],
-    ]
-    runs[1] += ["--threads", "2", "--log-level", "info"]
-    code = (
-        "import sys, torch; from vlmsel.probes import profile; from vlmsel.cli.app import run;"
-        "real = profile.attribute;"
-        "profile.attribute = lambda *a, **k: (print('threads', torch.get_num_threads()),"
-        f" real(*a, **k))[1]; quiet, loud = {runs!r};"
-        "assert run(quiet) == 0; print('--', file=sys.stderr, flush=True); sys.exit(run(loud))"
+    zoo = tmp_path / "zoo.yaml"
+    zoo.write_text(yaml.safe_dump({"models": yaml.safe_load(lab.zoo.read_text())["models"][:1]}))
+    quiet, loud = (
+        ["profile", *map(str, catalogs(replace(lab, zoo=zoo), tmp_path / name))]
+        for name in ("quiet", "loud")
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    said = done.stdout.split()
+    process = WarmProcess(run_and_count, quiet, [*loud, "--threads", "2", "--log-level", "info"])
+    out, err = process.communicate()
+    assert process.returncode == 0, err
+    said = out.split()
     half = len(said) // 2
     assert said == ["threads", "1"] * (half // 2) + ["threads", "2"] * (half // 2)
-    quiet, loud = done.stderr.split("--\n")
-    assert "{" not in quiet
-    lines = [json.loads(x) for x in loud.splitlines() if x.startswith("{")]
-    assert [line["message"] for line in lines] == ["measured"] * 24
+    before, after = err.split("--\n")
+    assert "{" not in before
+    lines = [json.loads(x) for x in after.splitlines() if x.startswith("{")]
+    assert [line["message"] for line in lines] == ["measured"] * 6
     keys = {
         cell.key
         for digest in Store(tmp_path / "loud").settings("profile")

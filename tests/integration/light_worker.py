@@ -6,9 +6,9 @@ from pathlib import Path
 
 import ray
 
-from vlmsel.execution.plan.units import CellOutcome, Job, Unit, UnitOutcome
-from vlmsel.execution.plan.run_options import WorkerOptions
 from vlmsel.execution.executors.placement import Demand
+from vlmsel.execution.plan.run_options import WorkerOptions
+from vlmsel.execution.plan.units import CellOutcome, Job, Unit, UnitOutcome
 from vlmsel.store.owners import this_process
 from vlmsel.zoo.catalog import ModelSpec
 from vlmsel.zoo.identity import ModelIdentity

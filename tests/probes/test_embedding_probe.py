@@ -1,6 +1,5 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
 import polars as pl
 import pytest
@@ -10,6 +9,7 @@ from torch import Tensor, nn
 from tests.execution.builders import sha
 from tests.probes.builders import made_up_model, pictures
 from vlmsel.errors import ModelError
+from vlmsel.execution.executors.threads import ThreadWorker
 from vlmsel.execution.run import measure
 from vlmsel.execution.work.decoded_images import DecodedShard, decode_shard
 from vlmsel.measurements import Embedding, Want
@@ -194,8 +194,10 @@ def test_a_block_that_one_model_lacks_fails_that_model_alone(
 
 
 def test_an_encoder_without_blocks_needs_none_for_its_output(
-    tasks: TaskCatalog, store: Store, tmp_path: Path
+    tasks: TaskCatalog, store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    # In this process: what a child is for is tested where it is made.
+    monkeypatch.setattr("vlmsel.execution.executors.local.ChildWorker", ThreadWorker)
     spec = ModelSpec(model="own", pretrained="x", encoder="tests.probes.encoders:flat")
     summary = measure(
         Zoo(models=(spec,)), TaskCatalog(tasks=tasks.tasks[:1]), store, [Want(Embedding())]

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -20,20 +21,21 @@ def whole(lab, tmp_path_factory) -> Path:
     return store
 
 
-@pytest.fixture
-def out(lab, whole, tmp_path, monkeypatch) -> Path:
+@pytest.fixture(scope="module")
+def out(lab, whole, tmp_path_factory) -> Iterator[Path]:
     """The folder of a demo that was measured before, with the small zoo and tasks."""
-    folder = tmp_path / "demo"
+    folder = tmp_path_factory.mktemp("demo")
     shutil.copytree(whole, folder / "store")
     shutil.copy(lab.uri.removeprefix("sqlite:///"), folder / "mlflow.db")
     zoo = load_zoo(lab.zoo)
-    monkeypatch.setattr(
-        "vlmsel.api.workspace.load_zoo", lambda name: zoo if name == "demo" else load_zoo(name)
-    )
-    monkeypatch.setattr("vlmsel.api.demo_layers.TASKS", ("counting", "counting-noise"))
-    monkeypatch.setattr("vlmsel.api.demo_layers.N_ITEMS", 8)
-    monkeypatch.setattr("vlmsel.demo.demo_tasks.write_demo_tasks", lambda _: lab.tasks)
-    return folder
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(
+            "vlmsel.api.workspace.load_zoo", lambda name: zoo if name == "demo" else load_zoo(name)
+        )
+        patch.setattr("vlmsel.api.demo_layers.TASKS", ("counting", "counting-noise"))
+        patch.setattr("vlmsel.api.demo_layers.N_ITEMS", 8)
+        patch.setattr("vlmsel.demo.demo_tasks.write_demo_tasks", lambda _: lab.tasks)
+        yield folder
 
 
 def test_the_demo_judges_and_ranks_and_measures_nothing_twice(out, vlmsel):

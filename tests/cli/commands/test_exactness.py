@@ -22,7 +22,9 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     few = (AttributionSettings(), AttributionSettings(rule="left", path="uniform", n_steps=2))
     monkeypatch.setattr(exactness, "study_cases", cases)
     monkeypatch.setattr(study_module, "step_settings", lambda: few)
-    monkeypatch.setattr(study_module, "REFERENCE_STEPS", 33)
+    monkeypatch.setattr(study_module, "REFERENCE_STEPS", 17)
+    monkeypatch.setattr(study_module, "OTHER_BASELINES", ("blur",))
+    monkeypatch.setattr(study_module, "OTHER_TARGETS", ({"attribution": "gradient"},))
 
 
 def test_the_study_writes_table_figure_and_run(lab, vlmsel, quick, tmp_path):

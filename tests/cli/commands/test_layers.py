@@ -50,16 +50,15 @@ def test_vectors_are_written_and_shown(lab, tmp_path, capsys):
     assert "certainly better" in capsys.readouterr().out
 
 
-def test_an_adaptation_has_a_run_and_a_catalog_that_can_be_measured(lab, tmp_path, capsys):
-    uri = f"sqlite:///{tmp_path}/mlflow.db"
+def test_an_adaptation_has_a_run_and_a_catalog_that_can_be_measured(lab, tmp_path, capsys, own_uri):
     args = ["layers", "adapt", "--model", "demo-vit-land", "--task", "a", "--rule", "published",
-            "--store", str(lab / "store"), "--tracking-uri", uri, "--seed", "3",
+            "--store", str(lab / "store"), "--tracking-uri", own_uri, "--seed", "3",
             "--zoo-out", str(tmp_path / "zoo.yaml"), "--json"]  # fmt: skip
     assert run(args) == 0
     (found,) = json.loads(capsys.readouterr().out)
     assert (found["n_items"], found["n_candidates"], found["seed"]) == (12, 4, 3)
     assert {"base_accuracy", "chance", "majority", "cross_fit_gain", "shares"} <= found.keys()
-    logged = MlflowClient(uri).get_run(found["mlflow"]["run"])
+    logged = MlflowClient(own_uri).get_run(found["mlflow"]["run"])
     assert logged.data.tags["kind"] == "adaptation"
     assert logged.data.params["rule"] == "published"
     assert logged.data.metrics["optimistic_gain"] == pytest.approx(found["optimistic_gain"])
@@ -69,7 +68,7 @@ def test_an_adaptation_has_a_run_and_a_catalog_that_can_be_measured(lab, tmp_pat
 
 
 def test_adaptations_are_written_and_shown_though_none_can_be_logged(
-    lab, tmp_path, capsys, monkeypatch
+    lab, tmp_path, capsys, monkeypatch, own_uri
 ):
     calls: list[str] = []
 
@@ -81,7 +80,7 @@ def test_adaptations_are_written_and_shown_though_none_can_be_logged(
     out = tmp_path / "zoo.yaml"
     args = ["layers", "adapt", "--model", "demo-vit-land", "--task", "a", "--task", "b",
             "--rule", "published", "--store", str(lab / "store"), "--zoo-out", str(out),
-            "--tracking-uri", f"sqlite:///{tmp_path}/mlflow.db", "--json"]  # fmt: skip
+            "--tracking-uri", own_uri, "--json"]  # fmt: skip
     assert run(args) == 1
     told = capsys.readouterr()
     found = [(row["task"], row["mlflow"]) for row in json.loads(told.out)]

@@ -42,7 +42,7 @@ def folder(tmp_path_factory) -> Path:
 
 
 def test_a_zoo_is_ranked_for_a_probe_with_weights_of_the_sources(
-    embedded, folder, vlmsel, tmp_path, monkeypatch
+    embedded, folder, vlmsel, own_uri, monkeypatch
 ):
     args = (folder, "--labels", folder.parent / "labels.csv", "--store", embedded)
     answer = vlmsel("select", *args, "--use", "probe", "--json")
@@ -60,8 +60,7 @@ def test_a_zoo_is_ranked_for_a_probe_with_weights_of_the_sources(
         raise TrackingError("the server has gone")
 
     monkeypatch.setattr("vlmsel.tracking.log_run_summary", fail)
-    uri = f"sqlite:///{tmp_path}/mlflow.db"
-    unlogged = vlmsel("select", *args, "--use", "probe", "--json", "--tracking-uri", uri)
+    unlogged = vlmsel("select", *args, "--use", "probe", "--json", "--tracking-uri", own_uri)
     assert unlogged.code == 1
     assert json.loads(unlogged.out)["ranking"] == found["ranking"]
     assert "not logged in MLflow: the server has gone" in unlogged.err

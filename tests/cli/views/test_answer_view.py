@@ -17,6 +17,7 @@ from vlmsel.cli.views.answer_view import read_options
 from vlmsel.demo.bundle import SAMPLE_SEED
 from vlmsel.demo.families import demo_task, draw
 from vlmsel.errors import SettingsError
+from vlmsel.execution.executors.threads import ThreadWorker
 from vlmsel.selection.zoo_answers import image_order
 
 Command = Callable[..., Answer]
@@ -266,7 +267,9 @@ def test_labels_need_class_names(ask, tmp_path):
     assert "give --classnames a,b,c" in found.error
 
 
-def test_models_without_a_text_tower_are_ranked_by_the_rest(own_lab, vlmsel, tmp_path):
+def test_models_without_a_text_tower_are_ranked_by_the_rest(own_lab, vlmsel, tmp_path, monkeypatch):
+    # In this process: what a child is for is tested where it is made.
+    monkeypatch.setattr("vlmsel.execution.executors.local.ChildWorker", ThreadWorker)
     zoo = yaml.safe_load(own_lab.zoo.read_text())
     for entry in zoo["models"][:2]:
         entry["encoder"] = "tests.probes.encoders:flat"

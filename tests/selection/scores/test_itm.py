@@ -2,8 +2,6 @@
 
 import numpy as np
 import pytest
-import torch
-from torch.nn import functional
 
 from vlmsel.selection.scores.itm import ItmOptions, _Network, evolve, itm
 
@@ -23,6 +21,10 @@ def test_steps_at_once_are_steps_one_by_one():
 
 @pytest.mark.parametrize(("hidden", "steps"), [(0, 1), (2, 3)])
 def test_updates_are_those_of_torch(hidden, steps):
+    # Imported here: collecting this folder loads no torch.
+    import torch
+    from torch.nn import functional
+
     options = ItmOptions(hidden=hidden, steps=steps)
     random = np.random.default_rng(0)
     rows, codes = random.normal(size=(12, 5)), random.integers(0, 3, 12)

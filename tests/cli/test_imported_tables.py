@@ -1,6 +1,7 @@
 """The laboratory through its command line: tables that are wrong, and what is said of them."""
 
 import json
+import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -53,9 +54,10 @@ class Laboratory:
 
 
 @pytest.fixture(scope="session")
-def uri(tmp_path_factory: pytest.TempPathFactory) -> str:
+def uri(tmp_path_factory: pytest.TempPathFactory, empty_database: Path) -> str:
     """One database for all tests, since making its tables takes seconds."""
-    return f"sqlite:///{tmp_path_factory.mktemp('tracking')}/mlflow.db"
+    folder = tmp_path_factory.mktemp("tracking")
+    return f"sqlite:///{shutil.copy(empty_database, folder)}"
 
 
 @pytest.fixture

@@ -1,6 +1,7 @@
 """Labels through the command line: imports of other layouts, the study, and the verdict."""
 
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -27,8 +28,9 @@ COLUMNS = {"table", "selector", "rival", "n_labels", "metric", "mean", "delta", 
 
 
 @pytest.fixture(scope="module")
-def uri(tmp_path_factory: pytest.TempPathFactory) -> str:
-    return f"sqlite:///{tmp_path_factory.mktemp('tracking')}/mlflow.db"
+def uri(tmp_path_factory: pytest.TempPathFactory, empty_database: Path) -> str:
+    folder = tmp_path_factory.mktemp("tracking")
+    return f"sqlite:///{shutil.copy(empty_database, folder)}"
 
 
 @pytest.fixture(scope="module")
