@@ -4,13 +4,16 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
+import polars as pl
 import pytest
 
 from tests.execution import bad_encoders
 from tests.execution.conftest import draw_task
-from tests.integration.problem import Wants, all_kinds
+from tests.integration.problem import Wants, all_kinds, stored
 from vlmsel.execution.executors.ray.local_cluster import local_cluster
+from vlmsel.execution.run import measure
 from vlmsel.settings import AttributionSettings
+from vlmsel.store.store import Store
 from vlmsel.tasks.task_catalog import TaskCatalog
 from vlmsel.zoo.catalog import Zoo, load_zoo
 
@@ -57,6 +60,16 @@ def tasks(tmp_path_factory: pytest.TempPathFactory) -> TaskCatalog:
     folder = tmp_path_factory.mktemp("images")
     specs = [draw_task(folder / name, seed) for seed, name in enumerate("abcdef")]
     return TaskCatalog(tasks=tuple(specs))
+
+
+@pytest.fixture(scope="session")
+def undisturbed(
+    zoo: Zoo, tasks: TaskCatalog, wants: Wants, tmp_path_factory: pytest.TempPathFactory
+) -> dict[str, pl.DataFrame]:
+    """What the local executor measures of all three kinds, which nobody kills."""
+    store = Store(tmp_path_factory.mktemp("undisturbed"))
+    assert measure(zoo, tasks, store, wants).exit_code() == 0
+    return stored(store.uri, wants)
 
 
 @pytest.fixture(scope="session", autouse=True)

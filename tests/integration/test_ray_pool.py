@@ -40,19 +40,6 @@ ON_RAY = RunOptions(executor="ray")
 ONE_ACTOR = RunOptions(executor="ray", n_workers=1)
 
 
-@pytest.fixture(scope="module")
-def reference(
-    zoo: Zoo,
-    tasks: TaskCatalog,
-    wants: Wants,
-    tmp_path_factory: pytest.TempPathFactory,
-) -> dict[str, pl.DataFrame]:
-    """What the local executor measures."""
-    store = Store(tmp_path_factory.mktemp("local"))
-    assert measure(zoo, tasks, store, wants).exit_code() == 0
-    return stored(store.uri, wants)
-
-
 def test_the_cluster_is_seen_as_it_is() -> None:
     assert cluster_resources() == Resources((Node(2.0, 2, None),))
 
@@ -62,13 +49,13 @@ def test_ray_gives_the_same_cells_as_here_bit_for_bit(
     tasks: TaskCatalog,
     wants: Wants,
     tmp_path: Path,
-    reference: dict[str, pl.DataFrame],
+    undisturbed: dict[str, pl.DataFrame],
 ) -> None:
     seen: list[CellOutcome] = []
     store = Store(tmp_path / "store")
     summary = measure(zoo, tasks, store, wants, options=ON_RAY, on_outcome=seen.append)
     assert (summary.measured, summary.exit_code()) == (N_CELLS, 0)
-    assert_equal_stores(stored(store.uri, wants), reference)
+    assert_equal_stores(stored(store.uri, wants), undisturbed)
     gpu_of: dict[str, set[str]] = {}
     for outcome in seen:
         gpu_of.setdefault(outcome.cell.model, set()).add(outcome.place.rpartition("gpu ")[2])
@@ -83,7 +70,7 @@ def test_predictions_of_stored_embeddings_are_those_of_a_forward_pass(
     tasks: TaskCatalog,
     wants: Wants,
     tmp_path: Path,
-    reference: dict[str, pl.DataFrame],
+    undisturbed: dict[str, pl.DataFrame],
 ) -> None:
     store = Store(tmp_path / "store")
     assert measure(zoo, tasks, store, [Want(Embedding())]).measured == 12
@@ -91,7 +78,7 @@ def test_predictions_of_stored_embeddings_are_those_of_a_forward_pass(
     summary = measure(zoo, tasks, store, [prediction], options=ONE_ACTOR)
     assert (summary.measured, summary.total.n_decoded, summary.exit_code()) == (12, 0, 0)
     found = stored(store.uri, (prediction,))["prediction"]
-    assert_frame_equal(found, reference["prediction"], check_exact=True)
+    assert_frame_equal(found, undisturbed["prediction"], check_exact=True)
 
 
 @pytest.fixture
@@ -239,7 +226,7 @@ def test_a_full_disk_ends_the_run_with_the_store_s_own_error_and_loses_nothing(
     tasks: TaskCatalog,
     small_disk: Path,
     wants: Wants,
-    reference: dict[str, pl.DataFrame],
+    undisturbed: dict[str, pl.DataFrame],
 ) -> None:
     store = Store(small_disk / "store")
     with pytest.raises(StoreError, match="the disk is full: free space and run again"):
@@ -251,4 +238,4 @@ def test_a_full_disk_ends_the_run_with_the_store_s_own_error_and_loses_nothing(
     # The actor may have finished a cell that still fitted.
     assert 0 < rest.measured <= N_CELLS - len(measured)
     assert rest.exit_code() == 0
-    assert_equal_stores(stored(store.uri, wants), reference)
+    assert_equal_stores(stored(store.uri, wants), undisturbed)
