@@ -6,6 +6,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).parents[1]
 HEAVY = ("torch", "open_clip", "timm", "transformers", "captum", "ray", "mlflow")
 COLLECT = """
@@ -35,6 +37,8 @@ def test_tests_of_one_group_stay_on_one_worker(tmp_path: Path) -> None:
     assert len(set(workers)) == 1
 
 
+# A fresh interpreter that collects thousands of tests.
+@pytest.mark.timeout(120)
 def test_collecting_what_is_fast_loads_nothing_heavy() -> None:
     """Of the folders that `make test-fast` runs; a test that needs torch imports it itself."""
     (line,) = re.findall(

@@ -1,3 +1,5 @@
+"""The selectors by divergence: each is one choice of the same four settings."""
+
 import polars as pl
 import pytest
 
@@ -6,10 +8,19 @@ from vlmsel.selection.registry import make_selector
 from vlmsel.selection.similarity import effective_sources, similarity
 
 
-def test_weights_are_those_of_its_definition(problem):
-    ranking = make_selector("dcd").rank(problem)
-    dcd = dcd_matrix(problem.profiles, eta=2.0).filter(target="t0")
-    expected = similarity(dcd, gamma=5.0, scale="none", pooled=False)
+@pytest.mark.parametrize(
+    ("name", "eta", "gamma", "scale", "pooled"),
+    [
+        ("dcd", 2.0, 5.0, "none", False),
+        ("dcd-scaled", 2.0, 2.0, "spread", False),
+        ("dcd-pooled", 2.0, 2.0, "spread", True),
+        ("dcd-uniform", 0.0, 2.0, "spread", True),
+    ],
+)
+def test_weights_are_those_of_its_definition(problem, name, eta, gamma, scale, pooled):
+    ranking = make_selector(name).rank(problem)
+    dcd = dcd_matrix(problem.profiles, eta=eta).filter(target="t0")
+    expected = similarity(dcd, gamma=gamma, scale=scale, pooled=pooled)
     keys = ["model", "pretrained", "source"]
     both = ranking.weights.join(expected, on=keys, suffix="_expected", validate="1:1")
     assert len(both) == 30
