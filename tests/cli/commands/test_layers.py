@@ -5,6 +5,7 @@ import json
 import polars as pl
 import pytest
 import yaml
+from mlflow.tracking import MlflowClient
 
 from tests.execution.conftest import draw_task
 from vlmsel.api.layers import TaskVectors
@@ -12,7 +13,6 @@ from vlmsel.cli.app import run
 from vlmsel.cli.commands.layers import _write
 from vlmsel.errors import TrackingError
 from vlmsel.selection.layers.vectors import SCHEMA
-from vlmsel.tracking import MlflowClient
 from vlmsel.zoo.catalog import load_zoo
 
 
