@@ -29,7 +29,7 @@ from vlmsel.execution.executors.child import ChildWorker
 from vlmsel.execution.executors.threads import Results
 from vlmsel.execution.plan.preparation import plan_measurements
 from vlmsel.execution.plan.run_options import RunOptions, WorkerOptions
-from vlmsel.execution.plan.units import CellOutcome, ModelWork, Unit, UnitOutcome
+from vlmsel.execution.plan.units import CellOutcome, ModelUnits, Unit, UnitOutcome
 from vlmsel.execution.plan.work_plan import Plan
 from vlmsel.execution.work.dispatch import IN_FLIGHT
 from vlmsel.execution.work.loop import Lost, OnOutcome, work_loop
@@ -47,7 +47,7 @@ TICKS_PER_S = os.sysconf("SC_CLK_TCK")
 
 
 class Children:
-    """A crew of so many child processes; see `vlmsel.execution.work.loop.Crew`."""
+    """A pool of so many child processes; see `vlmsel.execution.work.loop.WorkerPool`."""
 
     def __init__(self, plan: Plan, store: Path, n_workers: int) -> None:
         self._job = plan.job
@@ -60,14 +60,14 @@ class Children:
 
     @property
     def is_full(self) -> bool:
-        """True if all workers are hired."""
+        """True if all workers are acquired."""
         return len(self._workers) >= self._n_workers
 
-    def fits(self, work: ModelWork) -> bool:
+    def fits(self, work: ModelUnits) -> bool:
         """True if there is room for one more."""
         return not self.is_full
 
-    def hire(self, work: ModelWork) -> ChildWorker:
+    def acquire(self, work: ModelUnits) -> ChildWorker:
         """Start a child."""
         worker = ChildWorker(
             work, self._job, self._options, lambda *result: self._results.put(result)
@@ -200,8 +200,8 @@ def main() -> int:
 
         def run(name: str, n_workers: int, on_outcome: OnOutcome) -> tuple[RunSummary, Children]:
             Store(folder / name).prepare(wants[0].measurement)
-            crew = Children(plan, folder / name, n_workers)
-            return work_loop(plan, crew, on_outcome, start_s=0.0), crew
+            pool = Children(plan, folder / name, n_workers)
+            return work_loop(plan, pool, on_outcome, start_s=0.0), pool
 
         watches = {}
         for workers in (1, 2):
@@ -214,11 +214,11 @@ def main() -> int:
                 flush=True,
             )
         kill = KillOnce(plan.n_missing)
-        summary, crew = run("killed", 2, kill)
+        summary, pool = run("killed", 2, kill)
     one, two = watches[1], watches[2]
     by_wall = one.wall_per_image / (2 * two.wall_per_image)
     by_processor = one.processor_s_per_image / two.processor_s_per_image * (1 - two.idle_share)
-    again = crew.calls.total() - plan.n_units
+    again = pool.calls.total() - plan.n_units
     print(f"efficiency by wall time       {by_wall:5.2f}   (bound {LEAST_EFFICIENCY}, quiet cores)")
     print(f"efficiency by processor time  {by_processor:5.2f}   (bound {LEAST_EFFICIENCY})")
     print(f"killed at 99 %: {again} shards done again   (bound {IN_FLIGHT}, those in flight)")

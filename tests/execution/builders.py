@@ -4,7 +4,7 @@ import hashlib
 from collections.abc import Sequence
 
 from vlmsel.evidence.wanted_cells import Asked, WantedShard
-from vlmsel.execution.plan.units import Cell, Job, ModelWork, Unit
+from vlmsel.execution.plan.units import Cell, Job, ModelUnits, Unit
 from vlmsel.measurements import Embedding, Measurement, Prediction, Profile
 from vlmsel.store.keys import images_digest
 from vlmsel.tasks.index import ImageRef
@@ -56,7 +56,7 @@ def work(
     seconds: float = 1.0,
     memory_gb: float | None = None,
     measurements: Sequence[Measurement] = (PROFILE,),
-) -> ModelWork:
+) -> ModelUnits:
     """`n_units` units of one image, each cell of `seconds`."""
     parts = wanted(
         *(shard(f"task{number}", n_images=1) for number in range(n_units)),
@@ -66,4 +66,4 @@ def work(
     units = tuple(
         Unit(part.shard, tuple(Cell(cell) for cell in part.cells(model))) for part in parts
     )
-    return ModelWork(*model, units, {one.kind: seconds for one in measurements})
+    return ModelUnits(*model, units, {one.kind: seconds for one in measurements})

@@ -10,7 +10,7 @@ from vlmsel.api.answer import ReadyTarget
 from vlmsel.api.workspace import Workspace
 from vlmsel.errors import VlmselError
 from vlmsel.execution.plan.run_options import RunOptions
-from vlmsel.execution.plan.units import CellOutcome, ModelWork
+from vlmsel.execution.plan.units import CellOutcome, ModelUnits
 from vlmsel.execution.plan.work_plan import Plan
 from vlmsel.execution.run import execute
 from vlmsel.measurements.embedding import Embedding
@@ -59,7 +59,7 @@ class Progress:
 
 
 class BackgroundMeasurement:
-    """Has the chosen models of a target answer, in a thread; a new target replaces the old one.
+    """Measure the chosen models on a target in a thread; a new target replaces the old one.
 
     Args:
         run: where models run.
@@ -148,7 +148,9 @@ def plan_answers(ready: ReadyTarget, run: RunOptions | None) -> Plan:
     """
     plan = make_workspace(ready).plan(KINDS, run)
     turn = {ready.zoo.models[place]: number for number, place in enumerate(ready.chosen)}
-    work = sorted(plan.work, key=lambda one: turn[one.spec.model, one.spec.pretrained])
+    work = sorted(
+        plan.work, key=lambda model_work: turn[model_work.spec.model, model_work.spec.pretrained]
+    )
     return replace(plan, work=tuple(work))
 
 
@@ -184,7 +186,7 @@ class _Pace:
         }
 
 
-def _cell_seconds(work: ModelWork) -> float:
+def _cell_seconds(work: ModelUnits) -> float:
     """Expected seconds of one cell of a model, in the mean."""
     return work.seconds / max(1, sum(len(unit.cells) for unit in work.units))
 

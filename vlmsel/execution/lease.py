@@ -38,7 +38,7 @@ SETTLE_S = 1.0
 
 @dataclass(frozen=True)
 class Lease:
-    """Who works on a store until when.
+    """The right of one process to work on a store until a time.
 
     Attributes:
         owner: host, process, a random part, and the process as `owners` names it.
@@ -107,16 +107,16 @@ def read_lease(folder: Folder, path: str) -> Lease | None:
 
 
 def _take(folder: Folder, path: str, name: str, lease_s: float, settle_s: float) -> Lease:
-    now = time.time()
+    time_s = time.time()
     held = read_lease(folder, path)
     dead = held is not None and is_dead(held.owner.rpartition(":")[2])
-    if held is not None and held.until > now and not dead:
-        raise ExecutionError(_held(name, folder, path, held, now))
+    if held is not None and held.until > time_s and not dead:
+        raise ExecutionError(_held(name, folder, path, held, time_s))
     if held is not None:
         why = "which is dead" if dead else "which ran out"
         log.warning("taking over the %s lease of %s, %s", name, held.owner, why)
     owner = f"{socket.gethostname()}:{os.getpid()}:{uuid.uuid4().hex[:8]}:{this_process()}"
-    lease = Lease(owner, now, now + lease_s)
+    lease = Lease(owner, time_s, time_s + lease_s)
     _write(folder, path, lease)
     # Two that begin in the same moment both write; the last one's file stays, and the other, once
     # both have surely written, steps back.
@@ -127,10 +127,10 @@ def _take(folder: Folder, path: str, name: str, lease_s: float, settle_s: float)
     return lease
 
 
-def _held(name: str, folder: Folder, path: str, held: Lease, now: float) -> str:
+def _held(name: str, folder: Folder, path: str, held: Lease, time_s: float) -> str:
     return (
-        f"another {name} works on {folder.address} since {now - held.since:.0f} s: {held.owner}. "
-        f"Wait for it; if it is dead, its lease ends in {held.until - now:.0f} s "
+        f"another {name} works on {folder.address} since {time_s - held.since:.0f} s: {held.owner}"
+        f". Wait for it; if it is dead, its lease ends in {held.until - time_s:.0f} s "
         f"(or delete {path} there)"
     )
 
@@ -166,9 +166,9 @@ def hold_run_lease(store_uri: str, *, lease_s: float = LEASE_S) -> Iterator[Leas
         StoreError: the store cannot be written.
     """
     folder = open_folder(store_uri)
-    now = time.time()
+    time_s = time.time()
     owner = f"{socket.gethostname()}:{os.getpid()}:{uuid.uuid4().hex[:8]}:{this_process()}"
-    lease, path = Lease(owner, now, now + lease_s), f"{RUN_LEASES}/{uuid.uuid4().hex}.json"
+    lease, path = Lease(owner, time_s, time_s + lease_s), f"{RUN_LEASES}/{uuid.uuid4().hex}.json"
     _write(folder, path, lease)
     done = threading.Event()
     args = (folder, path, lease, lease_s, done)
@@ -210,5 +210,5 @@ def hold_maintenance_lease(store_uri: str, *, settle_s: float = SETTLE_S) -> Ite
 
 
 def is_live(lease: Lease) -> bool:
-    """Whether the owner of a lease may still be at work."""
+    """Tell whether the owner of a lease may still be at work."""
     return lease.until > time.time() and not is_dead(lease.owner.rpartition(":")[2])

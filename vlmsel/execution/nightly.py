@@ -26,7 +26,7 @@ KindModelTask = tuple[str, str, str, str]
 
 @dataclass(frozen=True)
 class Refreshed:
-    """What a refresh found and did.
+    """Changes that a refresh found, and the work that it did.
 
     Attributes:
         changes: see `describe_changes`.
@@ -82,7 +82,7 @@ def refresh(
 
 
 def describe_changes(plan: Plan, measured: Iterable[CellId]) -> pl.DataFrame:
-    """What differs between the catalogs and the store, by kind, model and task.
+    """List the differences between the catalogs and the store, by kind, model and task.
 
     Args:
         plan: of the current catalogs.
@@ -96,19 +96,19 @@ def describe_changes(plan: Plan, measured: Iterable[CellId]) -> pl.DataFrame:
         store, but in no catalog); unchanged.
     """
     kept = (cell for cell in measured if not cell.task.startswith(TARGET_PREFIX))
-    now, before = _keys_by_pair(plan.wanted), _keys_by_pair(kept)
+    current, before = _keys_by_pair(plan.wanted), _keys_by_pair(kept)
     models = {pair[:3] for pair in before}
     tasks = {(pair[0], pair[3]) for pair in before}
-    both = now.keys() & before.keys()
-    begun = {pair for pair in both if now[pair] > before[pair]}
-    changed = {pair for pair in both - begun if not now[pair] <= before[pair]}
-    same = both - begun - changed
+    common = current.keys() & before.keys()
+    begun = {pair for pair in common if current[pair] > before[pair]}
+    changed = {pair for pair in common - begun if not current[pair] <= before[pair]}
+    same = common - begun - changed
     same_models = {pair[:3] for pair in same}
     same_tasks = {(pair[0], pair[3]) for pair in same}
     rows: list[tuple[str, str, str, str, str]] = []
-    for pair in now.keys() | before.keys():
+    for pair in current.keys() | before.keys():
         model, task = pair[:3], (pair[0], pair[3])
-        if pair not in now:
+        if pair not in current:
             change = "left"
         elif pair in same:
             change = "unchanged"

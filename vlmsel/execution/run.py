@@ -41,7 +41,7 @@ def execute(
     options: RunOptions | None = None,
     on_outcome: OnOutcome | None = None,
 ) -> RunSummary:
-    """Do a plan. The summary also counts what was there before and what could not be planned.
+    """Run a plan. The summary also counts what was there before and what could not be planned.
 
     Raises:
         ExecutionError: the work cannot be placed.
@@ -98,7 +98,7 @@ def measure(
 
 
 def cluster_supply(options: RunOptions) -> Resources:
-    """What the cluster of these options has now; nothing is asked of its autoscaler.
+    """Read the current resources of the cluster; nothing is asked of its autoscaler.
 
     Raises:
         ExecutionError: there is no cluster, or it can never have the GPUs that are asked for.
@@ -113,7 +113,7 @@ def cluster_supply(options: RunOptions) -> Resources:
 def _recorded(
     plan: Plan, store: Store, options: RunOptions, on_outcome: OnOutcome | None
 ) -> RunSummary:
-    """Do the work under a run's lease, and keep its log in the store."""
+    """Run a plan under a run's lease, and keep its log in the store."""
     with hold_run_lease(store.uri), logged_run(store.folder, options) as run_log:
 
         def settle(outcome: CellOutcome) -> None:

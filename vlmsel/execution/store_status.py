@@ -1,4 +1,4 @@
-"""How far a store is: measured, failed and missing cells by model and task."""
+"""Status of a store: measured, failed and missing cells by model and task."""
 
 from collections.abc import Iterable, Mapping, Sequence
 
@@ -31,11 +31,11 @@ def status_frame(
         missing (cells) and reason (of one failed cell, else of one failed image, else null),
         sorted.
     """
-    there = _frame(measured).with_columns(measured=pl.lit(True))
+    stored = _frame(measured).with_columns(measured=pl.lit(True))
     broken = failed.select(*CELL, "reason").unique(CELL, keep="first", maintain_order=True)
     images = _images(failed_images)
     joined = _frame(wanted)
-    for part in (there, broken, images):
+    for part in (stored, broken, images):
         joined = joined.join(part, on=CELL, how="left")
     is_measured = pl.col("measured").fill_null(False)
     is_failed = ~is_measured & pl.col("reason").is_not_null()
@@ -81,9 +81,9 @@ def failed_frame(store: Store, measurements: Iterable[Measurement]) -> pl.DataFr
     The failure's own kind is in `failure`.
     """
     parts = [
-        store.failed(one.kind, one.digest)
+        store.failed(measurement.kind, measurement.digest)
         .rename({"kind": "failure"})
-        .with_columns(kind=pl.lit(one.kind))
-        for one in measurements
+        .with_columns(kind=pl.lit(measurement.kind))
+        for measurement in measurements
     ]
     return pl.concat(parts)

@@ -2,7 +2,14 @@ import pytest
 
 from tests.execution.builders import work
 from vlmsel.errors import ExecutionError
-from vlmsel.execution.executors.placement import Demand, Node, Resources, Room, demand_of, place
+from vlmsel.execution.executors.placement import (
+    Demand,
+    FreeResources,
+    Node,
+    Resources,
+    demand_of,
+    place,
+)
 
 LAPTOP = Resources((Node(4),))
 TWO_GPUS = Resources((Node(8, 2, 24.0),))
@@ -53,45 +60,45 @@ def test_place_names_every_model() -> None:
 
 
 def test_room_fills_gpu_by_gpu_and_not_beyond() -> None:
-    room = Room(TWO_GPUS)
-    seats = [room.take(Demand(1, 0.5)) for _ in range(3)]
-    assert room.fits(Demand(1, 0.5))
+    free = FreeResources(TWO_GPUS)
+    slots = [free.take(Demand(1, 0.5)) for _ in range(3)]
+    assert free.fits(Demand(1, 0.5))
     # Half of one GPU and half of another are no GPU.
-    assert not room.fits(Demand(1, 1.0))
-    room.give_back(seats[2])
-    assert room.fits(Demand(1, 1.0))
-    room.take(Demand(1, 1.0))
-    assert room.is_full
+    assert not free.fits(Demand(1, 1.0))
+    free.give_back(slots[2])
+    assert free.fits(Demand(1, 1.0))
+    free.take(Demand(1, 1.0))
+    assert free.is_full
     with pytest.raises(ExecutionError, match="nothing of"):
-        room.take(Demand(1, 0.5))
+        free.take(Demand(1, 0.5))
 
 
 def test_thirds_of_a_gpu_add_up() -> None:
-    room = Room(Resources((Node(8, 1, 24.0),)))
+    free = FreeResources(Resources((Node(8, 1, 24.0),)))
     for _ in range(3):
-        room.take(Demand(1, 1 / 3))
-    assert room.is_full
+        free.take(Demand(1, 1 / 3))
+    assert free.is_full
 
 
 def test_cpus_of_different_nodes_do_not_add_up() -> None:
-    room = Room(Resources((Node(2), Node(2))))
-    room.take(Demand(1))
-    room.take(Demand(1))
-    assert room.fits(Demand(2))
-    room.take(Demand(2))
-    assert room.is_full
+    free = FreeResources(Resources((Node(2), Node(2))))
+    free.take(Demand(1))
+    free.take(Demand(1))
+    assert free.fits(Demand(2))
+    free.take(Demand(2))
+    assert free.is_full
 
 
 def test_a_limit_on_workers_holds_where_more_would_fit() -> None:
-    room = Room(Resources((Node(8),)), limit=1)
-    seat = room.take(Demand(1))
-    assert room.is_full
-    assert not room.fits(Demand(1))
-    room.give_back(seat)
-    assert room.fits(Demand(1))
+    free = FreeResources(Resources((Node(8),)), limit=1)
+    slot = free.take(Demand(1))
+    assert free.is_full
+    assert not free.fits(Demand(1))
+    free.give_back(slot)
+    assert free.fits(Demand(1))
 
 
 def test_a_head_without_work_offers_nothing() -> None:
-    room = Room(Resources((Node(0), Node(1))))
-    room.take(Demand(1))
-    assert room.is_full
+    free = FreeResources(Resources((Node(0), Node(1))))
+    free.take(Demand(1))
+    assert free.is_full

@@ -81,7 +81,7 @@ def test_what_is_due_later_waits_and_a_suspect_is_taken_alone() -> None:
     assert one.take(0.0, n_out=0) == replace(second, deaths=1)
     assert one.take(0.0, n_out=0) is None
     assert next_model([one], EVERYWHERE) is None
-    assert next_model([one], EVERYWHERE, now=5.0) is one
+    assert next_model([one], EVERYWHERE, time_s=5.0) is one
     assert one.take(5.0, n_out=0) == replace(first, due=5.0)
 
 

@@ -7,7 +7,7 @@ from tests.execution.conftest import draw_task
 from vlmsel.errors import MemoryLimitError, ModelError, StoreError, StoreUnavailableError
 from vlmsel.execution.plan.preparation import plan_measurements
 from vlmsel.execution.plan.run_options import RunOptions, WorkerOptions
-from vlmsel.execution.plan.units import Cell, CellOutcome, ModelWork, Unit
+from vlmsel.execution.plan.units import Cell, CellOutcome, ModelUnits, Unit
 from vlmsel.execution.plan.work_plan import Plan
 from vlmsel.execution.work import worker as module
 from vlmsel.execution.work.worker import ModelWorker, record_failure
@@ -34,12 +34,12 @@ def plan(zoo: Zoo, tasks: TaskCatalog, store: Store, profile: Profile) -> Plan:
 
 
 @pytest.fixture
-def work(plan: Plan) -> ModelWork:
+def work(plan: Plan) -> ModelUnits:
     return plan.work[0]
 
 
 @pytest.fixture
-def unit(work: ModelWork) -> Unit:
+def unit(work: ModelUnits) -> Unit:
     """One shard with its profile."""
     return work.units[0]
 
@@ -88,7 +88,7 @@ def test_a_cell_is_measured_written_and_then_skipped(
 
 
 def test_the_model_is_loaded_once_for_many_cells_and_only_when_needed(
-    worker: ModelWorker, work: ModelWork, monkeypatch: pytest.MonkeyPatch
+    worker: ModelWorker, work: ModelUnits, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     loads: list[str] = []
     real = module.load_model
@@ -134,7 +134,7 @@ def test_a_retry_that_does_no_better_leaves_what_is_stored_and_says_so(
 
 
 def test_whatever_a_transform_raises_fails_its_cell_alone(
-    work: ModelWork, worker: ModelWorker, monkeypatch: pytest.MonkeyPatch
+    work: ModelUnits, worker: ModelWorker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     model = worker._model()
 
@@ -236,7 +236,7 @@ def test_code_that_exits_fails_its_cell_and_not_the_process(
 )
 def test_a_model_that_does_not_load_fails_its_cells_without_trying_each_time(
     worker: ModelWorker,
-    work: ModelWork,
+    work: ModelUnits,
     store: Store,
     monkeypatch: pytest.MonkeyPatch,
     error: Exception,
@@ -256,7 +256,7 @@ def test_a_model_that_does_not_load_fails_its_cells_without_trying_each_time(
 
 
 def test_other_weights_than_planned_do_not_measure_under_the_planned_key(
-    plan: Plan, work: ModelWork, unit: Unit, cell: Cell, store: Store
+    plan: Plan, work: ModelUnits, unit: Unit, cell: Cell, store: Store
 ) -> None:
     planned = work.identity.model_copy(update={"weights_sha256": "0" * 64})
     worker = ModelWorker(work.spec, planned, plan.job, WorkerOptions(store.uri))

@@ -20,7 +20,7 @@ from rich.text import Text
 
 from vlmsel.cli.views.console import say, stderr
 from vlmsel.cli.views.model_progress import ModelKey, ModelPace, add_plan
-from vlmsel.execution.plan.units import CellOutcome, ModelWork
+from vlmsel.execution.plan.units import CellOutcome, ModelUnits
 from vlmsel.execution.plan.work_plan import Plan
 from vlmsel.outside_names import shown
 
@@ -30,7 +30,7 @@ SHOWN_MODELS = 8
 
 @dataclass
 class _Worker:
-    """What one worker did between the start of its first cell and the end of its last."""
+    """The time of one worker between the start of its first cell and the end of its last."""
 
     start: float
     end: float
@@ -39,7 +39,7 @@ class _Worker:
 
 @dataclass
 class Pace:
-    """How far a run is, how fast, and how long it will go on.
+    """Progress of a run, its speed, and the time that it will take.
 
     Models differ a hundredfold in cost, so what counts is the expected work, not the cells.
 
@@ -81,10 +81,10 @@ class Pace:
             self._ends = self._start + (self.clock() - self._start) / self.share
 
     def _measured(self, outcome: CellOutcome) -> None:
-        now = self.clock()
-        new = _Worker(now - outcome.seconds, now, 0.0)
+        end_s = self.clock()
+        new = _Worker(end_s - outcome.seconds, end_s, 0.0)
         worker = self._workers.setdefault(outcome.place, new)
-        worker.end = now
+        worker.end = end_s
         worker.busy_s += outcome.seconds
 
     @property
@@ -141,8 +141,8 @@ class Ticker:
         name = f"{cell.kind} of {cell.model}/{cell.pretrained} on {cell.task}"
         self._bar.update(self._task, completed=self._pace.share, description=shown(name))
         if self._bar.disable and self._pace.done * 10 // max(1, self._pace.cells) != tenth:
-            left = _left(self._pace) if self._pace.done < self._pace.cells else ""
-            parts = (f"{self._pace.done}/{self._pace.cells} {name}", left, _speed(self._pace))
+            time_left = _left(self._pace) if self._pace.done < self._pace.cells else ""
+            parts = (f"{self._pace.done}/{self._pace.cells} {name}", time_left, _speed(self._pace))
             say(", ".join(part for part in parts if part))
         key = (cell.model, cell.pretrained)
         if key in self._models:
@@ -187,7 +187,7 @@ class _Speed(ProgressColumn):
         return Text("" if isinstance(pace, ModelPace) else _speed(pace))
 
 
-def seconds_per_cell(work: ModelWork) -> dict[str, float]:
+def seconds_per_cell(work: ModelUnits) -> dict[str, float]:
     """Expected seconds of a model's cells, in the mean, by kind."""
     seconds: dict[str, float] = {}
     counts: Counter[str] = Counter()

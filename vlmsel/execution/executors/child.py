@@ -17,7 +17,7 @@ from multiprocessing.connection import Connection
 
 from vlmsel.execution.executors.threads import Result, ThreadWorker
 from vlmsel.execution.plan.run_options import WorkerOptions
-from vlmsel.execution.plan.units import Job, ModelWork, Unit
+from vlmsel.execution.plan.units import Job, ModelUnits, Unit
 from vlmsel.execution.work.logs import log_json_lines, logs_json_lines
 from vlmsel.execution.work.loop import Lost
 
@@ -32,7 +32,7 @@ class ChildWorker:
 
     def __init__(
         self,
-        work: ModelWork,
+        work: ModelUnits,
         job: Job,
         options: WorkerOptions,
         give: Callable[[int, Result], None],
@@ -42,17 +42,17 @@ class ChildWorker:
         self._changing = threading.Lock()
         self.has_started = False
         self._dead = False
-        self._connection, there = Pipe()
-        with there:
+        self._connection, child_end = Pipe()
+        with child_end:
             self._process = subprocess.Popen(
                 [
                     sys.executable,
                     "-P",
                     "-m",
                     "vlmsel.execution.executors.child",
-                    str(there.fileno()),
+                    str(child_end.fileno()),
                 ],
-                pass_fds=[there.fileno()],
+                pass_fds=[child_end.fileno()],
                 # The modules that the parent can import; what the model's code prints is no output.
                 env=os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
                 stdin=subprocess.DEVNULL,

@@ -17,7 +17,7 @@ from vlmsel.execution.executors.threads import GRACE_S, Results, ThreadWorker
 from vlmsel.execution.plan.decoded_share import cache_bytes_for
 from vlmsel.execution.plan.limits import Limits
 from vlmsel.execution.plan.run_options import WorkerOptions
-from vlmsel.execution.plan.units import Job, ModelWork, Unit, UnitOutcome
+from vlmsel.execution.plan.units import Job, ModelUnits, Unit, UnitOutcome
 from vlmsel.execution.plan.work_plan import Plan
 from vlmsel.execution.work.device import best_device, check_device
 from vlmsel.execution.work.in_flight import InFlight
@@ -38,7 +38,7 @@ def run_local(
     limits: Limits | None = None,
     on_outcome: OnOutcome | None = None,
 ) -> RunSummary:
-    """Do all of a plan here.
+    """Run all of a plan on this machine.
 
     Args:
         plan: what to do.
@@ -64,15 +64,15 @@ def run_local(
     threads_before = torch.get_num_threads()
     in_flight = InFlight()
     grace_s = min(GRACE_S, limits.deadline_s or GRACE_S)
-    crew = LocalCrew(plan.job, options, in_flight, grace_s=grace_s)
+    pool = LocalPool(plan.job, options, in_flight, grace_s=grace_s)
     try:
-        return work_loop(plan, crew, on_outcome, limits=limits)
+        return work_loop(plan, pool, on_outcome, limits=limits)
     finally:
         in_flight.forget()
         torch.set_num_threads(threads_before)
 
 
-class LocalCrew:
+class LocalPool:
     """At most one worker, called from as many threads as it may have units in flight.
 
     Args:
@@ -91,20 +91,20 @@ class LocalCrew:
         self._suspects = set(in_flight.suspects)
         self._grace_s = grace_s
         self._results: Results = SimpleQueue()
-        self._work: ModelWork | None = None
+        self._work: ModelUnits | None = None
         self._n_tickets = 0
 
     @property
     def is_full(self) -> bool:
-        """Whether there is a worker already."""
+        """True if there is a worker already."""
         return self._work is not None
 
-    def fits(self, work: ModelWork) -> bool:
+    def fits(self, work: ModelUnits) -> bool:
         """Any model fits, one at a time."""
         return self._work is None
 
-    def hire(self, work: ModelWork) -> LocalWorker:
-        """A worker in this process, or in a child where the model may end its process."""
+    def acquire(self, work: ModelUnits) -> LocalWorker:
+        """Start a worker in this process, or in a child where the model may end its process."""
         self._work = work
         self._in_flight.begin(work.name)
         isolated = work.spec.encoder is not None or work.name in self._suspects
@@ -118,7 +118,7 @@ class LocalCrew:
         return self._n_tickets
 
     def has_started(self, worker: LocalWorker) -> bool:
-        """Whether the child is there; this process always is."""
+        """Tell whether the child has started; this process always has."""
         return worker.has_started
 
     def wait(

@@ -1,4 +1,4 @@
-"""Where work fits: the demand of a model against what the cluster has.
+"""Placement of workers: the demand of a model against the supply of the cluster.
 
 Pure; Ray only supplies the numbers.
 """
@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from vlmsel.errors import ExecutionError
-from vlmsel.execution.plan.units import ModelWork
+from vlmsel.execution.plan.units import ModelUnits
 
 # Beyond this, several models on one GPU wait for each other more than they gain.
 MAX_MODELS_PER_GPU = 8
@@ -17,7 +17,7 @@ SLACK = 1e-6
 
 @dataclass(frozen=True)
 class Node:
-    """What one machine offers to workers."""
+    """Resources of one machine."""
 
     cpus: float
     gpus: int = 0
@@ -26,7 +26,7 @@ class Node:
 
 @dataclass(frozen=True)
 class Resources:
-    """What the cluster offers."""
+    """Resources of the cluster."""
 
     nodes: tuple[Node, ...]
 
@@ -56,14 +56,14 @@ class Resources:
 
 @dataclass(frozen=True)
 class Demand:
-    """What one worker of a model occupies; `gpus` is 0, a fraction 1/k, or 1."""
+    """Resources that one worker of a model occupies; `gpus` is 0, a fraction 1/k, or 1."""
 
     cpus: float
     gpus: float = 0.0
 
 
-def demand_of(work: ModelWork, resources: Resources, *, threads: int = 1) -> Demand:
-    """What a worker of this model needs here.
+def demand_of(work: ModelUnits, resources: Resources, *, threads: int = 1) -> Demand:
+    """Compute the resources that a worker of this model needs.
 
     A share of a GPU where there are GPUs, else CPU cores only.
 
@@ -94,8 +94,8 @@ def demand_of(work: ModelWork, resources: Resources, *, threads: int = 1) -> Dem
 
 
 @dataclass
-class Room:
-    """What is still free, node by node and GPU by GPU: first fit, as long as workers come and go.
+class FreeResources:
+    """Free resources by node and GPU, taken by first fit as workers come and go.
 
     Attributes:
         limit: workers at one time, on top of what fits.
@@ -114,7 +114,7 @@ class Room:
 
     @property
     def is_full(self) -> bool:
-        """Whether nothing at all fits any more."""
+        """True if nothing at all fits any more."""
         if self.limit is not None and len(self._taken) >= self.limit:
             return True
         return not any(
@@ -123,12 +123,12 @@ class Room:
         )
 
     def fits(self, demand: Demand) -> bool:
-        """Whether one more worker has a place now."""
+        """Tell whether one more worker fits."""
         full = self.limit is not None and len(self._taken) >= self.limit
         return not full and self._find(demand) is not None
 
     def take(self, demand: Demand) -> int:
-        """Occupy a place; returns the seat to give back.
+        """Occupy resources and return the slot to give back.
 
         Raises ExecutionError where nothing fits.
         """
@@ -145,9 +145,9 @@ class Room:
         self._taken[self._next] = (node, gpu, demand)
         return self._next
 
-    def give_back(self, seat: int) -> None:
-        """Free a place."""
-        node, gpu, demand = self._taken.pop(seat)
+    def give_back(self, slot: int) -> None:
+        """Free a slot."""
+        node, gpu, demand = self._taken.pop(slot)
         self._cpus[node] += demand.cpus
         if gpu is not None:
             self._gpus[node][gpu] += demand.gpus
@@ -165,14 +165,14 @@ class Room:
 
 
 def place(
-    works: Iterable[ModelWork], resources: Resources, *, threads: int = 1
+    works: Iterable[ModelUnits], resources: Resources, *, threads: int = 1
 ) -> dict[str, Demand]:
     """The demand of every model's worker, by name.
 
     Fails before anything starts if one could never be met.
     """
     demands = {work.name: demand_of(work, resources, threads=threads) for work in works}
-    if demands and not any(Room(resources).fits(demand) for demand in demands.values()):
+    if demands and not any(FreeResources(resources).fits(demand) for demand in demands.values()):
         raise ExecutionError(
             f"no worker fits on {resources}: a GPU's node needs {threads} free CPU(s)"
         )

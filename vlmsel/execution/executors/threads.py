@@ -8,7 +8,7 @@ from collections.abc import Callable
 from queue import SimpleQueue
 
 from vlmsel.execution.plan.run_options import WorkerOptions
-from vlmsel.execution.plan.units import Job, ModelWork, Unit, UnitOutcome
+from vlmsel.execution.plan.units import Job, ModelUnits, Unit, UnitOutcome
 from vlmsel.execution.work.dispatch import IN_FLIGHT
 from vlmsel.execution.work.loop import Lost
 from vlmsel.execution.work.worker import ModelWorker
@@ -33,7 +33,7 @@ class ThreadWorker:
 
     def __init__(
         self,
-        work: ModelWork,
+        work: ModelUnits,
         job: Job,
         options: WorkerOptions,
         give: Callable[[int, Result], None],

@@ -1,4 +1,4 @@
-"""What a model is expected to cost before it ever ran.
+"""Expected cost of a model that never ran.
 
 Arithmetic per image from its open_clip configuration.
 """

@@ -1,4 +1,4 @@
-"""How much decoded data a plan is worth keeping."""
+"""The amount of decoded data that is worth keeping for a plan."""
 
 from collections import Counter
 

@@ -1,8 +1,8 @@
-"""What a plan will take where it is to run: workers at one time, GPU and CPU time. Pure."""
+"""Forecast of a plan on given resources: workers at one time, GPU and CPU time. Pure."""
 
 from dataclasses import dataclass
 
-from vlmsel.execution.executors.placement import Demand, Node, Resources, Room, place
+from vlmsel.execution.executors.placement import Demand, FreeResources, Node, Resources, place
 from vlmsel.execution.plan.work_plan import Plan
 
 # Of one model: enough for a guess, and a plan of a million units stays quick.
@@ -11,7 +11,7 @@ MOST_WORKERS = 64
 
 @dataclass(frozen=True)
 class Forecast:
-    """What a plan is expected to take.
+    """Time and workers that a plan is expected to take.
 
     Attributes:
         demands: what one worker occupies, by model name.
@@ -31,7 +31,7 @@ class Forecast:
 def forecast(
     plan: Plan, supply: Resources, *, threads: int = 1, n_workers: int | None = None
 ) -> Forecast:
-    """Where and how long a plan will work.
+    """Forecast the workers of a plan, and how long they will take.
 
     Args:
         plan: what to do.
@@ -44,12 +44,12 @@ def forecast(
     """
     demands = place(plan.work, supply, threads=threads)
     seconds = {work.name: work.seconds for work in plan.work}
-    room, workers = Room(supply, limit=n_workers), 0
+    free, workers = FreeResources(supply, limit=n_workers), 0
     # As many as find a place, the models in turn, but no more than there are units.
     for number in range(MOST_WORKERS):
         for work in plan.work:
-            if not room.is_full and number < len(work.units) and room.fits(demands[work.name]):
-                room.take(demands[work.name])
+            if not free.is_full and number < len(work.units) and free.fits(demands[work.name]):
+                free.take(demands[work.name])
                 workers += 1
     total = sum(seconds.values())
     return Forecast(
@@ -62,7 +62,7 @@ def forecast(
 
 
 def this_machine(device: str, *, threads: int = 1) -> Resources:
-    """What the local executor has: one worker, on a GPU or not."""
+    """Describe the resources of the local executor: one worker, on a GPU or not."""
     return Resources((Node(cpus=threads, gpus=0 if device == "cpu" else 1),))
 
 

@@ -1,4 +1,4 @@
-"""What a store holds of a job: the cells that need not be measured again."""
+"""Cells of a job that a store holds already and that need not be measured again."""
 
 import logging
 from collections.abc import Callable, Set

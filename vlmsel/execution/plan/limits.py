@@ -1,4 +1,4 @@
-"""How long a run waits: deadlines of cells, pauses before new tries, and when it stops. Pure."""
+"""Time limits of a run: deadlines of cells, pauses before new tries, and its end. Pure."""
 
 import math
 from collections.abc import Sequence
@@ -29,7 +29,7 @@ LOAD_FACTOR = 3.0
 
 @dataclass(frozen=True)
 class Limits:
-    """What a run has patience for.
+    """Time limits of a run.
 
     Attributes:
         deadline_s: what a cell may take; None goes by what is expected of it, ten times that and
@@ -49,7 +49,7 @@ class Limits:
                 raise ExecutionError(f"{name} must be a number of seconds above 0, not {value:g}")
 
     def cell_s(self, n_images: int, seconds_per_image: float, *, loads: bool) -> float:
-        """How long a worker may take for cells of `n_images` images in all."""
+        """Seconds that a worker may take for cells of `n_images` images in all."""
         factor = LOAD_FACTOR if loads else 1.0
         if self.deadline_s is not None:
             return self.deadline_s * factor
@@ -79,27 +79,27 @@ class OutageBreaker:
     _unread: set[CellId] = field(default_factory=set)
     _read: set[CellId] = field(default_factory=set)
 
-    def note(self, cell: CellId, now: float, *, is_read: bool) -> None:
+    def note(self, cell: CellId, time_s: float, *, is_read: bool) -> None:
         """Learn how a try ended."""
         if is_read:
             self._unread.discard(cell)
             self._read.add(cell)
             return
         if not self._unread:
-            self._since = now
+            self._since = time_s
             self._read.clear()
         self._unread.add(cell)
 
-    def is_open(self, now: float) -> bool:
-        """Whether going on would only fail what could be measured later."""
+    def is_open(self, time_s: float) -> bool:
+        """Tell whether going on would only fail what could be measured later."""
         n_unread = len(self._unread)
         return (
             n_unread >= OUTAGE_CELLS
             and n_unread > len(self._read)
-            and now - self._since >= self.limits.patience_s / 2
+            and time_s - self._since >= self.limits.patience_s / 2
         )
 
 
-def first_of(times: Sequence[float], now: float) -> float | None:
-    """Seconds from `now` to the first of some times, 0 for one that has passed; None for none."""
-    return max(0.0, min(times) - now) if times else None
+def first_of(times: Sequence[float], time_s: float) -> float | None:
+    """Seconds from `time_s` to the first of some times, 0 if it has passed; None for none."""
+    return max(0.0, min(times) - time_s) if times else None

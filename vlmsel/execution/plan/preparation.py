@@ -32,7 +32,7 @@ def plan_measurements(
     options: RunOptions | None = None,
     name_unprompted: bool = True,
 ) -> Plan:
-    """What a run would do: `describe_plan` shows it.
+    """Plan the work of a run; `describe_plan` shows it.
 
     Args:
         zoo: the models.
@@ -79,7 +79,9 @@ def plan_catalogued(
         raise TaskError(faults[-1].reason)
     job = Job({want.kind: want.measurement for want in wants}, catalogued.prompts)
     device = "cuda" if options.n_gpus else options.device or "cpu"
-    timed = {kind: read_timings(store, one) for kind, one in job.measurements.items()}
+    timed = {
+        kind: read_timings(store, measurement) for kind, measurement in job.measurements.items()
+    }
     costs = {
         spec.name: {
             kind: timed[kind].get(spec.name) or seconds_per_image(spec, measurement, device)

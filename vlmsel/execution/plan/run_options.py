@@ -1,4 +1,4 @@
-"""How a run is done: where, with how much, and what it may repeat."""
+"""Options of a run: its place, its resources, and what it may repeat."""
 
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,7 +13,7 @@ LogLevel = Literal["debug", "info", "warning", "error"]
 
 @dataclass(frozen=True)
 class RunOptions:
-    """How a run is done; nothing here changes a value.
+    """Options of a run; none of them changes a measured value.
 
     Attributes:
         executor: this process, or Ray actors.
@@ -61,7 +61,7 @@ class RunOptions:
 
 @dataclass(frozen=True)
 class WorkerOptions:
-    """How a worker works; nothing here changes a value.
+    """Options of a worker; none of them changes a measured value.
 
     Attributes:
         store_uri: where results go.

@@ -1,4 +1,4 @@
-"""How long models really took, kept beside the cells; the next plan starts from it."""
+"""Measured times of models, kept beside the cells; the next plan starts from them."""
 
 import json
 from collections import defaultdict
@@ -43,8 +43,8 @@ def seconds_per_image(summary: RunSummary, kind: str) -> dict[str, float]:
     """Compute per image of a kind by model name, of the models that measured something."""
     images: dict[str, int] = defaultdict(int)
     seconds: dict[str, float] = defaultdict(float)
-    for (one, model, pretrained, _), tally in summary.tallies.items():
-        if one == kind:
+    for (measured_kind, model, pretrained, _), tally in summary.tallies.items():
+        if measured_kind == kind:
             images[f"{model}/{pretrained}"] += tally.n_images
             seconds[f"{model}/{pretrained}"] += tally.seconds
     return {name: seconds[name] / count for name, count in images.items() if count}

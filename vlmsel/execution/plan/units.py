@@ -46,7 +46,7 @@ class Unit:
 
 @dataclass(frozen=True)
 class Job:
-    """What a run measures.
+    """Measurements and prompts of a run.
 
     Attributes:
         measurements: by kind.
@@ -63,8 +63,8 @@ class Job:
 
 
 @dataclass(frozen=True)
-class ModelWork:
-    """What one model still has to measure.
+class ModelUnits:
+    """Units that one model still has to measure.
 
     Attributes:
         units: in task order, so that models on one node meet the same decoded images.
@@ -93,7 +93,7 @@ class ModelWork:
 
 @dataclass(frozen=True)
 class CellOutcome:
-    """What became of one cell; small enough to travel.
+    """Outcome of one cell; small enough to travel.
 
     Attributes:
         status: `skipped` means that the store had it already.
@@ -121,13 +121,13 @@ class CellOutcome:
 
 @dataclass(frozen=True)
 class UnitOutcome:
-    """What became of the cells of one unit, each once."""
+    """Outcomes of the cells of one unit, each once."""
 
     outcomes: tuple[CellOutcome, ...]
 
     @property
     def reason(self) -> str | None:
-        """Why its first failed cell failed."""
+        """Reason of its first failed cell."""
         return next((o.reason for o in self.outcomes if o.status == "failed"), None)
 
     @property

@@ -1,4 +1,4 @@
-"""What is left to measure, and in which order.
+"""The cells that are left to measure, in order.
 
 Pure: values in, values out; no store, no torch, no cluster.
 """
@@ -13,7 +13,7 @@ from vlmsel.collector import paused_collector
 from vlmsel.evidence.catalog_contents import Candidate
 from vlmsel.evidence.failure import Failure
 from vlmsel.evidence.wanted_cells import WantedShard
-from vlmsel.execution.plan.units import Cell, Job, ModelWork, Unit
+from vlmsel.execution.plan.units import Cell, Job, ModelUnits, Unit
 from vlmsel.store.keys import CellId
 from vlmsel.tasks.outages import is_unavailable
 
@@ -22,7 +22,7 @@ Seconds = Mapping[str, Mapping[str, float]]
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """What a store says about cells.
+    """Measured and failed cells of a store.
 
     Whole ids, not keys alone: two tasks may hold the same images, and each has its own cells.
 
@@ -40,7 +40,7 @@ class Known:
     retry_failed: bool = False
 
     def is_tried_again(self, cell: CellId) -> bool:
-        """Whether images failed in a measured cell and a new try may do better."""
+        """Tell whether images failed in a measured cell and a new try may do better."""
         images = self.failed_images.get(cell, ())
         return bool(images) and (
             self.retry_failed or any(is_unavailable(reason) for _, reason in images)
@@ -49,7 +49,7 @@ class Known:
 
 @dataclass(frozen=True, slots=True)
 class ModelTally:
-    """How far one model is.
+    """Progress of one model.
 
     Counts of cells, and the seconds that its missing ones are expected to take.
     """
@@ -65,7 +65,7 @@ class ModelTally:
 
 @dataclass(frozen=True)
 class Plan:
-    """What to do, longest expected work first, every model once.
+    """Work of a run, longest expected work first, every model once.
 
     Attributes:
         job: what is measured.
@@ -80,7 +80,7 @@ class Plan:
     """
 
     job: Job
-    work: tuple[ModelWork, ...]
+    work: tuple[ModelUnits, ...]
     tallies: tuple[ModelTally, ...]
     wanted: frozenset[CellId]
     faults: tuple[Failure, ...] = ()
@@ -140,14 +140,14 @@ def plan_cells(
         faults: what could not be planned.
     """
     wanted: list[CellId] = []
-    work: list[ModelWork] = []
+    work: list[ModelUnits] = []
     tallies: list[ModelTally] = []
-    n_tasks = len({one.shard.task for one in shards})
+    n_tasks = len({wanted_shard.shard.task for wanted_shard in shards})
     for model in models:
         spec, identity = model
         units, ids, n_measured, n_failed = _sort_cells(model, shards, known)
         wanted.extend(ids)
-        todo = ModelWork(spec, identity, tuple(units), seconds_per_image[spec.name])
+        todo = ModelUnits(spec, identity, tuple(units), seconds_per_image[spec.name])
         counts = (sum(len(unit.cells) for unit in units), n_measured, n_failed)
         tallies.append(ModelTally(spec.model, spec.pretrained, n_tasks, *counts, todo.seconds))
         if units:
@@ -181,7 +181,7 @@ def _sort_cells(
 
 
 def _earlier(wanted: Iterable[CellId], known: Known) -> tuple[Failure, ...]:
-    """What failed of the wanted cells in earlier runs: whole cells, and images in measured ones."""
+    """List wanted cells that failed in earlier runs, and failed images of measured cells."""
     found: list[Failure] = []
     for cell in wanted:
         where = (cell.model, cell.pretrained, cell.task)

@@ -257,17 +257,17 @@ class DecodedCache:
             log.warning("decoded images are not kept: %s", error)
 
     def _has_room(self, folder: Path, n_bytes: int) -> bool:
-        """Whether `n_bytes` more fit, after stale entries gave way.
+        """Tell whether `n_bytes` more fit, after deleting stale entries.
 
         Never more than half of what the disk has free.
         """
-        used, now = 0, time.time()
+        used, time_s = 0, time.time()
         for entry in folder.iterdir():
             try:
                 found = entry.lstat()
                 if not (ENTRY.fullmatch(entry.name) and stat.S_ISREG(found.st_mode)):
                     continue
-                if now - found.st_mtime > STALE_S:
+                if time_s - found.st_mtime > STALE_S:
                     entry.unlink(missing_ok=True)
                 else:
                     used += found.st_size

@@ -1,4 +1,4 @@
-"""Which device there is: torch is asked, nobody else."""
+"""The torch device of this machine."""
 
 import torch
 

@@ -1,4 +1,4 @@
-"""Who does what next.
+"""Choice of the next unit and of the next worker's model.
 
 Queues of units by model, bounded tries, and when one more worker pays. Pure bookkeeping.
 """
@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from vlmsel.execution.plan.limits import MAX_TRIES, MODEL_DEATHS, OUTAGE_TRIES
-from vlmsel.execution.plan.units import ModelWork, Unit
+from vlmsel.execution.plan.units import ModelUnits, Unit
 
 # A worker computes one unit and decodes the next; more would only hold memory.
 IN_FLIGHT = 2
@@ -34,17 +34,17 @@ class Turn:
 
     @property
     def is_last(self) -> bool:
-        """Whether a fault that may pass is to be recorded this time."""
+        """True if a fault that may pass is to be recorded this time."""
         return self.outages + 1 >= OUTAGE_TRIES
 
     @property
     def is_suspect(self) -> bool:
-        """Whether it may have killed a worker: it is tried alone, so that no other is blamed."""
+        """True if it may have killed a worker: it is tried alone, so that no other is blamed."""
         return self.deaths > 0
 
     @property
     def is_over(self) -> bool:
-        """Whether it has had all its tries."""
+        """True if it has had all its tries."""
         return self.deaths >= MAX_TRIES or self.outages >= OUTAGE_TRIES
 
 
@@ -63,7 +63,7 @@ class ModelQueue:
             least what is expected.
     """
 
-    work: ModelWork
+    work: ModelUnits
     waiting: deque[Turn] = field(init=False)
     n_workers: int = 0
     busy_s: float = 0.0
@@ -90,17 +90,17 @@ class ModelQueue:
 
     @property
     def is_broken(self) -> bool:
-        """Whether its workers die one after the other, whatever the cell."""
+        """True if its workers die one after the other, whatever the cell."""
         return self.deaths >= MODEL_DEATHS
 
-    def n_due(self, now: float) -> int:
-        """How many units may be tried now."""
-        return sum(turn.due <= now for turn in self.waiting)
+    def n_due(self, time_s: float) -> int:
+        """Count the units that may be tried at this time."""
+        return sum(turn.due <= time_s for turn in self.waiting)
 
-    def take(self, now: float, *, n_out: int) -> Turn | None:
+    def take(self, time_s: float, *, n_out: int) -> Turn | None:
         """The next unit for a worker that has `n_out` others; None where there is none for it."""
         for turn in self.waiting:
-            if turn.due <= now and not (turn.is_suspect and n_out):
+            if turn.due <= time_s and not (turn.is_suspect and n_out):
                 self.waiting.remove(turn)
                 return turn
         return None
@@ -121,7 +121,7 @@ class ModelQueue:
 
 
 def next_model(
-    queues: Iterable[ModelQueue], fits: set[str], *, start_s: float = START_S, now: float = 0.0
+    queues: Iterable[ModelQueue], fits: set[str], *, start_s: float = START_S, time_s: float = 0.0
 ) -> ModelQueue | None:
     """The model that gets the next worker, or None.
 
@@ -133,9 +133,9 @@ def next_model(
         queues: in the order of the plan.
         fits: names of models that have a place now.
         start_s: seconds before a further worker helps.
-        now: units that are due later do not count.
+        time_s: units that are due later do not count.
     """
-    waiting = [queue for queue in queues if queue.n_due(now)]
+    waiting = [queue for queue in queues if queue.n_due(time_s)]
     new = [queue for queue in waiting if queue.n_workers == 0]
     if new:
         return next((queue for queue in new if queue.work.name in fits), None)
@@ -144,7 +144,7 @@ def next_model(
         queue
         for queue in waiting
         if queue.work.name in fits
-        and queue.n_due(now) > IN_FLIGHT
+        and queue.n_due(time_s) > IN_FLIGHT
         and queue.remaining_s / (queue.n_workers + 1) >= start_s
     ]
     return max(worth, key=lambda queue: queue.remaining_s / queue.n_workers, default=None)

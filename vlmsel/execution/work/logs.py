@@ -45,6 +45,6 @@ def log_json_lines(level: LogLevel = "warning") -> None:
 
 
 def logs_json_lines() -> bool:
-    """Whether this package's records are written as JSON lines already."""
+    """Tell whether this package's records are written as JSON lines already."""
     handlers = logging.getLogger("vlmsel").handlers
     return any(isinstance(handler.formatter, JsonLines) for handler in handlers)

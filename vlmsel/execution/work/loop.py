@@ -1,6 +1,6 @@
-"""The one work loop.
+"""The work loop of all executors.
 
-A crew gives it workers, here or on Ray; it hands out units and settles every cell once. It waits
+A pool gives it workers, here or on Ray; it hands out units and settles every cell once. It waits
 for nothing without a bound, so a run always ends.
 """
 
@@ -13,7 +13,7 @@ from typing import Generic, Protocol, TypeVar
 
 from vlmsel.errors import ExecutionError
 from vlmsel.execution.plan.limits import Limits, OutageBreaker, first_of
-from vlmsel.execution.plan.units import CellOutcome, ModelWork, Unit, UnitOutcome
+from vlmsel.execution.plan.units import CellOutcome, ModelUnits, Unit, UnitOutcome
 from vlmsel.execution.plan.work_plan import Plan
 from vlmsel.execution.work.dispatch import IN_FLIGHT, START_S, ModelQueue, Turn, next_model
 from vlmsel.execution.work.run_summary import RunSummary
@@ -37,28 +37,28 @@ class Lost:
     worker_is_dead: bool = True
 
 
-class Crew(Protocol[Worker]):
-    """What an executor must offer."""
+class WorkerPool(Protocol[Worker]):
+    """The workers of an executor, by model."""
 
     @property
     def is_full(self) -> bool:
-        """Whether no worker of any model has room: the usual state, so that asking is cheap."""
+        """True if no worker of any model has room: the usual state, so that asking is cheap."""
         ...
 
-    def fits(self, work: ModelWork) -> bool:
-        """Whether there is room for one more worker of this model."""
+    def fits(self, work: ModelUnits) -> bool:
+        """Tell whether there is room for one more worker of this model."""
         ...
 
-    def hire(self, work: ModelWork) -> Worker:
-        """A worker of this model."""
+    def acquire(self, work: ModelUnits) -> Worker:
+        """Return a worker of this model."""
         ...
 
     def submit(self, worker: Worker, unit: Unit, *, last_try: bool) -> object:
-        """Start one unit; returns a hashable ticket."""
+        """Start one unit and return a hashable ticket."""
         ...
 
     def has_started(self, worker: Worker) -> bool:
-        """Whether a worker has its place and works: from then on its time counts."""
+        """Tell whether a worker has its place and works: from then on its time counts."""
         ...
 
     def wait(
@@ -75,7 +75,7 @@ class Crew(Protocol[Worker]):
         ...
 
     def release(self, worker: Worker, *, at_once: bool) -> None:
-        """Let a worker go; `at_once` where it is dead or what it does is not wanted any more."""
+        """Release a worker; `at_once` where it is dead or what it does is not wanted any more."""
         ...
 
     def record_failure(self, unit: Unit, reason: str) -> None:
@@ -84,7 +84,7 @@ class Crew(Protocol[Worker]):
 
 
 @dataclass
-class _Post(Generic[Worker]):
+class _Slot(Generic[Worker]):
     """One worker and its calls that are out, each with the time when it was handed out.
 
     Attributes:
@@ -101,14 +101,14 @@ class _Post(Generic[Worker]):
     n_done: int = 0
 
     def deadline(self, limits: Limits) -> float:
-        """When it must have given its next outcome."""
+        """Time by which it must have given its next outcome."""
         n_images = sum(len(turn.unit.shard.images) for turn, _ in self.tickets.values())
         return self.since + limits.cell_s(n_images, self.queue.image_s, loads=not self.n_done)
 
 
 def work_loop(
     plan: Plan,
-    crew: Crew[Worker],
+    pool: WorkerPool[Worker],
     on_outcome: OnOutcome | None = None,
     *,
     start_s: float = START_S,
@@ -116,11 +116,11 @@ def work_loop(
     clock: Callable[[], float] = time.monotonic,
     sleep: Callable[[float], None] = time.sleep,
 ) -> RunSummary:
-    """Do all of a plan with a crew.
+    """Run all of a plan with the workers of an executor.
 
     Args:
         plan: what to do.
-        crew: who does it.
+        pool: the workers.
         on_outcome: called with every settled cell, in the driver.
         start_s: what one more worker of a model must be worth, in seconds.
         limits: how long to wait for cells, and for faults that may pass.
@@ -135,9 +135,9 @@ def work_loop(
         ExecutionError: most of what is read cannot be read, or no worker gets a place.
     """
     queues = [ModelQueue(work) for work in plan.work]
-    loop = _Loop(queues, crew, on_outcome, limits or Limits(), clock)
+    loop = _Loop(queues, pool, on_outcome, limits or Limits(), clock)
     try:
-        while loop.hire_and_hand_out(start_s):
+        while loop.acquire_and_hand_out(start_s):
             if not loop.n_out:
                 sleep(max(loop.idle_s(), MOMENT_S))
                 continue
@@ -152,142 +152,142 @@ class _Loop(Generic[Worker]):
     def __init__(
         self,
         queues: list[ModelQueue],
-        crew: Crew[Worker],
+        pool: WorkerPool[Worker],
         on_outcome: OnOutcome | None,
         limits: Limits,
         clock: Callable[[], float],
     ) -> None:
         self._outcomes: list[CellOutcome] = []
         self._queues = queues
-        self._crew = crew
+        self._pool = pool
         self._on_outcome = on_outcome
         self._limits = limits
         self._clock = clock
         self._breaker = OutageBreaker(limits)
         self._last_outage: str | None = None
-        self._posts: list[_Post[Worker]] = []
+        self._slots: list[_Slot[Worker]] = []
         self._last_start = clock()
         self._end = None if self._limits.run_s is None else clock() + self._limits.run_s
         self._n_left = 0
 
     def summary(self) -> RunSummary:
-        """What was settled so far."""
+        """Summarise the cells that were settled so far."""
         return replace(RunSummary.of(self._outcomes), n_left=self._n_left)
 
     @property
     def n_out(self) -> int:
         """Calls that are out."""
-        return sum(len(post.tickets) for post in self._posts)
+        return sum(len(slot.tickets) for slot in self._slots)
 
     def idle_s(self) -> float:
         """Seconds until the first unit that waits is due."""
         due = [turn.due for queue in self._queues for turn in queue.waiting]
         return first_of(due, self._clock()) or 0.0
 
-    def hire_and_hand_out(self, start_s: float) -> bool:
-        """Fill the room and the hands; False when nothing is out or waits any more."""
+    def acquire_and_hand_out(self, start_s: float) -> bool:
+        """Take workers and hand out units; False when nothing is out or waits any more."""
         self._leave_broken_models()
         self._leave_the_rest()
         self._release_idle()
         while (queue := self._next(start_s)) is not None:
-            worker = self._crew.hire(queue.work)
+            worker = self._pool.acquire(queue.work)
             queue.n_workers += 1
-            self._posts.append(_Post(worker, queue, since=self._clock()))
-            self._hand_out(self._posts[-1])
-        for post in self._posts:
-            self._hand_out(post)
+            self._slots.append(_Slot(worker, queue, since=self._clock()))
+            self._hand_out(self._slots[-1])
+        for slot in self._slots:
+            self._hand_out(slot)
         return bool(self.n_out) or any(queue.waiting for queue in self._queues)
 
     def settle_some(self) -> None:
         """Wait for outcomes, or until something is due, and settle them."""
-        owner = {ticket: post for post in self._posts for ticket in post.tickets}
-        for ticket, result in self._crew.wait(list(owner), self._patience_s()):
-            post = owner[ticket]
-            turn, handed_out = post.tickets.pop(ticket)
+        owner = {ticket: slot for slot in self._slots for ticket in slot.tickets}
+        for ticket, result in self._pool.wait(list(owner), self._patience_s()):
+            slot = owner[ticket]
+            turn, handed_out = slot.tickets.pop(ticket)
             if isinstance(result, Lost):
-                post.dead = post.dead or result.worker_is_dead
+                slot.dead = slot.dead or result.worker_is_dead
                 # Two calls of one worker are lost in one death.
-                n_deaths = int(result.worker_is_dead and not post.tickets)
-                self._lost(post.queue, turn, result.reason, n_deaths=n_deaths)
+                n_deaths = int(result.worker_is_dead and not slot.tickets)
+                self._lost(slot.queue, turn, result.reason, n_deaths=n_deaths)
                 continue
-            now = self._clock()
-            again = turn.unit.only(one.cell for one in result.outcomes if one.transient)
-            post.since, post.n_done = now, post.n_done + (not again.cells)
+            time_s = self._clock()
+            again = turn.unit.only(outcome.cell for outcome in result.outcomes if outcome.transient)
+            slot.since, slot.n_done = time_s, slot.n_done + (not again.cells)
             for outcome in result.outcomes:
-                self._breaker.note(outcome.cell, now, is_read=not outcome.transient)
+                self._breaker.note(outcome.cell, time_s, is_read=not outcome.transient)
                 if not outcome.transient:
                     self._settle(outcome)
             if again.cells:
-                self._try_later(post.queue, replace(turn, unit=again), result.reason)
+                self._try_later(slot.queue, replace(turn, unit=again), result.reason)
                 continue
             if turn.outages:
                 self._hurry()
-            post.queue.finished(turn.unit, result.seconds, now - handed_out)
+            slot.queue.finished(turn.unit, result.seconds, time_s - handed_out)
 
     def kill_overdue(self) -> None:
         """Kill the workers that are over their deadlines; what they had is tried again."""
-        now = self._clock()
-        for post in self._posts:
-            if post.tickets and self._works(post, now) and now >= post.deadline(self._limits):
-                reason = f"no outcome in {now - post.since:.0f} s: its worker was stopped"
-                self._crew.kill(post.worker)
-                turns = [turn for turn, _ in post.tickets.values()]
-                post.tickets.clear()
-                post.dead = True
+        time_s = self._clock()
+        for slot in self._slots:
+            if slot.tickets and self._works(slot, time_s) and time_s >= slot.deadline(self._limits):
+                reason = f"no outcome in {time_s - slot.since:.0f} s: its worker was stopped"
+                self._pool.kill(slot.worker)
+                turns = [turn for turn, _ in slot.tickets.values()]
+                slot.tickets.clear()
+                slot.dead = True
                 for number, turn in enumerate(turns):
-                    self._lost(post.queue, turn, reason, n_deaths=int(number == 0))
-        if self._posts and now - self._last_start > PLACE_S:
+                    self._lost(slot.queue, turn, reason, n_deaths=int(number == 0))
+        if self._slots and time_s - self._last_start > PLACE_S:
             raise ExecutionError(
                 f"no worker got a place in {PLACE_S:.0f} s: others hold what the cluster has; "
                 "what was measured is kept, and the same command goes on from there"
             )
 
     def release_all(self) -> None:
-        """Let everyone go, whatever they are doing."""
-        for post in self._posts:
-            self._crew.release(post.worker, at_once=True)
-        self._posts.clear()
+        """Release all workers, whatever they are doing."""
+        for slot in self._slots:
+            self._pool.release(slot.worker, at_once=True)
+        self._slots.clear()
 
-    def _works(self, post: _Post[Worker], now: float) -> bool:
-        """Whether a worker has its place; its time counts from when this was first seen."""
-        if not post.started and self._crew.has_started(post.worker):
-            post.started, post.since = True, now
-        if post.started:
-            self._last_start = now
-        return post.started
+    def _works(self, slot: _Slot[Worker], time_s: float) -> bool:
+        """Tell whether a worker has its place; its time counts from when this was first seen."""
+        if not slot.started and self._pool.has_started(slot.worker):
+            slot.started, slot.since = True, time_s
+        if slot.started:
+            self._last_start = time_s
+        return slot.started
 
     def _patience_s(self) -> float | None:
-        now = self._clock()
-        busy = [post for post in self._posts if post.tickets]
-        times = [post.deadline(self._limits) for post in busy if self._works(post, now)]
-        if not all(post.started for post in busy):
+        time_s = self._clock()
+        busy = [slot for slot in self._slots if slot.tickets]
+        times = [slot.deadline(self._limits) for slot in busy if self._works(slot, time_s)]
+        if not all(slot.started for slot in busy):
             # Look again whether they have: their time counts from then.
-            times.append(now + START_POLL_S)
-        times += [turn.due for queue in self._queues for turn in queue.waiting if turn.due > now]
-        return first_of(times, now)
+            times.append(time_s + START_POLL_S)
+        times += [turn.due for queue in self._queues for turn in queue.waiting if turn.due > time_s]
+        return first_of(times, time_s)
 
     def _next(self, start_s: float) -> ModelQueue | None:
-        if self._crew.is_full:
+        if self._pool.is_full:
             return None
-        now = self._clock()
-        fits = {q.work.name for q in self._queues if q.n_due(now) and self._crew.fits(q.work)}
-        return next_model(self._queues, fits, start_s=start_s, now=now) if fits else None
+        time_s = self._clock()
+        fits = {q.work.name for q in self._queues if q.n_due(time_s) and self._pool.fits(q.work)}
+        return next_model(self._queues, fits, start_s=start_s, time_s=time_s) if fits else None
 
-    def _hand_out(self, post: _Post[Worker]) -> None:
-        now = self._clock()
-        while not post.dead and len(post.tickets) < IN_FLIGHT:
-            if any(turn.is_suspect for turn, _ in post.tickets.values()):
+    def _hand_out(self, slot: _Slot[Worker]) -> None:
+        time_s = self._clock()
+        while not slot.dead and len(slot.tickets) < IN_FLIGHT:
+            if any(turn.is_suspect for turn, _ in slot.tickets.values()):
                 return
-            turn = post.queue.take(now, n_out=len(post.tickets))
+            turn = slot.queue.take(time_s, n_out=len(slot.tickets))
             if turn is None:
                 return
-            if not post.tickets:
-                post.since = now
+            if not slot.tickets:
+                slot.since = time_s
             if turn.outages and turn.is_last:
                 # Its last try would record as unreadable what is only away.
                 self._stop_in_an_outage()
-            ticket = self._crew.submit(post.worker, turn.unit, last_try=turn.is_last)
-            post.tickets[ticket] = (turn, now)
+            ticket = self._pool.submit(slot.worker, turn.unit, last_try=turn.is_last)
+            slot.tickets[ticket] = (turn, time_s)
 
     def _lost(self, queue: ModelQueue, turn: Turn, reason: str, *, n_deaths: int) -> None:
         queue.died(n_deaths, reason)
@@ -299,7 +299,7 @@ class _Loop(Generic[Worker]):
             queue.waiting.append(again)
             return
         reason = f"gave up after {again.deaths} tries: {reason}"
-        self._crew.record_failure(turn.unit, reason)
+        self._pool.record_failure(turn.unit, reason)
         self._settle_failed(turn.unit, reason)
 
     def _try_later(self, queue: ModelQueue, turn: Turn, reason: str | None) -> None:
@@ -319,7 +319,7 @@ class _Loop(Generic[Worker]):
             )
 
     def _hurry(self) -> None:
-        """What was away is back: the cells that wait for it wait no longer than a first pause."""
+        """Shorten the pauses after an outage: waiting cells wait no longer than a first pause."""
         for queue in self._queues:
             for number, turn in enumerate(queue.waiting):
                 if turn.outages:
@@ -357,11 +357,11 @@ class _Loop(Generic[Worker]):
             self._on_outcome(outcome)
 
     def _release_idle(self) -> None:
-        now = self._clock()
-        others_wait = any(queue.n_due(now) for queue in self._queues if not queue.n_workers)
-        for post in [post for post in self._posts if not post.tickets]:
-            keep = post.queue.waiting and not (others_wait and not post.queue.n_due(now))
-            if post.dead or not keep:
-                self._crew.release(post.worker, at_once=post.dead)
-                post.queue.n_workers -= 1
-                self._posts.remove(post)
+        time_s = self._clock()
+        others_wait = any(queue.n_due(time_s) for queue in self._queues if not queue.n_workers)
+        for slot in [slot for slot in self._slots if not slot.tickets]:
+            keep = slot.queue.waiting and not (others_wait and not slot.queue.n_due(time_s))
+            if slot.dead or not keep:
+                self._pool.release(slot.worker, at_once=slot.dead)
+                slot.queue.n_workers -= 1
+                self._slots.remove(slot)

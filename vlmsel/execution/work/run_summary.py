@@ -1,4 +1,4 @@
-"""What a run did. Summaries of parts add up to the summary of the whole, in any order."""
+"""Summary of a run. Summaries of parts add up to that of the whole, in any order."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field

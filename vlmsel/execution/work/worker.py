@@ -57,7 +57,7 @@ RUN_FAULTS = (StoreError, ExecutionError)
 
 @dataclass
 class _Inputs:
-    """What all cells of a unit are measured on.
+    """The decoded images that all cells of a unit share.
 
     Attributes:
         batch: None where no image could be read.
@@ -95,7 +95,9 @@ class ModelWorker:
         self._options = options
         self._store = Store(options.store_uri)
         self._cache = DecodedCache(options.cache_bytes)
-        self._probes = {kind: make_probe(one) for kind, one in job.measurements.items()}
+        self._probes = {
+            kind: make_probe(measurement) for kind, measurement in job.measurements.items()
+        }
         self._texts = ClassTexts()
         self._pool = BytePool(POOL_BYTES)
         self._bytes_of_one: int | None = None
@@ -115,14 +117,14 @@ class ModelWorker:
             ExecutionError: nothing can be measured here.
         """
         try:
-            there = {cell: self._skipped(cell) for cell in unit.cells}
+            skipped = {cell: self._skipped(cell) for cell in unit.cells}
         except StoreUnavailableError as error:
             if last_try:
                 raise
             return UnitOutcome(tuple(self._failed(cell, error) for cell in unit.cells))
-        missing = [cell for cell, outcome in there.items() if outcome is None]
+        missing = [cell for cell, outcome in skipped.items() if outcome is None]
         done = self._measure(unit.shard, missing, last_try=last_try) if missing else {}
-        return UnitOutcome(tuple(there[cell] or done[cell] for cell in unit.cells))
+        return UnitOutcome(tuple(skipped[cell] or done[cell] for cell in unit.cells))
 
     def _skipped(self, cell: Cell) -> CellOutcome | None:
         """The outcome of a cell that somebody else measured or mended, or a call that died."""

@@ -46,7 +46,7 @@ class RayWorker:
         self._place = f"host {socket.gethostname()} pid {os.getpid()} node {node} gpu {gpus}"
 
     def process(self) -> tuple[str, int, str]:
-        """Where this actor is: its node, and its process as `owners` names it."""
+        """Identify this actor: its node, and its process as `owners` names it."""
         return ray.get_runtime_context().get_node_id(), os.getpid(), this_process()
 
     def run(

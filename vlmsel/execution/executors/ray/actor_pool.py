@@ -20,13 +20,13 @@ from ray.exceptions import (
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from vlmsel.errors import ExecutionError, VlmselError
-from vlmsel.execution.executors.placement import Demand, Resources, Room, place
+from vlmsel.execution.executors.placement import Demand, FreeResources, Resources, place
 from vlmsel.execution.executors.ray.actor import RayWorker, kill_process
 from vlmsel.execution.executors.ray.place_watch import PlaceWatch
 from vlmsel.execution.executors.ray.session import asked_gpus, cluster_resources, ray_session
 from vlmsel.execution.plan.decoded_share import cache_bytes_for
 from vlmsel.execution.plan.run_options import RunOptions, WorkerOptions
-from vlmsel.execution.plan.units import Job, ModelWork, Unit, UnitOutcome
+from vlmsel.execution.plan.units import Job, ModelUnits, Unit, UnitOutcome
 from vlmsel.execution.plan.work_plan import Plan
 from vlmsel.execution.work.dispatch import IN_FLIGHT, START_S
 from vlmsel.execution.work.loop import Lost, OnOutcome, work_loop
@@ -47,7 +47,7 @@ def run_ray(
     *,
     on_outcome: OnOutcome | None = None,
 ) -> RunSummary:
-    """Do all of a plan on a Ray cluster.
+    """Run all of a plan on a Ray cluster.
 
     Args:
         plan: what to do.
@@ -73,13 +73,13 @@ def run_ray(
             cache_bytes=cache_bytes_for(plan),
             log_level=options.log_level,
         )
-        crew = RayCrew(plan.job, how, resources, demands, options.n_workers)
-        return work_loop(plan, crew, on_outcome, start_s=START_S, limits=options.limits)
+        pool = RayPool(plan.job, how, resources, demands, options.n_workers)
+        return work_loop(plan, pool, on_outcome, start_s=START_S, limits=options.limits)
 
 
 @dataclass(eq=False)
-class Post:
-    """An actor, its place in the room, and the model it works on now.
+class PooledActor:
+    """An actor, its slot, and the model it works on now.
 
     Attributes:
         process: the answer of its first call, which comes when it has its place.
@@ -88,11 +88,11 @@ class Post:
     actor: ActorHandle[Any]
     process: Any
     demand: Demand
-    seat: int
-    work: ModelWork
+    slot: int
+    work: ModelUnits
 
 
-class RayCrew:
+class RayPool:
     """Actors where there is room for them.
 
     Args:
@@ -113,37 +113,37 @@ class RayCrew:
     ) -> None:
         self._options = options
         self._demands = demands
-        self._room = Room(resources, limit=n_workers)
-        self._idle: list[Post] = []
+        self._free = FreeResources(resources, limit=n_workers)
+        self._idle: list[PooledActor] = []
         self._job = job
         self._remote: Any = ray.remote(RayWorker)
         self._watch = PlaceWatch()
 
     @property
     def is_full(self) -> bool:
-        """Whether no worker of any model has room."""
-        return self._room.is_full
+        """True if no worker of any model has room."""
+        return self._free.is_full
 
-    def fits(self, work: ModelWork) -> bool:
-        """Whether there is room for one more worker of this model."""
-        return self._room.fits(self._demands[work.name])
+    def fits(self, work: ModelUnits) -> bool:
+        """Tell whether there is room for one more worker of this model."""
+        return self._free.fits(self._demands[work.name])
 
-    def hire(self, work: ModelWork) -> Post:
-        """An actor for this model: an idle one of the same demand, else a new one."""
+    def acquire(self, work: ModelUnits) -> PooledActor:
+        """Return an actor for this model: an idle one of the same demand, else a new one."""
         demand = self._demands[work.name]
-        alike = next((post for post in self._idle if post.demand == demand), None)
+        alike = next((idle for idle in self._idle if idle.demand == demand), None)
         # Ray ends an actor that nobody refers to; the idle ones of other demands are in the way.
-        self._idle = [post for post in self._idle if post.demand == demand and post is not alike]
+        self._idle = [idle for idle in self._idle if idle.demand == demand and idle is not alike]
         actor = alike.actor if alike else self._start(demand)
         process = alike.process if alike else actor.process.remote()
-        return Post(actor, process, demand, self._room.take(demand), work)
+        return PooledActor(actor, process, demand, self._free.take(demand), work)
 
-    def submit(self, worker: Post, unit: Unit, *, last_try: bool) -> object:
+    def submit(self, worker: PooledActor, unit: Unit, *, last_try: bool) -> object:
         """Start one unit on an actor."""
         work = worker.work
         return worker.actor.run.remote(work.spec, work.identity, unit, last_try)
 
-    def has_started(self, worker: Post) -> bool:
+    def has_started(self, worker: PooledActor) -> bool:
         """True if the actor has its place.
 
         Raises:
@@ -166,21 +166,21 @@ class RayCrew:
         done, _ = ray.wait(refs, num_returns=len(refs), timeout=0)
         return [(ref, _result(ref)) for ref in done]
 
-    def kill(self, worker: Post) -> None:
-        """End the actor, and its process on its node: one that is stopped hears no request."""
+    def kill(self, worker: PooledActor) -> None:
+        """End the actor, and its process on its node: a stopped one answers no request."""
         ray.kill(worker.actor)
         _kill_process(worker.process)
 
-    def release(self, worker: Post, *, at_once: bool) -> None:
-        """Keep the actor for a model that is hired at once, or end it."""
-        self._room.give_back(worker.seat)
+    def release(self, worker: PooledActor, *, at_once: bool) -> None:
+        """Keep the actor for the model of the next worker, or end it."""
+        self._free.give_back(worker.slot)
         if at_once:
             ray.kill(worker.actor)
         else:
             self._idle.append(worker)
 
     def record_failure(self, unit: Unit, reason: str) -> None:
-        """Note a failure that no actor lived to note."""
+        """Record a failure that no actor lived to record."""
         # Imported here: a driver needs torch for nothing else.
         from vlmsel.execution.work.worker import record_failure
 

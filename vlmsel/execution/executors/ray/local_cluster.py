@@ -24,8 +24,9 @@ WATCHDOG_S = watchdog.SWEEP_S + 5.0
 def local_cluster(**options: Any) -> Iterator[None]:
     """Start a cluster and connect to it; it ends with the block, or with this process.
 
-    Its processes listen on all addresses of the machine, so whoever calls them must know a random
-    token that only this process and its children hold. RAY_AUTH_MODE=disabled does not change that.
+    Its processes accept calls on all addresses of the machine, so whoever calls them must know a
+    random token that only this process and its children hold. RAY_AUTH_MODE=disabled does not
+    change that.
 
     Args:
         options: of `ray.init`.
@@ -58,9 +59,9 @@ def _start(options: Mapping[str, Any]) -> None:
     try:
         ray.init(address="local", **options)
     except Exception as error:  # Ray raises just that where a machine is too busy
-        said = " ".join(str(error).split())[:200]
+        message = " ".join(str(error).split())[:200]
         raise ExecutionError(
-            f"Ray does not start on this machine: {said}. Try again when it is less busy; "
+            f"Ray does not start on this machine: {message}. Try again when it is less busy; "
             "Ray's logs are in /tmp/ray/session_latest/logs"
         ) from error
 

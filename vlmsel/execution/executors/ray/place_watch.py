@@ -54,14 +54,14 @@ class PlaceWatch:
             ExecutionError: the cluster has no node any more, or has had room for five minutes in
                 which no worker of the run started.
         """
-        now = self._clock()
-        if now - self._last_asked > 2 * LOOK_S:
+        time_s = self._clock()
+        if time_s - self._last_asked > 2 * LOOK_S:
             # Nobody waited in between.
             self.forget()
-        self._last_asked = now
-        if now < self._next_look:
+        self._last_asked = time_s
+        if time_s < self._next_look:
             return
-        self._next_look = now + LOOK_S
+        self._next_look = time_s + LOOK_S
         try:
             nodes = list(self._free().values())
         except RayError as error:
@@ -71,10 +71,10 @@ class PlaceWatch:
         if not any(_fits(demand, node) for node in nodes):
             self.forget()
         elif self._room_since is None:
-            self._room_since = now
-        elif now - self._room_since >= ROOM_S:
+            self._room_since = time_s
+        elif time_s - self._room_since >= ROOM_S:
             raise ExecutionError(
-                f"the Ray cluster has had room for {now - self._room_since:.0f} s and starts no "
+                f"the Ray cluster has had room for {time_s - self._room_since:.0f} s and starts no "
                 f"worker: it may take this run for a dead one; {KEPT}"
             )
 

@@ -1,7 +1,4 @@
-"""Where Ray is.
-
-The cluster of the job we run in, the one we are pointed to, or a small one of our own.
-"""
+"""Connection to Ray: the current job's cluster, RAY_ADDRESS, or a local one."""
 
 import json
 import logging
@@ -112,7 +109,7 @@ def _check_reachable(target: str) -> None:
 
 
 def _runtime_env(target: str | None) -> dict[str, Any]:
-    """How the package reaches the workers of the cluster at `target`.
+    """Build the runtime environment that brings the package to the cluster at `target`.
 
     A job's driver runs in its cluster: the workers import what it imports, the image's wheel or the
     job's working directory. A driver elsewhere sends its own copy.
@@ -124,7 +121,7 @@ def _runtime_env(target: str | None) -> dict[str, Any]:
 
 
 def cluster_resources() -> Resources:
-    """What the cluster's living nodes offer."""
+    """Read the resources of the cluster's living nodes."""
     return Resources(tuple(_node(node["Resources"]) for node in ray.nodes() if node["Alive"]))
 
 
@@ -181,7 +178,7 @@ def _await_gpus(n_gpus: int, timeout_s: float) -> None:
 
 
 def _can_grow() -> bool:
-    """Whether an autoscaler may bring nodes; where Ray does not say, it is waited for.
+    """Tell whether an autoscaler may bring nodes; wait for it where Ray does not say.
 
     Ray's read-only autoscaler, that of a cluster put together by hand, names every node's type
     after the node.

@@ -1,4 +1,4 @@
-"""What Prometheus sees of a worker, through Ray's own metrics agent."""
+"""Prometheus metrics of a worker, through Ray's own metrics agent."""
 
 import time
 
