@@ -9,7 +9,7 @@ import pytest
 from vlmsel.errors import StoreError
 from vlmsel.report.figures import study_curves
 from vlmsel.report.html import render_report, write_report
-from vlmsel.report.inputs import ReportInputs, Study
+from vlmsel.report.inputs import ReportInputs, ReportStudy
 
 HOSTILE = "<script>alert(1)</script>"
 
@@ -122,7 +122,7 @@ def test_ids_are_unique(page):
 def test_a_study_has_its_figure_table_and_command():
     table = pl.DataFrame({"steps": [4, 8], "error": [0.2, 0.1], "rule": ["left", "left"]})
     figure = study_curves(table, x="steps", y="error", by="rule")
-    study = Study(
+    study = ReportStudy(
         "How many steps?", "Sixteen.", figure, "error by steps", table, "vlmsel study steps"
     )
     html = render_report(ReportInputs(studies=(study,)))

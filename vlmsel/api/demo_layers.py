@@ -13,7 +13,7 @@ from vlmsel.execution.plan.run_options import RunOptions
 from vlmsel.execution.plan.work_plan import Plan
 from vlmsel.execution.work.run_summary import RunSummary
 from vlmsel.measurements.knockout import Knockout
-from vlmsel.report.inputs import Study
+from vlmsel.report.inputs import ReportStudy
 from vlmsel.store import Store
 from vlmsel.zoo.catalog import Zoo
 from vlmsel.zoo.layer_name import TOWERS, Tower
@@ -44,7 +44,7 @@ def explain_lack() -> str | None:
     )
 
 
-def study_layers(folder: Path, options: RunOptions, run: Runner) -> Study:
+def study_layers(folder: Path, options: RunOptions, run: Runner) -> ReportStudy:
     """Silence every layer of both towers on a few questions, and draw what that does.
 
     Args:
@@ -67,7 +67,7 @@ def study_layers(folder: Path, options: RunOptions, run: Runner) -> Study:
     found = task_vectors(read_answers(_open(store, str(catalog), TOWERS[0])))
     figure = interaction_figure(found, (MODEL, PRETRAINED))
     best = found.vectors.sort("delta", descending=True).row(0, named=True)
-    return Study(
+    return ReportStudy(
         title="Which layers get in the way of a generative model",
         text=(
             f"{MODEL}, a small generative model that comes with vlmsel, answers multiple-choice "

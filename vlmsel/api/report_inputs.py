@@ -16,7 +16,7 @@ from vlmsel.errors import SelectionError
 from vlmsel.evaluation.leave_one_out import LeaveOneOut
 from vlmsel.evaluation.verdict import judge_evidence
 from vlmsel.report.html import write_report
-from vlmsel.report.inputs import ReportInputs, Study
+from vlmsel.report.inputs import ReportInputs, ReportStudy
 from vlmsel.settings import AttributionSettings
 from vlmsel.suggest import nearest
 
@@ -60,14 +60,14 @@ def held_out_selection(
             f"task {target!r} has no profiles and accuracies in {knowledge.about}"
             + (nearest(target, known) or f"; there are: {', '.join(known)}")
         )
-    own = knowledge.profiles.filter(pl.col("task") == target)
+    profiles = knowledge.profiles.filter(pl.col("task") == target)
     others = Knowledge(
         knowledge.accuracies.filter(pl.col("task") != target),
         knowledge.profiles.filter(pl.col("task") != target),
         knowledge.about,
     )
     choice = choose_selector(others, selector)
-    return rank_zoo(target, TargetImages(own), others, choice=choice)
+    return rank_zoo(target, TargetImages(profiles), others, choice=choice)
 
 
 def with_truth(selection: Selection, knowledge: Knowledge) -> pl.DataFrame:
@@ -86,7 +86,7 @@ def write_laboratory_report(
     settings: AttributionSettings | None,
     title: str,
     failures: pl.DataFrame | None = None,
-    studies: tuple[Study, ...] = (),
+    studies: tuple[ReportStudy, ...] = (),
 ) -> Path:
     """One HTML file with ranking, curves, DCD matrix, leave-one-out table, sweep and studies.
 
@@ -149,15 +149,15 @@ def _ranking_fields(selection: Selection | None, ranking: pl.DataFrame | None) -
 
 def _left_out(selection: Selection) -> pl.DataFrame | None:
     """Models without a place, as the report lists what was left out."""
-    gone = selection.details.left_out
-    if gone.is_empty():
+    left_out = selection.details.left_out
+    if left_out.is_empty():
         return None
     name = pl.concat_str("model", "pretrained", separator="/")
-    return gone.select(kind=pl.lit("model"), name=name, reason=pl.col("reason"))
+    return left_out.select(kind=pl.lit("model"), name=name, reason=pl.col("reason"))
 
 
 def _notes(selection: Selection) -> tuple[str, ...]:
-    """What must be said beside a ranking; the serious is in its headline."""
+    """List the sentences beside a ranking; serious warnings are in its headline."""
     why = f"Selector {selection.selector}: {selection.why}."
     texts = [why, *(notice.text for notice in selection.warnings if not notice.is_serious)]
     if selection.trust is not None and selection.is_trustworthy:

@@ -79,7 +79,7 @@ class PageServer:
     """A server of the page on 127.0.0.1, in a thread of this process.
 
     Args:
-        port: to listen at; 0 takes a free one.
+        port: of the socket; 0 takes a free one.
 
     Raises:
         SettingsError: the port is in use, or may not be used.
@@ -87,7 +87,7 @@ class PageServer:
 
     def __init__(self, port: int = 0) -> None:
         self._token = secrets.token_urlsafe(TOKEN_BYTES)
-        self._socket = _listen(port)
+        self._socket = _open_socket(port)
         self.port: int = self._socket.getsockname()[1]
         self._server: uvicorn.Server | None = None
         self._thread: threading.Thread | None = None
@@ -161,7 +161,7 @@ def make_app(desk: LabelDesk, token: str) -> Starlette:
     )
 
 
-def _listen(port: int) -> socket.socket:
+def _open_socket(port: int) -> socket.socket:
     found = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
     found.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:

@@ -24,11 +24,11 @@ def profile_curves(
         highlight: tasks to draw in colour, the target first; the others are grey behind them.
             Without it the first eight by name are coloured.
     """
-    own = profiles.filter(
+    rows = profiles.filter(
         pl.col("model") == model, pl.col("pretrained") == pretrained, pl.col("block").is_not_null()
     )
     means = (
-        own.group_by("task", "block")
+        rows.group_by("task", "block")
         .agg(
             pl.col("conductance").mean().alias("mean"),
             (pl.col("conductance").std() / pl.len().sqrt()).fill_null(0.0).alias("error"),
@@ -39,11 +39,11 @@ def profile_curves(
     coloured = [t for t in highlight if t in tasks] or tasks[:_COLOURED_TASKS]
     with canvas(PAGE_WIDTH, 3.4) as (figure, axes):
         for task in (t for t in tasks if t not in coloured):
-            one = means.filter(pl.col("task") == task)
-            axes.plot(one["block"], one["mean"], color=MUTED, alpha=0.45, linewidth=0.9)
+            curve = means.filter(pl.col("task") == task)
+            axes.plot(curve["block"], curve["mean"], color=MUTED, alpha=0.45, linewidth=0.9)
         for (colour, dash), task in zip(line_styles(), coloured, strict=False):
-            one = means.filter(pl.col("task") == task)
-            x, mean, error = (one[name].to_numpy() for name in ("block", "mean", "error"))
+            curve = means.filter(pl.col("task") == task)
+            x, mean, error = (curve[name].to_numpy() for name in ("block", "mean", "error"))
             axes.fill_between(x, mean - error, mean + error, color=colour, alpha=0.13, linewidth=0)
             first = task == next(iter(highlight), None)
             width, above = (2.8, 3) if first else (1.4, 2)

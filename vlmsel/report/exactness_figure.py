@@ -65,10 +65,10 @@ def _draw_lines(axis: Axes, errors: pl.DataFrame, value: str, default: str) -> N
     ring: dict[str, Any] = {"marker": "o", "markersize": 11, "fillstyle": "none"}
     axis.plot(marked["cost"], 100 * marked[value], label="the default", **ring, **style)
     axis.set(xscale="log", yscale="log")
-    for one, ticks in ((axis.xaxis, COST_TICKS), (axis.yaxis, ERROR_TICKS)):
-        one.set_major_formatter(StrMethodFormatter("{x:g}"))
-        one.set_minor_formatter(NullFormatter())
-        one.set_ticks(ticks)
+    for side, ticks in ((axis.xaxis, COST_TICKS), (axis.yaxis, ERROR_TICKS)):
+        side.set_major_formatter(StrMethodFormatter("{x:g}"))
+        side.set_minor_formatter(NullFormatter())
+        side.set_ticks(ticks)
 
 
 def _points(errors: pl.DataFrame, prefix: str) -> pl.DataFrame:

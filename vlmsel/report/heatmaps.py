@@ -48,8 +48,8 @@ def sweep_heatmap(sweep: pl.DataFrame, metric: str) -> Figure:
         sweep: eta, gamma, metric, value, and target where not yet averaged.
         metric: which metric to show.
     """
-    one = sweep.filter(pl.col("metric") == metric)
-    mean = one.group_by("eta", "gamma").agg(pl.col("value").mean())
+    points = sweep.filter(pl.col("metric") == metric)
+    mean = points.group_by("eta", "gamma").agg(pl.col("value").mean())
     etas, gammas = (sorted(mean[name].unique()) for name in ("eta", "gamma"))
     values = _matrix(mean, ("gamma", gammas), ("eta", etas), "value")
     with canvas(PAGE_WIDTH, _height(len(gammas), floor=2.6)) as (figure, axes):

@@ -83,7 +83,7 @@ def write_page(path: str | Path, text: str) -> Path:
 
 @cache
 def _script_hash() -> str:
-    """What the page's policy lets run: its own script, and nothing that got in with a name."""
+    """Hash the page's own script: its policy lets run that, and nothing that came with a name."""
     (script,) = re.findall(r"<script>(.*?)</script>", TEMPLATE.read_text("utf-8"), re.DOTALL)
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
     return f"sha256-{digest}"
@@ -97,8 +97,8 @@ def _facts(inputs: ReportInputs) -> list[tuple[str, str]]:
         facts.append(("models ranked", str(ranking.height)))
     profiles = inputs.profiles
     if profiles is not None and inputs.target is not None and "image_id" in profiles.columns:
-        own = profiles.filter(profiles["task"] == inputs.target)
-        facts.append(("images of the target", str(own["image_id"].n_unique())))
+        rows = profiles.filter(profiles["task"] == inputs.target)
+        facts.append(("images of the target", str(rows["image_id"].n_unique())))
     if inputs.effective_sources is not None:
         facts.append(("effective sources", f"{inputs.effective_sources:.1f}"))
     if inputs.selector is not None:

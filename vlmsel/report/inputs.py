@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 
 
 @dataclass(frozen=True)
-class Study:
+class ReportStudy:
     """One experiment: what was asked, what came out.
 
     Attributes:
@@ -48,7 +48,7 @@ class ReportInputs:
         ranking: rank, model, pretrained, score; where known target, low, high (interval of the
             true rank), top5 (probability of being among the best five), accuracy (the truth).
         rival: rank, model, pretrained as average rank over the sources would have it.
-        weights: model, pretrained, source, weight: how much each source spoke for each model.
+        weights: model, pretrained, source, weight: how much each source counts for each model.
         effective_sources: exp of the entropy of the weights, 1 .. number of sources.
         near_uniform: the similarity hardly told the sources apart.
         profiles: long, one row per image and block, as the store gives them.
@@ -84,5 +84,5 @@ class ReportInputs:
     left_out: pl.DataFrame | None = None
     sweep: pl.DataFrame | None = None
     failures: pl.DataFrame | None = None
-    studies: tuple[Study, ...] = ()
+    studies: tuple[ReportStudy, ...] = ()
     metric: str = "ndcg5"

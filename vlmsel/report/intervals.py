@@ -17,17 +17,17 @@ def selector_comparison(summary: pl.DataFrame, metric: str) -> Figure:
         summary: selector, metric, mean, delta, delta_low, delta_high.
         metric: which metric.
     """
-    one = summary.filter(pl.col("metric") == metric, pl.col("delta").is_not_null()).sort("delta")
-    y = np.arange(one.height)
-    delta, low, high = (one[n].to_numpy() for n in ("delta", "delta_low", "delta_high"))
-    with canvas(PAGE_WIDTH, 0.9 + 0.26 * one.height) as (figure, axes):
+    rows = summary.filter(pl.col("metric") == metric, pl.col("delta").is_not_null()).sort("delta")
+    y = np.arange(rows.height)
+    delta, low, high = (rows[n].to_numpy() for n in ("delta", "delta_low", "delta_high"))
+    with canvas(PAGE_WIDTH, 0.9 + 0.26 * rows.height) as (figure, axes):
         axes.axvline(0, color=INK, linewidth=0.9)
         for i in y:
             sure = low[i] > 0 or high[i] < 0
             colour = SERIES[0] if sure else MUTED
             axes.plot([low[i], high[i]], [i, i], color=colour, linewidth=2.2, solid_capstyle="butt")
             axes.plot(delta[i], i, "o", color=colour, markersize=5)
-        _rows(axes, [f"{s}  {m:.3f}" for s, m in one.select("selector", "mean").iter_rows()])
+        _rows(axes, [f"{s}  {m:.3f}" for s, m in rows.select("selector", "mean").iter_rows()])
         axes.set_xlabel(f"{metric} minus average-rank's; blue: the 95 % interval excludes zero")
     return figure
 

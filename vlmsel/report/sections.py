@@ -12,7 +12,7 @@ from vlmsel.evaluation.metrics import METRICS
 from vlmsel.report.curves import profile_curves
 from vlmsel.report.figure_style import to_svg
 from vlmsel.report.heatmaps import dcd_heatmap, sweep_heatmap
-from vlmsel.report.inputs import ReportInputs, Study
+from vlmsel.report.inputs import ReportInputs, ReportStudy
 from vlmsel.report.intervals import ranking_dots, selector_comparison
 from vlmsel.report.tables import (
     Table,
@@ -97,7 +97,7 @@ def _ranking(inputs: ReportInputs) -> Section | str:
         return (
             "Ranking: no target was ranked; `vlmsel select FOLDER` ranks the zoo for your images."
         )
-    spoke = {} if inputs.weights is None else sources_by_model(inputs.weights)
+    sources = {} if inputs.weights is None else sources_by_model(inputs.weights)
     best = ranking.row(0, named=True)
     alt = f"Ranks of {ranking.height} models; first is {best['model']} {best['pretrained']}."
     caption = _ranks_caption(ranking)
@@ -107,7 +107,7 @@ def _ranking(inputs: ReportInputs) -> Section | str:
         intro=_sources_sentence(inputs),
         warning=_uniform_warning(inputs),
         pictures=(_picture(ranking_dots(ranking), alt, caption, "ranking"),),
-        tables=(ranking_table(ranking, spoke),),
+        tables=(ranking_table(ranking, sources),),
     )
 
 
@@ -180,10 +180,10 @@ def _highlight(inputs: ReportInputs, model: str, pretrained: str) -> tuple[str, 
         return ()
     if inputs.weights is None:
         return (inputs.target,)
-    own = inputs.weights.filter(pl.col("model") == model, pl.col("pretrained") == pretrained).sort(
-        "weight", descending=True
-    )
-    return (inputs.target, *own["source"].head(_HIGHLIGHTED - 1))
+    weights = inputs.weights.filter(
+        pl.col("model") == model, pl.col("pretrained") == pretrained
+    ).sort("weight", descending=True)
+    return (inputs.target, *weights["source"].head(_HIGHLIGHTED - 1))
 
 
 def _dcd(inputs: ReportInputs) -> Section | str:
@@ -250,7 +250,7 @@ def _failures(inputs: ReportInputs) -> Section | str:
     return Section("failures", "What failed", intro=intro, tables=(table,))
 
 
-def _study(study: Study, number: int) -> Section:
+def _study(study: ReportStudy, number: int) -> Section:
     section = Section(f"study{number}", study.title, intro=study.text, command=study.command)
     if study.figure is not None:
         picture = _picture(study.figure, study.alt or study.title, study.alt, f"study{number}")

@@ -9,14 +9,14 @@ from vlmsel.evaluation.input_groups import group_of, group_place
 from vlmsel.evaluation.metrics import METRICS
 
 _TOP_SOURCES = 3
-# A source that speaks for less is not worth naming, unless no other speaks louder.
-_HEARD = 0.05
+# A source of less weight is not worth naming, unless it is the heaviest.
+_LEAST_WEIGHT = 0.05
 _ROWS = 200
 _UNFOLDED_ROWS = 15
 
 
 @dataclass(frozen=True)
-class Cell:
+class TableCell:
     """One table cell: the text, what it is sorted by, a second line, and a mark (up, down)."""
 
     text: str
@@ -25,7 +25,7 @@ class Cell:
     mark: str = ""
 
 
-_UNKNOWN = Cell("not known", -1.0)
+_UNKNOWN = TableCell("not known", -1.0)
 
 
 @dataclass(frozen=True)
@@ -51,18 +51,18 @@ class Table:
 
     caption: str
     columns: tuple[Column, ...]
-    rows: tuple[tuple[Cell, ...], ...]
+    rows: tuple[tuple[TableCell, ...], ...]
     left_out: int = 0
     folded: bool = False
 
 
-def ranking_table(ranking: pl.DataFrame, spoke: Mapping[tuple[str, str], str]) -> Table:
+def ranking_table(ranking: pl.DataFrame, sources: Mapping[tuple[str, str], str]) -> Table:
     """The ranking with interval, rival and truth where the frame has them.
 
     Args:
         ranking: rank, model, pretrained, score, and perhaps low, high, top5, average_rank,
             accuracy, true_rank.
-        spoke: (model, pretrained) to the sources that weighed most, as text.
+        sources: (model, pretrained) to the sources that weighed most, as text.
     """
     has = set(ranking.columns)
     columns = [
@@ -78,21 +78,21 @@ def ranking_table(ranking: pl.DataFrame, spoke: Mapping[tuple[str, str], str]) -
         columns.append(Column("average rank", "would have said", True))
     if "accuracy" in has:
         columns.append(Column("accuracy", "true rank below", True))
-    if spoke:
+    if sources:
         columns.append(Column("sources that spoke", "weight"))
-    rows = tuple(_ranking_row(row, spoke) for row in ranking.sort("rank").iter_rows(named=True))
+    rows = tuple(_ranking_row(row, sources) for row in ranking.sort("rank").iter_rows(named=True))
     return Table("Predicted order, best first", tuple(columns), rows)
 
 
-def _ranking_row(row: dict, spoke: Mapping[tuple[str, str], str]) -> tuple[Cell, ...]:
+def _ranking_row(row: dict, sources: Mapping[tuple[str, str], str]) -> tuple[TableCell, ...]:
     cells = [
         _number(row["rank"], "{:.0f}"),
-        Cell(row["model"], f"{row['model']}/{row['pretrained']}", row["pretrained"]),
+        TableCell(row["model"], f"{row['model']}/{row['pretrained']}", row["pretrained"]),
         _number(row["score"], "{:.3f}"),
     ]
     if {"low", "high"} <= row.keys():
         low, high = row["low"], row["high"]
-        cells.append(_UNKNOWN if low is None else Cell(f"{low:g} to {high:g}", low))
+        cells.append(_UNKNOWN if low is None else TableCell(f"{low:g} to {high:g}", low))
     if "top5" in row:
         cells.append(_number(row["top5"], "{:.0%}"))
     if "average_rank" in row:
@@ -101,8 +101,8 @@ def _ranking_row(row: dict, spoke: Mapping[tuple[str, str], str]) -> tuple[Cell,
         true_rank = row.get("true_rank")
         note = "" if true_rank is None else f"#{true_rank:.0f}"
         cells.append(_number(row["accuracy"], "{:.1%}", note))
-    if spoke:
-        cells.append(Cell(spoke.get((row["model"], row["pretrained"]), "not known")))
+    if sources:
+        cells.append(TableCell(sources.get((row["model"], row["pretrained"]), "not known")))
     return tuple(cells)
 
 
@@ -114,9 +114,9 @@ def sources_by_model(weights: pl.DataFrame) -> dict[tuple[str, str], str]:
     """
     texts: dict[tuple[str, str], str] = {}
     ordered = weights.sort("weight", "source", descending=[True, False])
-    for key, own in ordered.group_by("model", "pretrained", maintain_order=True):
-        heard = own.head(_TOP_SOURCES).filter(pl.col("weight") >= _HEARD)
-        top = (heard if heard.height else own.head(1)).select("source", "weight").iter_rows()
+    for key, rows in ordered.group_by("model", "pretrained", maintain_order=True):
+        heaviest = rows.head(_TOP_SOURCES).filter(pl.col("weight") >= _LEAST_WEIGHT)
+        top = (heaviest if heaviest.height else rows.head(1)).select("source", "weight").iter_rows()
         texts[(str(key[0]), str(key[1]))] = ", ".join(f"{s}\u00a0{w:.0%}" for s, w in top)
     return texts
 
@@ -149,17 +149,17 @@ def leave_one_out_table(summary: pl.DataFrame, title: str, metric: str = "ndcg5"
     return Table(title, columns, rows)
 
 
-def _selector_cell(selector: str) -> Cell:
+def _selector_cell(selector: str) -> TableCell:
     """The name, and below it the group by what the selector asks of a task."""
-    return Cell(selector, selector, group_of(selector))
+    return TableCell(selector, selector, group_of(selector))
 
 
-def _metric_cell(row: dict) -> Cell:
+def _metric_cell(row: dict) -> TableCell:
     if row["mean"] is None:
         return _UNKNOWN
     low, high = row.get("low"), row.get("high")
     note = "" if low is None or high is None else f"{low:.3f} to {high:.3f}"
-    return Cell(f"{row['mean']:.3f}", row["mean"], note, _mark(row))
+    return TableCell(f"{row['mean']:.3f}", row["mean"], note, _mark(row))
 
 
 def _mark(row: dict) -> str:
@@ -179,13 +179,13 @@ def plain_table(frame: pl.DataFrame, caption: str) -> Table:
     return Table(caption, columns, rows, beyond, folded=frame.height > _UNFOLDED_ROWS)
 
 
-def _plain(value: object) -> Cell:
+def _plain(value: object) -> TableCell:
     if value is None:
-        return Cell("", "")
+        return TableCell("", "")
     if isinstance(value, float):
-        return Cell(f"{value:.4g}", value)
-    return Cell(str(value), value if isinstance(value, int) else str(value))
+        return TableCell(f"{value:.4g}", value)
+    return TableCell(str(value), value if isinstance(value, int) else str(value))
 
 
-def _number(value: float | None, form: str, note: str = "") -> Cell:
-    return _UNKNOWN if value is None else Cell(form.format(value), value, note)
+def _number(value: float | None, form: str, note: str = "") -> TableCell:
+    return _UNKNOWN if value is None else TableCell(form.format(value), value, note)

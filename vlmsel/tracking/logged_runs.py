@@ -76,10 +76,10 @@ def log_leave_one_out(
         group = uuid.uuid4().hex[:12]
         above = dict(tags or {})
         if "store" in above:
-            own = {"group": group, **above}
-            above["mlflow.parentRunId"] = _log_parent(client, experiment_id, summary, own)
+            parent_tags = {"group": group, **above}
+            above["mlflow.parentRunId"] = _log_parent(client, experiment_id, summary, parent_tags)
         for name in selectors:
-            own = {
+            parts = {
                 "metrics": loo.metrics.filter(pl.col("selector") == name),
                 "summary": summary.filter(pl.col("selector") == name),
                 "rankings": loo.rankings.filter(pl.col("selector") == name),
@@ -91,9 +91,9 @@ def log_leave_one_out(
                 client.set_tag(run_id, "shared_tables", ids[0])
                 known = sizes(loo, accuracies, profiles) | {"selector": name}
                 log_params(client, run_id, known | own_params(params or {}, name, selectors))
-                values = summary_metrics(own["summary"]) | target_metrics(own["metrics"])
+                values = summary_metrics(parts["summary"]) | target_metrics(parts["metrics"])
                 log_metrics(client, run_id, ((k, v, 0) for k, v in values.items()))
-                tables = {k: t for k, t in own.items() if not t.is_empty()}
+                tables = {k: t for k, t in parts.items() if not t.is_empty()}
                 log_files(client, run_id, tables | (shared if len(ids) == 1 else {}), figures)
                 log_dataset(client, run_id, accuracies)
     return ids
@@ -170,9 +170,9 @@ def log_sweep(
         for row in chosen.unique(["eta", "gamma"], maintain_order=True).iter_rows(named=True):
             name = f"eta {row['eta']:g}, gamma {row['gamma']:g}"
             with open_run(client, experiment_id, "sweep-point", name, child_tags) as child:
-                own = {"eta": row["eta"], "gamma": row["gamma"]}
-                log_params(client, child, dict(params or {}) | own)
-                named = ((metric_name(k), v, 0) for k, v in row.items() if k not in own)
+                point = {"eta": row["eta"], "gamma": row["gamma"]}
+                log_params(client, child, dict(params or {}) | point)
+                named = ((metric_name(k), v, 0) for k, v in row.items() if k not in point)
                 log_metrics(client, child, named)
     return run_id
 

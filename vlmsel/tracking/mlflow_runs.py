@@ -93,9 +93,9 @@ def log_metrics(
     client: MlflowClient, run_id: str, values: Iterable[tuple[str, float | None, int]]
 ) -> None:
     """Log (name, value, step) in batches; None and NaN are not logged."""
-    now = int(time.time() * 1000)
+    time_ms = int(time.time() * 1000)
     entities = [
-        Metric(name, float(value), now, step)
+        Metric(name, float(value), time_ms, step)
         for name, value, step in values
         if value is not None and value == value  # NaN: not defined, so not logged
     ]

@@ -1,4 +1,4 @@
-"""What a run says, before MLflow hears of it: names, numbers, digests and figures. Pure."""
+"""Values of a run for MLflow: names, numbers, digests and figures. Pure."""
 
 import hashlib
 import re

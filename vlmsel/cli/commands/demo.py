@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from vlmsel.api.demo_rankings import ThreeRankings
     from vlmsel.demo.families import DemoTask
     from vlmsel.execution.plan.run_options import RunOptions
-    from vlmsel.report.inputs import Study
+    from vlmsel.report.inputs import ReportStudy
 
 DEFAULT_OUT = Path("vlmsel-demo")
 KINDS = ("profile", "prediction", "embedding")
@@ -24,10 +24,10 @@ SAMPLE_IMAGES = 100
 SHOWN = ["rank", "model", "score", "average_rank", "accuracy", "true_rank", "sources"]
 
 
-def _checked(said: str | Path) -> Path:
+def _checked(folder: str | Path) -> Path:
     """The folder as it was typed, which the last lines repeat."""
-    o.output_path(said)
-    return Path(said).expanduser()
+    o.output_path(folder)
+    return Path(folder).expanduser()
 
 
 def demo(
@@ -133,14 +133,14 @@ def demo(
         _show_three(three, target)
         for name, path in paths.items():
             tell(f"{name.replace('_', ' ')}: {path}")
-        own = Path(sys.executable).with_name("vlmsel")
-        command = "vlmsel" if shutil.which("vlmsel") else own
+        script = Path(sys.executable).with_name("vlmsel")
+        command = "vlmsel" if shutil.which("vlmsel") else script
         tell(f"next: {command} select {sample} --store {store}")
         tell(f"or: {command} select {sample} --store {store} {_said_of_classes(task)}")
     finish(summary, what="demo", allow_failures=0, as_json=False)
 
 
-def layer_studies(out: Path, options: "RunOptions") -> "tuple[Study, ...]":
+def layer_studies(out: Path, options: "RunOptions") -> "tuple[ReportStudy, ...]":
     """The heatmap of a generative model; none, and a word why, without transformers."""
     from vlmsel.api.demo_layers import explain_lack, study_layers
     from vlmsel.cli.views.plan_run import run_plan
