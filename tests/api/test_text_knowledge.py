@@ -7,7 +7,7 @@ import polars as pl
 import pytest
 
 from tests.execution.conftest import draw_task
-from vlmsel.api.laboratory import evaluate, imported_knowledge, starved_selectors
+from vlmsel.api.laboratory import evaluate, find_unusable_selectors, imported_knowledge
 from vlmsel.api.text_knowledge import read_texts, stored_text_kinds
 from vlmsel.evidence.catalog_contents import look_up
 from vlmsel.evidence.evidence import Evidence
@@ -87,12 +87,12 @@ def test_imported_features_are_judged(tmp_path: Path) -> None:
     )
     folder = open_folder(tmp_path / "store")
     write_accuracies(folder, known.drop("source"), "x")
-    before = starved_selectors(imported_knowledge(tmp_path / "store"))
+    before = find_unusable_selectors(imported_knowledge(tmp_path / "store"))
     assert "texts" in before["modelgpt"]
     write_features(folder, table, "x")
     knowledge = imported_knowledge(tmp_path / "store")
-    assert "modelgpt" not in starved_selectors(knowledge)
-    assert "embeddings" in starved_selectors(knowledge)["swab"]
+    assert "modelgpt" not in find_unusable_selectors(knowledge)
+    assert "embeddings" in find_unusable_selectors(knowledge)["swab"]
     found = evaluate(knowledge, ["modelgpt", "average-rank"], keep_duplicates=True, is_cached=False)
     tau = found.summary(n_bootstrap=1).filter(selector="modelgpt", metric="tau")["mean"][0]
     assert tau == pytest.approx(1)

@@ -152,8 +152,8 @@ def _others(answer: TargetAnswer) -> list[str]:
         if place is None:
             continue
         name = f"{'/'.join(found.models[place])} (here on place {found.ranks[place]})"
-        said = "the same" if place == found.first else name
-        lines.append(f"{title} would have said {said}.")
+        choice = "the same" if place == found.first else name
+        lines.append(f"{title} would have said {choice}.")
     return [" ".join(lines)] if lines else []
 
 

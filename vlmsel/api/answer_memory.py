@@ -102,11 +102,13 @@ def compare_answer(answer: TargetAnswer) -> TargetAnswer:
 
     A dry run is compared and not kept.
     """
-    before, now = recall_answer(answer), record_answer(answer)
+    before, current = recall_answer(answer), record_answer(answer)
     if not answer.options.dry_run:
-        remember_answer(answer, now)
+        remember_answer(answer, current)
     return (
-        answer if before is None else replace(answer, changes=tuple(describe_changes(before, now)))
+        answer
+        if before is None
+        else replace(answer, changes=tuple(describe_changes(before, current)))
     )
 
 
@@ -133,93 +135,95 @@ def _note(answer: TargetAnswer) -> Path:
     return cache_dir() / ANSWERS / f"{key}.json"
 
 
-def describe_changes(before: AnswerRecord, now: AnswerRecord) -> list[str]:
+def describe_changes(before: AnswerRecord, current: AnswerRecord) -> list[str]:
     """Say in sentences what a new answer changes, and what of its inputs is new.
 
     Args:
         before: the last answer.
-        now: the new one.
+        current: the new one.
 
     Returns:
         The outcome first, then one line of reasons.
     """
     when = before.when[:16].replace("T", " ")
-    choice = f"is still {now.first}"
-    if now.first != before.first:
-        choice = f"was {before.first} and is {now.first} now"
+    choice = f"is still {current.first}"
+    if current.first != before.first:
+        choice = f"was {before.first} and is {current.first} now"
     figures = [
         f"{name} {100 * old:.1f} -> {100 * new:.1f}{unit}"
         for name, unit, old, new in (
-            ("expected accuracy", " %", before.accuracy, now.accuracy),
-            ("expected regret", " points", before.regret, now.regret),
+            ("expected accuracy", " %", before.accuracy, current.accuracy),
+            ("expected regret", " points", before.regret, current.regret),
         )
         if old is not None and new is not None and abs(old - new) >= 0.0005
     ]
     line = f"Since the answer of {when} UTC: the first choice {choice}"
     lines = [f"{line}; {', '.join(figures)}." if figures else f"{line}."]
-    reasons = find_reasons(before, now)
+    reasons = find_reasons(before, current)
     if reasons:
         lines.append(f"New since then: {'; '.join(reasons)}.")
-    elif figures or now.first != before.first:
+    elif figures or current.first != before.first:
         lines.append("Nothing that enters the answer is new; the version of vlmsel may be.")
     else:
         lines.append("Nothing that enters the answer is new.")
     return lines
 
 
-def find_reasons(before: AnswerRecord, now: AnswerRecord) -> list[str]:
+def find_reasons(before: AnswerRecord, current: AnswerRecord) -> list[str]:
     """List the inputs that differ between two answers, in words."""
     return [
-        *_labels(before, now),
-        *_differing("image", before.images, now.images),
-        *_differing("class", before.classnames, now.classnames),
-        *_differing("template", before.templates, now.templates),
-        *_differing("model run on the images", before.models_run, now.models_run),
-        *_differing("ranked model", before.models, now.models),
-        *_differing("evaluated model", before.evaluated, now.evaluated),
-        *_sources(before, now),
-        *_others(before, now),
+        *_labels(before, current),
+        *_differing("image", before.images, current.images),
+        *_differing("class", before.classnames, current.classnames),
+        *_differing("template", before.templates, current.templates),
+        *_differing("model run on the images", before.models_run, current.models_run),
+        *_differing("ranked model", before.models, current.models),
+        *_differing("evaluated model", before.evaluated, current.evaluated),
+        *_sources(before, current),
+        *_others(before, current),
     ]
 
 
-def _labels(before: AnswerRecord, now: AnswerRecord) -> list[str]:
-    found = _differing("label", before.labels, now.labels, named=False)
-    both = before.labels.keys() & now.labels.keys()
-    changed = sorted(image for image in both if before.labels[image] != now.labels[image])
+def _labels(before: AnswerRecord, current: AnswerRecord) -> list[str]:
+    found = _differing("label", before.labels, current.labels, named=False)
+    common = before.labels.keys() & current.labels.keys()
+    changed = sorted(image for image in common if before.labels[image] != current.labels[image])
     if changed:
         found.append(f"{_count(len(changed), 'label')} changed ({_first(changed)})")
     return found
 
 
-def _sources(before: AnswerRecord, now: AnswerRecord) -> list[str]:
-    found = _differing("source task", before.sources, now.sources)
-    both = before.sources.keys() & now.sources.keys()
-    changed = sorted(name for name in both if before.sources[name] != now.sources[name])
+def _sources(before: AnswerRecord, current: AnswerRecord) -> list[str]:
+    found = _differing("source task", before.sources, current.sources)
+    common = before.sources.keys() & current.sources.keys()
+    changed = sorted(name for name in common if before.sources[name] != current.sources[name])
     # Other models change every row; the number of models says that already.
-    if changed and set(before.models) == set(now.models):
+    if changed and set(before.models) == set(current.models):
         found.append(f"other accuracies on {_count(len(changed), 'source task')}")
     return found
 
 
-def _others(before: AnswerRecord, now: AnswerRecord) -> list[str]:
+def _others(before: AnswerRecord, current: AnswerRecord) -> list[str]:
     found = []
-    if before.answers != now.answers:
+    if before.answers != current.answers:
         style = {"": "letters", "words": "words"}
         found.append(
-            f"{style[now.answers]} of the options are scored instead of {style[before.answers]}"
+            f"{style[current.answers]} of the options are scored instead of {style[before.answers]}"
         )
-    if before.limits != now.limits:
-        found.append(f"limits: {now.limits or 'none'} instead of {before.limits or 'none'}")
-    if before.selector != now.selector and before.basis == now.basis == "estimate":
-        found.append(f"selector {now.selector or 'none'} instead of {before.selector or 'none'}")
+    if before.limits != current.limits:
+        found.append(f"limits: {current.limits or 'none'} instead of {before.limits or 'none'}")
+    if before.selector != current.selector and before.basis == current.basis == "estimate":
+        found.append(
+            f"selector {current.selector or 'none'} instead of {before.selector or 'none'}"
+        )
     return found
 
 
 def _differing(
-    what: str, before: Collection[str], now: Collection[str], *, named: bool = True
+    what: str, before: Collection[str], current: Collection[str], *, named: bool = True
 ) -> list[str]:
     """Count what came and what went, with the first names."""
-    old, new = set(before), set(now)
+    old, new = set(before), set(current)
     found = []
     for names, word in ((sorted(new - old), "more"), (sorted(old - new), "fewer")):
         if names:

@@ -107,8 +107,8 @@ def _selectors(answer: TargetAnswer) -> tuple[tuple[str, ...], tuple[tuple[str, 
     for name in summary["selector"].unique(maintain_order=True):
         cells = [name]
         for metric in METRICS:
-            one = summary.filter(selector=name, metric=metric).row(0, named=True)
-            cells.append(f"{one['mean']:.3f} ({one['low']:.3f} to {one['high']:.3f})")
+            row = summary.filter(selector=name, metric=metric).row(0, named=True)
+            cells.append(f"{row['mean']:.3f} ({row['low']:.3f} to {row['high']:.3f})")
         rows.append(tuple(cells))
     return METRICS, tuple(rows)
 

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field, replace
 
 import polars as pl
 
-from vlmsel.api.laboratory import Knowledge, evaluate, require_fed, supply_of, usable_selectors
+from vlmsel.api.laboratory import Knowledge, evaluate, require_inputs, supply_of, usable_selectors
 from vlmsel.columns import IMAGENET_NAMES
 from vlmsel.errors import SelectionError
 from vlmsel.evaluation.leave_one_out import BASELINE, LeaveOneOut
@@ -58,7 +58,7 @@ def choose_selector(knowledge: Knowledge, selector: str | None = None) -> Choice
         SelectionError: there is no such selector, or the knowledge lacks what it needs.
     """
     refuse_texts(selector)
-    require_fed(selector, knowledge)
+    require_inputs(selector, knowledge)
     n_sources = supply_of(knowledge).n_sources
     if selector is not None:
         made, names = make_selector(selector), list(dict.fromkeys([selector, BASELINE]))
@@ -75,7 +75,7 @@ def choose_selector(knowledge: Knowledge, selector: str | None = None) -> Choice
 
 
 def refuse_texts(selector: str | None) -> None:
-    """Refuse a selector that only an evaluation can feed.
+    """Refuse a selector that needs texts, which only an evaluation reads.
 
     Raises:
         SelectionError: it looks at texts; or there is no such selector.
@@ -133,8 +133,8 @@ def source_tasks(knowledge: Knowledge, needs: Needs) -> tuple[str, ...]:
 
 def _candidates(knowledge: Knowledge) -> list[str]:
     """List the selectors to hold against each other on the sources."""
-    fed = set(usable_selectors(knowledge))
-    return [name for name in (BASELINE, IMAGENET, *CANDIDATES) if name in fed]
+    usable = set(usable_selectors(knowledge))
+    return [name for name in (BASELINE, IMAGENET, *CANDIDATES) if name in usable]
 
 
 def _judge(knowledge: Knowledge, names: list[str]) -> LeaveOneOut:

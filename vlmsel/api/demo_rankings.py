@@ -82,7 +82,7 @@ def rank_three_ways(
         do: does a plan; called with what is measured.
     """
     others = pl.col("task") != sample.task
-    answers = {name: one for name, one in knowledge.answers.items() if name != sample.task}
+    answers = {name: answer for name, answer in knowledge.answers.items() if name != sample.task}
     known = replace(
         knowledge,
         accuracies=knowledge.accuracies.filter(others),

@@ -28,7 +28,8 @@ def evaluate(
         store: folder or address of a store.
         zoo: model catalog (YAML) or a shipped name; by default that of the store's last run.
         tasks: task catalog; by default likewise.
-        selectors: names, or ``module:Class`` of one's own; by default all that the store can feed.
+        selectors: names, or ``module:Class`` of one's own; by default all that the store
+            has the inputs of.
         options: options of a selector by its name.
         imported: use the published tables that were imported; a store without a run of its own is
             one of imported tables in any case.

@@ -87,9 +87,9 @@ def photographs() -> Tensor:
     from sklearn.datasets import load_sample_images
 
     crops = [
-        torch.tensor(photo[top : top + 224, left : left + 224]).permute(2, 0, 1)
+        torch.tensor(photo[row : row + 224, column : column + 224]).permute(2, 0, 1)
         for photo in load_sample_images().images
-        for top, left in CROPS
+        for row, column in CROPS
     ]
     return torch.stack(crops).float() / 127.5 - 1
 

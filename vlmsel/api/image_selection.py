@@ -117,7 +117,7 @@ def target_workspace(workspace: Workspace, images: str | Path) -> Workspace:
 
 
 def target_pictures(target: Workspace) -> Pictures:
-    """What decoding tells of a target's images, of as many as a profile is made of.
+    """Decode a target's images, as many as a profile is made of, and note their faults.
 
     Raises:
         TaskError: no image of it can be read.
@@ -128,7 +128,7 @@ def target_pictures(target: Workspace) -> Pictures:
 
 
 def read_target(target: Workspace, kinds: frozenset[str], pictures: Pictures) -> TargetImages:
-    """What the store holds of a target.
+    """Read a target's measured values from the store.
 
     Profiles that were measured for an earlier answer are read even where none are asked for: they
     cost nothing, and tell whether any source is like the images.
@@ -184,7 +184,7 @@ def _renamed(answer: Selection, task: str, name: str) -> Selection:
 
 
 def _reason(evidence: Evidence, kind: str) -> str:
-    """Why the first of the cells failed, in this run or an earlier one."""
+    """Find the reason why the first failed cell failed, in this run or an earlier one."""
     keys = [cell.key for cell in evidence.wanted(kind)]
     digest = next((cell.settings for cell in evidence.wanted(kind)), "")
     failed = evidence.store.failed(kind, digest).filter(pl.col("key").is_in(keys))

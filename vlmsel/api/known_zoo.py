@@ -166,8 +166,8 @@ def _known(
     known = accuracies.join(keys, on=MODEL, how="semi")
     once = count_once(known)
     # Not by the names in `left_out`: a model's own name may hold a slash.
-    gone = set(known.join(once.accuracies, on=MODEL, how="anti").select(MODEL).rows())
-    kept = {key: spec for key, spec in specs.items() if key not in gone}
+    dropped = set(known.join(once.accuracies, on=MODEL, how="anti").select(MODEL).rows())
+    kept = {key: spec for key, spec in specs.items() if key not in dropped}
     tasks = set(once.accuracies["task"])
     sources = tuple(sorted(tasks - set(IMAGENET_NAMES)))
     reference = next((name for name in IMAGENET_NAMES if name in tasks), None)
@@ -175,8 +175,8 @@ def _known(
     imagenet = None
     if reference is not None:
         imagenet = value_matrix(once.accuracies, "acc1", models, [reference])[:, 0]
-    left = pl.DataFrame(models, schema=dict.fromkeys(MODEL, pl.String), orient="row")
-    facts = left.join(
+    remaining = pl.DataFrame(models, schema=dict.fromkeys(MODEL, pl.String), orient="row")
+    facts = remaining.join(
         real_models().models.select(*MODEL, *FACTS), on=MODEL, how="left", maintain_order="left"
     )
     return KnownZoo(

@@ -231,11 +231,11 @@ class LabelSession:
 
     def _picks(self) -> tuple[str, ...]:
         """Open images in the order of the session."""
-        book, now = self._book, (self._book.revision, self._n_read)
-        if self._picked_at != now:
+        book, state = self._book, (self._book.revision, self._n_read)
+        if self._picked_at != state:
             labels = _numbered(book)
             picked = pick_images(self._plan.order, book.open_images, labels, self._found.answers)
-            self._picked, self._picked_at = picked, now
+            self._picked, self._picked_at = picked, state
         return self._picked
 
     def _entry(self, image: str) -> dict[str, Any]:
@@ -359,7 +359,7 @@ def _counts(book: LabelBook) -> Mapping[str, int]:
     return counts
 
 
-def _common(before: tuple[object, ...], now: tuple[object, ...]) -> int:
+def _common(before: tuple[object, ...], after: tuple[object, ...]) -> int:
     """Length of the beginning that two sequences share."""
-    n = min(len(before), len(now))
-    return next((i for i in range(n) if before[i] != now[i]), n)
+    n = min(len(before), len(after))
+    return next((i for i in range(n) if before[i] != after[i]), n)

@@ -150,19 +150,19 @@ def score_target(
         for key in sorted(embeddings)
     ]
     found: dict[ModelKey, ModelScores] = {}
-    for done, one in enumerate(run_model_tasks(run_model_scores, works, run or RunOptions())):
-        found[one.key] = one
+    for done, model in enumerate(run_model_tasks(run_model_scores, works, run or RunOptions())):
+        found[model.key] = model
         if on_model is not None:
-            on_model("/".join(one.key), done + 1, len(works))
+            on_model("/".join(model.key), done + 1, len(works))
     known = tuple(found[key] for key in sorted(found))
     zoo = [(spec.model, spec.pretrained) for spec, _ in workspace.catalogued.models]
-    gone = [(*key, "it has no embedding of these images") for key in zoo if key not in found]
-    gone += [(*one.key, one.reason or "") for one in known if one.scored is None]
-    scored = tuple(one for one in known if one.scored is not None)
+    unscored = [(*key, "it has no embedding of these images") for key in zoo if key not in found]
+    unscored += [(*model.key, model.reason or "") for model in known if model.scored is None]
+    scored = tuple(model for model in known if model.scored is not None)
     if not scored:
-        why = gone[0][-1] if gone else "the zoo is empty"
+        why = unscored[0][-1] if unscored else "the zoo is empty"
         raise SelectionError(f"no model can be scored: {why}")
-    rows = [one.scored for one in scored if one.scored is not None]
+    rows = [model.scored for model in scored if model.scored is not None]
     table = pl.concat(
         [_with_interval(name, estimator_column(name, chosen[name], rows), scored) for name in names]
     )
@@ -172,7 +172,7 @@ def score_target(
         f"{len(target.task.rows)} labelled images of {groups.n_classes} classes, "
         f"{groups.smallest} in the smallest"
     )
-    left_out = pl.DataFrame(gone, schema=schema, orient="row")
+    left_out = pl.DataFrame(unscored, schema=schema, orient="row")
     return LabelScores(table, left_out, (first, *target.task.notes), scored)
 
 
@@ -221,16 +221,16 @@ def _by_model(evidence: Evidence, kind: str) -> dict[ModelKey, dict[CellId, str]
 def _with_interval(name: str, column: pl.DataFrame, scored: Sequence[ModelScores]) -> pl.DataFrame:
     """Add the interval of every place, where the score ranks the zoo and can be resampled."""
     ranked = [
-        one for one, place in zip(scored, column["place"], strict=True)
-        if place is not None and name in one.resampled
+        model for model, place in zip(scored, column["place"], strict=True)
+        if place is not None and name in model.resampled
     ]  # fmt: skip
     none = pl.lit(None, pl.Float64)
     if len(ranked) < 2:
         return column.with_columns(place_low=none, place_high=none)
-    bounds = place_intervals([one.resampled[name] for one in ranked])
+    bounds = place_intervals([model.resampled[name] for model in ranked])
     frame = pl.DataFrame(
         {
-            **{part: [one.key[i] for one in ranked] for i, part in enumerate(MODEL)},
+            **{part: [model.key[i] for model in ranked] for i, part in enumerate(MODEL)},
             "place_low": bounds[:, 0],
             "place_high": bounds[:, 1],
         }

@@ -23,7 +23,7 @@ CALIBRATION_DRAWS = 10
 
 @dataclass(frozen=True)
 class LabelStudy:
-    """What labels gain on each table; the hits are simulated.
+    """The gain from labels on each table; the hits are simulated.
 
     Attributes:
         rows: of `labels_rows`, table after table.

@@ -39,7 +39,7 @@ from vlmsel.store.store import Store
 
 @dataclass(frozen=True)
 class Knowledge:
-    """What there is to learn from.
+    """Known accuracies, profiles and answers of the source tasks.
 
     Attributes:
         accuracies: model, pretrained, task, acc1, ... (fractions).
@@ -61,7 +61,7 @@ class Knowledge:
 
     @property
     def has_profiles(self) -> bool:
-        """Whether selectors that compare profiles can be used."""
+        """True if selectors that compare profiles can be used."""
         return not self.profiles.is_empty()
 
     @cached_property
@@ -116,7 +116,7 @@ def current_knowledge(workspace: Workspace, *, with_logits: bool = False) -> Kno
         f"{len(workspace.zoo.models)} models, {len(workspace.tasks.tasks)} tasks, "
         f"store {store.address}"
     )
-    notes = tuple(f"no accuracy on {one.task}: {one.reason}" for one in evidence.label_faults)
+    notes = tuple(f"no accuracy on {fault.task}: {fault.reason}" for fault in evidence.label_faults)
     return Knowledge(
         accuracies,
         evidence.profiles,
@@ -154,7 +154,7 @@ def _current_accuracies(workspace: Workspace, evidence: Evidence) -> pl.DataFram
 def imported_knowledge(
     store: str | Path, *, accuracies: Sequence[str] = (), profiles: Sequence[str] = ()
 ) -> Knowledge:
-    """What was imported into a store from published tables.
+    """Read the knowledge that was imported into a store from published tables.
 
     Args:
         store: folder or address.
@@ -234,10 +234,12 @@ def evaluate(
         is_cached=is_cached,
         extras=Extras(texts=texts),
     )
-    starved = {} if selectors else starved_selectors(knowledge, has_labels=budgets is not None)
-    rows = [("selector", name, reason) for name, reason in starved.items()]
-    unfed = pl.DataFrame(rows, schema=once.left_out.schema, orient="row")
-    return replace(found, left_out=pl.concat([unfed, once.left_out, found.left_out]))
+    unusable = (
+        {} if selectors else find_unusable_selectors(knowledge, has_labels=budgets is not None)
+    )
+    rows = [("selector", name, reason) for name, reason in unusable.items()]
+    rejected = pl.DataFrame(rows, schema=once.left_out.schema, orient="row")
+    return replace(found, left_out=pl.concat([rejected, once.left_out, found.left_out]))
 
 
 def make_selectors(
@@ -266,13 +268,13 @@ def judged_tables(knowledge: Knowledge, *, keep_duplicates: bool = False) -> Cou
 
 
 def usable_selectors(knowledge: Knowledge, *, has_labels: bool = False) -> list[str]:
-    """Every selector that this knowledge can feed."""
-    starved = starved_selectors(knowledge, has_labels=has_labels)
-    return [name for name in selector_names() if name not in starved]
+    """List the selectors that have all their inputs in this knowledge."""
+    unusable = find_unusable_selectors(knowledge, has_labels=has_labels)
+    return [name for name in selector_names() if name not in unusable]
 
 
-def require_fed(selector: str | None, knowledge: Knowledge) -> None:
-    """Find before long work that a new target cannot be ranked with this knowledge.
+def require_inputs(selector: str | None, knowledge: Knowledge) -> None:
+    """Refuse, before long work, a selector that lacks inputs to rank a new target.
 
     Args:
         selector: by name; None for the default, which is average rank at least.
@@ -288,13 +290,13 @@ def require_fed(selector: str | None, knowledge: Knowledge) -> None:
         return
     if selector is None:
         raise SelectionError(f"no selector can rank new images: {lacks[0]}")
-    fed = [name for name in selector_names() if not find_lacks(make_selector(name).needs, supply)]
-    usable = f"; usable are {', '.join(fed)}" if fed else ""
+    names = [name for name in selector_names() if not find_lacks(make_selector(name).needs, supply)]
+    usable = f"; usable are {', '.join(names)}" if names else ""
     raise SelectionError(f"selector {selector} cannot rank new images: {lacks[0]}{usable}")
 
 
-def starved_selectors(knowledge: Knowledge, *, has_labels: bool = False) -> dict[str, str]:
-    """The other selectors, each with what they lack for a leave-one-out over the sources."""
+def find_unusable_selectors(knowledge: Knowledge, *, has_labels: bool = False) -> dict[str, str]:
+    """List the other selectors with what they lack for a leave-one-out over the sources."""
     supply = supply_of(knowledge)
     supply = replace(
         supply,
@@ -312,7 +314,7 @@ def starved_selectors(knowledge: Knowledge, *, has_labels: bool = False) -> dict
 
 
 def supply_of(knowledge: Knowledge, *, class_names: bool = False) -> Supply:
-    """What there is for ranking any new target, of which every kind can still be measured.
+    """List the inputs for ranking a new target, of which every kind can still be measured.
 
     Args:
         knowledge: of the sources.

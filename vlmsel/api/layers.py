@@ -80,7 +80,7 @@ def read_answers(
         workspace.tasks.find(name)
     names = {spec.name for spec in specs}
     catalogued = workspace.catalogued.only(tasks) if tasks else workspace.catalogued
-    kept = tuple(one for one in catalogued.models if one[0].name in names)
+    kept = tuple(candidate for candidate in catalogued.models if candidate[0].name in names)
     catalogued = replace(catalogued, models=kept)
     labels = Evidence(workspace.store, catalogued, {}).labels
     n_images = workspace.wants["knockout"].n_images if "knockout" in workspace.wants else None
@@ -110,10 +110,10 @@ def _whole(evidence: Evidence) -> pl.DataFrame:
     """Rows of the models and tasks of which no wanted cell is missing."""
     scan = evidence.read("knockout")
     lacking = (evidence.wanted("knockout") - evidence.files("knockout").keys()) | set(scan.corrupt)
-    gone = {(cell.model, cell.pretrained, cell.task) for cell in lacking}
-    if gone:
-        log.warning("passed over %d model(s) and task(s) with missing knockouts", len(gone))
-    keys = pl.DataFrame(sorted(gone), schema=dict.fromkeys(CELL, pl.String), orient="row")
+    incomplete = {(cell.model, cell.pretrained, cell.task) for cell in lacking}
+    if incomplete:
+        log.warning("passed over %d model(s) and task(s) with missing knockouts", len(incomplete))
+    keys = pl.DataFrame(sorted(incomplete), schema=dict.fromkeys(CELL, pl.String), orient="row")
     return scan.measured.join(keys, on=CELL, how="anti")
 
 
@@ -137,7 +137,9 @@ class TaskVectors:
 def task_vectors(answers: Sequence[LayerAnswers]) -> TaskVectors:
     """Vectors of all models and tasks, and tasks compared by them."""
     vectors = interaction_vectors(answers)
-    idle = {(*one.key[:2], name, state) for one in answers for name, state in one.idle.items()}
+    idle = {
+        (*answer.key[:2], name, state) for answer in answers for name, state in answer.idle.items()
+    }
     columns = ["model", "pretrained", "layer", "state"]
     frame = pl.DataFrame(sorted(idle), schema=dict.fromkeys(columns, pl.String), orient="row").join(
         vectors, on=["model", "pretrained", "layer"], how="anti"
@@ -186,10 +188,10 @@ def judge_likeness(workspace: Workspace, found: TaskVectors) -> LeaveOneOut:
 def selector_vectors(likenesses: Iterable[Likeness]) -> pl.DataFrame:
     """Vectors as `Problem.vectors` has them; saturated tasks have none."""
     rows = [
-        (*one.model, task, one.vectors[place].tolist())
-        for one in likenesses
-        if one.layers
-        for place, task in enumerate(one.tasks)
+        (*likeness.model, task, likeness.vectors[place].tolist())
+        for likeness in likenesses
+        if likeness.layers
+        for place, task in enumerate(likeness.tasks)
     ]
     schema = {**dict.fromkeys(CELL, pl.String), "vector": pl.List(pl.Float64)}
     return pl.DataFrame(rows, schema=schema, orient="row")

@@ -73,8 +73,8 @@ def find_notices(
         _of_failures(failed_images),
         _of_left_out(ranking.left_out),
     ]
-    there = [notice for notice in found if notice is not None]
-    return tuple(sorted(there, key=lambda notice: not notice.is_serious))
+    present = [notice for notice in found if notice is not None]
+    return tuple(sorted(present, key=lambda notice: not notice.is_serious))
 
 
 NOT_LOOKED_AT = (
@@ -96,7 +96,7 @@ def headline(notices: Iterable[Notice], first_choice: str, trust: Trust | None) 
             return f"No trustworthy ranking for these images. {notice.text}"
     if trust is None:
         return f"{first_choice} is ranked first."
-    loss, low, high = (100 * one for one in (trust.regret, trust.regret_low, trust.regret_high))
+    loss, low, high = (100 * share for share in (trust.regret, trust.regret_low, trust.regret_high))
     return (
         f"{first_choice} is ranked first; expected loss against the best model: {loss:.1f} points "
         f"of accuracy (95 % interval {low:.1f} to {high:.1f} over {trust.n_tasks} tasks)."

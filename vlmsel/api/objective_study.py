@@ -219,7 +219,7 @@ def _own_parts(
 ) -> Iterator[pl.DataFrame]:
     """Rows that need profiles of other settings."""
     settings = variant_settings(base, attribution)
-    frames = {name: measured(one) for name, one in settings.items()}
+    frames = {name: measured(setting) for name, setting in settings.items()}
     known = {name: found for name, found in frames.items() if not found.is_empty()}
     yield _group(f"objectives by {attribution}", variant_rows(known, accuracies, REFERENCE))
     others = {

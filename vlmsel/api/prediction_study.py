@@ -21,7 +21,7 @@ from vlmsel.store.filesystem import open_folder
 
 @dataclass(frozen=True)
 class PredictionStudy:
-    """What predictions save.
+    """The labels that predictions save.
 
     Attributes:
         rows: of `saving_of_predictions`, zoo after zoo.
@@ -35,7 +35,7 @@ class PredictionStudy:
 
 
 def has_predictions(store: str | Path) -> bool:
-    """Whether predictions were imported into a store."""
+    """Tell whether predictions were imported into a store."""
     return not read_predictions(open_folder(store)).is_empty()
 
 

@@ -136,9 +136,9 @@ def compare_sets(table: pl.DataFrame) -> pl.DataFrame:
     Raises:
         SelectionError: there is no accuracy.
     """
-    own = table.filter(templates=OWN).select("task", *MODEL, own="acc1")
+    of_catalog = table.filter(templates=OWN).select("task", *MODEL, own="acc1")
     values = (
-        table.join(own, on=["task", *MODEL], how="left", maintain_order="left")
+        table.join(of_catalog, on=["task", *MODEL], how="left", maintain_order="left")
         .group_by("templates", "task", maintain_order=True)
         .agg(pl.col("acc1").mean(), pairs=pl.struct("acc1", "own"))
     )

@@ -97,13 +97,13 @@ def under_known_names(
         known = other.get(names.model(*key, quickgelu=True))
         if known is not None:
             renamed.append((*key, *known))
-    said = [f"{a}/{b} of the {what} is {c}/{d} of the accuracies" for a, b, c, d in renamed]
+    notes = [f"{a}/{b} of the {what} is {c}/{d} of the accuracies" for a, b, c, d in renamed]
     schema = dict.fromkeys((*MODEL, "_model", "_pretrained"), pl.String)
     table = pl.DataFrame(renamed, schema=schema, orient="row")
     joined = profiles.join(table, on=MODEL, how="left", maintain_order="left")
     return joined.with_columns(
         model=pl.coalesce("_model", "model"), pretrained=pl.coalesce("_pretrained", "pretrained")
-    ).drop("_model", "_pretrained"), said
+    ).drop("_model", "_pretrained"), notes
 
 
 def _some_accuracies(folder: Folder) -> pl.DataFrame:
@@ -119,24 +119,24 @@ def _some_accuracies(folder: Folder) -> pl.DataFrame:
 
 
 def _check_names(address: str, kind: str, names: Sequence[str], known: pl.DataFrame) -> None:
-    there = sorted(set(known["source"]))
+    sources = sorted(set(known["source"]))
     for name in names:
-        if name not in there:
+        if name not in sources:
             raise StoreError(
                 f"store {address} has no imported {kind} named {name!r}: there is "
-                f"{', '.join(there)}"
+                f"{', '.join(sources)}"
             )
 
 
 def _refuse_contradictions(address: str, known: pl.DataFrame) -> None:
     spread = pl.col("acc1").max() - pl.col("acc1").min()
-    apart = known.group_by(CELL).agg(spread.alias("spread"), pl.col("source").sort())
-    apart = apart.filter(pl.col("spread") > ROUNDING).sort("spread", descending=True)
-    if apart.is_empty():
+    spreads = known.group_by(CELL).agg(spread.alias("spread"), pl.col("source").sort())
+    spreads = spreads.filter(pl.col("spread") > ROUNDING).sort("spread", descending=True)
+    if spreads.is_empty():
         return
-    model, pretrained, task, most, sources = apart.row(0)
+    model, pretrained, task, most, sources = spreads.row(0)
     raise StoreError(
-        f"imported tables of store {address} contradict each other on {apart.height} (model, task) "
-        f"pairs, the most on {model}/{pretrained} on {task}: {', '.join(sources)} differ by "
+        f"imported tables of store {address} contradict each other on {spreads.height} (model, "
+        f"task) pairs, the most on {model}/{pretrained} on {task}: {', '.join(sources)} differ by "
         f"{most:.3f}; choose with --accuracies {sources[0]}, or name several, the first one counts"
     )

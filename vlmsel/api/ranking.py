@@ -74,12 +74,14 @@ def _rival(ranking: Ranking, selector: Selector, problem: Problem) -> Ranking | 
     return make_selector(BASELINE).rank(problem) if problem.sources else None
 
 
-def _joined(known: pl.DataFrame, own: pl.DataFrame, sources: tuple[str, ...]) -> pl.DataFrame:
+def _joined(known: pl.DataFrame, of_target: pl.DataFrame, sources: tuple[str, ...]) -> pl.DataFrame:
     """Profiles of the sources, and of the target below them."""
     of_sources = known.filter(pl.col("task").is_in(sources))
-    if own.is_empty():
+    if of_target.is_empty():
         return of_sources
-    return own if known.is_empty() else pl.concat([of_sources, own.select(known.columns)])
+    return (
+        of_target if known.is_empty() else pl.concat([of_sources, of_target.select(known.columns)])
+    )
 
 
 def _novelty(profiles: pl.DataFrame, target: str) -> Novelty | None:
@@ -125,13 +127,13 @@ def _table(
     )
     by_average = ranking.table.clear() if rival is None else rival.table
     places = by_average.select(*MODEL, average_rank="rank")
-    for frame in (_spoken(ranking), places):
+    for frame in (_describe_sources(ranking), places):
         table = table.join(frame, on=MODEL, how="left", maintain_order="left")
     return table
 
 
 def _calibrated(loo: LeaveOneOut | None, ranking: Ranking, selector: str) -> pl.DataFrame:
-    """Where the true rank of each place is to be expected, from the errors on the sources."""
+    """Expect the true rank of each place, by the errors on the sources."""
     if loo is None:
         types = {"rank": pl.UInt32, "low": pl.Int64, "high": pl.Int64, "top5": pl.Float64}
         return pl.DataFrame(schema=types)
@@ -146,8 +148,8 @@ def _without(table: pl.DataFrame, *columns: str) -> pl.DataFrame:
     )
 
 
-def _spoken(ranking: Ranking) -> pl.DataFrame:
-    """The sources that spoke most for each model, in words."""
+def _describe_sources(ranking: Ranking) -> pl.DataFrame:
+    """List the heaviest sources of each model, in words."""
     percent = (pl.col("weight") * 100).round(0).cast(pl.Int64)
     return (
         top_sources(ranking, NAMED_SOURCES)

@@ -117,7 +117,7 @@ def select(  # noqa: PLR0913
         )
     if isinstance(classnames, str):
         raise SettingsError(f"classnames is a sequence of names, not the text {classnames!r}")
-    asked = _with_said(
+    asked = _add_arguments(
         question or AnswerOptions(),
         classnames=None if classnames is None else tuple(classnames),
         labels=None if labels is None else absolute_path(labels, "labels", TaskError),
@@ -132,13 +132,13 @@ def select(  # noqa: PLR0913
     return answer_images(images, known, asked, run=options)
 
 
-def _with_said(question: AnswerOptions, **said: Any) -> AnswerOptions:
-    """The question with what was said beside it.
+def _add_arguments(question: AnswerOptions, **arguments: Any) -> AnswerOptions:
+    """Add the arguments beside a question to it.
 
     Raises:
         SettingsError: both say it.
     """
-    given = {name: value for name, value in said.items() if value is not None}
+    given = {name: value for name, value in arguments.items() if value is not None}
     for name in given:
         if getattr(question, name) is not None:
             raise SettingsError(f"{name} is given twice, also by the question: leave one out")

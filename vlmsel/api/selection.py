@@ -58,8 +58,8 @@ class Selection:
         ranking: one row per model, best first: rank, model, pretrained, score (lower is better);
             low, high (95 % interval of the true rank) and top5 (probability of being truly among
             the best five), both from the errors of leave-one-out; image_low, image_high (95 %
-            interval of the rank under resampling of the images); sources (the tasks that spoke
-            most); average_rank (the place by average rank over the sources). Intervals and
+            interval of the rank under resampling of the images); sources (the heaviest
+            tasks); average_rank (the place by average rank over the sources). Intervals and
             probabilities are null where they do not hold: few sources, images unlike every source,
             few pictures; top5 also where the zoo has no more than five models, image_low and
             image_high where images decide nothing.

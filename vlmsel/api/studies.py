@@ -20,10 +20,10 @@ SELECTORS = ("average-rank", "dcd", "dcd-pooled", "combined")
 
 @dataclass(frozen=True)
 class StudyResult:
-    """What a study found.
+    """The table and figure of a study.
 
     Attributes:
-        table: one row a condition, selector and metric (or weight).
+        table: one row per condition, selector and metric (or weight).
         figure: the table, drawn.
         left_out: kind, name, reason of near-duplicates that were counted once.
     """
@@ -68,10 +68,10 @@ def run_study(
     data = StudyData(
         accuracies=once.accuracies,
         profiles={
-            one: frame.join(kept, on=kept.columns, how="semi", maintain_order="left")
-            for one, frame in shapes.items()
+            variant: frame.join(kept, on=kept.columns, how="semi", maintain_order="left")
+            for variant, frame in shapes.items()
         },
-        selectors={one.name: one for one in make_selectors(names, options or {})},
+        selectors={selector.name: selector for selector in make_selectors(names, options or {})},
         seed=seed,
     )
     table = study.function(data)
@@ -93,18 +93,22 @@ def stored_variants(workspace: Workspace, field: str) -> dict[str, pl.DataFrame]
     """
     store = workspace.store
     free = {field, *(PATH_FIELDS if field == "attribution" else ())}
-    own = workspace.settings
+    wanted = workspace.settings
     found: dict[str, pl.DataFrame] = {}
-    stored = [one for one in store.settings("profile").values() if isinstance(one, Profile)]
+    stored = [
+        profile for profile in store.settings("profile").values() if isinstance(profile, Profile)
+    ]
     # Those nearest to the workspace's own first: they stand for their value of the field.
-    for measurement in sorted(stored, key=lambda one: _apart(one.settings, own)):
+    for measurement in sorted(
+        stored, key=lambda profile: _count_differences(profile.settings, wanted)
+    ):
         settings = measurement.settings
-        if settings.model_dump(exclude=free) != own.model_dump(exclude=free):
+        if settings.model_dump(exclude=free) != wanted.model_dump(exclude=free):
             continue
         if getattr(settings, field) in found:
             continue
         evidence = workspace.evidence
-        if settings != own:
+        if settings != wanted:
             want = replace(workspace.wants["profile"], measurement=measurement)
             evidence = Evidence(store, workspace.catalogued, {"profile": want})
         if evidence.files("profile"):
@@ -114,7 +118,7 @@ def stored_variants(workspace: Workspace, field: str) -> dict[str, pl.DataFrame]
     return found
 
 
-def _apart(one: AttributionSettings, other: AttributionSettings) -> int:
-    """How many settings differ."""
-    there = other.model_dump()
-    return sum(value != there[name] for name, value in one.model_dump().items())
+def _count_differences(settings: AttributionSettings, other: AttributionSettings) -> int:
+    """Count the settings that differ."""
+    values = other.model_dump()
+    return sum(value != values[name] for name, value in settings.model_dump().items())

@@ -96,7 +96,7 @@ def select_trained(
     shots = max(k for k in SHOTS if k <= max(1, target.task.groups.smallest))
     mixture, prior, why = _sources(workspace, shots, names, seed=seed, run=run, on_model=on_model)
     notes += why
-    keys = [one.key for one in found.models]
+    keys = [model.key for model in found.models]
     rows = [np.array([prior.get(key, np.nan) for key in keys])] if prior else []
     rows += list(ranked.values())
     places = np.stack(rows)
@@ -180,7 +180,7 @@ def _intervals(
     from scipy.stats import rankdata
 
     none = np.full(places.shape[1], np.nan)
-    lengths = [len(one.resampled[name]) for one in found.models for name in one.resampled]
+    lengths = [len(model.resampled[name]) for model in found.models for name in model.resampled]
     if not lengths or not names:
         return none, none
     first = len(places) - len(names)
@@ -188,8 +188,8 @@ def _intervals(
     for resample in range(min(lengths)):
         drawn = places.copy()
         for row, name in enumerate(names, start=first):
-            if all(name in one.resampled for one in found.models):
-                pairs = np.array([one.resampled[name][resample] for one in found.models])
+            if all(name in model.resampled for model in found.models):
+                pairs = np.array([model.resampled[name][resample] for model in found.models])
                 if np.isfinite(pairs).all():
                     _, order = np.unique(np.round(pairs, 10), axis=0, return_inverse=True)
                     drawn[row] = rankdata(-order.ravel())

@@ -131,7 +131,11 @@ def collect_garbage(
     def find() -> list[Garbage]:
         wanted = wanted_by(workspace, zoos=zoos, tasks=tasks)
         found = find_garbage(workspace.store.folder, wanted.has, written_before=before)
-        return [one for one in found if not _is_of_fewer_images(workspace.store, wanted, one)]
+        return [
+            garbage
+            for garbage in found
+            if not _is_of_fewer_images(workspace.store, wanted, garbage)
+        ]
 
     if dry_run:
         return find()
@@ -260,8 +264,8 @@ def _pairs(workspace: Workspace, want: Want, schema: int) -> dict[CellId, CellId
     old = wanted_shards(workspace.catalogued, [want], schema=schema)
     new = wanted_shards(workspace.catalogued, [want])
     return {
-        was: now
-        for (was, _), (now, _) in zip(
+        earlier: current
+        for (earlier, _), (current, _) in zip(
             wanted_cells(models, old), wanted_cells(models, new), strict=True
         )
     }

@@ -1,4 +1,4 @@
-"""What is current in a store: catalogs, and which measurements of how many images.
+"""The current choices of a store: catalogs, and which measurements of how many images.
 
 A store keeps every cell that was ever measured. Which of them count is said by a zoo, a task
 catalog, and the measurements that are wanted. A run writes these beside the cells, so that
@@ -79,7 +79,7 @@ class Workspace:
 
     @property
     def address(self) -> str:
-        """Where the store is, without credentials."""
+        """Address of the store, without credentials."""
         return self.store.address
 
     @property
@@ -105,7 +105,7 @@ class Workspace:
 
     @cached_property
     def evidence(self) -> Evidence:
-        """What the store holds of them; raises as `read_catalogs`."""
+        """Stored results of these models and tasks; raises as `read_catalogs`."""
         return Evidence(self.store, self.catalogued, self.wants)
 
     def with_labels(self, files: Mapping[str, str]) -> "Workspace":
@@ -158,7 +158,7 @@ class Workspace:
         *,
         name_unprompted: bool = True,
     ) -> Plan:
-        """What is missing of some kinds, see `plan_measurements`.
+        """Plan the missing cells of some kinds, see `plan_measurements`.
 
         Raises:
             ModelError, TaskError: nothing of the zoo, or of the tasks, can be used.
@@ -196,7 +196,7 @@ def open_workspace(
     n_images: Mapping[str, int | None] | None = None,
     forget_damaged: bool = False,
 ) -> Workspace:
-    """A workspace from what is said, and for the rest from what the store remembers.
+    """Open a workspace from these arguments, and for the rest from the store's memory.
 
     Args:
         store: folder or address of the store; need not exist when ``zoo`` and ``tasks`` are given.
@@ -224,7 +224,7 @@ def open_workspace(
         if not (whole or forget_damaged):
             raise
         last = None
-    missing = [name for name, said in (("--zoo", zoo), ("--tasks", tasks)) if said is None]
+    missing = [name for name, value in (("--zoo", zoo), ("--tasks", tasks)) if value is None]
     if missing and last is None:
         raise StoreError(
             f"store {opened.address} holds no run yet: give {' and '.join(missing)}, "
@@ -268,7 +268,7 @@ def open_store(store: str | Path) -> Store:
 
 
 def remembers(store: str | Path) -> bool:
-    """Whether the store holds a run of its own, and not only imported tables."""
+    """Tell whether the store holds a run of its own, and not only imported tables."""
     return _recall(Store(store)) is not None
 
 
@@ -299,8 +299,8 @@ def _remembered_wants(last: Choices | None) -> dict[str, Want]:
         ValidationError: the memory names settings that this version does not know.
     """
     return {
-        kind: Want(measurement_class(kind)(**one.settings), one.n_images)
-        for kind, one in (last.wants if last else {}).items()
+        kind: Want(measurement_class(kind)(**choice.settings), choice.n_images)
+        for kind, choice in (last.wants if last else {}).items()
     }
 
 
@@ -330,10 +330,10 @@ def _recall(store: Store) -> Choices | None:
     return found
 
 
-def _source(kind: str, said: str | Path | None, last: Choices | None) -> str:
-    """The catalog that is said, else the remembered one, which may have gone meanwhile."""
-    if said is not None:
-        return _absolute(said)
+def _source(kind: str, given: str | Path | None, last: Choices | None) -> str:
+    """Return the given catalog, else the remembered one, which may have gone meanwhile."""
+    if given is not None:
+        return _absolute(given)
     source = str(getattr(last, kind))
     if Path(source).is_absolute() and not Path(source).exists():
         raise CatalogError(
