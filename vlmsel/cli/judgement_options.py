@@ -1,4 +1,4 @@
-"""What `evaluate`, `sweep` and `study` share: which tables are judged, and selectors' options."""
+"""Options that `evaluate`, `sweep` and `study` share: the judged tables, and selectors' options."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated
@@ -77,7 +77,7 @@ def gather_tables(
     return knowledge, workspace
 
 
-def selector_options(said: Sequence[str] | None) -> dict[str, dict[str, str]]:
+def selector_options(items: Sequence[str] | None) -> dict[str, dict[str, str]]:
     """Options of selectors by name, checked.
 
     Raises:
@@ -87,7 +87,7 @@ def selector_options(said: Sequence[str] | None) -> dict[str, dict[str, str]]:
     from vlmsel.selection.registry import make_selector
 
     found: dict[str, dict[str, str]] = {}
-    for item in said or []:
+    for item in items or []:
         place, equals, value = item.partition("=")
         name, dot, key = place.strip().rpartition(".")
         if not (equals and dot and key):

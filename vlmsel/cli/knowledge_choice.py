@@ -1,4 +1,4 @@
-"""Which tables a command works on: a store's current zoo and tasks, or imported ones."""
+"""The tables that a command works on: a store's current zoo and tasks, or imported ones."""
 
 from vlmsel.api.evaluate import gather_knowledge
 from vlmsel.api.laboratory import Knowledge

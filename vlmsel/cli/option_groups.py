@@ -11,7 +11,7 @@ from vlmsel.errors import SettingsError
 from vlmsel.execution.plan.run_options import RunOptions
 
 if TYPE_CHECKING:
-    from vlmsel.cli.wanted_kinds import Said
+    from vlmsel.cli.wanted_kinds import MeasurementOptions
 
 
 @dataclass(frozen=True)
@@ -58,7 +58,9 @@ class WantFlags:
         settings = self.preset or self.attribution or self.setting
         return bool(self.zoo and self.tasks and self.n_images and settings)
 
-    def read(self, kinds: Iterable[str], *, counted: Iterable[str] | None = None) -> "Said":
+    def read(
+        self, kinds: Iterable[str], *, counted: Iterable[str] | None = None
+    ) -> "MeasurementOptions":
         """Read the measurements and numbers of images (`vlmsel.cli.wanted_kinds.read_wants`)."""
         from vlmsel.cli.wanted_kinds import read_wants
 
@@ -87,13 +89,13 @@ def takes_flags(command: Callable[..., None]) -> Callable[..., None]:
             parameters.append(parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY))
 
     @functools.wraps(command)
-    def wrapper(**said: Any) -> None:
+    def wrapper(**values: Any) -> None:
         flags = {
-            name: group(**{field.name: said.pop(field.name) for field in fields(group)})
+            name: group(**{field.name: values.pop(field.name) for field in fields(group)})
             for name, group in groups.items()
         }
-        _refuse_price(flags.values(), is_forecast=bool(said.get("dry_run")))
-        command(**said, **flags)
+        _refuse_price(flags.values(), is_forecast=bool(values.get("dry_run")))
+        command(**values, **flags)
 
     signature = inspect.Signature(parameters)
     wrapper.__signature__ = signature  # pyright: ignore[reportAttributeAccessIssue]

@@ -15,14 +15,14 @@ DEFAULT_STORE = ".vlmsel/store"
 
 
 class Executor(StrEnum):
-    """Where the work runs."""
+    """The place where the work runs."""
 
     local = "local"
     ray = "ray"
 
 
 class LogLevelChoice(StrEnum):
-    """What the workers log; the values of `execution.options.LogLevel`."""
+    """Level of the workers' log; the values of `execution.plan.run_options.LogLevel`."""
 
     debug = "debug"
     info = "info"
@@ -38,7 +38,7 @@ class Preset(StrEnum):
 
 
 class AttributionChoice(StrEnum):
-    """How a block is scored; the values of `settings.Attribution`."""
+    """Method that scores a block; the values of `settings.Attribution`."""
 
     conductance = "conductance"
     gradient = "gradient"
@@ -49,26 +49,26 @@ class AttributionChoice(StrEnum):
 OTHER_SETTINGS = ("logits", "options", "layer", "tower", "part")
 
 
-def store_address(said: str) -> str:
+def store_address(address: str) -> str:
     """The store of an option, seen from the folder in which the command was typed."""
-    return output_address(said, "store", StoreError)
+    return output_address(address, "store", StoreError)
 
 
-def input_file(said: str | Path) -> Path:
+def input_file(path: str | Path) -> Path:
     """A local file that is read."""
-    return absolute_path(said, "the file", SettingsError)
+    return absolute_path(path, "the file", SettingsError)
 
 
-def output_path(said: str | Path) -> Path:
+def output_path(path: str | Path) -> Path:
     """A local file or folder that is written."""
-    place = output_address(said, "the output", SettingsError)
+    place = output_address(path, "the output", SettingsError)
     return absolute_path(place, "the output", SettingsError)
 
 
-def _ray_address(said: str | None) -> str | None:
-    if said is not None and not said.strip():
+def _ray_address(address: str | None) -> str | None:
+    if address is not None and not address.strip():
         raise SettingsError("--address is empty: leave it out for RAY_ADDRESS or a cluster here")
-    return said
+    return address
 
 
 _HOW = "How to measure"

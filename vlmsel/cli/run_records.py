@@ -25,21 +25,21 @@ if TYPE_CHECKING:
 Logged = TypeVar("Logged")
 
 
-def tracking_uri_for(store: str, said: str | None, experiment: str | None = None) -> str | None:
-    """The tracking URI: what was said, else a sqlite database beside a local store.
+def tracking_uri_for(store: str, given: str | None, experiment: str | None = None) -> str | None:
+    """Return the given tracking URI, else a sqlite database beside a local store.
 
-    Without MLflow it is None where none was said: a line says so, and nothing is logged.
+    Without MLflow it is None where none was given: a line says so, and nothing is logged.
 
     Args:
         store: the store.
-        said: the URI, if there is one.
+        given: the URI, if there is one.
         experiment: what runs are logged to; None takes the usual one.
 
     Raises:
         TrackingError: runs cannot be logged there.
     """
     if not has_extra("mlflow"):
-        if said is not None:
+        if given is not None:
             raise TrackingError(missing_extra("--tracking-uri", "mlflow"))
         say(f"nothing is logged: {missing_extra('a log of runs', 'mlflow')}")
         return None
@@ -50,13 +50,13 @@ def tracking_uri_for(store: str, said: str | None, experiment: str | None = None
         default_tracking_uri,
     )
 
-    if said is None:
+    if given is None:
         place = absolute_address(store, "store", StoreError)
         folder = Path(".vlmsel").absolute() if is_address(place) else Path(place).parent
         os.makedirs(folder, exist_ok=True)
         uri = default_tracking_uri(folder)
     else:
-        uri = absolute_tracking_uri(said)
+        uri = absolute_tracking_uri(given)
     check_tracking_uri(uri, experiment or EXPERIMENT)
     return uri
 

@@ -1,4 +1,4 @@
-"""Which measurements are wanted, from what is said on the command line."""
+"""The wanted measurements, from the options of the command line."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Said:
-    """What was said about measurements, by kind; see `vlmsel.api.workspace.open_workspace`."""
+class MeasurementOptions:
+    """Options about measurements, by kind; see `vlmsel.api.workspace.open_workspace`."""
 
     measurements: dict[str, "Measurement"]
     n_images: dict[str, int | None]
@@ -30,8 +30,8 @@ def read_wants(
     setting: Sequence[str] | None = None,
     n_images: Sequence[str] | None = None,
     counted: Iterable[str] | None = None,
-) -> Said:
-    """Measurements whose settings were said, and numbers of images.
+) -> MeasurementOptions:
+    """Read the measurements whose settings were given, and numbers of images.
 
     Args:
         kinds: those that are measured.
@@ -42,7 +42,7 @@ def read_wants(
         counted: kinds that a number without a kind is for; all of them by default.
 
     Raises:
-        SettingsError: a key, value or kind that does not exist, with what may be said.
+        SettingsError: a key, value or kind that does not exist, with what may be given.
     """
     names = tuple(kinds)
     measurements = _measurements(preset, attribution, setting or ())
@@ -52,7 +52,7 @@ def read_wants(
                 f"{kind} is not measured here, but {', '.join(names)}: leave out its settings"
             )
     numbers = _numbers(names, names if counted is None else tuple(counted), n_images or ())
-    return Said(measurements, numbers)
+    return MeasurementOptions(measurements, numbers)
 
 
 def _measurements(
@@ -62,7 +62,7 @@ def _measurements(
     from vlmsel.measurements.profile import Profile
     from vlmsel.settings import AttributionSettings, make_settings
 
-    said: dict[str, dict[str, object]] = {}
+    values: dict[str, dict[str, object]] = {}
     kind_of = {
         key: kind
         for kind in measurement_kinds()
@@ -74,16 +74,16 @@ def _measurements(
         if not equals:
             raise SettingsError(f"--set {item}: write it as KEY=VALUE, e.g. --set n_steps=32")
         key = key.replace("-", "_")
-        said.setdefault(kind_of.get(key, Profile.kind), {})[key] = value
+        values.setdefault(kind_of.get(key, Profile.kind), {})[key] = value
     if attribution is not None:
-        said.setdefault(Profile.kind, {})["attribution"] = attribution.value
+        values.setdefault(Profile.kind, {})["attribution"] = attribution.value
     found: dict[str, Measurement] = {}
-    if preset is not None or Profile.kind in said:
+    if preset is not None or Profile.kind in values:
         name = "paper" if preset is Preset.paper else "default"
         fields: dict[str, object] = AttributionSettings.preset(name).model_dump()
-        fields |= said.pop(Profile.kind, {})
+        fields |= values.pop(Profile.kind, {})
         found[Profile.kind] = Profile(settings=make_settings(fields))
-    for kind, fields in said.items():
+    for kind, fields in values.items():
         found[kind] = _checked(kind, fields)
     return found
 
@@ -102,12 +102,12 @@ def _checked(kind: str, fields: dict[str, object]) -> "Measurement":
 
 
 def _numbers(
-    kinds: Sequence[str], counted: Sequence[str], said: Sequence[str]
+    kinds: Sequence[str], counted: Sequence[str], numbers: Sequence[str]
 ) -> dict[str, int | None]:
     from vlmsel.measurements.kinds import measurement_class
 
     found: dict[str, int | None] = {}
-    for item in said:
+    for item in numbers:
         kind, equals, text = item.rpartition("=")
         number = None if text == "all" else _number(text, item)
         if equals:
@@ -130,12 +130,12 @@ def _number(text: str, item: str) -> int:
     return int(text)
 
 
-def labels_by_task(tasks: "TaskCatalog", said: Sequence[str] | None) -> dict[str, str]:
+def labels_by_task(tasks: "TaskCatalog", items: Sequence[str] | None) -> dict[str, str]:
     """Absolute paths of the labels files that were named on the command line.
 
     Args:
         tasks: the catalog.
-        said: ``FILE``, where it has one task, or ``TASK=FILE``.
+        items: ``FILE``, where it has one task, or ``TASK=FILE``.
 
     Raises:
         SettingsError: a file without a task where there are several, or two for one task.
@@ -143,7 +143,7 @@ def labels_by_task(tasks: "TaskCatalog", said: Sequence[str] | None) -> dict[str
     """
     files: dict[str, str] = {}
     names = {spec.name for spec in tasks.tasks}
-    for item in said or ():
+    for item in items or ():
         task, equals, file = item.partition("=")
         if not equals or (task not in names and Path(item).exists()):
             if len(names) > 1:

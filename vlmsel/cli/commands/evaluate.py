@@ -118,13 +118,13 @@ def evaluate(
                 "--rho": rho,
             }
         )  # fmt: skip
-        how = of_use.How(executor, workers, address, threads)
+        execution = of_use.ExecutorOptions(executor, workers, address, threads)
         if imported:
-            of_use.refuse_of_probes(how, draws, "--imported, whose probes are in the tables")
+            of_use.refuse_of_probes(execution, draws, "--imported, whose probes are in the tables")
             of_use.refuse_catalogs(zoo, tasks)
         of_use.run(
-            of_use.Where(store, zoo, tasks, imported),
-            how,
+            of_use.JudgedTables(store, zoo, tasks, imported),
+            execution,
             use,
             numbers,
             draws,
@@ -134,8 +134,8 @@ def evaluate(
             as_json=as_json,
         )
         return
-    how = of_use.How(executor, workers, address, threads)
-    of_use.refuse_of_probes(how, draws, "leave-one-out without --use probe or --shots")
+    execution = of_use.ExecutorOptions(executor, workers, address, threads)
+    of_use.refuse_of_probes(execution, draws, "leave-one-out without --use probe or --shots")
     is_all = ALL in (selector or ())
     if is_all:
         selector, labels = _all_selectors(selector), labels or ALL_LABELS
@@ -202,7 +202,7 @@ ALL, ALL_LABELS = "all", "25"
 
 
 def _all_selectors(selector: list[str] | None) -> None:
-    """Take `all` for every selector that the store can feed.
+    """Take `all` for every selector whose inputs the store has.
 
     Raises:
         SettingsError: another one is named beside it.
@@ -212,7 +212,7 @@ def _all_selectors(selector: list[str] | None) -> None:
 
 
 def _reads_logits(selectors: list[str] | None) -> bool:
-    """Whether a selector that was asked for reads more of the answers than their classes."""
+    """Tell whether a named selector reads more of the answers than their classes."""
     from vlmsel.selection.registry import make_selector
 
     return any(make_selector(name).reads for name in selectors or ())
@@ -263,7 +263,7 @@ def short(value: float) -> str:
 
 
 def _verdict(loo: "LeaveOneOut", about: str) -> str:
-    """Which selector to use, in plain words."""
+    """Recommend a selector in plain words."""
     from vlmsel.evaluation.leave_one_out import BASELINE
     from vlmsel.evaluation.verdict import judge_evidence
 

@@ -51,7 +51,7 @@ DRAWS = 3
 
 
 @dataclass(frozen=True)
-class Where:
+class JudgedTables:
     """Tables and catalogs, as the command line says them."""
 
     store: str
@@ -61,7 +61,7 @@ class Where:
 
 
 @dataclass(frozen=True)
-class How:
+class ExecutorOptions:
     """Place of a run, as the command line says it."""
 
     executor: Executor = Executor.local
@@ -70,17 +70,17 @@ class How:
     threads: int = 1
 
 
-def parse_shots(said: str | None) -> tuple[int, ...]:
+def parse_shots(text: str | None) -> tuple[int, ...]:
     """Numbers of images per class, sorted.
 
     Raises:
         SettingsError: they are none.
     """
-    if said is None:
+    if text is None:
         return ()
-    parts = [part.strip() for part in said.split(",")]
+    parts = [part.strip() for part in text.split(",")]
     if not all(part.isdigit() and int(part) > 0 for part in parts):
-        raise SettingsError(f"--shots {said}: write numbers above 0, such as --shots 1,2,4,8,16")
+        raise SettingsError(f"--shots {text}: write numbers above 0, such as --shots 1,2,4,8,16")
     return tuple(sorted({int(part) for part in parts}))
 
 
@@ -98,11 +98,11 @@ def refuse(options: dict[str, Any]) -> None:
             )
 
 
-def refuse_of_probes(how: How, draws: int, other: str) -> None:
+def refuse_of_probes(execution: ExecutorOptions, draws: int, other: str) -> None:
     """Refuse options of probes that are computed, where none is.
 
     Args:
-        how: place of the run.
+        execution: place of the run.
         draws: of each number of shots.
         other: names the evaluation that takes none of them.
 
@@ -110,10 +110,10 @@ def refuse_of_probes(how: How, draws: int, other: str) -> None:
         SettingsError: the first that was given.
     """
     given = {
-        "--executor": how.executor is not Executor.local,
-        "--workers": how.workers is not None,
-        "--address": how.address is not None,
-        "--threads": how.threads != How.threads,
+        "--executor": execution.executor is not Executor.local,
+        "--workers": execution.workers is not None,
+        "--address": execution.address is not None,
+        "--threads": execution.threads != ExecutorOptions.threads,
         "--draws": draws != DRAWS,
     }
     for option, is_given in given.items():
@@ -136,8 +136,8 @@ def refuse_catalogs(zoo: str | None, tasks: str | None) -> None:
 
 
 def run(
-    where: Where,
-    how: How,
+    tables: JudgedTables,
+    execution: ExecutorOptions,
     use: Use,
     shots: tuple[int, ...],
     draws: int,
@@ -153,13 +153,13 @@ def run(
     from vlmsel.evaluation.probe_page import use_page
 
     loo, probes, about = (
-        _of_imported(where, use, shots)
-        if where.imported
-        else _of_store(where, how, use, shots, draws)
+        _of_imported(tables, use, shots)
+        if tables.imported
+        else _of_store(tables, execution, use, shots, draws)
     )
     if markdown:
         title = f"{use}: {about.partition(', store ')[0]}"
-        page = use_page([(title, loo)], _command(where, use, shots, draws))
+        page = use_page([(title, loo)], _command(tables, use, shots, draws))
         write_output(markdown, page, "--markdown")
     params = {"use": use.value, "shots": list(shots), "draws": draws, "knowledge": about}
     logged = try_to_log(
@@ -192,23 +192,23 @@ def end_logged(logged: tuple[list[str], str | None] | None, *, as_json: bool) ->
 
 
 def _of_store(
-    where: Where, how: How, use: Use, shots: tuple[int, ...], draws: int
+    tables: JudgedTables, execution: ExecutorOptions, use: Use, shots: tuple[int, ...], draws: int
 ) -> tuple["LeaveOneOut", Any, str]:
     from vlmsel.api.probe_use import evaluate_use, probe_evidence
     from vlmsel.api.workspace import open_workspace
     from vlmsel.evaluation.probe_work import ProbeOptions
     from vlmsel.execution.plan.run_options import RunOptions
 
-    workspace = open_workspace(where.store, zoo=where.zoo, tasks=where.tasks)
+    workspace = open_workspace(tables.store, zoo=tables.zoo, tasks=tables.tasks)
     say(f"zoo {workspace.zoo_source}, tasks {workspace.tasks_source}, store {workspace.address}")
     found = probe_evidence(
         workspace,
         ProbeOptions(shots=shots, draws=draws),
         run=RunOptions(
-            executor=how.executor.value,
-            n_workers=how.workers,
-            address=how.address,
-            threads=how.threads,
+            executor=execution.executor.value,
+            n_workers=execution.workers,
+            address=execution.address,
+            threads=execution.threads,
         ),
         on_model=lambda name, done, total: say(f"{done}/{total} probes of {name}"),
     )
@@ -221,20 +221,22 @@ def _of_store(
     return loo, found.tables.accuracies, about
 
 
-def _of_imported(where: Where, use: Use, shots: tuple[int, ...]) -> tuple["LeaveOneOut", Any, str]:
+def _of_imported(
+    tables: JudgedTables, use: Use, shots: tuple[int, ...]
+) -> tuple["LeaveOneOut", Any, str]:
     from vlmsel.api.probe_use import evaluate_imported_use, imported_probes
 
     if use is not Use.probe:
         raise SettingsError("--shots of imported tables are probes: add --use probe")
-    known = imported_probes(where.store)
-    there = sorted(known["shots"].drop_nulls().unique())
-    absent = [k for k in shots if k not in there]
+    known = imported_probes(tables.store)
+    imported = sorted(known["shots"].drop_nulls().unique())
+    absent = [k for k in shots if k not in imported]
     if absent:
         raise SettingsError(
-            f"--shots {absent[0]}: the imported probes are of {', '.join(map(str, there))} shots "
-            "and of all images"
+            f"--shots {absent[0]}: the imported probes are of {', '.join(map(str, imported))} "
+            "shots and of all images"
         )
-    loo = evaluate_imported_use(where.store, shots or None)
+    loo = evaluate_imported_use(tables.store, shots or None)
     models = loo.rankings.select("model", "pretrained").n_unique()
     names = ", ".join(sorted(known["source"].unique()))
     return loo, known, f"imported probes {names}, {models} models, {known['task'].n_unique()} tasks"
@@ -257,9 +259,9 @@ def _show(loo: "LeaveOneOut", about: str, use: Use) -> None:
     show_left_out(loo.left_out)
 
 
-def _command(where: Where, use: Use, shots: tuple[int, ...], draws: int) -> str:
+def _command(tables: JudgedTables, use: Use, shots: tuple[int, ...], draws: int) -> str:
     parts = ["vlmsel evaluate", f"--use {use}"]
     parts += [f"--shots {','.join(map(str, shots))}"] if shots else []
     parts += [f"--draws {draws}"] if draws != DRAWS else []
-    parts += ["--imported"] if where.imported else []
+    parts += ["--imported"] if tables.imported else []
     return " ".join([*parts, "--store STORE --markdown FILE"])

@@ -64,13 +64,13 @@ def run_exactness(weights: Path | None) -> tuple[pl.DataFrame, Figure]:
             "the demo zoo alone: docs/internals/attribution.md says how to add a pretrained encoder"
         )
     total = len(cases) * n_records()
-    records = counted(measure(cases), total, lambda one: f"{one.case}: {one.setting}")
+    records = counted(measure(cases), total, lambda record: f"{record.case}: {record.setting}")
     table = as_table(records)
     return table, errors_figure(by_setting(table), default_setting(), LIMIT)
 
 
 def run_params(table: pl.DataFrame) -> dict[str, object]:
-    """What the MLflow run says beside its table."""
+    """Parameters of the MLflow run beside its table."""
     from vlmsel.api.exactness import default_setting
 
     return {"default": default_setting(), "models": table["case"].n_unique()}

@@ -166,9 +166,9 @@ def adapt(
     if not answers:
         raise SettingsError("no model and task to adapt")
     found: list[Chosen] = []
-    for one in answers:
+    for answer in answers:
         chosen = adapt_model(
-            one,
+            answer,
             layers=layer or (),
             rule=None if rule is None else rule.value,
             n_items=n_items,
@@ -197,8 +197,8 @@ def _open(store: str, zoo: str | None, tasks: str | None) -> "Workspace":
 
 def _filters(tower: list[Any] | None, part: list[Any] | None) -> dict[str, Any]:
     return {
-        "towers": tuple(one.value for one in tower or ()) or TOWERS,
-        "parts": tuple(one.value for one in part or ()) or PARTS,
+        "towers": tuple(choice.value for choice in tower or ()) or TOWERS,
+        "parts": tuple(choice.value for choice in part or ()) or PARTS,
     }
 
 
@@ -211,24 +211,24 @@ def _write(found: "TaskVectors", out: Path) -> list[str]:
     write_output_table(out / "vectors.csv", found.vectors, "--out")
     write_output_table(out / "likeness.csv", pairs, "--out")
     files = [str(out / "vectors.csv"), str(out / "likeness.csv")]
-    for one in (*found.likenesses, *found.pooled):
-        files += _draw(found, one, out)
+    for likeness in (*found.likenesses, *found.pooled):
+        files += _draw(found, likeness, out)
     return files
 
 
-def _draw(found: "TaskVectors", one: "Likeness", out: Path) -> list[str]:
+def _draw(found: "TaskVectors", likeness: "Likeness", out: Path) -> list[str]:
     from vlmsel.api.layers import interaction_figure
     from vlmsel.cli.views.output_files import write_output_figure
     from vlmsel.report.figures import task_dendrogram
     from vlmsel.selection.layers.likeness import cluster_tasks
 
-    stem = re.sub(r"[^\w.@-]+", "_", "@".join(one.model))
+    stem = re.sub(r"[^\w.@-]+", "_", "@".join(likeness.model))
     figures = {}
-    heatmap = interaction_figure(found, one.model)
+    heatmap = interaction_figure(found, likeness.model)
     if heatmap is not None:
         figures["heatmap"] = heatmap
-    if len(one.tasks) > 2:
-        figures["tree"] = task_dendrogram(cluster_tasks(one.centred), one.tasks)
+    if len(likeness.tasks) > 2:
+        figures["tree"] = task_dendrogram(cluster_tasks(likeness.centred), likeness.tasks)
     files = []
     for kind, figure in figures.items():
         path = out / f"{kind}-{stem}.svg"
@@ -269,15 +269,15 @@ def _show_vectors(found: "TaskVectors") -> None:
     show_table(_significant(found.vectors), title=title)
     note("better, worse: mid-p times the number of rows below .05; `largest` is the best of many")
     for (model, pretrained, state), rows in sorted(
-        found.idle.group_by("model", "pretrained", "state"), key=lambda one: one[0]
+        found.idle.group_by("model", "pretrained", "state"), key=lambda group: group[0]
     ):
         names = ", ".join(rows["layer"])
         note(f"{model}/{pretrained}: {TEXT_OF.get(str(state), str(state))}: {names}")
-    for one in found.likenesses:
-        if one.saturated:
+    for likeness in found.likenesses:
+        if likeness.saturated:
             note(
-                f"{'/'.join(one.model)}: left out of the comparison, since no layer changes them "
-                f"beyond noise: {', '.join(one.saturated)}"
+                f"{'/'.join(likeness.model)}: left out of the comparison, since no layer changes "
+                f"them beyond noise: {', '.join(likeness.saturated)}"
             )
     pairs = likeness_pairs(list(found.pooled)).sort(
         "centred", "task", "other", descending=[True, False, False], nulls_last=True
@@ -295,7 +295,9 @@ def _vectors_json(
     return {
         "vectors": found.vectors.to_dicts(),
         "likeness": likeness_pairs([*found.likenesses, *found.pooled]).to_dicts(),
-        "saturated": {"/".join(one.model): list(one.saturated) for one in found.likenesses},
+        "saturated": {
+            "/".join(likeness.model): list(likeness.saturated) for likeness in found.likenesses
+        },
         "idle": found.idle.to_dicts(),
         "leave_one_out": None if judged is None else judged.summary().to_dicts(),
         "files": files,

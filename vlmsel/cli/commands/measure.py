@@ -76,14 +76,14 @@ def measure_kinds(
     from vlmsel.cli.views.plan_view import dry_run as show_plan
     from vlmsel.cli.wanted_kinds import labels_by_task
 
-    said = wanted.read(kinds)
+    asked = wanted.read(kinds)
     workspace = open_workspace(
         wanted.store,
         zoo=wanted.zoo,
         tasks=wanted.tasks,
         kinds=kinds,
-        measurements=said.measurements,
-        n_images=said.n_images,
+        measurements=asked.measurements,
+        n_images=asked.n_images,
     )
     files = labels_by_task(workspace.tasks, labels)
     workspace = workspace.with_labels(files)

@@ -91,7 +91,9 @@ def _architectures(match: str | None) -> pl.DataFrame:
     from vlmsel.zoo.open_clip_tables import architectures
 
     names = [n for n in architectures() if match is None or match.lower() in n.lower()]
-    found = counted(describe_architectures(names), len(names), lambda one: one.model)
+    found = counted(
+        describe_architectures(names), len(names), lambda architecture: architecture.model
+    )
     rows = [
         (d.model, d.family, d.n_blocks, d.parameters / 1e6, "x".join(map(str, d.image_size)))
         for d in found

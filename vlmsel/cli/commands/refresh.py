@@ -41,8 +41,8 @@ def refresh(
         forget_damaged=wanted.in_full,
     )
     # What a refresh is tuned by.
-    said = wanted.read(workspace.wants, counted=["profile"])
-    workspace = workspace.with_wants(said.measurements, said.n_images)
+    asked = wanted.read(workspace.wants, counted=["profile"])
+    workspace = workspace.with_wants(asked.measurements, asked.n_images)
     options = flags.options()
     if dry_run:
         show_plan(

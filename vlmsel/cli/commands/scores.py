@@ -118,7 +118,7 @@ def scores(
         raise typer.Exit(1)
 
 
-def _names(said: list[str] | None) -> tuple[str, ...]:
+def _names(chosen: list[str] | None) -> tuple[str, ...]:
     """Names of scores, checked before any work.
 
     Raises:
@@ -127,7 +127,7 @@ def _names(said: list[str] | None) -> tuple[str, ...]:
     from vlmsel.selection.transfer import DEFAULT_ESTIMATORS, estimator_names
     from vlmsel.selection.transfer.score_catalog import find_estimator
 
-    names = said or list(DEFAULT_ESTIMATORS)
+    names = chosen or list(DEFAULT_ESTIMATORS)
     if "all" in names:
         return estimator_names()
     for name in names:
@@ -151,5 +151,5 @@ def _show(found: "LabelScores", images: str) -> None:
         show_table(shown.drop(empty), title=f"{name}: {images}")
     note("place_low, place_high: 95 % interval of the place, images resampled within classes")
     note("values of one score compare models of these images, and nothing else")
-    gone = [f"left out {m}/{p}: {why}" for m, p, why in found.left_out.iter_rows()]
-    warn_of_some(gone, SHOWN_LEFT_OUT)
+    lines = [f"left out {m}/{p}: {why}" for m, p, why in found.left_out.iter_rows()]
+    warn_of_some(lines, SHOWN_LEFT_OUT)

@@ -118,7 +118,7 @@ def select(
     from vlmsel.cli.views.run_progress import progress_bar
     from vlmsel.cli.wanted_kinds import read_wants
 
-    said = read_wants(["profile"], preset=preset, attribution=attribution, setting=setting)
+    profile = read_wants(["profile"], preset=preset, attribution=attribution, setting=setting)
     with progress_bar(f"profiles of {images}") as bar:
 
         def begin(plan: "Plan") -> None:
@@ -132,7 +132,7 @@ def select(
         )
         selection = select_by_images(
             images,
-            store=open_workspace(store, zoo=zoo, tasks=tasks, measurements=said.measurements),
+            store=open_workspace(store, zoo=zoo, tasks=tasks, measurements=profile.measurements),
             selector=selector,
             profile_anyway=profile_anyway,
             options=run,

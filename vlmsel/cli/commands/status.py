@@ -83,14 +83,14 @@ def status(
         raise typer.Exit(1)
 
 
-def _kinds(workspace: "Workspace", said: list[str] | None) -> list[str]:
-    """Those that were said, else all that the store is for."""
+def _kinds(workspace: "Workspace", asked: list[str] | None) -> list[str]:
+    """Return the named kinds, else all that the store is for."""
     from vlmsel.errors import SettingsError
 
-    for name in said or ():
+    for name in asked or ():
         if name not in workspace.wants:
             raise SettingsError(f"--kind {name}: the store holds {', '.join(workspace.wants)}")
-    return list(dict.fromkeys(said or workspace.wants))
+    return list(dict.fromkeys(asked or workspace.wants))
 
 
 def _grouped(frame: pl.DataFrame, keys: list[str]) -> pl.DataFrame:

@@ -56,7 +56,7 @@ def size(
         "files": pl.Int64,
         "size": pl.Int64,
     }
-    rows = [asdict(one) for one in store_sizes(opened.folder)]
+    rows = [asdict(folder_size) for folder_size in store_sizes(opened.folder)]
     frame = pl.DataFrame(rows, schema=schema)
     if as_json:
         emit_json({"store": opened.address, "sizes": frame})
@@ -113,18 +113,19 @@ def gc(
                 "store": workspace.address,
                 "dry_run": dry_run,
                 "files": len(found),
-                "bytes": sum(one.size for one in found),
-                "garbage": [asdict(one) for one in found],
+                "bytes": sum(garbage.size for garbage in found),
+                "garbage": [asdict(garbage) for garbage in found],
             }
         )
         return
     _show_garbage(found)
     verb = "would be deleted" if dry_run else "deleted"
-    say(f"{len(found)} {verb}, {_mb(sum(one.size for one in found))}; older than {older_than:g} d")
+    freed = _mb(sum(garbage.size for garbage in found))
+    say(f"{len(found)} {verb}, {freed}; older than {older_than:g} d")
 
 
 def _show_garbage(found: "list[Garbage]") -> None:
-    rows = [asdict(one) for one in found]
+    rows = [asdict(garbage) for garbage in found]
     schema = {"what": pl.String, "path": pl.String, "model": pl.String, "size": pl.Int64}
     table = (
         pl.DataFrame(rows, schema=schema)
@@ -177,14 +178,14 @@ def migrate(
     workspace = open_workspace(store, zoo=zoo, tasks=tasks)
     found = migrate_store(workspace)
     if as_json:
-        emit_json({name: asdict(one) for name, one in found.items()})
+        emit_json({name: asdict(done) for name, done in found.items()})
     elif not found:
         say(f"{workspace.address} holds nothing of an earlier schema version")
-    for name, one in found.items():
-        say(f"{name}: {one.n_cells} cells brought under this version, {one.n_there} were there")
-        for cell in one.corrupt[:SHOWN]:
+    for name, done in found.items():
+        say(f"{name}: {done.n_cells} cells brought under this version, {done.n_there} were there")
+        for cell in done.corrupt[:SHOWN]:
             warn(f"corrupt, to be measured anew: {cell}")
-    if any(one.corrupt for one in found.values()):
+    if any(done.corrupt for done in found.values()):
         raise typer.Exit(1)
 
 

@@ -82,14 +82,16 @@ def study(
     # Some studies write pages of their own.
     has_own_page = name in (study_prompts.NAME, study_objectives.NAME)
     of_labels = None if has_own_page else markdown
-    asked = study_labels.Asked(labels, rho, draws, calibration, predictions, of_labels)
-    _refuse_options(name, asked, attribution)
+    label_options = study_labels.LabelOptions(
+        labels, rho, draws, calibration, predictions, of_labels
+    )
+    _refuse_options(name, label_options, attribution)
 
     from vlmsel.cli.run_records import tracking_uri_for
 
     uri = tracking_uri_for(store, tracking_uri)
     _make_folder(out)
-    place = _Place(name, out, uri, as_json)
+    destination = _Destination(name, out, uri, as_json)
     of_store = {
         "--zoo": zoo, "--tasks": tasks, "--selector": selector, "--option": option,
         "--imported": imported, "--accuracies": accuracies, "--profiles": profiles,
@@ -97,27 +99,27 @@ def study(
     }  # fmt: skip
     if name == exactness.NAME:
         exactness.refuse({**of_store, "--seed": seed})
-        _study_exactness(weights, place)
+        _study_exactness(weights, destination)
         return
     if name == study_prompts.NAME:
         _refuse_foreign(name, {"--weights": (weights, exactness.NAME)})
         study_prompts.refuse({**of_store, "--tables": tables, "--seed": seed})
-        _keep_prompts(study_prompts.run(store, zoo, tasks), place, markdown)
+        _keep_prompts(study_prompts.run(store, zoo, tasks), destination, markdown)
         return
     _refuse_foreign(name, {"--weights": (weights, exactness.NAME)})
     if name == transferability.NAME:
         transferability.refuse(of_store)
-        _study_transferability(tables, seed, place)
+        _study_transferability(tables, seed, destination)
         return
     _refuse_foreign(name, {"--tables": (tables, transferability.NAME)})
     if name == study_objectives.NAME:
         study_objectives.refuse(of_store)
         catalogs = study_objectives.Catalogs(store, zoo, tasks, seed, keep_duplicates, attribution)
-        _keep_objectives(study_objectives.run(catalogs), markdown, catalogs, place)
+        _keep_objectives(study_objectives.run(catalogs), markdown, catalogs, destination)
         return
     if name in (study_labels.NAME, study_orders.NAME):
-        where = study_labels.Where(store, zoo, tasks, imported, accuracies, profiles)
-        _keep_labels(_study_labelled(name, asked, where, of_store, seed), place)
+        source = study_labels.StudiedTables(store, zoo, tasks, imported, accuracies, profiles)
+        _keep_labels(_study_labelled(name, label_options, source, of_store, seed), destination)
         return
 
     from vlmsel.api.studies import run_study, stored_variants
@@ -138,7 +140,7 @@ def study(
         seed=seed,
         keep_duplicates=keep_duplicates,
     )
-    done = place.keep(found.table, found.figure, {"seed": seed, "knowledge": knowledge.about})
+    done = destination.keep(found.table, found.figure, {"seed": seed, "knowledge": knowledge.about})
     if as_json:
         emit_json(done)
     else:
@@ -152,7 +154,7 @@ def _known_studies() -> dict[str, str]:
     """Names with what each shows."""
     from vlmsel.evaluation.studies import STUDIES
 
-    return {key: one.description for key, one in STUDIES.items()} | {
+    return {key: entry.description for key, entry in STUDIES.items()} | {
         exactness.NAME: exactness.DESCRIPTION,
         study_labels.NAME: study_labels.DESCRIPTION,
         study_orders.NAME: study_orders.DESCRIPTION,
@@ -163,13 +165,13 @@ def _known_studies() -> dict[str, str]:
 
 
 def _refuse_options(
-    name: str, asked: study_labels.Asked, attribution: study_objectives.Variants
+    name: str, label_options: study_labels.LabelOptions, attribution: study_objectives.Variants
 ) -> None:
     """Refuse options of the studies of objectives, labels and orders to the others."""
     if name != study_objectives.NAME:
         _refuse_foreign(name, {"--attribution": (attribution, study_objectives.NAME)})
     if name not in (study_labels.NAME, study_orders.NAME):
-        asked.refuse(name)
+        label_options.refuse(name)
 
 
 def _refuse_foreign(name: str, options: dict[str, tuple[object, str]]) -> None:
@@ -180,8 +182,8 @@ def _refuse_foreign(name: str, options: dict[str, tuple[object, str]]) -> None:
 
 
 @dataclass(frozen=True)
-class _Place:
-    """Where a study's results go, and in which form they are shown."""
+class _Destination:
+    """The destination of a study's results, and the form in which they are shown."""
 
     name: str
     out: Path
@@ -195,28 +197,28 @@ class _Place:
         return _keep(name or self.name, table, figure, out=self.out, uri=self.uri, params=params)
 
 
-def _study_exactness(weights: Path | None, place: _Place) -> None:
+def _study_exactness(weights: Path | None, destination: _Destination) -> None:
     table, figure = exactness.run_exactness(weights)
-    done = place.keep(table, figure, exactness.run_params(table))
-    emit_json(done) if place.as_json else exactness.show_exactness(table)
+    done = destination.keep(table, figure, exactness.run_params(table))
+    emit_json(done) if destination.as_json else exactness.show_exactness(table)
     _say_where(done)
     _end_logged(done)
 
 
-def _study_transferability(tables: list[Path] | None, seed: int, place: _Place) -> None:
-    judged = transferability.run_benchmarks(tables, seed=seed, out=place.out)
+def _study_transferability(tables: list[Path] | None, seed: int, destination: _Destination) -> None:
+    judged = transferability.run_benchmarks(tables, seed=seed, out=destination.out)
     params = {"seed": seed, "tables": [path.name for path in tables or ()]}
-    done = place.keep(judged.table, judged.figure, params)
-    done["page"] = str(transferability.write_page(judged, place.out))
-    emit_json(done) if place.as_json else transferability.show_benchmarks(judged)
+    done = destination.keep(judged.table, judged.figure, params)
+    done["page"] = str(transferability.write_page(judged, destination.out))
+    emit_json(done) if destination.as_json else transferability.show_benchmarks(judged)
     _say_where(done)
     _end_logged(done)
 
 
 def _study_labelled(
     name: str,
-    asked: study_labels.Asked,
-    where: study_labels.Where,
+    label_options: study_labels.LabelOptions,
+    source: study_labels.StudiedTables,
     of_store: dict[str, Any],
     seed: int,
 ) -> study_labels.Outcome:
@@ -224,21 +226,23 @@ def _study_labelled(
     if name == study_orders.NAME:
         used = ("--zoo", "--tasks")
         others = {option: value for option, value in of_store.items() if option not in used}
-        study_orders.check_options(asked, others)
-        return study_orders.run(asked, where.store, where.zoo, where.tasks, seed=seed)
+        study_orders.check_options(label_options, others)
+        return study_orders.run(label_options, source.store, source.zoo, source.tasks, seed=seed)
     others = {option: of_store[option] for option in ("--selector", "--option")}
-    study_labels.check_options(asked, others)
+    study_labels.check_options(label_options, others)
     kept = of_store["--keep-duplicates"]
-    return study_labels.run(asked, where, seed=seed, keep_duplicates=kept)
+    return study_labels.run(label_options, source, seed=seed, keep_duplicates=kept)
 
 
-def _keep_prompts(found: study_prompts.PromptStudy, place: _Place, markdown: Path | None) -> None:
+def _keep_prompts(
+    found: study_prompts.PromptStudy, destination: _Destination, markdown: Path | None
+) -> None:
     from vlmsel.cli.views.plan_run import finish_beside
 
     if markdown is not None:
         study_prompts.write_page(found.table, markdown)
-    done = place.keep(found.table, found.figure, {})
-    emit_json(done) if place.as_json else study_prompts.show(found.table)
+    done = destination.keep(found.table, found.figure, {})
+    emit_json(done) if destination.as_json else study_prompts.show(found.table)
     _say_where(done)
     finish_beside(found.summary, 0)
     _end_logged(done)
@@ -248,27 +252,27 @@ def _keep_objectives(
     found: "ObjectiveStudy",
     markdown: Path | None,
     catalogs: study_objectives.Catalogs,
-    place: _Place,
+    destination: _Destination,
 ) -> None:
     from vlmsel.report.study_figures import objectives_figure
 
     figure = objectives_figure(found.rows)
     params: dict[str, object] = {"seed": catalogs.seed, "knowledge": "; ".join(found.about)}
-    done = place.keep(found.rows, figure, params)
+    done = destination.keep(found.rows, figure, params)
     if markdown is not None:
         study_objectives.write_page(markdown, found)
         done["page"] = str(markdown)
-    emit_json(done) if place.as_json else study_objectives.show(found)
+    emit_json(done) if destination.as_json else study_objectives.show(found)
     j.show_left_out(found.left_out)
     _say_where(done)
     _end_logged(done)
 
 
-def _keep_labels(found: study_labels.Outcome, place: _Place) -> None:
-    done = place.keep(found.table, found.figure, found.params, name=found.name)
+def _keep_labels(found: study_labels.Outcome, destination: _Destination) -> None:
+    done = destination.keep(found.table, found.figure, found.params, name=found.name)
     for part, table in found.further.items():
-        write_output_table(place.out / f"{place.name}-{part}.csv", table, "--out")
-    emit_json(found.json()) if place.as_json else found.show()
+        write_output_table(destination.out / f"{destination.name}-{part}.csv", table, "--out")
+    emit_json(found.json()) if destination.as_json else found.show()
     _say_where(done)
     _end_logged(done)
 
@@ -282,7 +286,7 @@ def _keep(
     uri: str | None,
     params: dict[str, object],
 ) -> dict[str, Any]:
-    """Write table and figure, log the run; what there is and where, as ``--json`` shows it."""
+    """Write table and figure, log the run; files and places as ``--json`` shows them."""
     from vlmsel.cli.run_records import track_summary, try_to_log
 
     table_path, figure_path = _write(out, name, table, figure)

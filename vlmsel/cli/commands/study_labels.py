@@ -83,7 +83,7 @@ Markdown = Annotated[
 
 
 @dataclass(frozen=True)
-class Asked:
+class LabelOptions:
     """Options of this study as they were given; None or False where they were not."""
 
     labels: str | None = None
@@ -125,11 +125,11 @@ def parse_labels(text: str, *, least: int = 0) -> list[int]:
 MOST_LABELS = 10_000
 
 
-def check_options(asked: Asked, others: Mapping[str, object]) -> None:
+def check_options(options: LabelOptions, others: Mapping[str, object]) -> None:
     """Find options without effect before the work.
 
     Args:
-        asked: of this study.
+        options: of this study.
         others: options of `vlmsel study` that mean nothing here, by name.
 
     Raises:
@@ -138,17 +138,17 @@ def check_options(asked: Asked, others: Mapping[str, object]) -> None:
     for name, value in others.items():
         if value:
             raise SettingsError(f"{name} has no effect on study {NAME}: leave it out")
-    if asked.rho is not None and not 0 <= asked.rho <= 1:
-        raise SettingsError(f"--rho {asked.rho:g}: a correlation of hits is 0 to 1")
-    if asked.predictions and (asked.rho is not None or asked.calibration or asked.markdown):
+    if options.rho is not None and not 0 <= options.rho <= 1:
+        raise SettingsError(f"--rho {options.rho:g}: a correlation of hits is 0 to 1")
+    if options.predictions and (options.rho is not None or options.calibration or options.markdown):
         raise SettingsError(
             "--predictions simulates nothing: leave out --rho, --calibration and --markdown"
         )
 
 
 @dataclass(frozen=True)
-class Where:
-    """Which tables to study, as `vlmsel study` was told."""
+class StudiedTables:
+    """The tables to study, by the options of `vlmsel study`."""
 
     store: str
     zoo: str | None
@@ -176,7 +176,7 @@ class Where:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a study of labels leaves behind.
+    """The results of a study of labels.
 
     Attributes:
         name: of its files and of its run.
@@ -195,25 +195,27 @@ class Outcome:
     show: Callable[[], None]
 
     def json(self) -> object:
-        """What ``--json`` prints: the rows, or with further tables an object that holds all."""
+        """Rows for ``--json``, or with further tables an object that holds all."""
         return {"rows": self.table, **self.further} if self.further else self.table
 
 
-def run(asked: Asked, where: Where, *, seed: int, keep_duplicates: bool) -> Outcome:
+def run(
+    options: LabelOptions, source: StudiedTables, *, seed: int, keep_duplicates: bool
+) -> Outcome:
     """Run the study that was asked for.
 
     Raises:
         StoreError: there are no such tables.
         SelectionError: none of them can be used.
     """
-    if asked.predictions:
-        return _run_predictions(asked, where.store, seed)
+    if options.predictions:
+        return _run_predictions(options, source.store, seed)
     from vlmsel.api.label_study import LABELS, N_DRAWS, RHO, study_labels
 
-    labels = list(LABELS) if asked.labels is None else parse_labels(asked.labels)
-    rho = RHO if asked.rho is None else asked.rho
-    n_draws = asked.draws or N_DRAWS
-    tables = where.tables()
+    labels = list(LABELS) if options.labels is None else parse_labels(options.labels)
+    rho = RHO if options.rho is None else options.rho
+    n_draws = options.draws or N_DRAWS
+    tables = source.tables()
     found = study_labels(
         tables,
         labels=labels,
@@ -221,7 +223,7 @@ def run(asked: Asked, where: Where, *, seed: int, keep_duplicates: bool) -> Outc
         n_draws=n_draws,
         seed=seed,
         keep_duplicates=keep_duplicates,
-        calibration=asked.calibration,
+        calibration=options.calibration,
     )
     params: dict[str, object] = {
         "labels": ",".join(map(str, labels)),
@@ -236,15 +238,15 @@ def run(asked: Asked, where: Where, *, seed: int, keep_duplicates: bool) -> Outc
         for name, table in (("calibration", found.calibration), ("stopping", found.stopping))
         if table is not None
     }
-    if asked.markdown:
-        _write_page(asked.markdown, found, where, rho=rho, n_draws=n_draws, seed=seed)
+    if options.markdown:
+        _write_page(options.markdown, found, source, rho=rho, n_draws=n_draws, seed=seed)
     return Outcome(
         NAME, found.rows, found.figure, params, further, lambda: _show(found, rho, n_draws)
     )
 
 
 def _write_page(
-    file: Path, found: "LabelStudy", where: Where, *, rho: float, n_draws: int, seed: int
+    file: Path, found: "LabelStudy", source: StudiedTables, *, rho: float, n_draws: int, seed: int
 ) -> None:
     """The results as Markdown, with the command, the machine and the date."""
     from vlmsel.api.prediction_study import has_predictions, study_predictions
@@ -253,18 +255,18 @@ def _write_page(
     from vlmsel.evaluation.studies.label_gain_page import PageHead, labels_page
 
     savings = None
-    if has_predictions(where.store):
-        savings = study_predictions(where.store, seed=seed).rows
+    if has_predictions(source.store):
+        savings = study_predictions(source.store, seed=seed).rows
     head = PageHead(page_origin(), rho, n_draws)
     page = labels_page(head, found.rows, found.calibration, found.stopping, savings)
     write_output(file, page, "--markdown")
 
 
-def _run_predictions(asked: Asked, store: str, seed: int) -> Outcome:
+def _run_predictions(options: LabelOptions, store: str, seed: int) -> Outcome:
     from vlmsel.api.prediction_study import LABELS, N_DRAWS, study_predictions
 
-    labels = list(LABELS) if asked.labels is None else parse_labels(asked.labels, least=3)
-    n_draws = asked.draws or N_DRAWS
+    labels = list(LABELS) if options.labels is None else parse_labels(options.labels, least=3)
+    n_draws = options.draws or N_DRAWS
     found = study_predictions(store, labels=labels, n_draws=n_draws, seed=seed)
     params: dict[str, object] = {
         "labels": ",".join(map(str, labels)),

@@ -99,8 +99,8 @@ def write_page(file: Path, found: "ObjectiveStudy") -> None:
     from vlmsel.cli.views.page_origin import page_origin
     from vlmsel.evaluation.studies.objectives_page import ObjectivesHead, objectives_page
 
-    gone = found.left_out.unique(["kind", "name"], maintain_order=True)
-    lines = [f"{kind} {name}: {reason}" for kind, name, reason in gone.rows()]
+    left_out = found.left_out.unique(["kind", "name"], maintain_order=True)
+    lines = [f"{kind} {name}: {reason}" for kind, name, reason in left_out.rows()]
     lines += [str(failure) for failure in found.measured.failures[:10]]
     head = ObjectivesHead(page_origin(), found.about, lines)
     write_output(file, objectives_page(head, found.rows), "--markdown")

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
-from vlmsel.cli.commands.study_labels import Asked, Outcome, parse_labels
+from vlmsel.cli.commands.study_labels import LabelOptions, Outcome, parse_labels
 from vlmsel.cli.judgement_options import show_left_out
 from vlmsel.cli.views.console import note, show_table
 from vlmsel.errors import SettingsError
@@ -20,20 +20,22 @@ DESCRIPTION = (
 )
 
 
-def check_options(asked: Asked, others: dict[str, object]) -> None:
+def check_options(options: LabelOptions, others: dict[str, object]) -> None:
     """Find options without effect before the work.
 
     Raises:
         SettingsError: one was given.
     """
-    without = {**others, "--rho": asked.rho, "--calibration": asked.calibration}
-    without["--predictions"] = asked.predictions
+    without = {**others, "--rho": options.rho, "--calibration": options.calibration}
+    without["--predictions"] = options.predictions
     for name, value in without.items():
         if value not in (None, False):
             raise SettingsError(f"{name} has no effect on study {NAME}: leave it out")
 
 
-def run(asked: Asked, store: str, zoo: str | None, tasks: str | None, *, seed: int) -> Outcome:
+def run(
+    options: LabelOptions, store: str, zoo: str | None, tasks: str | None, *, seed: int
+) -> Outcome:
     """Run the study.
 
     Raises:
@@ -42,11 +44,11 @@ def run(asked: Asked, store: str, zoo: str | None, tasks: str | None, *, seed: i
     """
     from vlmsel.api.order_study import LABELS, N_DRAWS, study_orders
 
-    labels = list(LABELS) if asked.labels is None else parse_labels(asked.labels, least=1)
-    n_draws = asked.draws or N_DRAWS
+    labels = list(LABELS) if options.labels is None else parse_labels(options.labels, least=1)
+    n_draws = options.draws or N_DRAWS
     found = study_orders(store, zoo=zoo, tasks=tasks, labels=labels, n_draws=n_draws, seed=seed)
-    if asked.markdown:
-        _write_page(asked.markdown, found)
+    if options.markdown:
+        _write_page(options.markdown, found)
     params: dict[str, object] = {
         "labels": ",".join(map(str, labels)),
         "draws": n_draws,

@@ -110,7 +110,7 @@ def _list(source: str, *, count: bool, as_json: bool) -> None:
             "templates": len(spec.templates or ()) or None,
             "images": spec.images,
         }
-        if any(one.questions is not None for one in specs):
+        if any(spec.questions is not None for spec in specs):
             row["questions"] = spec.answers if spec.questions is not None else None
         if count:
             from vlmsel.tasks.index import index_task

@@ -31,7 +31,7 @@ Tables = Annotated[
 
 @dataclass(frozen=True)
 class BenchmarkStudy:
-    """What the study found.
+    """Tables, figure and page of the study.
 
     Attributes:
         table: summary, one row a pool, score and metric.
@@ -112,6 +112,6 @@ def show_benchmarks(study: BenchmarkStudy) -> None:
     rows = study.table.filter(metric="weighted_tau").drop("metric", "n_targets")
     for (pool,), part in rows.group_by("pool", maintain_order=True):
         show_table(part.drop("pool").sort("mean", descending=True), title=f"{pool}: weighted tau")
-    gone = [f"left out {pool}: {name}: {why}" for pool, name, why in study.left_out.iter_rows()]
-    warn_of_some(gone, SHOWN_LEFT_OUT)
+    lines = [f"left out {pool}: {name}: {why}" for pool, name, why in study.left_out.iter_rows()]
+    warn_of_some(lines, SHOWN_LEFT_OUT)
     say("a delta is the difference to average rank; its interval excludes zero or says nothing")

@@ -41,16 +41,16 @@ class Shown:
     experiment: str
 
 
-def read_class_names(said: str | None) -> tuple[str, ...] | None:
+def read_class_names(text: str | None) -> tuple[str, ...] | None:
     """Class names of an option: a,b,c, or a file with one name per line.
 
     Raises:
         TaskError: the file cannot be read, or a name is empty.
     """
-    if said is None:
+    if text is None:
         return None
-    path = Path(said).expanduser()
-    parts = said.split(",")
+    path = Path(text).expanduser()
+    parts = text.split(",")
     if path.is_file():
         try:
             lines = path.read_text(encoding="utf-8-sig").splitlines()

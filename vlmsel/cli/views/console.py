@@ -1,4 +1,4 @@
-"""How the command line speaks: tables to people, JSON to programs, all else to stderr."""
+"""Output of the command line: tables for people, JSON for programs, all else on stderr."""
 
 import json
 import logging

@@ -35,15 +35,15 @@ def judging_bar(clock: Callable[[], float] = time.monotonic) -> Iterator[None]:
         transient=True,
     )
     task = bar.add_task(WORDS, total=None, visible=False)
-    spoken: float | None = None
+    last_line_s: float | None = None
 
     def show(done: int, targets: int) -> None:
-        nonlocal spoken
+        nonlocal last_line_s
         bar.update(task, completed=done, total=targets, visible=True)
         # Other work may have come before the first task.
-        spoken = clock() if spoken is None else spoken
-        if bar.disable and clock() - spoken >= LINE_EVERY_S:
-            spoken = clock()
+        last_line_s = clock() if last_line_s is None else last_line_s
+        if bar.disable and clock() - last_line_s >= LINE_EVERY_S:
+            last_line_s = clock()
             say(f"{WORDS}: {done}/{targets}")
 
     with bar, listen_to_judging(show):

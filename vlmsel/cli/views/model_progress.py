@@ -52,7 +52,7 @@ class ModelPace:
     @property
     def counts(self) -> str:
         """Such as ``3/8 cells, 1/4 tasks, 1 failed``."""
-        n_done = sum(left <= 0 for left in self._left.values())
+        n_done = sum(remaining <= 0 for remaining in self._left.values())
         failed = f", {self.failed} failed" if self.failed else ""
         return f"{self.done}/{self.cells} cells, {n_done}/{len(self._cells)} tasks{failed}"
 

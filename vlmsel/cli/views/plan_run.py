@@ -25,7 +25,7 @@ HOUR_S = 3600.0
 
 
 def run_plan(plan: Plan, store: Store, options: RunOptions, *, what: str) -> RunSummary:
-    """Do a plan with a progress bar; says at once when there is nothing to do."""
+    """Run a plan with a progress bar; say at once when there is nothing to do."""
     say_plan(plan, what=what)
     if not plan.work:
         return execute(plan, store, options=options)
@@ -149,7 +149,7 @@ def finish(
 
 
 def summary_dict(summary: RunSummary) -> dict[str, object]:
-    """What ``--json`` prints of a run."""
+    """Build the object that ``--json`` prints of a run."""
     return {
         "measured": summary.measured,
         "skipped": summary.skipped,

@@ -53,8 +53,8 @@ def _needs(
 ) -> dict[str, float | int | None]:
     """Downloads, memory, hours and money that a plan is expected to take."""
     found = {work.name: footprint(work.spec) for work in plan.work}
-    downloads = [one.download for one in found.values()]
-    memory = [one.memory for one in found.values() if one.memory is not None]
+    downloads = [need.download for need in found.values()]
+    memory = [need.memory for need in found.values() if need.memory is not None]
     hours = (cost.gpu_s if supply.gpus else cost.cpu_s) / HOUR_S
     return {
         "download_bytes": sum(size for size in downloads if size is not None),
@@ -81,7 +81,7 @@ def _show_needs(needs: dict[str, float | int | None]) -> None:
 
 
 def _supply(options: RunOptions) -> tuple[Resources, RunOptions]:
-    """What there is to work with, and options that make the plan's estimates fit it."""
+    """Look up the resources, and options that make the plan's estimates fit them."""
     if options.executor == "local":
         from vlmsel.execution.work.device import best_device, check_device
 

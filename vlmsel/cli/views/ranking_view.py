@@ -105,11 +105,11 @@ def _legend(selection: Selection, columns: list[str]) -> list[str]:
 
 
 def _say_sources(selection: Selection, top: int) -> None:
-    """The sources that spoke most, once for all models that share them."""
-    spoken = selection.ranking.head(top).filter(pl.col("sources").is_not_null())
-    if spoken.is_empty():
+    """Print the heaviest sources, once for all models that share them."""
+    weighed = selection.ranking.head(top).filter(pl.col("sources").is_not_null())
+    if weighed.is_empty():
         return
-    groups = spoken.group_by("sources", maintain_order=True).agg("rank")
+    groups = weighed.group_by("sources", maintain_order=True).agg("rank")
     if groups.height == 1:
         tell(f"sources that spoke most: {groups['sources'][0]}")
         return
@@ -119,7 +119,7 @@ def _say_sources(selection: Selection, top: int) -> None:
 
 
 def _say_rival(selection: Selection) -> None:
-    """What the simplest rival would choose, where that is another model."""
+    """Print the choice of the simplest rival, where that is another model."""
     if selection.rival is None:
         return
     first = selection.rival.table.row(0, named=True)
@@ -142,7 +142,7 @@ def name_failures(failed: pl.DataFrame) -> int:
 
 
 def selection_dict(selection: Selection, top: int) -> dict[str, object]:
-    """What ``--json`` prints."""
+    """Build the object that ``--json`` prints."""
     from vlmsel.cli.views.plan_run import passed_over
 
     details, trust, pictures = selection.details, selection.trust, selection.images.pictures
@@ -174,6 +174,6 @@ def selection_dict(selection: Selection, top: int) -> dict[str, object]:
         "novelty": selection.novelty.notice if selection.novelty else None,
         "trust": trust.sentence if trust else None,
         "failed_images": selection.failed_images,
-        "passed_over": [one["what"] for one in passed_over(selection.summary)],
+        "passed_over": [row["what"] for row in passed_over(selection.summary)],
         "left_out": details.left_out,
     }
