@@ -6,7 +6,7 @@ import pytest
 from vlmsel.api.choice import choose_selector
 from vlmsel.api.laboratory import Knowledge, evaluate, mean_dcd, sweep_dcd
 from vlmsel.api.ranking import rank_zoo
-from vlmsel.api.report_inputs import held_out_selection, with_truth
+from vlmsel.api.report_inputs import add_truth, held_out_selection
 from vlmsel.api.selection import PROMISES, TargetImages
 from vlmsel.errors import SelectionError
 
@@ -86,7 +86,7 @@ def test_the_default_is_what_leave_one_out_supports(knowledge):
 def test_a_known_task_is_ranked_as_if_it_were_new_and_the_truth_stands_beside(knowledge):
     selection = held_out_selection(knowledge, "sea-0", selector="dcd-scaled")
     assert "sea-0" not in set(selection.details.weights["source"])
-    table = with_truth(selection, knowledge)
+    table = add_truth(selection, knowledge)
     assert table["true_rank"].to_list() == table["rank"].to_list()
     with pytest.raises(SelectionError, match=r"task 'sea-9' has no .*; did you mean sea-"):
         held_out_selection(knowledge, "sea-9")

@@ -14,7 +14,7 @@ import psutil
 import pytest
 
 from tests.integration.conftest import ROOT
-from vlmsel.execution.executors.ray.watchdog import VARIABLE, marked
+from vlmsel.execution.executors.ray.watchdog import VARIABLE, find_marked
 
 # What needs no cluster of the session runs beside what does.
 pytestmark = pytest.mark.xdist_group("chaos")
@@ -112,7 +112,7 @@ def first_line(command: list[str]) -> str:
 
 
 def names_of(mark: str) -> set[str]:
-    return {Path(f"/proc/{pid}/comm").read_text().strip()[:10] for pid in marked(mark)}
+    return {Path(f"/proc/{pid}/comm").read_text().strip()[:10] for pid in find_marked(mark)}
 
 
 def until(holds: Callable[[], bool]) -> None:
@@ -164,4 +164,4 @@ def test_a_driver_that_ends_leaves_nothing_of_its_cluster(
     until(lambda: names_of(mark) >= {"raylet", "gcs_server", "ray::Dashb", "ray::Runti"})
     driver.send_signal(how)
     driver.wait(WAIT_S)
-    until(lambda: not list(marked(mark)))
+    until(lambda: not list(find_marked(mark)))

@@ -227,7 +227,7 @@ def prepare_target(images: str | Path, zoo: KnownZoo, asked: AnswerOptions) -> R
     if asked.evaluated is not None:
         path = absolute_path(asked.evaluated, "table", SelectionError)
         evaluated = read_evaluated(path, zoo.models)
-    zoo = _with_times(zoo, image_times(zoo))
+    zoo = _add_times(zoo, image_times(zoo))
     chosen = _models_to_run(zoo, asked, target, may_be_eligible(zoo.facts, **asked.limits))
     notes = []
     if target.pictures.notice is not None and target.pictures.is_enough:
@@ -256,7 +256,7 @@ def conclude(ready: ReadyTarget, run: ZooRun, *, with_estimate: bool = True) -> 
     zoo = _timed_zoo(ready, run)
     eligible, unknown = eligible_models(zoo.facts, **asked.limits)
     notes = [*unknown, *ready.notes, *run.notes]
-    draw = _draw_of(ready, answers)
+    draw = _count_labels(ready, answers)
     notes += describe_draw(draw, target, answers)
     if asked.picked_by is not None:
         notes.append(
@@ -320,28 +320,28 @@ def compute_regret_by_labels(ready: ReadyTarget, run: ZooRun, n_labels: int) -> 
         run: what the models said on the images.
         n_labels: how many labels, in the order in which images are asked for.
     """
-    draw = _draw_of(ready, run.answers)
+    draw = _count_labels(ready, run.answers)
     eligible, _ = eligible_models(_timed_zoo(ready, run).facts, **ready.options.limits)
     return compute_regret_after(_question(ready, run.answers, draw, eligible), n_labels)
 
 
 def _timed_zoo(ready: ReadyTarget, run: ZooRun) -> KnownZoo:
     """The zoo with the times of a run, or else those that were known before."""
-    return ready.zoo if run.times is None else _with_times(ready.zoo, run.times)
+    return ready.zoo if run.times is None else _add_times(ready.zoo, run.times)
 
 
-def _with_times(zoo: KnownZoo, times: pl.Series) -> KnownZoo:
+def _add_times(zoo: KnownZoo, times: pl.Series) -> KnownZoo:
     """The zoo with milliseconds per image as a fact of its models."""
     return replace(zoo, facts=zoo.facts.with_columns(times.alias(MILLISECONDS)))
 
 
-def _draw_of(ready: ReadyTarget, answers: ZooAnswers | None) -> LabelDraw:
+def _count_labels(ready: ReadyTarget, answers: ZooAnswers | None) -> LabelDraw:
     """The labels that count."""
     asked, target = ready.options, ready.target
     return draw_labels(
         target.order,
         target.labels,
-        unreadable=_unreadable(target, answers),
+        unreadable=_find_unreadable(target, answers),
         are_random=asked.labels_are_random or target.is_sorted or asked.picked_by is not None,
     )
 
@@ -389,7 +389,7 @@ def _check_selector(zoo: KnownZoo, asked: AnswerOptions, target: TargetLabels) -
         )
 
 
-def _unreadable(target: TargetLabels, answers: ZooAnswers | None) -> set[str]:
+def _find_unreadable(target: TargetLabels, answers: ZooAnswers | None) -> set[str]:
     """Images that are no gap in the labels: those that no model could answer on."""
     found = {image for image, _ in target.pictures.unreadable}
     return found if answers is None else found | (set(target.order) - set(answers.images))

@@ -92,7 +92,7 @@ def eligible_models(
             if unknown[column]:
                 notes.append(f"{unknown[column]} models are {what} and so not eligible")
     if not fits.any():
-        raise SelectionError(_none_fits(len(facts), unknown, max_params, max_ms))
+        raise SelectionError(_explain_no_fit(len(facts), unknown, max_params, max_ms))
     return fits, notes
 
 
@@ -118,7 +118,7 @@ def _fits(
     return np.logical_and.reduce(parts) if parts else None
 
 
-def _none_fits(
+def _explain_no_fit(
     n_models: int, unknown: dict[str, int], max_params: float | None, max_ms: float | None
 ) -> str:
     words = {PARAMETERS: "size", MILLISECONDS: "time"}

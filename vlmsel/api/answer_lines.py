@@ -19,7 +19,7 @@ def answer_lines(answer: TargetAnswer) -> list[str]:
         *_rivals(answer.found),
         *_labels(answer),
         *_next_model(answer),
-        *_others(answer),
+        *_describe_rivals(answer),
         _loading(answer),
     ]
     return [line for line in lines if line]
@@ -91,12 +91,12 @@ def _rivals(found: Answer) -> list[str]:
 def _labels(answer: TargetAnswer) -> list[str]:
     found, draw = answer.found, answer.draw
     if found.advice is None:
-        return [_wanted(answer)]
+        return [_advise_labels(answer)]
     tolerance = 100 * answer.options.tolerance
     if not found.n_labels:
         start = f"No label is used; the expected regret is checked against {tolerance:g} points "
         line = start + f"from {found.next_check} labels on."
-        return [line, _wanted(answer)]
+        return [line, _advise_labels(answer)]
     later = [n for n in found.regrets if n]
     more = ", ".join(f"{n}: {100 * found.regrets[n]:.1f}" for n in later)
     lines = [worth_line(found)]
@@ -112,7 +112,7 @@ def _labels(answer: TargetAnswer) -> list[str]:
         "labels."
     )
     if draw.wanted:
-        lines.append(_wanted(answer))
+        lines.append(_advise_labels(answer))
     return lines
 
 
@@ -128,7 +128,7 @@ def worth_line(found: Answer) -> str:
     )
 
 
-def _wanted(answer: TargetAnswer) -> str:
+def _advise_labels(answer: TargetAnswer) -> str:
     wanted = answer.draw.wanted
     if not wanted or not answer.target_labels.classnames:
         hint = "give --classnames a,b,c and --labels FILE" if wanted else ""
@@ -145,7 +145,7 @@ def _next_model(answer: TargetAnswer) -> list[str]:
     return [f"The next model to run, by expected improvement: {name}."]
 
 
-def _others(answer: TargetAnswer) -> list[str]:
+def _describe_rivals(answer: TargetAnswer) -> list[str]:
     found = answer.found
     lines = []
     for title, place in (("Average rank", found.average_rank), ("ImageNet", found.imagenet)):

@@ -172,29 +172,29 @@ def describe_changes(before: AnswerRecord, current: AnswerRecord) -> list[str]:
 def find_reasons(before: AnswerRecord, current: AnswerRecord) -> list[str]:
     """List the inputs that differ between two answers, in words."""
     return [
-        *_labels(before, current),
-        *_differing("image", before.images, current.images),
-        *_differing("class", before.classnames, current.classnames),
-        *_differing("template", before.templates, current.templates),
-        *_differing("model run on the images", before.models_run, current.models_run),
-        *_differing("ranked model", before.models, current.models),
-        *_differing("evaluated model", before.evaluated, current.evaluated),
-        *_sources(before, current),
-        *_others(before, current),
+        *_describe_labels(before, current),
+        *_describe_difference("image", before.images, current.images),
+        *_describe_difference("class", before.classnames, current.classnames),
+        *_describe_difference("template", before.templates, current.templates),
+        *_describe_difference("model run on the images", before.models_run, current.models_run),
+        *_describe_difference("ranked model", before.models, current.models),
+        *_describe_difference("evaluated model", before.evaluated, current.evaluated),
+        *_describe_sources(before, current),
+        *_describe_options(before, current),
     ]
 
 
-def _labels(before: AnswerRecord, current: AnswerRecord) -> list[str]:
-    found = _differing("label", before.labels, current.labels, named=False)
+def _describe_labels(before: AnswerRecord, current: AnswerRecord) -> list[str]:
+    found = _describe_difference("label", before.labels, current.labels, named=False)
     common = before.labels.keys() & current.labels.keys()
     changed = sorted(image for image in common if before.labels[image] != current.labels[image])
     if changed:
-        found.append(f"{_count(len(changed), 'label')} changed ({_first(changed)})")
+        found.append(f"{_count(len(changed), 'label')} changed ({_list_first(changed)})")
     return found
 
 
-def _sources(before: AnswerRecord, current: AnswerRecord) -> list[str]:
-    found = _differing("source task", before.sources, current.sources)
+def _describe_sources(before: AnswerRecord, current: AnswerRecord) -> list[str]:
+    found = _describe_difference("source task", before.sources, current.sources)
     common = before.sources.keys() & current.sources.keys()
     changed = sorted(name for name in common if before.sources[name] != current.sources[name])
     # Other models change every row; the number of models says that already.
@@ -203,7 +203,7 @@ def _sources(before: AnswerRecord, current: AnswerRecord) -> list[str]:
     return found
 
 
-def _others(before: AnswerRecord, current: AnswerRecord) -> list[str]:
+def _describe_options(before: AnswerRecord, current: AnswerRecord) -> list[str]:
     found = []
     if before.answers != current.answers:
         style = {"": "letters", "words": "words"}
@@ -219,7 +219,7 @@ def _others(before: AnswerRecord, current: AnswerRecord) -> list[str]:
     return found
 
 
-def _differing(
+def _describe_difference(
     what: str, before: Collection[str], current: Collection[str], *, named: bool = True
 ) -> list[str]:
     """Count what came and what went, with the first names."""
@@ -227,7 +227,7 @@ def _differing(
     found = []
     for names, word in ((sorted(new - old), "more"), (sorted(old - new), "fewer")):
         if names:
-            listed = f" ({_first(names)})" if named else ""
+            listed = f" ({_list_first(names)})" if named else ""
             found.append(f"{_count(len(names), what, word)}{listed}")
     return found
 
@@ -239,6 +239,6 @@ def _count(n: int, what: str, word: str = "") -> str:
     return " ".join(part for part in parts if part)
 
 
-def _first(names: list[str]) -> str:
+def _list_first(names: list[str]) -> str:
     more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
     return ", ".join(shown(name) for name in names[:NAMED]) + more

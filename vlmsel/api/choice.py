@@ -67,8 +67,8 @@ def choose_selector(knowledge: Knowledge, selector: str | None = None) -> Choice
     if n_sources < JUDGEABLE:
         return Choice(make_selector(BASELINE), "1 source is too few to choose a selector on", None)
     loo = _judge(knowledge, _candidates(knowledge))
-    name, why = _supported(loo)
-    if name == BASELINE and _without_profiles(knowledge, [name]) is not knowledge:
+    name, why = _find_supported(loo)
+    if name == BASELINE and _drop_profiles(knowledge, [name]) is not knowledge:
         # It knows more sources than the candidates that it was held against.
         loo = _judge(knowledge, [name])
     return Choice(make_selector(name), why, loo)
@@ -118,7 +118,7 @@ def choose_label_free(
         return Choice(make_selector(selector), "chosen by you", loo)
     if loo is None:
         return None
-    name, why = _supported(loo)
+    name, why = _find_supported(loo)
     return None if name == BASELINE else Choice(make_selector(name), why, loo)
 
 
@@ -138,10 +138,10 @@ def _candidates(knowledge: Knowledge) -> list[str]:
 
 
 def _judge(knowledge: Knowledge, names: list[str]) -> LeaveOneOut:
-    return evaluate(_without_profiles(knowledge, names), names)
+    return evaluate(_drop_profiles(knowledge, names), names)
 
 
-def _without_profiles(knowledge: Knowledge, names: list[str]) -> Knowledge:
+def _drop_profiles(knowledge: Knowledge, names: list[str]) -> Knowledge:
     """The same without profiles, where no selector asks for them and they would cost sources."""
     if any(make_selector(name).needs_profiles for name in names):
         return knowledge
@@ -151,7 +151,7 @@ def _without_profiles(knowledge: Knowledge, names: list[str]) -> Knowledge:
     return replace(knowledge, profiles=knowledge.profiles.clear())
 
 
-def _supported(loo: LeaveOneOut) -> tuple[str, str]:
+def _find_supported(loo: LeaveOneOut) -> tuple[str, str]:
     """The selector that leave-one-out over the sources supports, and the evidence in words."""
     verdict = judge_evidence({"the sources": loo})
     for n_tasks in (verdict.too_few or {}).values():

@@ -59,7 +59,7 @@ class ExportSource:
             sources=self._sources or None,
             address=self._store.address,
         )
-        return self._some(found, "accuracies")
+        return self._require_rows(found, "accuracies")
 
     def classes(self) -> pl.DataFrame:
         """Accuracies of classes.
@@ -77,7 +77,9 @@ class ExportSource:
                 _class_names(evidence), on=["task", "label"], how="left", maintain_order="left"
             )
             parts.append(named.with_columns(source=pl.lit(MEASURED)).select(columns))
-        return self._some(self._chosen(pl.concat(parts), [*CELL, "classname"]), "classes")
+        return self._require_rows(
+            self._keep_first_source(pl.concat(parts), [*CELL, "classname"]), "classes"
+        )
 
     def predictions(self) -> pl.DataFrame:
         """The answer of every model on every image, with its confidence and the true class.
@@ -96,7 +98,9 @@ class ExportSource:
                 workspace.store, workspace.catalogued, workspace.wants, with_logits=True
             )
             parts.append(_named_answers(evidence).select(columns))
-        return self._some(self._chosen(pl.concat(parts), [*CELL, "image_id"]), "predictions")
+        return self._require_rows(
+            self._keep_first_source(pl.concat(parts), [*CELL, "image_id"]), "predictions"
+        )
 
     def rankings(self, selectors: Sequence[str] = ()) -> pl.DataFrame:
         """Rankings of the zoo for every task, which selectors do not see, beside the truth.
@@ -112,7 +116,9 @@ class ExportSource:
         """
         imported = read_rankings(self._store.folder)
         if self._sources and MEASURED not in self._sources:
-            return self._some(self._chosen(imported, list(imported.columns[:5])), "rankings")
+            return self._require_rows(
+                self._keep_first_source(imported, list(imported.columns[:5])), "rankings"
+            )
         if self._workspace is None:
             knowledge = imported_knowledge(self._store.uri)
         else:
@@ -126,7 +132,7 @@ class ExportSource:
         wanted = workspace is not None and "prediction" in workspace.wants
         return workspace.evidence if workspace is not None and wanted else None
 
-    def _chosen(self, found: pl.DataFrame, key: list[str]) -> pl.DataFrame:
+    def _keep_first_source(self, found: pl.DataFrame, key: list[str]) -> pl.DataFrame:
         """Every row once: of the first source that knows it.
 
         Raises:
@@ -147,7 +153,7 @@ class ExportSource:
             .unique(subset=key, keep="first", maintain_order=True)
         )
 
-    def _some(self, found: pl.DataFrame, what: str) -> pl.DataFrame:
+    def _require_rows(self, found: pl.DataFrame, what: str) -> pl.DataFrame:
         """The table, which must have a row.
 
         Raises:

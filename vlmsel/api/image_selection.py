@@ -99,7 +99,7 @@ def select_by_images(
     found = read_target(target, kinds, pictures)
     name = target.tasks.tasks[0].name
     answer = rank_zoo(name, found, knowledge, choice=choice)
-    answer = _renamed(answer, name, name.removeprefix(TARGET_PREFIX))
+    answer = _rename_target(answer, name, name.removeprefix(TARGET_PREFIX))
     return replace(answer, summary=summary, settings=workspace.settings)
 
 
@@ -168,7 +168,7 @@ def _measure(
     return execute(plan, target.store, options=options, on_outcome=steps.on_outcome)
 
 
-def _renamed(answer: Selection, task: str, name: str) -> Selection:
+def _rename_target(answer: Selection, task: str, name: str) -> Selection:
     """The answer with the target under the name that people know it by, everywhere."""
     names = {task: name, name: f"{name} (source)"}
 

@@ -111,9 +111,9 @@ def zoo_of_workspace(workspace: Workspace, knowledge: Knowledge | None) -> Known
     specs = {(spec.model, spec.pretrained): spec for spec in workspace.zoo.models}
     measurement = workspace.wants["prediction"].measurement
     assert isinstance(measurement, Prediction)
-    return _known(
+    return _build_zoo(
         specs,
-        _empty() if knowledge is None else knowledge.accuracies,
+        _no_accuracies() if knowledge is None else knowledge.accuracies,
         about=f"store {workspace.address}",
         source=workspace.zoo_source,
         store=workspace.store,
@@ -140,7 +140,7 @@ def shipped_zoo(store: str, zoo: str | None) -> KnownZoo:
                 f"the published table knows no model of zoo {zoo}: measure source tasks "
                 "(`vlmsel measure prediction ...`), or use names of `vlmsel models --zoo real`"
             )
-    return _known(
+    return _build_zoo(
         specs,
         table.classifications,
         about=ABOUT,
@@ -151,7 +151,7 @@ def shipped_zoo(store: str, zoo: str | None) -> KnownZoo:
     )
 
 
-def _known(
+def _build_zoo(
     specs: Mapping[ModelKey, ModelSpec],
     accuracies: pl.DataFrame,
     *,
@@ -195,7 +195,7 @@ def _known(
     )
 
 
-def _empty() -> pl.DataFrame:
+def _no_accuracies() -> pl.DataFrame:
     return pl.DataFrame(schema={**dict.fromkeys((*MODEL, "task"), pl.String), "acc1": pl.Float64})
 
 

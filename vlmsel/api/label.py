@@ -233,7 +233,7 @@ class LabelSession:
         """Open images in the order of the session."""
         book, state = self._book, (self._book.revision, self._n_read)
         if self._picked_at != state:
-            labels = _numbered(book)
+            labels = _number_labels(book)
             picked = pick_images(self._plan.order, book.open_images, labels, self._found.answers)
             self._picked, self._picked_at = picked, state
         return self._picked
@@ -290,7 +290,7 @@ class LabelSession:
             with self._changed:
                 self._drawn = (book.revision, n_progress)
             return
-        told = self._told(book, ready)
+        told = self._add_labels(book, ready)
         is_settled = self._is_settled
         found = self._found if is_settled else replace(self._found, notes=())
         answer = conclude(told, found, with_estimate=False)
@@ -304,9 +304,9 @@ class LabelSession:
         with self._changed:
             self._drawn = (book.revision, n_progress)
 
-    def _told(self, book: LabelBook, ready: ReadyTarget) -> ReadyTarget:
+    def _add_labels(self, book: LabelBook, ready: ReadyTarget) -> ReadyTarget:
         """The target with the labels of a book."""
-        target = replace(ready.target, labels=_numbered(book), is_sorted=False)
+        target = replace(ready.target, labels=_number_labels(book), is_sorted=False)
         is_random = self._plan.order.is_random_sample or not book.labels
         picked_by = None if is_random else self._plan.order.name
         return replace(ready, target=target, options=replace(ready.options, picked_by=picked_by))
@@ -320,7 +320,7 @@ class LabelSession:
             if self._curve_of[:2] != of:
                 self._curve = {}
             else:
-                same = _common(self._curve_of[2:], seen)
+                same = _count_common(self._curve_of[2:], seen)
                 self._curve = {n: x for n, x in self._curve.items() if n <= same}
             self._curve_of = (*of, *seen)
             known = set(self._curve)
@@ -344,7 +344,7 @@ class LabelSession:
             self._drawn = (turn[0].revision, turn[2])
 
 
-def _numbered(book: LabelBook) -> dict[str, int]:
+def _number_labels(book: LabelBook) -> dict[str, int]:
     """Class numbers by image id."""
     number = {name: i for i, name in enumerate(book.classes)}
     return {x: OUTSIDE if name is None else number[name] for x, name in book.labels.items()}
@@ -353,13 +353,13 @@ def _numbered(book: LabelBook) -> dict[str, int]:
 def _counts(book: LabelBook) -> Mapping[str, int]:
     """Labels by class number, of the classes that have some."""
     counts: dict[str, int] = {}
-    for number in _numbered(book).values():
+    for number in _number_labels(book).values():
         if number != OUTSIDE:
             counts[str(number)] = counts.get(str(number), 0) + 1
     return counts
 
 
-def _common(before: tuple[object, ...], after: tuple[object, ...]) -> int:
+def _count_common(before: tuple[object, ...], after: tuple[object, ...]) -> int:
     """Length of the beginning that two sequences share."""
     n = min(len(before), len(after))
     return next((i for i in range(n) if before[i] != after[i]), n)

@@ -76,11 +76,11 @@ def labelled_target(workspace: Workspace, images: str | Path, labels: str | Path
     found = folder_task(images)
     file = absolute_path(labels, "labels", TaskError)
     plain = found.model_copy(update={"name": TARGET_PREFIX + found.name})
-    index = _on(workspace, plain).catalogued.indexes[plain.name]
+    index = _restrict_to_task(workspace, plain).catalogued.indexes[plain.name]
     names = read_class_names(file, plain, index, outside=NO_CLASS)
     classes = tuple(sorted(set(names.values())))
-    target = _on(workspace, plain.model_copy(update={"classnames": classes}))
-    return _labelled(target, {image: classes.index(names[image]) for image in sorted(names)})
+    target = _restrict_to_task(workspace, plain.model_copy(update={"classnames": classes}))
+    return _keep_labelled(target, {image: classes.index(names[image]) for image in sorted(names)})
 
 
 def usable_target(target: LabelledTarget) -> LabelledTarget:
@@ -99,7 +99,7 @@ def usable_target(target: LabelledTarget) -> LabelledTarget:
     if not lost:
         return target
     codes = dict(zip(target.images.image_ids, target.images.codes.tolist(), strict=True))
-    found = _labelled(target.workspace, {k: v for k, v in codes.items() if k not in lost})
+    found = _keep_labelled(target.workspace, {k: v for k, v in codes.items() if k not in lost})
     more = ", ..." if len(lost) > SHOWN else ""
     shown = ", ".join(sorted(lost)[:SHOWN]) + more
     images = "1 labelled image has" if len(lost) == 1 else f"{len(lost)} labelled images have"
@@ -134,7 +134,10 @@ def score_target(
     target = usable_target(target)
     workspace = target.workspace
     evidence = Evidence(workspace.store, workspace.catalogued, workspace.wants)
-    embeddings, predictions = _by_model(evidence, EMBEDDING), _by_model(evidence, PREDICTION)
+    embeddings, predictions = (
+        _files_by_model(evidence, EMBEDDING),
+        _files_by_model(evidence, PREDICTION),
+    )
     works = [
         ModelWork(
             key,
@@ -164,7 +167,7 @@ def score_target(
         raise SelectionError(f"no model can be scored: {why}")
     rows = [model.scored for model in scored if model.scored is not None]
     table = pl.concat(
-        [_with_interval(name, estimator_column(name, chosen[name], rows), scored) for name in names]
+        [_add_intervals(name, estimator_column(name, chosen[name], rows), scored) for name in names]
     )
     schema = dict.fromkeys([*MODEL, "reason"], pl.String)
     groups = target.task.groups
@@ -176,7 +179,7 @@ def score_target(
     return LabelScores(table, left_out, (first, *target.task.notes), scored)
 
 
-def _labelled(workspace: Workspace, labels: Mapping[str, int]) -> LabelledTarget:
+def _keep_labelled(workspace: Workspace, labels: Mapping[str, int]) -> LabelledTarget:
     """The images of a workspace's only task that have a class number, in the order given."""
     ((name, index),) = workspace.catalogued.indexes.items()
     checksums = {ref.image_id: ref.sha256 for ref in index.images}
@@ -204,21 +207,21 @@ def _unusable_images(target: LabelledTarget) -> set[str]:
     return of_all.union(*some)
 
 
-def _on(workspace: Workspace, spec: TaskSpec) -> Workspace:
+def _restrict_to_task(workspace: Workspace, spec: TaskSpec) -> Workspace:
     """The zoo on one task, its embeddings and, where it has class names, its predictions."""
     catalog = TaskCatalog(tasks=(spec,))
     ready = workspace.with_wants({}, {EMBEDDING: None, PREDICTION: None})
     return ready.of_target(catalog, [EMBEDDING, PREDICTION])
 
 
-def _by_model(evidence: Evidence, kind: str) -> dict[ModelKey, dict[CellId, str]]:
+def _files_by_model(evidence: Evidence, kind: str) -> dict[ModelKey, dict[CellId, str]]:
     found: dict[ModelKey, dict[CellId, str]] = {}
     for cell, path in evidence.files(kind).items():
         found.setdefault((cell.model, cell.pretrained), {})[cell] = path
     return found
 
 
-def _with_interval(name: str, column: pl.DataFrame, scored: Sequence[ModelScores]) -> pl.DataFrame:
+def _add_intervals(name: str, column: pl.DataFrame, scored: Sequence[ModelScores]) -> pl.DataFrame:
     """Add the interval of every place, where the score ranks the zoo and can be resampled."""
     ranked = [
         model for model, place in zip(scored, column["place"], strict=True)

@@ -94,7 +94,7 @@ def study_labels(
     rows, judged, rules, left_out = [], [], [], []
     for name, accuracies in tables.items():
         try:
-            held_out, dropped = _held_out(accuracies, keep_duplicates=keep_duplicates)
+            held_out, dropped = _hold_out_tasks(accuracies, keep_duplicates=keep_duplicates)
             draws = {"rho": rho, "n_draws": n_draws, "seed": seed}
             metrics = gain_of_labels(held_out, labels=labels, **draws)
         except SelectionError as error:
@@ -129,7 +129,7 @@ def _references(tables: Mapping[str, pl.DataFrame]) -> pl.DataFrame:
     return cells.filter(pl.col("task").is_in(IMAGENET_NAMES)).unique()
 
 
-def _held_out(
+def _hold_out_tasks(
     accuracies: pl.DataFrame, *, keep_duplicates: bool
 ) -> tuple[HeldOutTasks, pl.DataFrame]:
     """The targets of a table without holes where possible, and what was left out."""

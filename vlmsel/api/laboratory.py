@@ -111,7 +111,7 @@ def current_knowledge(workspace: Workspace, *, with_logits: bool = False) -> Kno
         store.require_settings(workspace.wants["profile"].measurement)
     accuracies = _current_accuracies(workspace, evidence)
     if accuracies.is_empty():
-        raise _nothing(store, evidence.label_faults)
+        raise _explain_no_accuracy(store, evidence.label_faults)
     about = (
         f"{len(workspace.zoo.models)} models, {len(workspace.tasks.tasks)} tasks, "
         f"store {store.address}"
@@ -128,7 +128,7 @@ def current_knowledge(workspace: Workspace, *, with_logits: bool = False) -> Kno
     )
 
 
-def _nothing(store: Store, faults: Sequence[Failure]) -> StoreError:
+def _explain_no_accuracy(store: Store, faults: Sequence[Failure]) -> StoreError:
     why = f" ({faults[0].reason})" if faults else ""
     return StoreError(
         f"store {store.address} holds no accuracy of this zoo on these tasks{why}: "
@@ -169,8 +169,8 @@ def imported_knowledge(
     if not shapes.is_empty() and shapes.join(known, on=[*MODEL, "task"], how="semi").is_empty():
         raise StoreError(
             f"no model and task has both an imported profile and an imported accuracy "
-            f"(profiles: {_some(shapes)}; accuracies: {_some(known)}); import tables of the same "
-            "models, or choose with --accuracies NAME and --profiles NAME"
+            f"(profiles: {_name_two_models(shapes)}; accuracies: {_name_two_models(known)}); "
+            "import tables of the same models, or choose with --accuracies NAME and --profiles NAME"
         )
     features, of_features = under_known_names(chosen_features(store), known, "features")
     sources = ", ".join(sorted({*known["source"], *shapes["source"]}))
@@ -185,7 +185,7 @@ def imported_knowledge(
     )
 
 
-def _some(table: pl.DataFrame) -> str:
+def _name_two_models(table: pl.DataFrame) -> str:
     """Two models of a table, for a message."""
     keys = table.select(MODEL).unique().sort(MODEL)
     shown = ", ".join("/".join(key) for key in keys.head(2).rows())
@@ -309,7 +309,7 @@ def find_unusable_selectors(knowledge: Knowledge, *, has_labels: bool = False) -
         truth=True,
     )
     lacks = {name: find_lacks(make_selector(name).needs, supply) for name in selector_names()}
-    unread = _without_logits(knowledge) if knowledge.answers else {}
+    unread = _selectors_without_logits(knowledge) if knowledge.answers else {}
     return unread | {name: str(found[0]) for name, found in lacks.items() if found}
 
 
@@ -333,7 +333,7 @@ def supply_of(knowledge: Knowledge, *, class_names: bool = False) -> Supply:
     )
 
 
-def _without_logits(knowledge: Knowledge) -> dict[str, str]:
+def _selectors_without_logits(knowledge: Knowledge) -> dict[str, str]:
     """Selectors that read more of the answers than their classes, where that was not read."""
     known = {
         measure

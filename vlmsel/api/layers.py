@@ -90,7 +90,7 @@ def read_answers(
             want = Want(Knockout(tower=tower, part=part), n_images)
             evidence = Evidence(workspace.store, catalogued, {"knockout": want})
             if evidence.files("knockout"):
-                rows = _whole(evidence)
+                rows = _complete_rows(evidence)
                 found.append(label_knockouts(rows, labels, tower, part))
     if not found:
         raise StoreError(
@@ -106,7 +106,7 @@ def read_answers(
     return answers
 
 
-def _whole(evidence: Evidence) -> pl.DataFrame:
+def _complete_rows(evidence: Evidence) -> pl.DataFrame:
     """Rows of the models and tasks of which no wanted cell is missing."""
     scan = evidence.read("knockout")
     lacking = (evidence.wanted("knockout") - evidence.files("knockout").keys()) | set(scan.corrupt)

@@ -65,13 +65,13 @@ def find_notices(
         looks_at_images: whether any model was run on the images.
     """
     found = [
-        _of_pictures(pictures),
-        _of_novelty(novelty),
-        _of_trust(trust, ranking.n_sources),
+        _check_pictures(pictures),
+        _check_novelty(novelty),
+        _check_trust(trust, ranking.n_sources),
         None if looks_at_images else Notice("images-not-looked-at", NOT_LOOKED_AT),
         Notice("near-uniform", ranking.notice) if ranking.notice else None,
-        _of_failures(failed_images),
-        _of_left_out(ranking.left_out),
+        _check_failures(failed_images),
+        _check_left_out(ranking.left_out),
     ]
     present = [notice for notice in found if notice is not None]
     return tuple(sorted(present, key=lambda notice: not notice.is_serious))
@@ -103,7 +103,7 @@ def headline(notices: Iterable[Notice], first_choice: str, trust: Trust | None) 
     )
 
 
-def _of_pictures(pictures: Pictures | None) -> Notice | None:
+def _check_pictures(pictures: Pictures | None) -> Notice | None:
     if pictures is None or pictures.notice is None:
         return None
     text = f"{pictures.notice[0].upper()}{pictures.notice[1:]}."
@@ -112,13 +112,13 @@ def _of_pictures(pictures: Pictures | None) -> Notice | None:
     return Notice("few-pictures", text, is_serious=True)
 
 
-def _of_novelty(novelty: Novelty | None) -> Notice | None:
+def _check_novelty(novelty: Novelty | None) -> Notice | None:
     if novelty is None or novelty.notice is None:
         return None
     return Notice("unlike-every-source", novelty.notice, is_serious=True)
 
 
-def _of_trust(trust: Trust | None, n_sources: int) -> Notice | None:
+def _check_trust(trust: Trust | None, n_sources: int) -> Notice | None:
     n_tasks = n_sources if trust is None else trust.n_tasks
     if trust is None or not trust.is_enough:
         tasks = "known task is" if n_tasks == 1 else "known tasks are"
@@ -136,7 +136,7 @@ def _of_trust(trust: Trust | None, n_sources: int) -> Notice | None:
     return Notice("not-better-than-chance", text, is_serious=True)
 
 
-def _of_failures(failed: pl.DataFrame | None) -> Notice | None:
+def _check_failures(failed: pl.DataFrame | None) -> Notice | None:
     if failed is None or failed.is_empty():
         return None
     n_images = failed["image_id"].n_unique()
@@ -144,7 +144,7 @@ def _of_failures(failed: pl.DataFrame | None) -> Notice | None:
     return Notice("failed-images", text)
 
 
-def _of_left_out(left_out: pl.DataFrame) -> Notice | None:
+def _check_left_out(left_out: pl.DataFrame) -> Notice | None:
     if left_out.is_empty():
         return None
     n_models = left_out.height

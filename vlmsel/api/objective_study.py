@@ -92,7 +92,7 @@ def variant_settings(
     }
 
 
-def measured_profiles(
+def measure_profiles(
     workspace: Workspace,
     run: Run,
     settings: AttributionSettings,
@@ -118,7 +118,7 @@ def measured_profiles(
     return evidence.profiles, summary
 
 
-def measured_blocks(
+def measure_blocks(
     workspace: Workspace, run: Run, options: RunOptions | None = None
 ) -> tuple[pl.DataFrame, RunSummary]:
     """Embeddings of every block on the first images of every task; measures what is missing.
@@ -174,7 +174,7 @@ def study_objectives(
         return found
 
     def measured(settings: AttributionSettings, n_images: int = FEW) -> pl.DataFrame:
-        return measured_profiles(workspace, counted, settings, n_images)[0]
+        return measure_profiles(workspace, counted, settings, n_images)[0]
 
     conductance = variant_settings(workspace.settings, "conductance")[REFERENCE]
     knowledge = replace(current_knowledge(workspace), profiles=measured(conductance))
@@ -186,14 +186,14 @@ def study_objectives(
         *_shared_parts(reference, once.accuracies, seed),
     ]
     try:
-        blocks, _ = measured_blocks(workspace, counted)
+        blocks, _ = measure_blocks(workspace, counted)
         matches = match_blocks(block_outputs(blocks, reference))
         parts += _family_part(reference, once.accuracies, matches)
     except SelectionError as error:
         left_out.append(_gap("architectures", str(error)))
     rows = [part.select(pl.lit(OWN_ZOO).alias("zoo"), pl.all()) for part in parts]
-    about = [f"{OWN_ZOO}: {_without_address(knowledge)}"]
-    published = _published(workspace)
+    about = [f"{OWN_ZOO}: {_describe_zoo(knowledge)}"]
+    published = _read_published(workspace)
     if published is not None:
         found = judged_tables(published, keep_duplicates=keep_duplicates)
         left_out.append(found.left_out)
@@ -204,7 +204,7 @@ def study_objectives(
         except SelectionError as error:
             left_out.append(_gap("architectures of published models", str(error)))
         rows += [part.select(pl.lit(PUBLISHED_ZOO).alias("zoo"), pl.all()) for part in made]
-        about.append(f"{PUBLISHED_ZOO}: {_without_address(published)}")
+        about.append(f"{PUBLISHED_ZOO}: {_describe_zoo(published)}")
     return ObjectiveStudy(
         pl.concat(rows), pl.concat(left_out, how="vertical_relaxed"), total, tuple(about)
     )
@@ -290,7 +290,7 @@ def block_outputs(
     return found
 
 
-def _published(workspace: Workspace) -> Knowledge | None:
+def _read_published(workspace: Workspace) -> Knowledge | None:
     """Tables imported into the store; None where it has no published profiles."""
     address = workspace.store.address
     if chosen_profiles(address, ()).is_empty():
@@ -298,7 +298,7 @@ def _published(workspace: Workspace) -> Knowledge | None:
     return imported_knowledge(address)
 
 
-def _without_address(knowledge: Knowledge) -> str:
+def _describe_zoo(knowledge: Knowledge) -> str:
     """Words for a zoo, of which a page should not say where its store lay."""
     return knowledge.about.partition(", store ")[0]
 

@@ -199,8 +199,8 @@ def _cells_by_model(
     left_out: list[tuple[str, str, str]],
 ) -> dict[ModelKey, dict[str, tuple[Files, Files]]]:
     """Files of embeddings and predictions by model and task, where all embeddings are there."""
-    embeddings = _by_cell(evidence, EMBEDDING)
-    predictions = _by_cell(evidence, PREDICTION)
+    embeddings = _files_by_cell(evidence, EMBEDDING)
+    predictions = _files_by_cell(evidence, PREDICTION)
     wanted: dict[tuple[ModelKey, str], int] = {}
     for cell in evidence.wanted(EMBEDDING):
         where = ((cell.model, cell.pretrained), cell.task)
@@ -218,7 +218,7 @@ def _cells_by_model(
     return found
 
 
-def _by_cell(evidence: Evidence, kind: str) -> dict[tuple[ModelKey, str], Files]:
+def _files_by_cell(evidence: Evidence, kind: str) -> dict[tuple[ModelKey, str], Files]:
     found: dict[tuple[ModelKey, str], Files] = {}
     for cell, path in evidence.files(kind).items():
         found.setdefault(((cell.model, cell.pretrained), cell.task), {})[cell] = path

@@ -28,7 +28,7 @@ def chosen_accuracies(store: str | Path, names: Sequence[str]) -> pl.DataFrame:
             contradict each other.
     """
     folder = open_folder(store)
-    known = _some_accuracies(folder)
+    known = _require_accuracies(folder)
     _check_names(folder.address, "accuracies", names, known)
     if not names:
         _refuse_contradictions(folder.address, known)
@@ -48,7 +48,7 @@ def accuracy_tables(store: str | Path, names: Sequence[str] = ()) -> dict[str, p
         StoreError: nothing was imported, or a name is unknown.
     """
     folder = open_folder(store)
-    known = _some_accuracies(folder)
+    known = _require_accuracies(folder)
     _check_names(folder.address, "accuracies", names, known)
     chosen = list(dict.fromkeys(names)) or sorted(set(known["source"]))
     return {name: known.filter(source=name) for name in chosen}
@@ -106,7 +106,7 @@ def under_known_names(
     ).drop("_model", "_pretrained"), notes
 
 
-def _some_accuracies(folder: Folder) -> pl.DataFrame:
+def _require_accuracies(folder: Folder) -> pl.DataFrame:
     """All imported accuracies, at least one."""
     known = read_accuracies(folder)
     if known.is_empty():

@@ -47,7 +47,7 @@ def rank_zoo(
     choice = choice or choose_selector(known)
     selector = choice.selector
     sources = source_tasks(known, choice.needs)
-    profiles = _joined(known.profiles, images.profiles, sources)
+    profiles = _join_profiles(known.profiles, images.profiles, sources)
     problem = Problem(target, sources, known.accuracies, task_profiles(profiles))
     ranking = selector.rank(problem)
     rival = _rival(ranking, selector, problem)
@@ -64,7 +64,7 @@ def rank_zoo(
         novelty=_novelty(profiles, target) if images.n_images else None,
         profiles=profiles,
     )
-    return _with_promises(answer, selector, problem)
+    return _add_intervals(answer, selector, problem)
 
 
 def _rival(ranking: Ranking, selector: Selector, problem: Problem) -> Ranking | None:
@@ -74,7 +74,9 @@ def _rival(ranking: Ranking, selector: Selector, problem: Problem) -> Ranking | 
     return make_selector(BASELINE).rank(problem) if problem.sources else None
 
 
-def _joined(known: pl.DataFrame, of_target: pl.DataFrame, sources: tuple[str, ...]) -> pl.DataFrame:
+def _join_profiles(
+    known: pl.DataFrame, of_target: pl.DataFrame, sources: tuple[str, ...]
+) -> pl.DataFrame:
     """Profiles of the sources, and of the target below them."""
     of_sources = known.filter(pl.col("task").is_in(sources))
     if of_target.is_empty():
@@ -88,13 +90,13 @@ def _novelty(profiles: pl.DataFrame, target: str) -> Novelty | None:
     return novelty(profiles, target) if profiles["task"].n_unique() > 1 else None
 
 
-def _with_promises(answer: Selection, selector: Selector, problem: Problem) -> Selection:
+def _add_intervals(answer: Selection, selector: Selector, problem: Problem) -> Selection:
     """The answer with intervals by images, and without promises that do not hold."""
     table = answer.ranking
     if any(notice.voids_intervals for notice in answer.warnings):
-        return replace(answer, ranking=_without(table, *PROMISES))
+        return replace(answer, ranking=_clear_columns(table, *PROMISES))
     if table.height <= TOP:
-        table = _without(table, "top5")
+        table = _clear_columns(table, "top5")
     images = _image_intervals(selector, problem, answer.profiles)
     if images is not None:
         places = table.drop("image_low", "image_high")
@@ -120,7 +122,7 @@ def _table(
 ) -> pl.DataFrame:
     """One row per model, best first, with all that is known of its place."""
     table = ranking.table.drop("target").join(
-        _calibrated(loo, ranking, selector), on="rank", how="left", maintain_order="left"
+        _expect_true_ranks(loo, ranking, selector), on="rank", how="left", maintain_order="left"
     )
     table = table.with_columns(image_low=None, image_high=None).cast(
         {"image_low": pl.Float64, "image_high": pl.Float64}
@@ -132,7 +134,7 @@ def _table(
     return table
 
 
-def _calibrated(loo: LeaveOneOut | None, ranking: Ranking, selector: str) -> pl.DataFrame:
+def _expect_true_ranks(loo: LeaveOneOut | None, ranking: Ranking, selector: str) -> pl.DataFrame:
     """Expect the true rank of each place, by the errors on the sources."""
     if loo is None:
         types = {"rank": pl.UInt32, "low": pl.Int64, "high": pl.Int64, "top5": pl.Float64}
@@ -141,7 +143,7 @@ def _calibrated(loo: LeaveOneOut | None, ranking: Ranking, selector: str) -> pl.
     return places.select("rank", low="true_low", high="true_high", top5="p_top")
 
 
-def _without(table: pl.DataFrame, *columns: str) -> pl.DataFrame:
+def _clear_columns(table: pl.DataFrame, *columns: str) -> pl.DataFrame:
     """The table with null in some columns."""
     return table.with_columns(
         pl.lit(None, dtype=table.schema[name]).alias(name) for name in columns

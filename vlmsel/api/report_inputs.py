@@ -70,7 +70,7 @@ def held_out_selection(
     return rank_zoo(target, TargetImages(profiles), others, choice=choice)
 
 
-def with_truth(selection: Selection, knowledge: Knowledge) -> pl.DataFrame:
+def add_truth(selection: Selection, knowledge: Knowledge) -> pl.DataFrame:
     """The ranking's table with true accuracy and true_rank (1 = best; ties share the better)."""
     truth = knowledge.accuracies.filter(pl.col("task") == selection.target).select(
         *MODEL, accuracy="acc1", true_rank=pl.col("acc1").rank("min", descending=True)
@@ -94,7 +94,7 @@ def write_laboratory_report(
         StoreError: the file cannot be written.
     """
     summary = laboratory.loo.summary()
-    ranking = None if selection is None else with_truth(selection, laboratory.knowledge)
+    ranking = None if selection is None else add_truth(selection, laboratory.knowledge)
     inputs = ReportInputs(
         title=title,
         verdict=judge_evidence({laboratory.knowledge.about: laboratory.loo}).paragraph,
@@ -105,7 +105,7 @@ def write_laboratory_report(
         failures=failures,
         studies=studies,
         profiles=laboratory.knowledge.profiles if laboratory.knowledge.has_profiles else None,
-        **_common(settings),
+        **_common_fields(settings),
         **_ranking_fields(selection, ranking),
     )
     return write_report(path, inputs)
@@ -122,7 +122,7 @@ def selection_report(path: str | Path, selection: Selection) -> Path:
         profiles=None if selection.profiles.is_empty() else selection.profiles,
         failures=None if selection.failed_images.is_empty() else selection.failed_images,
         left_out=_left_out(selection),
-        **_common(selection.settings),
+        **_common_fields(selection.settings),
         **_ranking_fields(selection, selection.ranking),
     )
     return write_report(path, inputs)
@@ -166,7 +166,7 @@ def _notes(selection: Selection) -> tuple[str, ...]:
     return tuple(texts)
 
 
-def _common(settings: AttributionSettings | None) -> dict:
+def _common_fields(settings: AttributionSettings | None) -> dict:
     return {
         "versions": {name: version(name) for name in PACKAGES},
         "settings": settings.model_dump() | {"digest": settings.digest} if settings else {},

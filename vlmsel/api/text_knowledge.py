@@ -62,7 +62,7 @@ def read_texts(evidence: Evidence) -> StoredTexts:
     of_classes = _class_accuracies(evidence)
     labels = {str(task): rows for (task,), rows in evidence.labels.group_by("task")}
     views: dict[str, dict[ModelKey, TextView]] = {}
-    for key, task, rows in _by_cell(evidence.read("text").measured):
+    for key, task, rows in _split_by_cell(evidence.read("text").measured):
         texts = evidence.catalogued.texts[task]
         view = _view(texts, rows)
         if view is None:
@@ -75,7 +75,7 @@ def read_texts(evidence: Evidence) -> StoredTexts:
             view = TextView(**{**vars(view), "gaps": gaps, "accuracy": accuracy})
         views.setdefault(task, {})[key] = view
     notes = dict.fromkeys(
-        f"{note}: {_named(evidence, note)}"
+        f"{note}: {_count_tasks(evidence, note)}"
         for texts in evidence.catalogued.texts.values()
         for note in texts.notes
     )
@@ -91,13 +91,13 @@ class _Embedded:
     vectors: np.ndarray
 
 
-def _named(evidence: Evidence, note: str) -> str:
+def _count_tasks(evidence: Evidence, note: str) -> str:
     """Count the tasks that a note is about, in words."""
     n_tasks = sum(note in texts.notes for texts in evidence.catalogued.texts.values())
     return f"{n_tasks} of {len(evidence.catalogued.texts)} tasks"
 
 
-def _by_cell(rows: pl.DataFrame) -> Iterator[tuple[ModelKey, str, pl.DataFrame]]:
+def _split_by_cell(rows: pl.DataFrame) -> Iterator[tuple[ModelKey, str, pl.DataFrame]]:
     parts = rows.partition_by(CELL, as_dict=True, maintain_order=True)
     for (model, pretrained, task), part in sorted(parts.items()):
         yield (str(model), str(pretrained)), str(task), part
@@ -144,7 +144,7 @@ def _image_vectors(evidence: Evidence) -> dict[tuple[str, ModelKey], _Embedded]:
     if not evidence.has_output_embeddings:
         return {}
     found = {}
-    for key, task, rows in _by_cell(evidence.read("embedding").measured):
+    for key, task, rows in _split_by_cell(evidence.read("embedding").measured):
         ids = rows["image_id"].to_list()
         order = sorted(range(len(ids)), key=lambda place: (image_order(ids[place]), ids[place]))
         found[task, key] = _Embedded([ids[place] for place in order], _vectors(rows)[order])
@@ -173,7 +173,7 @@ def _gaps(
 def _class_accuracies(evidence: Evidence) -> dict[tuple[str, ModelKey], np.ndarray]:
     """Share of hits on each class, by task and model; NaN without a labelled image."""
     found = {}
-    for key, task, rows in _by_cell(evidence.labelled):
+    for key, task, rows in _split_by_cell(evidence.labelled):
         texts = evidence.catalogued.texts.get(task)
         if texts is None:
             continue

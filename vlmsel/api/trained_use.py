@@ -91,7 +91,9 @@ def select_trained(
     ranked = {name: places for name, places in known.items() if places is not None}
     names = list(ranked)
     notes = [
-        f"{name} takes no part: {_why(found, name)}" for name in COMPONENTS if name not in names
+        f"{name} takes no part: {_find_reason(found, name)}"
+        for name in COMPONENTS
+        if name not in names
     ]
     shots = max(k for k in SHOTS if k <= max(1, target.task.groups.smallest))
     mixture, prior, why = _sources(workspace, shots, names, seed=seed, run=run, on_model=on_model)
@@ -139,7 +141,7 @@ def _places(found: LabelScores, name: str) -> np.ndarray | None:
     return None if places.has_nulls() else places.to_numpy()
 
 
-def _why(found: LabelScores, name: str) -> str:
+def _find_reason(found: LabelScores, name: str) -> str:
     reasons = found.table.filter(estimator=name)["reason"].drop_nulls()
     return reasons[0] if len(reasons) else "some models have no place"
 

@@ -201,7 +201,7 @@ def compact_store(store: Store, *, settle_s: float = 1.0) -> Compacted:
         StoreError: the store cannot be read or written.
     """
     with hold_maintenance_lease(store.uri, settle_s=settle_s):
-        is_finished = _finished(store)
+        is_finished = _make_finished_test(store)
         found = Compacted()
         for kind in measurement_kinds():
             for digest in store.folder.folders(kind):
@@ -209,7 +209,7 @@ def compact_store(store: Store, *, settle_s: float = 1.0) -> Compacted:
     return found
 
 
-def _finished(store: Store) -> Callable[[CellId], bool]:
+def _make_finished_test(store: Store) -> Callable[[CellId], bool]:
     if not remembers(store.uri):
         return lambda cell: True
     workspace = open_workspace(store)

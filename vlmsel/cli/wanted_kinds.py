@@ -84,11 +84,11 @@ def _measurements(
         fields |= values.pop(Profile.kind, {})
         found[Profile.kind] = Profile(settings=make_settings(fields))
     for kind, fields in values.items():
-        found[kind] = _checked(kind, fields)
+        found[kind] = _make_measurement(kind, fields)
     return found
 
 
-def _checked(kind: str, fields: dict[str, object]) -> "Measurement":
+def _make_measurement(kind: str, fields: dict[str, object]) -> "Measurement":
     from pydantic import ValidationError
 
     from vlmsel.measurements.kinds import measurement_class

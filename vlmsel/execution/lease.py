@@ -111,7 +111,7 @@ def _take(folder: Folder, path: str, name: str, lease_s: float, settle_s: float)
     held = read_lease(folder, path)
     dead = held is not None and is_dead(held.owner.rpartition(":")[2])
     if held is not None and held.until > time_s and not dead:
-        raise ExecutionError(_held(name, folder, path, held, time_s))
+        raise ExecutionError(_held_message(name, folder, path, held, time_s))
     if held is not None:
         why = "which is dead" if dead else "which ran out"
         log.warning("taking over the %s lease of %s, %s", name, held.owner, why)
@@ -123,11 +123,11 @@ def _take(folder: Folder, path: str, name: str, lease_s: float, settle_s: float)
     time.sleep(settle_s)
     written = read_lease(folder, path)
     if written is not None and written.owner != owner:
-        raise ExecutionError(_held(name, folder, path, written, time.time()))
+        raise ExecutionError(_held_message(name, folder, path, written, time.time()))
     return lease
 
 
-def _held(name: str, folder: Folder, path: str, held: Lease, time_s: float) -> str:
+def _held_message(name: str, folder: Folder, path: str, held: Lease, time_s: float) -> str:
     return (
         f"another {name} works on {folder.address} since {time_s - held.since:.0f} s: {held.owner}"
         f". Wait for it; if it is dead, its lease ends in {held.until - time_s:.0f} s "
@@ -177,7 +177,9 @@ def hold_run_lease(store_uri: str, *, lease_s: float = LEASE_S) -> Iterator[Leas
         held = read_lease(folder, f"{LEASES}/{MAINTENANCE}.json")
         if held is not None and is_live(held):
             raise ExecutionError(
-                _held(MAINTENANCE, folder, f"{LEASES}/{MAINTENANCE}.json", held, time.time())
+                _held_message(
+                    MAINTENANCE, folder, f"{LEASES}/{MAINTENANCE}.json", held, time.time()
+                )
             )
         renewer.start()
         yield lease
@@ -204,7 +206,7 @@ def hold_maintenance_lease(store_uri: str, *, settle_s: float = SETTLE_S) -> Ite
             path = f"{RUN_LEASES}/{name}"
             held = read_lease(folder, path)
             if held is not None and is_live(held):
-                raise ExecutionError(_held("run", folder, path, held, time.time()))
+                raise ExecutionError(_held_message("run", folder, path, held, time.time()))
             folder.delete(path)
         yield lease
 

@@ -55,7 +55,7 @@ def execute(
         n_left = store.folder.clean((*measurement_kinds(), *WRITTEN))
         if n_left:
             log.info("deleted %d temporary file(s) of killed runs", n_left)
-    done = _recorded(plan, store, options, on_outcome) if plan.work else RunSummary()
+    done = _execute_recorded(plan, store, options, on_outcome) if plan.work else RunSummary()
     write_timings(store, plan.job, done)
     forget_sources(_changed_sources(plan, done))
     before = RunSummary(
@@ -110,7 +110,7 @@ def cluster_supply(options: RunOptions) -> Resources:
         return cluster_resources()
 
 
-def _recorded(
+def _execute_recorded(
     plan: Plan, store: Store, options: RunOptions, on_outcome: OnOutcome | None
 ) -> RunSummary:
     """Run a plan under a run's lease, and keep its log in the store."""

@@ -20,7 +20,7 @@ class StaleLabelError(TaskError):
     """An action was meant for another state of the labels, as that of a second tab."""
 
 
-def _nothing() -> Mapping:
+def _empty_mapping() -> Mapping:
     return MappingProxyType({})
 
 
@@ -42,9 +42,9 @@ class LabelBook:
     images: tuple[str, ...]
     classes: tuple[str, ...]
     n_given: int
-    labels: Labels = field(default_factory=_nothing)
-    skipped: Mapping[str, int] = field(default_factory=_nothing)
-    unreadable: Mapping[str, str] = field(default_factory=_nothing)
+    labels: Labels = field(default_factory=_empty_mapping)
+    skipped: Mapping[str, int] = field(default_factory=_empty_mapping)
+    unreadable: Mapping[str, str] = field(default_factory=_empty_mapping)
     reopened: str | None = None
     revision: int = 0
 
@@ -62,7 +62,7 @@ class LabelBook:
     def waiting(self) -> tuple[str, ...]:
         """Open images that are put off for now."""
         n = len(self.labels)
-        return tuple(x for x in self.open_images if x in self.skipped and n < self._due(x))
+        return tuple(x for x in self.open_images if x in self.skipped and n < self._due_at(x))
 
     @property
     def has_no_class(self) -> bool:
@@ -164,7 +164,7 @@ class LabelBook:
         reopened = None if self.reopened == image else self.reopened
         return self._next(unreadable={**self.unreadable, image: reason}, reopened=reopened)
 
-    def _due(self, image: str) -> int:
+    def _due_at(self, image: str) -> int:
         """Number of labels at which an image that was put off comes again."""
         return min(self.skipped[image], len(self.labels)) + COMES_AGAIN
 

@@ -257,13 +257,13 @@ class LabelLock:
             fcntl.flock(self._handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             self._close()
-            raise self._held(self._note()) from None
+            raise self._held_error(self._note()) from None
         except OSError:
             # A disk without locks: the note alone tells.
             note = self._note()
             if note is not None and not is_dead(note.owner):
                 self._close()
-                raise self._held(note) from None
+                raise self._held_error(note) from None
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -289,7 +289,7 @@ class LabelLock:
         except (OSError, ValidationError, json.JSONDecodeError):
             return None
 
-    def _held(self, note: LockNote | None) -> StoreError:
+    def _held_error(self, note: LockNote | None) -> StoreError:
         who = "another process" if note is None else f"process {note.pid} at {note.address}"
         return StoreError(
             f"labels {self._labels} are being worked on by {who}: go on in that page, stop it "

@@ -157,7 +157,11 @@ def make_app(desk: LabelDesk, token: str) -> Starlette:
 
     return Starlette(
         routes=routes,
-        exception_handlers={VlmselError: _refused, HTTPException: _plain, Exception: _failed},
+        exception_handlers={
+            VlmselError: _answer_refusal,
+            HTTPException: _plain,
+            Exception: _answer_fault,
+        },
     )
 
 
@@ -185,7 +189,7 @@ def _page_of(desk: LabelDesk, token: str) -> Callable[[Request], Response]:
 
     def page(_: Request) -> Response:
         text = template.render(title=desk.title, token=token)
-        return Response(text, media_type="text/html; charset=utf-8", headers=_fresh())
+        return Response(text, media_type="text/html; charset=utf-8", headers=_uncached_headers())
 
     return page
 
@@ -193,7 +197,7 @@ def _page_of(desk: LabelDesk, token: str) -> Callable[[Request], Response]:
 def _asset(name: str, kind: str) -> Callable[[Request], Response]:
     def asset(_: Request) -> Response:
         data = (PAGE / name).read_bytes()
-        return Response(data, media_type=f"{kind}; charset=utf-8", headers=_fresh())
+        return Response(data, media_type=f"{kind}; charset=utf-8", headers=_uncached_headers())
 
     return asset
 
@@ -204,7 +208,7 @@ def _image_of(desk: LabelDesk) -> Callable[[Request], Response]:
         try:
             found = desk.image(request.path_params["number"], is_small=is_small)
         except ImageError as error:
-            return JSONResponse({"error": redact(str(error))}, 422, headers=_fresh())
+            return JSONResponse({"error": redact(str(error))}, 422, headers=_uncached_headers())
         # Its address holds the digest of the contents.
         kept = {"cache-control": "private, max-age=3600"}
         return Response(found.data, media_type=found.media_type, headers=kept)
@@ -214,7 +218,7 @@ def _image_of(desk: LabelDesk) -> Callable[[Request], Response]:
 
 def _get(read: Callable[[], dict[str, Any]]) -> Callable[[Request], Response]:
     def endpoint(_: Request) -> Response:
-        return JSONResponse(read(), headers=_fresh())
+        return JSONResponse(read(), headers=_uncached_headers())
 
     return endpoint
 
@@ -223,7 +227,7 @@ def _post(desk: LabelDesk, act: Callable[[dict[str, Any]], None]) -> Callable[[R
     async def endpoint(request: Request) -> Response:
         given = await _body(request)
         await run_in_threadpool(act, given)
-        return JSONResponse(await run_in_threadpool(desk.state), headers=_fresh())
+        return JSONResponse(await run_in_threadpool(desk.state), headers=_uncached_headers())
 
     return endpoint
 
@@ -262,20 +266,20 @@ def _text_or_none(given: dict[str, Any], name: str) -> str | None:
     return None if given.get(name) is None else _text(given, name)
 
 
-def _refused(_: Request, error: Exception) -> Response:
+def _answer_refusal(_: Request, error: Exception) -> Response:
     status = 409 if isinstance(error, StaleLabelError) else 400
-    return JSONResponse({"error": redact(str(error))}, status, headers=_fresh())
+    return JSONResponse({"error": redact(str(error))}, status, headers=_uncached_headers())
 
 
 def _plain(_: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
-    return JSONResponse({"error": error.detail}, error.status_code, headers=_fresh())
+    return JSONResponse({"error": error.detail}, error.status_code, headers=_uncached_headers())
 
 
-def _failed(_: Request, error: Exception) -> Response:
+def _answer_fault(_: Request, error: Exception) -> Response:
     reason = f"{type(error).__name__}; nothing was saved by this step, what was saved stays"
-    return JSONResponse({"error": reason}, 500, headers=_fresh())
+    return JSONResponse({"error": reason}, 500, headers=_uncached_headers())
 
 
-def _fresh() -> dict[str, str]:
+def _uncached_headers() -> dict[str, str]:
     return {"cache-control": "no-store"}

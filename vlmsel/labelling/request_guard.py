@@ -51,15 +51,15 @@ class RequestGuard:
         """Answer 403 with the reason, or pass the request on."""
         if scope["type"] != "http":
             return
-        reason = self._why_refused(scope)
+        reason = self._find_refusal(scope)
         if reason is not None:
             await _refuse(send, reason)
             return
-        await self._app(scope, receive, _with_headers(send))
+        await self._app(scope, receive, _add_headers(send))
 
-    def _why_refused(self, scope: Scope) -> str | None:
+    def _find_refusal(self, scope: Scope) -> str | None:
         headers = list(scope["headers"])
-        if _only(headers, b"host") not in self._hosts:
+        if _single_value(headers, b"host") not in self._hosts:
             return "this page is asked for under another name than its own"
         origin = _values(headers, b"origin")
         if origin and (len(origin) > 1 or origin[0] not in self._origins):
@@ -87,7 +87,7 @@ def _values(headers: Iterable[tuple[bytes, bytes]], name: bytes) -> list[bytes]:
     return [value for key, value in headers if key == name]
 
 
-def _only(headers: Iterable[tuple[bytes, bytes]], name: bytes) -> bytes | None:
+def _single_value(headers: Iterable[tuple[bytes, bytes]], name: bytes) -> bytes | None:
     """The value of a header that comes once, in small letters."""
     found = _values(headers, name)
     return found[0].lower() if len(found) == 1 else None
@@ -105,7 +105,7 @@ async def _refuse(send: Send, reason: str) -> None:
     await send({"type": "http.response.body", "body": body})
 
 
-def _with_headers(send: Send) -> Send:
+def _add_headers(send: Send) -> Send:
     async def send_with_headers(message: Message) -> None:
         if message["type"] == "http.response.start":
             extra = [(key.encode(), value.encode()) for key, value in HEADERS.items()]

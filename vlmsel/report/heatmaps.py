@@ -29,7 +29,7 @@ def dcd_heatmap(
     if pretrained is not None:
         wanted = wanted.filter(pl.col("pretrained") == pretrained)
     mean = wanted.group_by("target", "source").agg(pl.col("dcd").mean())
-    targets = _by_likeness(mean)
+    targets = _order_by_likeness(mean)
     sources = [s for s in targets if s in set(mean["source"])]
     sources += sorted(set(mean["source"]) - set(targets))
     values = _matrix(mean, ("target", targets), ("source", sources), "dcd")
@@ -75,7 +75,7 @@ def _matrix(
     return values
 
 
-def _by_likeness(mean: pl.DataFrame) -> list[str]:
+def _order_by_likeness(mean: pl.DataFrame) -> list[str]:
     """Targets in an order that puts twins side by side; by name where the matrix has holes."""
     names = sorted(mean["target"].unique())
     square = _matrix(

@@ -89,7 +89,7 @@ def test_a_model_whose_workers_only_die_is_broken_until_one_gives_something() ->
     [one] = queues(1)
     for _ in range(MODEL_DEATHS):
         assert not one.is_broken
-        one.died(1, "killed")
+        one.note_deaths(1, "killed")
     assert one.is_broken
     one.finished(one.waiting[0].unit, 1.0, 80.0)
     assert not one.is_broken

@@ -24,7 +24,7 @@ SAMPLE_IMAGES = 100
 SHOWN = ["rank", "model", "score", "average_rank", "accuracy", "true_rank", "sources"]
 
 
-def _checked(folder: str | Path) -> Path:
+def _check_folder(folder: str | Path) -> Path:
     """The folder as it was typed, which the last lines repeat."""
     o.output_path(folder)
     return Path(folder).expanduser()
@@ -34,7 +34,7 @@ def demo(
     out: Annotated[
         Path,
         typer.Option(
-            parser=_checked,
+            parser=_check_folder,
             metavar="FOLDER",
             help="Folder of store, MLflow database and report.",
         ),
@@ -54,9 +54,9 @@ def demo(
     from vlmsel.api.demo_rankings import Sample, rank_three_ways
     from vlmsel.api.laboratory import current_knowledge
     from vlmsel.api.report_inputs import (
+        add_truth,
         held_out_selection,
         run_laboratory,
-        with_truth,
         write_laboratory_report,
     )
     from vlmsel.api.workspace import open_workspace
@@ -107,7 +107,7 @@ def demo(
         options,
         lambda plan, what: run_plan(plan, workspace.store, options, what=what),
     )
-    ranking = with_truth(selection, knowledge)
+    ranking = add_truth(selection, knowledge)
     paths = {"store": store, "report": str(page), "sample_images": str(sample)}
     paths |= {} if uri is None else {"mlflow": uri}
     if as_json:
@@ -136,7 +136,7 @@ def demo(
         script = Path(sys.executable).with_name("vlmsel")
         command = "vlmsel" if shutil.which("vlmsel") else script
         tell(f"next: {command} select {sample} --store {store}")
-        tell(f"or: {command} select {sample} --store {store} {_said_of_classes(task)}")
+        tell(f"or: {command} select {sample} --store {store} {_class_options(task)}")
     finish(summary, what="demo", allow_failures=0, as_json=False)
 
 
@@ -176,7 +176,7 @@ def _show_three(three: "ThreeRankings", target: str) -> None:
         tell(f"  {line}")
 
 
-def _said_of_classes(task: "DemoTask") -> str:
+def _class_options(task: "DemoTask") -> str:
     """The options that name a task's classes."""
     templates = " ".join(f'--template "{text}"' for text in task.templates)
     return f"--classnames {','.join(task.classnames)} {templates}"

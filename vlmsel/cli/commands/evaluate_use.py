@@ -153,9 +153,9 @@ def run(
     from vlmsel.evaluation.probe_page import use_page
 
     loo, probes, about = (
-        _of_imported(tables, use, shots)
+        _evaluate_imported(tables, use, shots)
         if tables.imported
-        else _of_store(tables, execution, use, shots, draws)
+        else _evaluate_store(tables, execution, use, shots, draws)
     )
     if markdown:
         title = f"{use}: {about.partition(', store ')[0]}"
@@ -191,7 +191,7 @@ def end_logged(logged: tuple[list[str], str | None] | None, *, as_json: bool) ->
         say(f"{len(logged[0])} runs in MLflow: {logged[1]}")
 
 
-def _of_store(
+def _evaluate_store(
     tables: JudgedTables, execution: ExecutorOptions, use: Use, shots: tuple[int, ...], draws: int
 ) -> tuple["LeaveOneOut", Any, str]:
     from vlmsel.api.probe_use import evaluate_use, probe_evidence
@@ -221,7 +221,7 @@ def _of_store(
     return loo, found.tables.accuracies, about
 
 
-def _of_imported(
+def _evaluate_imported(
     tables: JudgedTables, use: Use, shots: tuple[int, ...]
 ) -> tuple["LeaveOneOut", Any, str]:
     from vlmsel.api.probe_use import evaluate_imported_use, imported_probes

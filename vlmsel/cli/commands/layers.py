@@ -237,7 +237,7 @@ def _draw(found: "TaskVectors", likeness: "Likeness", out: Path) -> list[str]:
     return files
 
 
-def _significant(vectors: pl.DataFrame) -> pl.DataFrame:
+def _count_significant(vectors: pl.DataFrame) -> pl.DataFrame:
     """By model: layers on tasks that are certainly better or worse, corrected for all of them."""
     from vlmsel.selection.layers.changes import mid_p
 
@@ -266,7 +266,7 @@ def _show_vectors(found: "TaskVectors") -> None:
     from vlmsel.selection.layers.likeness import likeness_pairs
 
     title = "silenced layers on tasks: accuracy higher, certainly better, certainly worse"
-    show_table(_significant(found.vectors), title=title)
+    show_table(_count_significant(found.vectors), title=title)
     note("better, worse: mid-p times the number of rows below .05; `largest` is the best of many")
     for (model, pretrained, state), rows in sorted(
         found.idle.group_by("model", "pretrained", "state"), key=lambda group: group[0]

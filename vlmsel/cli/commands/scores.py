@@ -84,7 +84,7 @@ def scores(
     from vlmsel.api.workspace import open_workspace
     from vlmsel.cli.run_records import track_scores, tracking_uri_for, try_to_log
     from vlmsel.cli.views.output_files import write_output_table
-    from vlmsel.cli.views.plan_run import finish_beside, passed_over, run_plan
+    from vlmsel.cli.views.plan_run import finish_beside, list_passed_over, run_plan
 
     names = _names(estimator)
     if out is not None and out.suffix not in SUFFIXES:
@@ -105,7 +105,7 @@ def scores(
                 "scores": found.table,
                 "left_out": found.left_out,
                 "notes": found.notes,
-                "passed_over": passed_over(summary),
+                "passed_over": list_passed_over(summary),
                 "mlflow": {"uri": logged[1], "run": logged[0]} if logged else None,
             }
         )

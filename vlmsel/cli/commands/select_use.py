@@ -42,7 +42,7 @@ def select_trained_command(
     from vlmsel.api.label_scores import EMBEDDING, PREDICTION, labelled_target
     from vlmsel.api.trained_use import select_trained
     from vlmsel.api.workspace import open_workspace
-    from vlmsel.cli.views.plan_run import finish_beside, passed_over, run_plan
+    from vlmsel.cli.views.plan_run import finish_beside, list_passed_over, run_plan
 
     labels = _labels(asked)
     store, zoo, tasks = where
@@ -53,7 +53,7 @@ def select_trained_command(
     use = "probe" if asked.use.value == "probe" else "fine-tune"
     found = select_trained(workspace, target, use, run=options)
     if as_json:
-        emit_json({**_as_dict(found, top), "passed_over": passed_over(summary)})
+        emit_json({**_as_dict(found, top), "passed_over": list_passed_over(summary)})
     else:
         _show(found, top)
     tracking_uri, experiment = log_to

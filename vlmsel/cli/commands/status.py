@@ -41,7 +41,7 @@ def status(
     """
     from vlmsel.api.workspace import open_workspace
     from vlmsel.errors import SettingsError, TaskError
-    from vlmsel.execution.plan.preparation import unprompted
+    from vlmsel.execution.plan.preparation import find_unprompted
     from vlmsel.execution.store_status import failed_frame, status_frame
 
     if by not in GROUPS:
@@ -50,7 +50,7 @@ def status(
     kinds = _kinds(workspace, kind)
     wants = [workspace.wants[name] for name in kinds]
     evidence, catalogued = workspace.evidence, workspace.catalogued
-    faults = [*catalogued.faults, *unprompted(catalogued, wants if kind else [])]
+    faults = [*catalogued.faults, *find_unprompted(catalogued, wants if kind else [])]
     if kind and not any(evidence.wanted(name) for name in kinds):
         raise TaskError(faults[-1].reason if faults else f"nothing is wanted of {kinds[0]}")
     if verify:
@@ -67,7 +67,7 @@ def status(
     )
     counts = frame.select(pl.col(COUNTS).sum()).row(0, named=True)
     keys = GROUPS[by]
-    table = frame if keys is None else _grouped(frame, keys)
+    table = frame if keys is None else _group(frame, keys)
     if as_json:
         emit_json({"store": workspace.address, **counts, "rows": table})
     else:
@@ -93,7 +93,7 @@ def _kinds(workspace: "Workspace", asked: list[str] | None) -> list[str]:
     return list(dict.fromkeys(asked or workspace.wants))
 
 
-def _grouped(frame: pl.DataFrame, keys: list[str]) -> pl.DataFrame:
+def _group(frame: pl.DataFrame, keys: list[str]) -> pl.DataFrame:
     return frame.group_by(keys, maintain_order=True).agg(
         pl.col(COUNTS).sum(),
         pl.col("reason").drop_nulls().first(),

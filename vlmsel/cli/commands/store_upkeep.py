@@ -48,7 +48,7 @@ def size(
     """Say what a store takes, by kind and model: cells, files, bytes. Changes nothing."""
     from vlmsel.store.disk_use import store_sizes
 
-    opened = _existing(store)
+    opened = _open_existing(store)
     schema = {
         "what": pl.String,
         "model": pl.String,
@@ -149,7 +149,7 @@ def compact(
     """
     from vlmsel.api.upkeep import compact_store
 
-    opened = _existing(store)
+    opened = _open_existing(store)
     found = compact_store(opened)
     if as_json:
         emit_json({"store": opened.address, **asdict(found)})
@@ -202,7 +202,7 @@ def runs(
     """Say who measured what, when and with which versions; --json tells every cell."""
     from vlmsel.execution.work.run_log import read_runs, runs_frame
 
-    opened = _existing(store)
+    opened = _open_existing(store)
     found = read_runs(opened.folder)
     frame = runs_frame(found, model=model, task=task)
     if as_json:
@@ -212,7 +212,7 @@ def runs(
     show_table(frame.drop("run"), title=f"runs of {opened.address}")
 
 
-def _existing(store: str) -> "Store":
+def _open_existing(store: str) -> "Store":
     """A store that is there, of whatever it holds: nothing is made of a mistyped name.
 
     Raises:

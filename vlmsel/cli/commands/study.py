@@ -144,7 +144,7 @@ def study(
     if as_json:
         emit_json(done)
     else:
-        show_table(_shown(found.table), title=f"{name}: {found.description}")
+        show_table(_shorten(found.table), title=f"{name}: {found.description}")
         j.show_left_out(found.left_out)
         _say_where(done)
     _end_logged(done)
@@ -325,7 +325,7 @@ def _end_logged(done: dict[str, Any]) -> None:
         raise typer.Exit(1)
 
 
-def _shown(table: pl.DataFrame) -> pl.DataFrame:
+def _shorten(table: pl.DataFrame) -> pl.DataFrame:
     if "weight" in table.columns:
         # Hundreds of rows: the file has them all, the screen the mean over targets.
         means = table.group_by("selector", "source").agg(pl.col("weight", "effective").mean())

@@ -231,7 +231,7 @@ def emit_answer(answer: "TargetAnswer", top: int, *, as_json: bool) -> None:
         show_answer(answer, top)
 
 
-def _unread(answer: "TargetAnswer") -> "tuple[Failure, ...]":
+def _unread_files(answer: "TargetAnswer") -> "tuple[Failure, ...]":
     """Files of the target that could not be read."""
     from vlmsel.evidence.failure import Failure
 
@@ -269,7 +269,7 @@ def finish_answer(answer: "TargetAnswer", allow_failures: int) -> None:
     from vlmsel.cli.views.ranking_view import name_failures
     from vlmsel.execution.work.run_summary import RunSummary
 
-    summary = answer.summary or RunSummary(faults=_unread(answer))
+    summary = answer.summary or RunSummary(faults=_unread_files(answer))
     failures = (*summary.failures, *summary.earlier)
     images = [(failure.image_id, failure.reason) for failure in failures if failure.image_id]
     failed = pl.DataFrame(images, schema={"image_id": pl.String, "reason": pl.String}, orient="row")

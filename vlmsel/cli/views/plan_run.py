@@ -159,12 +159,12 @@ def summary_dict(summary: RunSummary) -> dict[str, object]:
         "left_out": [asdict(fault) for fault in summary.faults],
         "failed_before": [asdict(failure) for failure in summary.earlier],
         "inexact": [asdict(image) for image in summary.inexact],
-        "passed_over": passed_over(summary),
+        "passed_over": list_passed_over(summary),
         "by_model_and_task": summary.frame(),
     }
 
 
-def passed_over(summary: RunSummary | None) -> list[dict[str, str]]:
+def list_passed_over(summary: RunSummary | None) -> list[dict[str, str]]:
     """Files beside the images that are not read, as ``--json`` prints them."""
     return [{"task": p.task, "what": p.reason} for p in (summary.passed_over if summary else ())]
 

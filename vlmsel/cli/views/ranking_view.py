@@ -22,7 +22,7 @@ def show_selection(selection: Selection, top: int) -> None:
     """The ranking for people: what to make of it first, then the table, then what it rests on."""
     tell(f"{selection.target}: {selection.headline}")
     whole = ranking_table(selection).head(top)
-    table = fitted(whole, stdout.width)
+    table = fit_width(whole, stdout.width)
     show_table(table, title=_title(selection, table.height))
     for line in _legend(selection, table.columns):
         note(line)
@@ -74,7 +74,7 @@ def ranking_table(selection: Selection) -> pl.DataFrame:
     return table.select(shown)
 
 
-def fitted(table: pl.DataFrame, width: int) -> pl.DataFrame:
+def fit_width(table: pl.DataFrame, width: int) -> pl.DataFrame:
     """The table without the columns that would wrap it; rank and model always stay."""
     for name in FIRST_TO_GO:
         if table_width(table) <= width:
@@ -143,7 +143,7 @@ def name_failures(failed: pl.DataFrame) -> int:
 
 def selection_dict(selection: Selection, top: int) -> dict[str, object]:
     """Build the object that ``--json`` prints."""
-    from vlmsel.cli.views.plan_run import passed_over
+    from vlmsel.cli.views.plan_run import list_passed_over
 
     details, trust, pictures = selection.details, selection.trust, selection.images.pictures
     interval = (trust.regret_low, trust.regret_high) if trust and selection.is_trustworthy else None
@@ -174,6 +174,6 @@ def selection_dict(selection: Selection, top: int) -> dict[str, object]:
         "novelty": selection.novelty.notice if selection.novelty else None,
         "trust": trust.sentence if trust else None,
         "failed_images": selection.failed_images,
-        "passed_over": [row["what"] for row in passed_over(selection.summary)],
+        "passed_over": [row["what"] for row in list_passed_over(selection.summary)],
         "left_out": details.left_out,
     }

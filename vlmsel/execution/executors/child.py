@@ -74,7 +74,7 @@ class ChildWorker:
                 with suppress(OSError):
                     self._connection.send((ticket, unit, last_try))
                 return
-        self._give(ticket, self._lost())
+        self._give(ticket, self._lost_outcome())
 
     def stop(self, *, at_once: bool, grace_s: float = 0.0) -> bool:
         """End the process: after the units that it has, or at once. It always ends."""
@@ -104,9 +104,9 @@ class ChildWorker:
         with self._changing:
             self._dead, lost = True, sorted(self._out)
         for ticket in lost:
-            self._give(ticket, self._lost())
+            self._give(ticket, self._lost_outcome())
 
-    def _lost(self) -> Lost:
+    def _lost_outcome(self) -> Lost:
         try:
             code = self._process.wait(END_S)
         except subprocess.TimeoutExpired:

@@ -71,7 +71,7 @@ def plan_catalogued(
     """
     faults = [*catalogued.faults]
     if name_unprompted:
-        faults += unprompted(catalogued, wants)
+        faults += find_unprompted(catalogued, wants)
     if any(want.measurement.of_texts for want in wants):
         faults += catalogued.text_faults
     shards = wanted_shards(catalogued, wants)
@@ -107,13 +107,13 @@ def plan_catalogued(
     guessed = {name for name in costs for kind in job.measurements if name not in timed[kind]}
     return replace(
         plan,
-        images=_used(catalogued, wants),
+        images=_count_images(catalogued, wants),
         guessed=frozenset(guessed),
         passed_over=catalogued.passed_over,
     )
 
 
-def unprompted(catalogued: Catalogued, wants: Sequence[Want]) -> list[Failure]:
+def find_unprompted(catalogued: Catalogued, wants: Sequence[Want]) -> list[Failure]:
     """Tasks without the class names that a wanted measurement reads, as faults."""
     texts = [want.kind for want in wants if want.measurement.of_texts]
     readers = [want.kind for want in wants if want.measurement.reads_prompts or want.kind in texts]
@@ -134,7 +134,7 @@ def unprompted(catalogued: Catalogued, wants: Sequence[Want]) -> list[Failure]:
     return found
 
 
-def _used(catalogued: Catalogued, wants: Sequence[Want]) -> dict[str, tuple[int, int]]:
+def _count_images(catalogued: Catalogued, wants: Sequence[Want]) -> dict[str, tuple[int, int]]:
     """By task, how many images the widest want takes, and how many there are."""
     wants = [want for want in wants if not want.measurement.of_texts]
     if not wants:

@@ -152,7 +152,7 @@ def plan_cells(
         tallies.append(ModelTally(spec.model, spec.pretrained, n_tasks, *counts, todo.seconds))
         if units:
             work.append(todo)
-    earlier = () if known.retry_failed else _earlier(wanted, known)
+    earlier = () if known.retry_failed else _earlier_failures(wanted, known)
     work.sort(key=lambda todo: (-todo.seconds, todo.name))
     return Plan(job, tuple(work), tuple(tallies), frozenset(wanted), faults, earlier)
 
@@ -180,7 +180,7 @@ def _sort_cells(
     return units, ids, n_measured, n_failed
 
 
-def _earlier(wanted: Iterable[CellId], known: Known) -> tuple[Failure, ...]:
+def _earlier_failures(wanted: Iterable[CellId], known: Known) -> tuple[Failure, ...]:
     """List wanted cells that failed in earlier runs, and failed images of measured cells."""
     found: list[Failure] = []
     for cell in wanted:

@@ -26,7 +26,7 @@ def cell_rows(
         probed: values by image number.
         failed: (image, reason).
     """
-    measured = _named(cell, [refs[number] for number in probed.images])
+    measured = _key_columns(cell, [refs[number] for number in probed.images])
     n_rows = len(probed.images)
     values = {
         field.name: probed.columns.get(field.name, pa.nulls(n_rows, field.type))
@@ -36,12 +36,14 @@ def cell_rows(
     if failed:
         empty = {field.name: pa.nulls(len(failed), field.type) for field in measurement.values}
         reasons = {REASON.name: [reason for _, reason in failed]}
-        parts.append(pa.table({**_named(cell, [ref for ref, _ in failed]), **empty, **reasons}))
+        parts.append(
+            pa.table({**_key_columns(cell, [ref for ref, _ in failed]), **empty, **reasons})
+        )
     schema = measurement.row_schema()
     return pa.concat_tables([part.select(schema.names).cast(schema) for part in parts])
 
 
-def _named(cell: CellId, refs: Sequence[ImageRef]) -> dict[str, list[str]]:
+def _key_columns(cell: CellId, refs: Sequence[ImageRef]) -> dict[str, list[str]]:
     values = {
         "model": [cell.model] * len(refs),
         "pretrained": [cell.pretrained] * len(refs),

@@ -79,12 +79,12 @@ def decode_shard(shard: Shard, transform: Transform) -> DecodedShard:
 
     def decode(ref: ImageRef, data: bytes) -> None:
         like = next(iter(tensors.values()), None)
-        tensors[ref] = _transformed(transform, decode_image(data), like=like)
+        tensors[ref] = _transform_picture(transform, decode_image(data), like=like)
 
     reasons = _decode_each(shard, decode)
     refs = tuple(ref for ref in shard.images if ref in tensors)
-    images = _stacked([tensors.pop(ref) for ref in refs]) if refs else None
-    return _decoded_shard(images, refs, reasons)
+    images = _stack([tensors.pop(ref) for ref in refs]) if refs else None
+    return _make_shard(images, refs, reasons)
 
 
 def decode_pictures(
@@ -103,16 +103,16 @@ def decode_pictures(
         picture = decode_image(data)
         if transform is not None:
             like = next(iter(tensors.values()), None)
-            tensors[ref] = _transformed(transform, picture, like=like)
+            tensors[ref] = _transform_picture(transform, picture, like=like)
         pictures[ref] = picture
 
     reasons = _decode_each(shard, decode)
     refs = tuple(ref for ref in shard.images if ref in pictures)
-    images = _stacked([tensors.pop(ref) for ref in refs]) if tensors else None
-    return _decoded_shard(images, refs, reasons), tuple(pictures[ref] for ref in refs)
+    images = _stack([tensors.pop(ref) for ref in refs]) if tensors else None
+    return _make_shard(images, refs, reasons), tuple(pictures[ref] for ref in refs)
 
 
-def _decoded_shard(
+def _make_shard(
     images: Tensor | None, refs: tuple[ImageRef, ...], reasons: tuple[tuple[ImageRef, str], ...]
 ) -> DecodedShard:
     n_unavailable = sum(is_unavailable(reason) for _, reason in reasons)
@@ -154,7 +154,7 @@ def tensor_bytes(transform: Transform) -> int | None:
         return None
 
 
-def _transformed(transform: Transform, image: Image.Image, *, like: Tensor | None) -> Tensor:
+def _transform_picture(transform: Transform, image: Image.Image, *, like: Tensor | None) -> Tensor:
     """The tensor of one picture.
 
     Raises:
@@ -182,7 +182,7 @@ def _transformed(transform: Transform, image: Image.Image, *, like: Tensor | Non
     return tensor
 
 
-def _stacked(tensors: list[Tensor]) -> Tensor:
+def _stack(tensors: list[Tensor]) -> Tensor:
     """One tensor of several, each let go as it is copied: the two together are large."""
     stacked = tensors[0].new_empty((len(tensors), *tensors[0].shape))
     for number in range(len(tensors) - 1, -1, -1):

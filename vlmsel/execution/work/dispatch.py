@@ -105,12 +105,12 @@ class ModelQueue:
                 return turn
         return None
 
-    def died(self, n_deaths: int, reason: str) -> None:
+    def note_deaths(self, n_deaths: int, reason: str) -> None:
         """Learn of dead workers."""
         self.deaths += n_deaths
         self.last_death = reason
 
-    def finished(self, unit: Unit, seconds: float, wall_s: float) -> None:
+    def note_outcome(self, unit: Unit, seconds: float, wall_s: float) -> None:
         """Learn from one outcome."""
         image_s = wall_s / max(1, len(unit.shard.images))
         # Never below what was expected: a cheap first unit says nothing of a dear second one.

@@ -208,7 +208,7 @@ class _Loop(Generic[Worker]):
                 slot.dead = slot.dead or result.worker_is_dead
                 # Two calls of one worker are lost in one death.
                 n_deaths = int(result.worker_is_dead and not slot.tickets)
-                self._lost(slot.queue, turn, result.reason, n_deaths=n_deaths)
+                self._handle_loss(slot.queue, turn, result.reason, n_deaths=n_deaths)
                 continue
             time_s = self._clock()
             again = turn.unit.only(outcome.cell for outcome in result.outcomes if outcome.transient)
@@ -222,20 +222,24 @@ class _Loop(Generic[Worker]):
                 continue
             if turn.outages:
                 self._hurry()
-            slot.queue.finished(turn.unit, result.seconds, time_s - handed_out)
+            slot.queue.note_outcome(turn.unit, result.seconds, time_s - handed_out)
 
     def kill_overdue(self) -> None:
         """Kill the workers that are over their deadlines; what they had is tried again."""
         time_s = self._clock()
         for slot in self._slots:
-            if slot.tickets and self._works(slot, time_s) and time_s >= slot.deadline(self._limits):
+            if (
+                slot.tickets
+                and self._has_place(slot, time_s)
+                and time_s >= slot.deadline(self._limits)
+            ):
                 reason = f"no outcome in {time_s - slot.since:.0f} s: its worker was stopped"
                 self._pool.kill(slot.worker)
                 turns = [turn for turn, _ in slot.tickets.values()]
                 slot.tickets.clear()
                 slot.dead = True
                 for number, turn in enumerate(turns):
-                    self._lost(slot.queue, turn, reason, n_deaths=int(number == 0))
+                    self._handle_loss(slot.queue, turn, reason, n_deaths=int(number == 0))
         if self._slots and time_s - self._last_start > PLACE_S:
             raise ExecutionError(
                 f"no worker got a place in {PLACE_S:.0f} s: others hold what the cluster has; "
@@ -248,7 +252,7 @@ class _Loop(Generic[Worker]):
             self._pool.release(slot.worker, at_once=True)
         self._slots.clear()
 
-    def _works(self, slot: _Slot[Worker], time_s: float) -> bool:
+    def _has_place(self, slot: _Slot[Worker], time_s: float) -> bool:
         """Tell whether a worker has its place; its time counts from when this was first seen."""
         if not slot.started and self._pool.has_started(slot.worker):
             slot.started, slot.since = True, time_s
@@ -259,7 +263,7 @@ class _Loop(Generic[Worker]):
     def _patience_s(self) -> float | None:
         time_s = self._clock()
         busy = [slot for slot in self._slots if slot.tickets]
-        times = [slot.deadline(self._limits) for slot in busy if self._works(slot, time_s)]
+        times = [slot.deadline(self._limits) for slot in busy if self._has_place(slot, time_s)]
         if not all(slot.started for slot in busy):
             # Look again whether they have: their time counts from then.
             times.append(time_s + START_POLL_S)
@@ -289,8 +293,8 @@ class _Loop(Generic[Worker]):
             ticket = self._pool.submit(slot.worker, turn.unit, last_try=turn.is_last)
             slot.tickets[ticket] = (turn, time_s)
 
-    def _lost(self, queue: ModelQueue, turn: Turn, reason: str, *, n_deaths: int) -> None:
-        queue.died(n_deaths, reason)
+    def _handle_loss(self, queue: ModelQueue, turn: Turn, reason: str, *, n_deaths: int) -> None:
+        queue.note_deaths(n_deaths, reason)
         log.warning("lost: %s", reason, extra={"cell": str(turn.unit)})
         # A first loss may be anybody's; a unit that was lost before gets some time.
         due = self._due(turn.deaths) if turn.deaths else 0.0

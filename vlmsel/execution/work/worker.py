@@ -117,16 +117,16 @@ class ModelWorker:
             ExecutionError: nothing can be measured here.
         """
         try:
-            skipped = {cell: self._skipped(cell) for cell in unit.cells}
+            skipped = {cell: self._find_skipped(cell) for cell in unit.cells}
         except StoreUnavailableError as error:
             if last_try:
                 raise
-            return UnitOutcome(tuple(self._failed(cell, error) for cell in unit.cells))
+            return UnitOutcome(tuple(self._fail(cell, error) for cell in unit.cells))
         missing = [cell for cell, outcome in skipped.items() if outcome is None]
         done = self._measure(unit.shard, missing, last_try=last_try) if missing else {}
         return UnitOutcome(tuple(skipped[cell] or done[cell] for cell in unit.cells))
 
-    def _skipped(self, cell: Cell) -> CellOutcome | None:
+    def _find_skipped(self, cell: Cell) -> CellOutcome | None:
         """The outcome of a cell that somebody else measured or mended, or a call that died."""
         if not self._store.has(cell.id):
             return None
@@ -143,7 +143,7 @@ class ModelWorker:
             model = self._model()
         except (Exception, SystemExit) as error:  # noqa: BLE001 - encoders are users' code
             self._raise_if_lasting(error, last_try=last_try)
-            return {cell: self._failed(cell, error, last_try=last_try) for cell in cells}
+            return {cell: self._fail(cell, error, last_try=last_try) for cell in cells}
         with self._pool.hold(len(shard.images) * self._image_bytes(model)):
             return self._measure_with(model, shard, cells, last_try=last_try)
 
@@ -160,7 +160,7 @@ class ModelWorker:
             inputs = self._inputs(model, shard, cells, last_try=last_try)
         except (Exception, SystemExit) as error:  # noqa: BLE001 - encoders and transforms are users' code
             self._raise_if_lasting(error, last_try=last_try)
-            return {cell: self._failed(cell, error, last_try=last_try) for cell in cells}
+            return {cell: self._fail(cell, error, last_try=last_try) for cell in cells}
         outcomes: dict[Cell, CellOutcome] = {}
         for number, cell in enumerate(cells):
             try:
@@ -168,7 +168,7 @@ class ModelWorker:
                 outcomes[cell] = self._measure_cell(model, cell, inputs, n_decoded)
             except (Exception, SystemExit) as error:  # noqa: BLE001 - likewise
                 self._raise_if_lasting(error, last_try=last_try)
-                outcomes[cell] = self._failed(cell, error, last_try=last_try)
+                outcomes[cell] = self._fail(cell, error, last_try=last_try)
         return outcomes
 
     def _raise_if_lasting(self, error: BaseException, *, last_try: bool) -> None:
@@ -196,7 +196,7 @@ class ModelWorker:
         prompts = self._job.prompts.get(shard.task)
         if isinstance(prompts, TaskQuestions):
             if Capability.choice_scores in model.capabilities:
-                return self._questioned(model, shard, prompts, probes, last_try=last_try)
+                return self._decode_with_questions(model, shard, prompts, probes, last_try=last_try)
         elif not any(probe.needs_images for probe in probes):
             known = stored_embeddings(self._store, self._spec, self._identity, shard)
             if known is not None:
@@ -224,7 +224,7 @@ class ModelWorker:
             )
         return _Inputs(batch, decoded.refs, decoded.failed, decoded.n_decoded)
 
-    def _questioned(
+    def _decode_with_questions(
         self,
         model: LoadedModel,
         shard: Shard,
@@ -255,7 +255,7 @@ class ModelWorker:
         batch.pictures = pictures
         return _Inputs(batch, decoded.refs, decoded.failed, decoded.n_decoded)
 
-    def _lacking(self, model: LoadedModel, cell: Cell) -> frozenset[Capability]:
+    def _missing_capabilities(self, model: LoadedModel, cell: Cell) -> frozenset[Capability]:
         measurement = self._job.measurements[cell.id.kind]
         asks = isinstance(self._job.prompts.get(cell.id.task), TaskQuestions)
         return measurement.requires_of(asks_questions=asks) - model.capabilities
@@ -265,7 +265,7 @@ class ModelWorker:
     ) -> CellOutcome:
         kind = cell.id.kind
         measurement = self._job.measurements[kind]
-        lacking = self._lacking(model, cell)
+        lacking = self._missing_capabilities(model, cell)
         if lacking:
             what = " and ".join(sorted(lacking))
             raise ModelError(f"{self._spec.name} has no {what}, which a {kind} needs")
@@ -285,7 +285,7 @@ class ModelWorker:
                 f"{first}"
             )
             unavailable = any(is_unavailable(why) for _, why in failed)
-            return self._recorded(cell, reason, TRANSIENT if unavailable else "images")
+            return self._record(cell, reason, TRANSIENT if unavailable else "images")
         rows = cell_rows(cell.id, measurement, inputs.refs, probed, failed)
         self._store.write(cell.id, measurement, rows, replace=cell.again)
         log.info("measured", extra={"cell": str(cell.id), "seconds": seconds})
@@ -303,7 +303,7 @@ class ModelWorker:
             ),
         )
 
-    def _failed(self, cell: Cell, error: BaseException, *, last_try: bool = False) -> CellOutcome:
+    def _fail(self, cell: Cell, error: BaseException, *, last_try: bool = False) -> CellOutcome:
         reason = describe_error(error)
         log.warning("failed: %s", reason, extra={"cell": str(cell.id)})
         log.debug("where it failed", exc_info=error, extra={"cell": str(cell.id)})
@@ -311,13 +311,13 @@ class ModelWorker:
         if kind == TRANSIENT and not last_try:
             return CellOutcome(cell.id, "failed", reason, transient=True)
         try:
-            return self._recorded(cell, reason, kind)
+            return self._record(cell, reason, kind)
         except StoreUnavailableError:
             if last_try:
                 raise
             return CellOutcome(cell.id, "failed", reason, transient=True)
 
-    def _recorded(self, cell: Cell, reason: str, kind: str) -> CellOutcome:
+    def _record(self, cell: Cell, reason: str, kind: str) -> CellOutcome:
         if cell.again and self._store.has(cell.id):
             # What the store holds of it still counts.
             log.warning("the retry failed: %s", reason, extra={"cell": str(cell.id)})
@@ -335,12 +335,12 @@ class ModelWorker:
                 except (OSError, MemoryError, torch.OutOfMemoryError):
                     raise
                 except (Exception, SystemExit) as error:  # noqa: BLE001 - libraries and users' code build models
-                    self._loaded = self._lasting(error)
+                    self._loaded = self._lasting_error(error)
         if isinstance(self._loaded, ModelError):
             raise self._loaded
         return self._loaded
 
-    def _lasting(self, error: BaseException) -> ModelError:
+    def _lasting_error(self, error: BaseException) -> ModelError:
         """The error of a model that will not load; raises UnavailableError for one that may."""
         weights = self._spec.weights
         if may_pass(error) or (weights is not None and not os.path.exists(weights)):

@@ -11,7 +11,7 @@ from collections.abc import Callable
 import pytest
 
 from vlmsel.execution.executors.ray import watchdog
-from vlmsel.execution.executors.ray.watchdog import VARIABLE, marked, sweep
+from vlmsel.execution.executors.ray.watchdog import VARIABLE, find_marked, sweep
 
 WAIT_S = 20.0
 # A driver whose child, in a session of its own, would outlive it; a fork holds the pipe, too.
@@ -43,7 +43,7 @@ def test_what_has_the_mark_is_found_and_killed_and_nothing_else() -> None:
         subprocess.Popen(["sleep", "600"], env=os.environ | {VARIABLE: value})
         for value in (mark, mark + "0", "")
     ]
-    until(lambda: list(marked(mark)) == [children[0].pid])
+    until(lambda: list(find_marked(mark)) == [children[0].pid])
     sweep(mark, seconds=0.5)
     assert [child.poll() for child in children] == [-9, None, None]
     for child in children:
@@ -63,10 +63,10 @@ def test_a_killed_driver_takes_its_marked_processes_along(how: str) -> None:
     assert driver.stdout is not None
     try:
         pid = int(driver.stdout.readline())
-        until(lambda: list(marked(mark)) == [pid])
+        until(lambda: list(find_marked(mark)) == [pid])
         getattr(driver, how)()
         driver.wait()
-        until(lambda: not list(marked(mark)))
+        until(lambda: not list(find_marked(mark)))
     finally:
         os.killpg(driver.pid, signal.SIGKILL)
         driver.stdout.close()

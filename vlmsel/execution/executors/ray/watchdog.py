@@ -24,7 +24,7 @@ POLL_S = 0.5
 SWEEP_S = 10.0
 
 
-def marked(mark: str) -> Iterator[int]:
+def find_marked(mark: str) -> Iterator[int]:
     """Ids of the living processes with this mark; none where the system has no ``/proc``."""
     wanted = f"{VARIABLE}={mark}".encode()
     for folder in PROC.glob("[0-9]*"):
@@ -38,7 +38,7 @@ def sweep(mark: str, *, seconds: float = SWEEP_S) -> None:
     """Kill every process with this mark until none is left."""
     end = time.monotonic() + seconds
     while time.monotonic() < end:
-        found = [pid for pid in marked(mark) if pid != os.getpid()]
+        found = [pid for pid in find_marked(mark) if pid != os.getpid()]
         if not found:
             return
         for pid in found:
