@@ -2,7 +2,7 @@
 
 import polars as pl
 
-from vlmsel.api.known_zoo import _known
+from vlmsel.api.known_zoo import _build_zoo
 from vlmsel.measurements.prediction import Prediction
 from vlmsel.store.store import Store
 from vlmsel.zoo.catalog import ModelSpec
@@ -17,7 +17,7 @@ def test_a_near_duplicate_with_a_slash_in_its_name_counts_once(tmp_path):
         for i in range(12)
     ]
     schema = ["model", "pretrained", "task", "acc1"]
-    zoo = _known(
+    zoo = _build_zoo(
         {key: ModelSpec(model=key[0], pretrained=key[1]) for key in KEYS},
         pl.DataFrame(rows, schema=schema, orient="row"),
         about="",

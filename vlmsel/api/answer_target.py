@@ -78,7 +78,7 @@ def read_target(images: str | Path, asked: AnswerOptions) -> TargetLabels:
     elif asked.labels is not None:
         raise TaskError(
             f"labels {asked.labels} need the names of the classes: give --classnames a,b,c, a file "
-            "with one name a line, or --prompts clip-benchmark:NAME"
+            "with one name per line, or --prompts clip-benchmark:NAME"
         )
     return TargetLabels(
         spec,

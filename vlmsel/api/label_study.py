@@ -82,10 +82,10 @@ def study_labels(
         tables: accuracies by name: model, pretrained, task, acc1.
         labels: numbers of labelled images.
         rho: correlation of the simulated hits.
-        n_draws: draws of labelled images a target.
+        n_draws: draws of labelled images per target.
         seed: of the draws.
         keep_duplicates: count near-duplicate checkpoints as models of their own.
-        calibration: also hold the advice against the truth, with at most 10 draws a target, which
+        calibration: also hold the advice against the truth, with at most 10 draws per target, which
             takes minutes.
 
     Raises:

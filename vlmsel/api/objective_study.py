@@ -272,7 +272,7 @@ def block_outputs(
     """Stored embeddings of every block, by model, split by the number of its profiled blocks.
 
     Args:
-        blocks: of `measured_blocks`.
+        blocks: of `measure_blocks`.
         profiles: long profiles of every block.
 
     Raises:

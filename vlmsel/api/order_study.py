@@ -61,7 +61,7 @@ def study_orders(
         zoo: model catalog; by default that of the store's last run.
         tasks: task catalog; by default likewise.
         labels: numbers of labelled images.
-        n_draws: draws a task.
+        n_draws: draws per task.
         seed: of the draws.
 
     Raises:

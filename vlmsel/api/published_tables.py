@@ -17,7 +17,7 @@ ROUNDING = 5e-4
 
 
 def chosen_accuracies(store: str | Path, names: Sequence[str]) -> pl.DataFrame:
-    """Imported accuracies, one row a cell; the first of `names` counts where two know a cell.
+    """Imported accuracies, one row per cell; the first of `names` counts where two know a cell.
 
     Args:
         store: folder or address.
@@ -71,7 +71,7 @@ def chosen_profiles(store: str | Path, names: Sequence[str]) -> pl.DataFrame:
 
 
 def chosen_features(store: str | Path) -> pl.DataFrame:
-    """Imported text features, one row a cell; the first table by name counts where two know one."""
+    """Imported text features, one row per cell; the first table by name counts."""
     known = read_features(open_folder(store))
     return known.unique(subset=CELL, keep="first", maintain_order=True)
 

@@ -49,7 +49,7 @@ def run_laboratory(knowledge: Knowledge) -> Laboratory:
 def held_out_selection(
     knowledge: Knowledge, target: str, *, selector: str | None = None
 ) -> Selection:
-    """Rank for a known task as if its accuracies were not known; `with_truth` adds them.
+    """Rank for a known task as if its accuracies were not known; `add_truth` adds them.
 
     Raises:
         SelectionError: the task has no profiles or no accuracies.

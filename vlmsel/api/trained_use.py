@@ -41,7 +41,7 @@ class TrainedSelection:
             average_rank (mean place over the sources' probes), probe_accuracy (held out on these
             images), zero_shot_accuracy (on them); null where unknown. Best first.
         mixture: what was mixed, with the weights.
-        shots: images a class that every source was shown.
+        shots: images per class that every source was shown.
         scores: every score of every model.
         notes: what must be known beside it, a line each.
     """

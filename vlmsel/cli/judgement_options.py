@@ -106,7 +106,7 @@ def selector_options(items: Sequence[str] | None) -> dict[str, dict[str, str]]:
 
 
 def show_left_out(left_out: pl.DataFrame) -> None:
-    """Say what could not be used, and why, one line a reason."""
+    """Say what could not be used, and why, one line per reason."""
     per_name = left_out.unique(["kind", "name"], maintain_order=True)
     for (kind, reason), rows in per_name.group_by("kind", "reason", maintain_order=True):
         names = rows["name"].to_list()

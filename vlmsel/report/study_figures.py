@@ -15,7 +15,7 @@ def condition_figure(table: pl.DataFrame, x: str, metric: str = "ndcg5") -> Figu
     """Mean and 95 % interval of a metric by selector.
 
     Args:
-        table: of a study with conditions; a column `side` makes one panel a side.
+        table: of a study with conditions; a column `side` makes one panel per side.
         x: column of the condition.
         metric: name of the metric.
     """
@@ -80,7 +80,7 @@ def labels_figure(
     rival: str = "average-rank",
     selector: str = "posterior",
 ) -> Figure:
-    """Gain over a rival against the number of labels: mean and 95 % interval, a line a table.
+    """Gain over a rival against the number of labels: mean and 95 % interval, a line per table.
 
     Args:
         table: of `labels_rows`, one table or several.
@@ -170,7 +170,7 @@ def _lines(axis: Axes, rows: pl.DataFrame, x: str) -> None:
 
 
 def benchmark_figure(summary: pl.DataFrame) -> Figure:
-    """Mean weighted tau of every score and rival with its 95 % interval, one panel a pool.
+    """Mean weighted tau of every score and rival with its 95 % interval, one panel per pool.
 
     Args:
         summary: of `summarise_benchmarks`.

@@ -61,7 +61,7 @@ def accuracies(
         Layout,
         typer.Option(
             help="How the table is laid out; auto recognises it by its columns. openclip: one "
-            "column a data set; all others: one row a model and data set (classes: and class)."
+            "column per data set; all others: one row per model and data set (classes: and class)."
         ),
     ] = Layout.auto,
     percent: Annotated[

@@ -21,7 +21,7 @@ NAME = "labels"
 DESCRIPTION = "gain of 5 to 100 labels over average rank and ImageNet, with simulated hits"
 CAPTION = (
     "simulated: hits are drawn from the published accuracies, those of different models correlated "
-    "by rho = {rho:g}; {draws} draws a task, 95 % intervals by paired bootstrap over tasks"
+    "by rho = {rho:g}; {draws} draws per task, 95 % intervals by paired bootstrap over tasks"
 )
 SHOWN_METRICS = ("ndcg5", "tau", "regret1")
 _PANEL = "Study of labels"
@@ -50,7 +50,7 @@ Draws = Annotated[
     typer.Option(
         "--draws",
         min=1,
-        help="Random draws of labelled images a task. Default: 30; with --predictions 80.",
+        help="Random draws of labelled images per task. Default: 30; with --predictions 80.",
         rich_help_panel=_PANEL,
         show_default=False,
     ),
@@ -300,7 +300,7 @@ def _show(found: "LabelStudy", rho: float, n_draws: int) -> None:
 
 
 def labels_table(rows: pl.DataFrame, metrics: Sequence[str] = SHOWN_METRICS) -> pl.DataFrame:
-    """Rows of one table and rival as a table for people: mean and difference a metric."""
+    """Rows of one table and rival as a table for people: mean and difference per metric."""
     clear = (pl.col("delta_low") > 0) | (pl.col("delta_high") < 0)
     signed = [
         pl.col(name).map_elements(lambda value: f"{value:+.3f}", pl.String)

@@ -34,7 +34,7 @@ class BenchmarkStudy:
     """Tables, figure and page of the study.
 
     Attributes:
-        table: summary, one row a pool, score and metric.
+        table: summary, one row per pool, score and metric.
         figure: weighted taus.
         page: Markdown.
         left_out: pool, name, reason.

@@ -24,8 +24,8 @@ class RunOptions:
         n_workers: Ray actors at most.
         address: of the Ray cluster.
         n_gpus: GPUs to ask an autoscaling cluster for, and to wait for.
-        log_level: of the JSON lines that Ray's workers write: debug, info (a line a cell), warning
-            (a line a failure) or error.
+        log_level: of the JSON lines that Ray's workers write: debug, info (a line per cell),
+            warning (a line per failure) or error.
         retry_failed: try again what failed in an earlier run.
         verify: hash the stored files first; corrupt ones are set aside and measured again.
         index_cache: folder for what was read of the tasks; by default in the user's cache.
