@@ -7,7 +7,13 @@ import timm
 import torch
 
 from vlmsel.api import exactness
-from vlmsel.api.exactness import LIMIT, by_setting, default_setting, photograph_case, photographs
+from vlmsel.api.exactness import (
+    LIMIT,
+    average_by_setting,
+    default_setting,
+    photograph_case,
+    photographs,
+)
 from vlmsel.attribution.model_attribution import attribute
 from vlmsel.errors import ModelError
 from vlmsel.report.exactness_figure import errors_figure
@@ -78,7 +84,7 @@ def test_errors_are_averaged_over_the_zoo_and_apart_for_the_pretrained():
             rows(kind="target", mean=9.0),
         ]
     )
-    found = {(row["group"], row["kind"]): row for row in by_setting(table).to_dicts()}
+    found = {(row["group"], row["kind"]): row for row in average_by_setting(table).to_dicts()}
     assert found["demo zoo", "steps"] == pytest.approx(
         {
             "group": "demo zoo",
@@ -97,7 +103,7 @@ def test_errors_are_averaged_over_the_zoo_and_apart_for_the_pretrained():
 
 def test_the_figure_has_a_column_for_each_group():
     table = pl.DataFrame([rows(), rows(cost=9.0), rows(case="p", family="pretrained")])
-    figure = errors_figure(by_setting(table), default_setting(), LIMIT)
+    figure = errors_figure(average_by_setting(table), default_setting(), LIMIT)
     assert [axis.get_title("left") for axis in figure.axes] == ["demo zoo", "p", "", ""]
     for axis, expected in ((figure.axes[0], 10.0), (figure.axes[2], 20.0)):
         (line,) = (x for x in axis.lines if x.get_label() == "trapezoid")

@@ -19,8 +19,8 @@ from vlmsel.execution.executors.ray.actor_pool import run_ray
 from vlmsel.execution.executors.ray.session import (
     IN_JOB,
     _runtime_env,
-    asked_gpus,
     cluster_resources,
+    hold_gpus,
 )
 from vlmsel.execution.plan.preparation import plan_measurements
 from vlmsel.execution.plan.run_options import RunOptions
@@ -158,10 +158,10 @@ def test_a_demand_that_the_cluster_cannot_meet_fails_fast_and_names_both(
     # At once, not after a quarter of an hour: this cluster has no autoscaler.
     with (
         pytest.raises(ExecutionError, match=r"asked for 5 GPU\(s\).*2 GPUs and no autoscaler"),
-        asked_gpus(5, timeout_s=900.0),
+        hold_gpus(5, timeout_s=900.0),
     ):
         pass
-    with asked_gpus(2, timeout_s=0.0):
+    with hold_gpus(2, timeout_s=0.0):
         pass
 
 
@@ -186,18 +186,18 @@ def test_an_autoscaling_cluster_is_waited_for_and_what_came_is_used(
         "vlmsel.execution.executors.ray.session.request_resources",
         lambda bundles: wishes.append(bundles),
     )
-    with asked_gpus(5, timeout_s=0.0):
+    with hold_gpus(5, timeout_s=0.0):
         assert wishes == [[{"GPU": 1}] * 5]
     assert "asked for 5 GPUs, got" in caplog.text
     # The wish is taken back, or the nodes would never be given up.
     assert wishes[1:] == [[]]
-    with asked_gpus(5, timeout_s=0.0, n_useful=3):
+    with hold_gpus(5, timeout_s=0.0, n_useful=3):
         assert wishes[-1] == [{"GPU": 1}] * 3
     bare = Resources((Node(2.0, 0),))
     monkeypatch.setattr("vlmsel.execution.executors.ray.session.cluster_resources", lambda: bare)
     with (
         pytest.raises(ExecutionError, match=r"asked for 5 GPU\(s\) and after 0 s .* 0 GPUs"),
-        asked_gpus(5, timeout_s=0.0),
+        hold_gpus(5, timeout_s=0.0),
     ):
         pass
     assert wishes[-1] == []

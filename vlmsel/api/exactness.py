@@ -120,7 +120,7 @@ def as_table(records: Iterable[Record]) -> pl.DataFrame:
     return pl.DataFrame([asdict(record) for record in records])
 
 
-def by_setting(table: pl.DataFrame) -> pl.DataFrame:
+def average_by_setting(table: pl.DataFrame) -> pl.DataFrame:
     """Per setting: cost, mean error and worst image, over the demo zoo and for each other case.
 
     Returns:

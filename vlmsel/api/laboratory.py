@@ -12,7 +12,7 @@ from vlmsel.api.published_tables import (
     chosen_accuracies,
     chosen_features,
     chosen_profiles,
-    under_known_names,
+    rename_to_known,
 )
 from vlmsel.api.text_knowledge import StoredTexts, read_texts, stored_text_kinds
 from vlmsel.api.workspace import Workspace
@@ -165,14 +165,14 @@ def imported_knowledge(
         StoreError: nothing was imported, a name is unknown, or tables contradict each other.
     """
     known = chosen_accuracies(store, accuracies)
-    shapes, renamed = under_known_names(chosen_profiles(store, profiles), known)
+    shapes, renamed = rename_to_known(chosen_profiles(store, profiles), known)
     if not shapes.is_empty() and shapes.join(known, on=[*MODEL, "task"], how="semi").is_empty():
         raise StoreError(
             f"no model and task has both an imported profile and an imported accuracy "
             f"(profiles: {_name_two_models(shapes)}; accuracies: {_name_two_models(known)}); "
             "import tables of the same models, or choose with --accuracies NAME and --profiles NAME"
         )
-    features, of_features = under_known_names(chosen_features(store), known, "features")
+    features, of_features = rename_to_known(chosen_features(store), known, "features")
     sources = ", ".join(sorted({*known["source"], *shapes["source"]}))
     about = f"imported tables {sources}, store {Store(store).address}"
     return Knowledge(

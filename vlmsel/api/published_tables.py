@@ -76,7 +76,7 @@ def chosen_features(store: str | Path) -> pl.DataFrame:
     return known.unique(subset=CELL, keep="first", maintain_order=True)
 
 
-def under_known_names(
+def rename_to_known(
     profiles: pl.DataFrame, accuracies: pl.DataFrame, what: str = "profiles"
 ) -> tuple[pl.DataFrame, list[str]]:
     """Profiles, or features, under the name of the accuracies, where only the suffix differs.

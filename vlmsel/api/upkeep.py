@@ -129,7 +129,7 @@ def collect_garbage(
     before = time.time() - older_than_days * DAY_S
 
     def find() -> list[Garbage]:
-        wanted = wanted_by(workspace, zoos=zoos, tasks=tasks)
+        wanted = collect_wanted(workspace, zoos=zoos, tasks=tasks)
         found = find_garbage(workspace.store.folder, wanted.has, written_before=before)
         return [
             garbage
@@ -157,7 +157,7 @@ def _is_of_fewer_images(store: Store, wanted: WantedCells, garbage: Garbage) -> 
     return wanted.is_of_images(cell, set(rows.select(columns).unique().iter_rows()))
 
 
-def wanted_by(
+def collect_wanted(
     workspace: Workspace, *, zoos: Sequence[str] = (), tasks: Sequence[str] = ()
 ) -> WantedCells:
     """The cells that a store's catalogs, and further ones, ask for.

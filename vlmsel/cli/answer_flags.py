@@ -16,7 +16,7 @@ ClassNames = Annotated[
     typer.Option(
         "--classnames",
         metavar="A,B,C|FILE",
-        help="Names of the classes, or a file with one a line. Class folders name themselves.",
+        help="Names of the classes, or a file with one per line. Class folders name themselves.",
         rich_help_panel=_PANEL,
         show_default=False,
     ),

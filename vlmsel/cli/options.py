@@ -175,8 +175,8 @@ LogLevelOption = Annotated[
     typer.Option(
         "--log-level",
         envvar="VLMSEL_LOG_LEVEL",
-        help="Of the workers. On Ray each writes JSON lines: at warning one a failure, at info one "
-        "a cell; here JSON lines begin at info.",
+        help="Of the workers. On Ray each writes JSON lines: at warning one per failure, at info "
+        "one per cell; here JSON lines begin at info.",
         rich_help_panel=_WHERE,
     ),
 ]

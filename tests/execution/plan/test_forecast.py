@@ -3,7 +3,7 @@ import pytest
 from tests.execution.builders import JOB, THREE, identity, job, shard, spec, wanted
 from vlmsel.errors import ExecutionError
 from vlmsel.execution.executors.placement import Node, Resources
-from vlmsel.execution.plan.forecast import forecast, this_machine, with_asked
+from vlmsel.execution.plan.forecast import add_requested_gpus, forecast, this_machine
 from vlmsel.execution.plan.work_plan import Known, Plan, plan_cells
 
 SHARDS = [shard(name, n_images=1) for name in "abcd"]
@@ -47,9 +47,9 @@ def test_there_are_no_more_workers_than_units_and_than_allowed() -> None:
 
 def test_gpus_that_an_autoscaler_will_bring_count() -> None:
     head = Resources((Node(0.0),))
-    cost = forecast(plan(m=None), with_asked(head, 3, threads=2), threads=2)
+    cost = forecast(plan(m=None), add_requested_gpus(head, 3, threads=2), threads=2)
     assert (cost.workers, cost.gpu_s) == (3, 40.0)
-    assert with_asked(Resources((Node(4, 4),)), 3).gpus == 4
+    assert add_requested_gpus(Resources((Node(4, 4),)), 3).gpus == 4
 
 
 def test_what_cannot_be_placed_is_an_error_that_names_both() -> None:

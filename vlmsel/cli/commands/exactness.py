@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 
 from vlmsel.cli.options import input_file
 from vlmsel.cli.views.console import say, show_table
-from vlmsel.cli.views.count_progress import counted
+from vlmsel.cli.views.count_progress import count_progress
 from vlmsel.errors import SettingsError
 
 NAME = "exactness"
@@ -50,7 +50,7 @@ def run_exactness(weights: Path | None) -> tuple[pl.DataFrame, Figure]:
     from vlmsel.api.exactness import (
         LIMIT,
         as_table,
-        by_setting,
+        average_by_setting,
         default_setting,
         measure,
         study_cases,
@@ -64,9 +64,11 @@ def run_exactness(weights: Path | None) -> tuple[pl.DataFrame, Figure]:
             "the demo zoo alone: docs/internals/attribution.md says how to add a pretrained encoder"
         )
     total = len(cases) * n_records()
-    records = counted(measure(cases), total, lambda record: f"{record.case}: {record.setting}")
+    records = count_progress(
+        measure(cases), total, lambda record: f"{record.case}: {record.setting}"
+    )
     table = as_table(records)
-    return table, errors_figure(by_setting(table), default_setting(), LIMIT)
+    return table, errors_figure(average_by_setting(table), default_setting(), LIMIT)
 
 
 def run_params(table: pl.DataFrame) -> dict[str, object]:
@@ -78,10 +80,10 @@ def run_params(table: pl.DataFrame) -> dict[str, object]:
 
 def show_exactness(table: pl.DataFrame) -> None:
     """Print the error of each setting, groups of models one after the other."""
-    from vlmsel.api.exactness import by_setting, default_setting
+    from vlmsel.api.exactness import average_by_setting, default_setting
 
     percent = pl.col("mean", "worst_model", "worst") * 100
-    for (group,), part in by_setting(table).group_by("group", maintain_order=True):
+    for (group,), part in average_by_setting(table).group_by("group", maintain_order=True):
         shown = part.with_columns(percent).drop("group")
         show_table(shown, title=f"{group}: L1 error of the normalised profile, %", decimals=2)
     say(f"the default is {default_setting()}; `target`: how far other definitions lie apart")

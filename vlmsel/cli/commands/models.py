@@ -7,7 +7,7 @@ import typer
 
 from vlmsel.cli.options import AsJson
 from vlmsel.cli.views.console import emit_json, show_table
-from vlmsel.cli.views.count_progress import counted
+from vlmsel.cli.views.count_progress import count_progress
 from vlmsel.columns import MODEL
 from vlmsel.errors import SettingsError
 
@@ -91,7 +91,7 @@ def _architectures(match: str | None) -> pl.DataFrame:
     from vlmsel.zoo.open_clip_tables import architectures
 
     names = [n for n in architectures() if match is None or match.lower() in n.lower()]
-    found = counted(
+    found = count_progress(
         describe_architectures(names), len(names), lambda architecture: architecture.model
     )
     rows = [

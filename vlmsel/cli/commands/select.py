@@ -126,7 +126,7 @@ def select(
             bar.expect(plan)
 
         steps = Steps(
-            on_pictures=lambda pictures: _say_used(pictures, images),
+            on_pictures=lambda pictures: _say_images(pictures, images),
             on_plan=begin,
             on_outcome=bar.tick,
         )
@@ -227,7 +227,7 @@ def _has_class_folders(images: str) -> bool:
     return bool(find_class_folders(spec.images, [ref.image_id for ref in index.images]))
 
 
-def _say_used(pictures: "Pictures", images: str) -> None:
+def _say_images(pictures: "Pictures", images: str) -> None:
     n_used = pictures.n_read + len(pictures.unreadable)
     if pictures.n_held > n_used:
         say(

@@ -34,7 +34,8 @@ def tasks(
         typer.Option(
             "--classnames",
             metavar="A,B,C|FILE",
-            help="Names of its classes, or a file with one a line. Class folders name themselves.",
+            help="Names of its classes, or a file with one per line. Class folders name "
+            "themselves.",
             rich_help_panel=_PANEL,
             show_default=False,
         ),

@@ -11,7 +11,9 @@ from vlmsel.cli.views.console import say, stderr
 Item = TypeVar("Item")
 
 
-def counted(items: Iterable[Item], total: int, label: Callable[[Item], str]) -> Iterator[Item]:
+def count_progress(
+    items: Iterable[Item], total: int, label: Callable[[Item], str]
+) -> Iterator[Item]:
     """The items as they come, and on stderr how many of `total` there were.
 
     Args:

@@ -8,7 +8,7 @@ import polars as pl
 from vlmsel.cli.views.console import emit_json, say, show_table, warn
 from vlmsel.cli.views.run_progress import duration
 from vlmsel.execution.executors.placement import Resources
-from vlmsel.execution.plan.forecast import Forecast, forecast, this_machine, with_asked
+from vlmsel.execution.plan.forecast import Forecast, add_requested_gpus, forecast, this_machine
 from vlmsel.execution.plan.run_options import RunOptions
 from vlmsel.execution.plan.work_plan import Plan, describe_plan
 from vlmsel.execution.run import cluster_supply
@@ -87,7 +87,7 @@ def _supply(options: RunOptions) -> tuple[Resources, RunOptions]:
 
         device = check_device(options.device or best_device())
         return this_machine(device, threads=options.threads), replace(options, device=device)
-    supply = with_asked(cluster_supply(options), options.n_gpus, threads=options.threads)
+    supply = add_requested_gpus(cluster_supply(options), options.n_gpus, threads=options.threads)
     return supply, replace(options, n_gpus=supply.gpus)
 
 

@@ -74,13 +74,13 @@ class Pace:
         self.done += 1
         self.images += outcome.n_images
         if outcome.status == "measured":
-            self._measured(outcome)
+            self._note_measured(outcome)
         cell = outcome.cell
         self._settled += self._work.get((cell.kind, cell.model, cell.pretrained), 0.0)
         if self.share and self._start is not None:
             self._ends = self._start + (self.clock() - self._start) / self.share
 
-    def _measured(self, outcome: CellOutcome) -> None:
+    def _note_measured(self, outcome: CellOutcome) -> None:
         end_s = self.clock()
         new = _Worker(end_s - outcome.seconds, end_s, 0.0)
         worker = self._workers.setdefault(outcome.place, new)

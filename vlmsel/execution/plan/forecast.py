@@ -66,7 +66,7 @@ def this_machine(device: str, *, threads: int = 1) -> Resources:
     return Resources((Node(cpus=threads, gpus=0 if device == "cpu" else 1),))
 
 
-def with_asked(supply: Resources, n_gpus: int, *, threads: int = 1) -> Resources:
-    """The supply once an autoscaler brought the GPUs that were asked for, one a node."""
+def add_requested_gpus(supply: Resources, n_gpus: int, *, threads: int = 1) -> Resources:
+    """The supply once an autoscaler brought the GPUs that were asked for, one per node."""
     coming = max(0, n_gpus - supply.gpus)
     return Resources((*supply.nodes, *[Node(cpus=threads, gpus=1)] * coming))

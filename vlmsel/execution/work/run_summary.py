@@ -69,7 +69,7 @@ class RunSummary:
         failures: list[Failure] = []
         inexact: list[Failure] = []
         for outcome in outcomes:
-            where = _where(outcome.cell)
+            where = _kind_model_task(outcome.cell)
             tallies[where] = tallies.get(where, Tally()) + _tally(outcome)
             failures.extend(_failures(outcome))
             for image_id, error in outcome.inexact:
@@ -132,7 +132,7 @@ class RunSummary:
         return pl.DataFrame(rows, schema=schema, orient="row").sort(columns[:4])
 
 
-def _where(cell: CellId) -> KindModelTask:
+def _kind_model_task(cell: CellId) -> KindModelTask:
     return cell.kind, cell.model, cell.pretrained, cell.task
 
 
@@ -149,7 +149,7 @@ def _tally(outcome: CellOutcome) -> Tally:
 
 
 def _failures(outcome: CellOutcome) -> list[Failure]:
-    kind, model, pretrained, task = _where(outcome.cell)
+    kind, model, pretrained, task = _kind_model_task(outcome.cell)
     where = (model, pretrained, task)
     if outcome.status == "failed":
         reason = outcome.reason or "no reason given"

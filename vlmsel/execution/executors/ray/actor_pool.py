@@ -23,7 +23,7 @@ from vlmsel.errors import ExecutionError, VlmselError
 from vlmsel.execution.executors.placement import Demand, FreeResources, Resources, place
 from vlmsel.execution.executors.ray.actor import RayWorker, kill_process
 from vlmsel.execution.executors.ray.place_watch import PlaceWatch
-from vlmsel.execution.executors.ray.session import asked_gpus, cluster_resources, ray_session
+from vlmsel.execution.executors.ray.session import cluster_resources, hold_gpus, ray_session
 from vlmsel.execution.plan.decoded_share import cache_bytes_for
 from vlmsel.execution.plan.run_options import RunOptions, WorkerOptions
 from vlmsel.execution.plan.units import Job, ModelUnits, Unit, UnitOutcome
@@ -62,7 +62,7 @@ def run_ray(
     n_useful = min(plan.n_units, options.n_workers or plan.n_units)
     with (
         ray_session(options.address),
-        asked_gpus(options.n_gpus, n_useful=n_useful, timeout_s=GPU_TIMEOUT_S),
+        hold_gpus(options.n_gpus, n_useful=n_useful, timeout_s=GPU_TIMEOUT_S),
     ):
         resources = cluster_resources()
         demands = place(plan.work, resources, threads=options.threads)

@@ -126,7 +126,7 @@ def cluster_resources() -> Resources:
 
 
 @contextmanager
-def asked_gpus(n_gpus: int, *, timeout_s: float, n_useful: int | None = None) -> Iterator[None]:
+def hold_gpus(n_gpus: int, *, timeout_s: float, n_useful: int | None = None) -> Iterator[None]:
     """Have GPUs for the time of the block: ask the autoscaler, wait, and take the wish back.
 
     A wish stays with the cluster until it is taken back: its GPUs would never be given up. Where
