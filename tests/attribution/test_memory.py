@@ -6,7 +6,7 @@ from tests.attribution.test_block_scores import some
 from vlmsel.attribution.memory import (
     GB,
     SLACK,
-    Footprint,
+    ImageFootprint,
     Split,
     copies_held,
     measure,
@@ -17,7 +17,7 @@ from vlmsel.attribution.objective import make_objective
 from vlmsel.attribution.path import quadrature
 from vlmsel.errors import AttributionError
 
-FOOTPRINT = Footprint(weights=100, graph=50, blocks=(10, 10, 20))
+FOOTPRINT = ImageFootprint(weights=100, graph=50, blocks=(10, 10, 20))
 
 
 def gigabytes(size):
@@ -41,7 +41,7 @@ def test_the_largest_split_that_fits(size, expected):
 
 
 def test_small_blocks_go_one_by_one():
-    footprint = Footprint(weights=0, graph=10, blocks=(20, 20, 20))
+    footprint = ImageFootprint(weights=0, graph=10, blocks=(20, 20, 20))
     assert plan_split(footprint, 8, 2, gigabytes(50)) == Split(1, ((0,), (1,), (2,)))
 
 

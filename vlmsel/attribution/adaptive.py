@@ -24,7 +24,7 @@ Line = Callable[[Tensor], Tensor]
 
 @dataclass(frozen=True)
 class Movement:
-    """How much the blocks' outputs change between the points of a scan.
+    """Change of the blocks' outputs between the points of a scan.
 
     Attributes:
         positions: (m, B) float64, rising along the path, u with alpha = u^4.

@@ -1,4 +1,4 @@
-"""How far attribution settings are from the converged value, and what they cost.
+"""Distance of attribution settings from the converged value, and their cost.
 
 Everything is measured on profiles normalised to one: the L1 distance sum_l |p_l - q_l|, between 0
 and 2, to a reference with so many steps that more change nothing.
@@ -108,7 +108,7 @@ OTHER_TARGETS = (
 
 
 def n_records() -> int:
-    """How many measurements `study` makes of one case."""
+    """Count the measurements that `study` makes of one case."""
     other = 2 * len(OTHER_BASELINES) + len(OTHER_TARGETS)
     return 1 + len(step_settings()) + other + 1
 
@@ -127,12 +127,12 @@ def study(case: Case) -> Iterator[Record]:
         name = f"{settings.rule}/{settings.path}/{settings.n_steps}"
         yield _record(case, "steps", name, found, reference, cost=cost(settings, found))
     for baseline in OTHER_BASELINES:
-        own = _scores(case, converged(baseline=baseline))
-        yield _record(case, "target", f"baseline {baseline}", own, reference)
+        target = _scores(case, converged(baseline=baseline))
+        yield _record(case, "target", f"baseline {baseline}", target, reference)
         settings = AttributionSettings.model_validate({"baseline": baseline})
         found = attribute(case, case.images, settings)
         name = f"default from {baseline}"
-        yield _record(case, "baseline", name, found, own, cost=cost(settings, found))
+        yield _record(case, "baseline", name, found, target, cost=cost(settings, found))
     for changes in OTHER_TARGETS:
         name = " ".join(next(iter(changes.items())))
         yield _record(case, "target", name, _scores(case, converged(**changes)), reference)

@@ -81,7 +81,7 @@ def find_spoilt(
     blocks: Blocks,
     images: Sequence[int],
 ) -> dict[int, str]:
-    """Which block first gives a value that is not finite, for the images numbered `images`.
+    """Find the first block with a value that is not finite, for the images numbered `images`.
 
     Runs every point of the path again, for these images only. Images whose block outputs are all
     finite are left out.
@@ -100,7 +100,7 @@ def find_spoilt(
 
 @dataclass(frozen=True)
 class _Part:
-    """What a pass gave for its b blocks, of B images at p points.
+    """Result of one pass over B images at p points, for its b blocks.
 
     Attributes:
         scores, coarse, signed: (B, b); of `_Sum`, the coarse ones by the coarse rule.

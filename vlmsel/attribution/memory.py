@@ -21,7 +21,7 @@ NO_MEMORY = ("can't allocate memory", "CUBLAS_STATUS_ALLOC_FAILED", "CUDA error:
 SLACK = 1.15  # allocator rounding and the workspaces of convolutions
 
 
-class Scorer(Protocol):
+class BlockScorer(Protocol):
     """Block scores of a batch, the blocks in groups."""
 
     def __call__(self, images: Tensor, *, groups: Groups) -> LayerConductance:
@@ -30,8 +30,8 @@ class Scorer(Protocol):
 
 
 @dataclass(frozen=True)
-class Footprint:
-    """What one image needs, in bytes.
+class ImageFootprint:
+    """Memory that one image needs, in bytes.
 
     Attributes:
         weights: parameters and buffers of the visual encoder, whatever the batch.
@@ -54,7 +54,7 @@ class Split:
 
 def measure(
     objective: Objective, image: Tensor, blocks: Blocks, resident: Iterable[Tensor]
-) -> Footprint:
+) -> ImageFootprint:
     """The footprint of one image (1, ...), by one forward and backward and one forward pass.
 
     The backward pass goes to the first block alone: with gradients of all of them, measuring could
@@ -77,7 +77,7 @@ def measure(
     with saved_tensors_hooks(count, lambda tensor: tensor):
         BlockRecorder(objective, blocks[:1]).gradients(image, find_cuts=True)
     outputs = BlockRecorder(objective, blocks).glimpses(image, lambda h: h.to("meta"))
-    return Footprint(
+    return ImageFootprint(
         weights=sum(weights.values()),
         graph=sum(size for pointer, size in saved.items() if pointer not in weights),
         blocks=tuple(4 * h.numel() for h in outputs),
@@ -85,7 +85,7 @@ def measure(
 
 
 def copies_held(rule: Quadrature | None) -> int:
-    """How many times every block's output is held at once: outputs, gradients and sums."""
+    """Count the copies of every block's output held at once: outputs, gradients and sums."""
     if rule is None:
         return 3
     sums = [rule.weights] if rule.coarse is None else [rule.weights, rule.coarse]
@@ -104,7 +104,9 @@ def _held(sums: list[Weights], k: int) -> tuple[set[int], set[int]]:
     return outputs, gradients
 
 
-def plan_split(footprint: Footprint, n_images: int, copies: int, max_memory_gb: float) -> Split:
+def plan_split(
+    footprint: ImageFootprint, n_images: int, copies: int, max_memory_gb: float
+) -> Split:
     """The largest batch that fits; where one image does not, as few passes over it as fit.
 
     Raises:
@@ -136,7 +138,7 @@ def _groups(sizes: tuple[int, ...], room: float) -> tuple[tuple[int, ...], ...]:
     return tuple(tuple(group) for group in groups)
 
 
-def run_split(score: Scorer, images: Tensor, split: Split) -> LayerConductance:
+def run_split(score: BlockScorer, images: Tensor, split: Split) -> LayerConductance:
     """`score` over all images, in the passes of `split`.
 
     Out of memory halves the batch and goes on from there.
@@ -164,7 +166,7 @@ def run_split(score: Scorer, images: Tensor, split: Split) -> LayerConductance:
     return join_images(parts)
 
 
-def _try(score: Scorer, images: Tensor, groups: Groups) -> LayerConductance | None:
+def _try(score: BlockScorer, images: Tensor, groups: Groups) -> LayerConductance | None:
     try:
         return score(images, groups=groups)
     except RuntimeError as error:
@@ -174,8 +176,8 @@ def _try(score: Scorer, images: Tensor, groups: Groups) -> LayerConductance | No
 
 
 def _is_out_of_memory(error: RuntimeError) -> bool:
-    said = str(error)
-    return isinstance(error, torch.OutOfMemoryError) or any(sign in said for sign in NO_MEMORY)
+    message = str(error)
+    return isinstance(error, torch.OutOfMemoryError) or any(sign in message for sign in NO_MEMORY)
 
 
 def _release(device: str) -> None:

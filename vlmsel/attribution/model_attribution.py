@@ -10,7 +10,14 @@ from torch import Tensor
 from vlmsel.attribution.block_scores import LayerConductance
 from vlmsel.attribution.conductance import gradient, gradient_x_activation, layer_conductance
 from vlmsel.attribution.integral import Groups
-from vlmsel.attribution.memory import Scorer, Split, copies_held, measure, plan_split, run_split
+from vlmsel.attribution.memory import (
+    BlockScorer,
+    Split,
+    copies_held,
+    measure,
+    plan_split,
+    run_split,
+)
 from vlmsel.attribution.numerics import (
     check_depends_on_image,
     find_failures,
@@ -88,7 +95,7 @@ def _subject(
     return image_subject(model, images, settings, text)
 
 
-def _scorer(subject: Subject, settings: AttributionSettings) -> Scorer:
+def _scorer(subject: Subject, settings: AttributionSettings) -> BlockScorer:
     def conductance(images: Tensor, *, groups: Groups) -> LayerConductance:
         return layer_conductance(
             subject.objective,

@@ -191,20 +191,24 @@ class PairScore:
 
     def __call__(self, rows: Tensor) -> Tensor:
         """(B, ...) -> (B,)."""
-        left, right, number = rows[:, : self.n_left], rows[:, self.n_left : -1], rows[:, -1]
-        self.parts.inputs.update(vision=left, text=right)
+        image_part, text_part, number = (
+            rows[:, : self.n_left],
+            rows[:, self.n_left : -1],
+            rows[:, -1],
+        )
+        self.parts.inputs.update(vision=image_part, text=text_part)
         with torch.autocast(rows.device.type, torch.bfloat16, enabled=self.precision == "bf16"):
-            image = left if self.tower == "text" else self._image(left)
-            text = right if self.prompts is None else self._text(right, number)
+            image = image_part if self.tower == "text" else self._image(image_part)
+            text = text_part if self.prompts is None else self._text(text_part, number)
         wide = torch.promote_types(image.dtype, torch.float32)
         return nnf.cosine_similarity(image.to(wide), text.to(wide), dim=1)
 
-    def _image(self, left: Tensor) -> Tensor:
-        return self.encode_image(left.reshape(-1, *self.image_shape))
+    def _image(self, image_part: Tensor) -> Tensor:
+        return self.encode_image(image_part.reshape(-1, *self.image_shape))
 
-    def _text(self, right: Tensor, number: Tensor) -> Tensor:
+    def _text(self, text_part: Tensor, number: Tensor) -> Tensor:
         assert self.prompts is not None
-        tokens = right.reshape(len(right), -1, *self.prompts.empty.shape)
+        tokens = text_part.reshape(len(text_part), -1, *self.prompts.empty.shape)
         if self.is_mean:
             return self.prompts.encode(tokens, None).mean(dim=1)
         return self.prompts.encode(tokens, number.detach().round().long())
@@ -245,14 +249,14 @@ def pair_subject(
     with torch.no_grad():
         embedding = _embed(model, images, settings.precision)
         classes = (nnf.normalize(embedding, dim=1) @ nnf.normalize(text, dim=1).T).argmax(dim=1)
-    left = embedding.to(images.dtype) if tower == "text" else images.flatten(1)
+    image_part = embedding.to(images.dtype) if tower == "text" else images.flatten(1)
     if prompts is not None:
-        right = prompts.look_up(None if is_mean else classes).flatten(1)
+        text_part = prompts.look_up(None if is_mean else classes).flatten(1)
     else:
-        right = text.mean(dim=0, keepdim=True) if is_mean else text[classes]
-    rows = torch.cat([left, right.expand(len(images), -1), classes[:, None]], dim=1)
+        text_part = text.mean(dim=0, keepdim=True) if is_mean else text[classes]
+    rows = torch.cat([image_part, text_part.expand(len(images), -1), classes[:, None]], dim=1)
     blocks, parts = _blocks(model, prompts, settings)
-    shape, n_left = tuple(images.shape[1:]), left.shape[1]
+    shape, n_left = tuple(images.shape[1:]), image_part.shape[1]
     score = partial(PairScore, model.encode_image, prompts, tower, is_mean, shape, n_left, parts)
     bounds = {"vision": slice(0, n_left), "text": slice(n_left, -1), "both": slice(0, -1)}[tower]
     return Subject(
@@ -296,13 +300,15 @@ def _start(
     rows: Tensor,
 ) -> Tensor:
     """Rows with the image, the text or both at the start of the path."""
-    left, right, rest = rows[:, :n_left], rows[:, n_left:-1], rows[:, -1:]
+    image_part, text_part, rest = rows[:, :n_left], rows[:, n_left:-1], rows[:, -1:]
     if settings.tower != "text":
-        left = baseline_images(settings.baseline, left.reshape(-1, *image_shape)).flatten(1)
+        image_part = baseline_images(
+            settings.baseline, image_part.reshape(-1, *image_shape)
+        ).flatten(1)
     if prompts is not None:
-        n_texts = right.shape[1] // prompts.empty.numel()
-        right = prompts.empty.to(rows).flatten().repeat(n_texts).expand(len(rows), -1)
-    return torch.cat([left, right, rest], dim=1)
+        n_texts = text_part.shape[1] // prompts.empty.numel()
+        text_part = prompts.empty.to(rows).flatten().repeat(n_texts).expand(len(rows), -1)
+    return torch.cat([image_part, text_part, rest], dim=1)
 
 
 def _give(embeddings: Tensor) -> Callable[..., Tensor]:

@@ -1,4 +1,4 @@
-"""Where a path starts, where its points lie, and how their gradients are summed.
+"""Paths: their starts, their points, and the rules that sum the gradients.
 
 With points s_0 .. s_K of the path, block outputs h_k and gradients g_k = dF/dh at each of them,
 every rule approximates the conductance of a unit, the Stieltjes integral of g dh, by
@@ -91,7 +91,7 @@ def _refined(n_steps: int) -> Quadrature:
 
 
 def _captum(n_steps: int) -> Quadrature:
-    """What captum's LayerConductance does with `gausslegendre`.
+    """Return the rule of captum's LayerConductance with `gausslegendre`.
 
     A left sum between the n + 1 Gauss-Legendre nodes, without their weights; the ends of the path
     are not part of it (here they are visited forwards only, for the completeness error).
@@ -176,7 +176,7 @@ BASELINES: dict[str, Callable[[Tensor], Tensor]] = {
 
 
 def baseline_images(name: str, images: Tensor) -> Tensor:
-    """Where the path of each image starts; it depends on that image alone, not on its batch.
+    """Return the start of each image's path; it depends on that image alone, not on its batch.
 
     Args:
         name: `zeros`, `mean-image` or `blur`.

@@ -22,7 +22,7 @@ class Parts:
     Attributes:
         towers: tower of every block, by the block's name.
         rows: rows of a block's output per image, by tower; 1 where not named.
-        inputs: by tower, the part of the last input that feeds it.
+        inputs: by tower, the part of the last input that goes to it.
     """
 
     towers: Mapping[str, str]
@@ -30,18 +30,18 @@ class Parts:
     inputs: dict[str, Tensor] = field(default_factory=dict)
 
     def others(self, name: str) -> list[Tensor]:
-        """Parts of the last input that do not feed a block's tower."""
+        """Return the parts of the last input that do not go to a block's tower."""
         return [part for tower, part in self.inputs.items() if tower != self.towers[name]]
 
 
 def parts_of(objective: Objective) -> Parts | None:
-    """Parts of an objective's input; None where all of it feeds every block."""
+    """Return the parts of an objective's input; None where all of it goes to every block."""
     return getattr(objective, "parts", None)
 
 
 @dataclass(frozen=True)
 class Point:
-    """What one evaluation gives for a batch of B images.
+    """Result of one evaluation of a batch of B images.
 
     Attributes:
         objective: F, shape (B,), detached.
@@ -141,7 +141,7 @@ class BlockRecorder:
         return Point(value.detach(), self._take(images), gradients, cuts)
 
     def _was_written(self) -> bool:
-        """Whether the network wrote into an output that was not copied; from now on it is."""
+        """Tell whether the network wrote into an output not copied; from now on it is copied."""
         written = {n for n, out in self._outputs.items() if out._version != self._versions[n]}
         self._copied |= written
         return bool(written)
