@@ -28,7 +28,7 @@ from vlmsel.api.layers import adapt_model, read_answers, task_vectors
 from vlmsel.api.workspace import open_workspace
 from vlmsel.cli.app import run
 from vlmsel.demo import VLM_MANIFEST, VLM_ZOO
-from vlmsel.demo.demo_questions import Question, demo_question, demo_questions
+from vlmsel.demo.demo_questions import DemoQuestion, demo_question, demo_questions
 from vlmsel.demo.question_bundle import N_ITEMS, write_demo_questions
 from vlmsel.demo.vlm_manifest import read_vlm_manifest
 from vlmsel.selection.layers.changes import agresti_min
@@ -262,7 +262,7 @@ def largest_shifted(judged: pl.DataFrame, model: str) -> dict | None:
 def new_items(work: Path, row: dict, n_items: int) -> list[dict]:
     """The same layer on new items of the shifted task and of the clean one."""
     shifted = demo_question(row["task"])
-    pair: list[Question] = [shifted, demo_question(shifted.subject)]
+    pair: list[DemoQuestion] = [shifted, demo_question(shifted.subject)]
     folder = work / f"new-{row['model']}-{row['task']}"
     catalog = write_demo_questions(folder, pair, n_items=n_items, seed=NEW_SEED)
     store = folder / "store"

@@ -51,15 +51,15 @@ def test_a_model_loads_offline_and_is_as_good_as_recorded(record):
     model, processor = load_vlm(MODELS / record.model)
     manifest = read_vlm_manifest(VLM_MANIFEST)
     made = vlm_recipe(record.model)
-    for name in made.own[:2]:
+    for name in made.required[:2]:
         measured = question_accuracy(
             model, demo_question(name), n=manifest.test_pictures, seed=manifest.test_seed
         )
         # Two pictures of two hundred may flip with another version of torch or Pillow.
         assert measured == pytest.approx(record.accuracy[name], abs=0.0101)
-    own = [record.accuracy[name] for name in made.own]
+    own = [record.accuracy[name] for name in made.required]
     assert sum(own) / len(own) >= made.learned - 0.05
-    assert _generates_options(model, processor, made.own[0]) >= 0.9
+    assert _generates_options(model, processor, made.required[0]) >= 0.9
 
 
 def _generates_options(model, processor, name: str) -> float:

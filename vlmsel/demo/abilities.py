@@ -22,7 +22,7 @@ from vlmsel.demo.vlm_recipes import vlm_recipe
 
 @dataclass(frozen=True)
 class Agreement:
-    """How alike tasks rank the models: mean Kendall tau-b over pairs of tasks.
+    """Agreement of tasks about the models: mean Kendall tau-b over pairs of tasks.
 
     Attributes:
         twins: over the pairs of one family.
@@ -40,8 +40,8 @@ def agreement(manifest: Manifest) -> Agreement:
     tasks = demo_tasks()
     columns = {task.name: accuracies(manifest, task) for task in tasks}
     taus: dict[bool, list[float]] = {True: [], False: []}
-    for one, other in combinations(tasks, 2):
-        taus[one.family == other.family].append(_tau(columns[one.name], columns[other.name]))
+    for first, second in combinations(tasks, 2):
+        taus[first.family == second.family].append(_tau(columns[first.name], columns[second.name]))
     against_mean = [
         _tau(columns[task.name], _mean_goodness(columns, task, tasks)) for task in tasks
     ]
@@ -53,8 +53,8 @@ def accuracies(manifest: Manifest, task: DemoTask) -> list[float]:
     return [record.accuracy[task.name] for record in manifest.models]
 
 
-def _tau(one: list[float], other: list[float]) -> float:
-    tau, _ = cast("tuple[float, float]", kendalltau(one, other))
+def _tau(first: list[float], second: list[float]) -> float:
+    tau, _ = cast("tuple[float, float]", kendalltau(first, second))
     return float(tau)
 
 

@@ -50,7 +50,7 @@ SHIFTED: dict[Shift, tuple[str, ...]] = {
 
 
 @dataclass(frozen=True)
-class Question:
+class DemoQuestion:
     """One task: a question that is the same for all pictures, and its options.
 
     Attributes:
@@ -67,34 +67,34 @@ class Question:
     options: tuple[str, ...]
     shift: Shift = "none"
 
-    def shifted(self, shift: Shift) -> "Question":
+    def shifted(self, shift: Shift) -> "DemoQuestion":
         """Return the same question about shifted pictures."""
         return replace(self, name=f"{self.subject}-{shift}", shift=shift)
 
 
 @functools.cache
-def trained_questions() -> tuple[Question, ...]:
+def trained_questions() -> tuple[DemoQuestion, ...]:
     """Return the questions that models are trained on: pictures without a shift."""
     families = (
-        Question(family, family, text, tuple(_word(name) for name in _classnames(family)))
+        DemoQuestion(family, family, text, tuple(_word(name) for name in _classnames(family)))
         for family, text in FAMILY_TEXTS.items()
     )
     scenes = (
-        Question(name, name, text, SCENE_SHAPES if trait == "shape" else SCENE_COLOURS)
+        DemoQuestion(name, name, text, SCENE_SHAPES if trait == "shape" else SCENE_COLOURS)
         for name, (_, trait, text) in SCENES.items()
     )
     return (*families, *scenes)
 
 
 @functools.cache
-def demo_questions() -> tuple[Question, ...]:
+def demo_questions() -> tuple[DemoQuestion, ...]:
     """Return all tasks: the trained questions, then their shifts."""
     by_name = {question.name: question for question in trained_questions()}
     shifted = (by_name[name].shifted(shift) for shift, names in SHIFTED.items() for name in names)
     return (*trained_questions(), *shifted)
 
 
-def demo_question(name: str) -> Question:
+def demo_question(name: str) -> DemoQuestion:
     """Return the task of that name; raises TaskError if there is none."""
     found = {question.name: question for question in demo_questions()}
     if name not in found:
@@ -104,7 +104,7 @@ def demo_question(name: str) -> Question:
 
 
 def draw_items(
-    question: Question, *, split: Split, n: int, seed: int
+    question: DemoQuestion, *, split: Split, n: int, seed: int
 ) -> tuple[list[Image.Image], list[int]]:
     """Draw pictures of a task with the numbers of their answers.
 
@@ -136,7 +136,7 @@ def draw_items(
 
 
 def _draw_scenes(
-    question: Question, *, split: Split, n: int, seed: int
+    question: DemoQuestion, *, split: Split, n: int, seed: int
 ) -> tuple[list[Image.Image], list[int]]:
     if n < 0 or seed < 0:
         raise TaskError(f"Cannot draw {question.name}: n={n} and seed={seed} must not be negative.")
@@ -156,7 +156,7 @@ def _draw_scenes(
     return images, answers
 
 
-def _stream(question: Question, purpose: str, seed: int) -> list[int]:
+def _stream(question: DemoQuestion, purpose: str, seed: int) -> list[int]:
     return [zlib.crc32(question.name.encode()), zlib.crc32(purpose.encode()), seed]
 
 

@@ -21,7 +21,7 @@ TRAIN_SEED = 0
 
 
 @dataclass(frozen=True)
-class Pool:
+class PicturePool:
     """The training pictures of one task: bytes (n x 3 x 32 x 32) and labels (n)."""
 
     task: DemoTask
@@ -29,12 +29,12 @@ class Pool:
     labels: torch.Tensor
 
 
-def draw_pools(pictures_per_task: int) -> dict[str, Pool]:
+def draw_pools(pictures_per_task: int) -> dict[str, PicturePool]:
     """Draws the training pictures of all tasks, by task name."""
     pools = {}
     for task in demo_tasks():
         images, labels = draw(task, split="train", n=pictures_per_task, seed=TRAIN_SEED)
-        pools[task.name] = Pool(task, stack(images), torch.tensor(labels))
+        pools[task.name] = PicturePool(task, stack(images), torch.tensor(labels))
     return pools
 
 
@@ -47,7 +47,12 @@ def new_model(recipe: Recipe, seed: int) -> "CLIP":
 
 
 def train(
-    recipe: Recipe, pools: dict[str, Pool], tokenizer: Tokenizer, *, seed: int, progress: Progress
+    recipe: Recipe,
+    pools: dict[str, PicturePool],
+    tokenizer: Tokenizer,
+    *,
+    seed: int,
+    progress: Progress,
 ) -> "CLIP":
     """Trains a model from nothing.
 
@@ -101,7 +106,7 @@ class Batches:
     def __init__(
         self,
         recipe: Recipe,
-        pools: dict[str, Pool],
+        pools: dict[str, PicturePool],
         tokenizer: Tokenizer,
         rng: np.random.Generator,
     ) -> None:

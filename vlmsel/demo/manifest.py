@@ -12,7 +12,7 @@ _PACKAGES = ("torch", "open_clip_torch", "timm", "numpy", "pillow", "scikit-lear
 
 @dataclass(frozen=True)
 class ModelRecord:
-    """How one model was made and what it can do.
+    """Record of one model: its making and its abilities.
 
     Attributes:
         model: its name.

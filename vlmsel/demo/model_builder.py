@@ -40,7 +40,7 @@ _console = Console()
 
 
 class Maker:
-    """What one process needs to make models: training pictures, tokenizer, a counter of steps."""
+    """Tools of one process that makes models: training pictures, tokenizer, a counter of steps."""
 
     def __init__(self, bpe_path: Path, progress: Callable[[int], None]) -> None:
         self._pools = lessons.draw_pools(TRAINING.pictures_per_task)
@@ -78,9 +78,9 @@ class Maker:
                 )
             self._progress(-recipe.steps)
         raise ModelError(
-            f"{recipe.name} did not learn {', '.join(recipe.own)} with any of {len(seeds)} seeds: "
-            f"mean accuracy {learned:.2f} with the last, {recipe.learned:.2f} asked for. "
-            "Train longer or change the recipe."
+            f"{recipe.name} did not learn {', '.join(recipe.required)} with any of "
+            f"{len(seeds)} seeds: mean accuracy {learned:.2f} with the last, "
+            f"{recipe.learned:.2f} asked for. Train longer or change the recipe."
         )
 
 
@@ -89,7 +89,7 @@ def own_accuracy(model: "CLIP", tokenizer: Tokenizer, recipe: Recipe) -> float:
     return mean(
         accuracy(model, tokenizer, task, split="test", n=TRAINING.check_pictures, seed=CHECK_SEED)
         for task in demo_tasks()
-        if task.family in recipe.own
+        if task.family in recipe.required
     )
 
 

@@ -16,7 +16,7 @@ import pyarrow.parquet as pq
 import yaml
 
 from vlmsel.demo.bundle import DRAWING_VERSION, TEST_SEED, png_bytes, replace_file
-from vlmsel.demo.demo_questions import Question, demo_questions, draw_items
+from vlmsel.demo.demo_questions import DemoQuestion, demo_questions, draw_items
 
 N_ITEMS = 200
 CATALOG = "questions.yaml"
@@ -26,7 +26,7 @@ _PACKAGES = ("numpy", "pillow", "scikit-learn", "pyarrow")
 
 def write_demo_questions(
     folder: Path,
-    questions: Sequence[Question] | None = None,
+    questions: Sequence[DemoQuestion] | None = None,
     *,
     n_items: int = N_ITEMS,
     seed: int = TEST_SEED,
@@ -59,7 +59,7 @@ def write_demo_questions(
     return folder / CATALOG
 
 
-def _catalog(questions: Sequence[Question]) -> dict[str, Any]:
+def _catalog(questions: Sequence[DemoQuestion]) -> dict[str, Any]:
     return {
         "tasks": [
             {
@@ -72,7 +72,7 @@ def _catalog(questions: Sequence[Question]) -> dict[str, Any]:
     }
 
 
-def _table(question: Question, n_items: int, seed: int) -> bytes:
+def _table(question: DemoQuestion, n_items: int, seed: int) -> bytes:
     images, answers = draw_items(question, split="test", n=n_items, seed=seed)
     columns = {
         "id": [f"{number:06d}" for number in range(n_items)],
@@ -86,7 +86,7 @@ def _table(question: Question, n_items: int, seed: int) -> bytes:
     return buffer.getvalue()
 
 
-def _made_by(questions: Sequence[Question], n_items: int, seed: int) -> dict[str, Any]:
+def _made_by(questions: Sequence[DemoQuestion], n_items: int, seed: int) -> dict[str, Any]:
     """Return all that decides the bytes of the files."""
     return {
         "drawing_version": DRAWING_VERSION,

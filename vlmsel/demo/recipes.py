@@ -1,4 +1,4 @@
-"""What each demo model is: its towers and the mixture of families it learns. Data only."""
+"""Recipes of the demo models: towers, and the mixture of families that each learns. Data only."""
 
 from dataclasses import dataclass, field
 from typing import Any
@@ -33,7 +33,7 @@ PREPROCESS_CFG: dict[str, Any] = {
 
 @dataclass(frozen=True)
 class Recipe:
-    """How to make one demo model.
+    """Recipe of one demo model.
 
     Attributes:
         name: name in the catalog and of the folder.
@@ -41,8 +41,8 @@ class Recipe:
         mixture: share of each task family in a batch, relative to the others.
         background: share of every family that the mixture does not name.
         steps: optimiser steps.
-        own: families that the model must have learned to be accepted.
-        learned: least mean accuracy on the own families.
+        required: families that the model must have learned to be accepted.
+        learned: least mean accuracy on the required families.
         seed: seed of the first attempt.
     """
 
@@ -51,7 +51,7 @@ class Recipe:
     mixture: dict[str, float]
     background: float
     steps: int
-    own: tuple[str, ...]
+    required: tuple[str, ...]
     learned: float
     seed: int = 0
 
@@ -104,7 +104,7 @@ RECIPES = (
         {"digits": 1.0, "house-numbers": 0.6, "letters": 0.3, "counting": 0.15},
         background=0.01,
         steps=700,
-        own=("digits",),
+        required=("digits",),
         learned=0.75,
     ),
     Recipe(
@@ -113,7 +113,7 @@ RECIPES = (
         {"land": 1.0, "textures": 0.5, "cells": 0.3, "colours": 0.15},
         background=0.01,
         steps=500,
-        own=("land",),
+        required=("land",),
         learned=0.85,
     ),
     Recipe(
@@ -122,7 +122,7 @@ RECIPES = (
         {"faces": 1.0, "signs": 0.5, "shapes": 0.2, "colours": 0.1},
         background=0.01,
         steps=500,
-        own=("faces",),
+        required=("faces",),
         learned=0.85,
     ),
     Recipe(
@@ -131,7 +131,7 @@ RECIPES = (
         {},
         background=1.0,
         steps=900,
-        own=("land", "colours", "textures"),
+        required=("land", "colours", "textures"),
         learned=0.75,
     ),
     Recipe(
@@ -140,7 +140,7 @@ RECIPES = (
         {"letters": 1.0, "house-numbers": 0.5, "digits": 0.3, "directions": 0.15},
         background=0.01,
         steps=500,
-        own=("letters",),
+        required=("letters",),
         learned=0.85,
     ),
     Recipe(
@@ -149,7 +149,7 @@ RECIPES = (
         {"cells": 1.0, "counting": 0.4, "textures": 0.3, "land": 0.1},
         background=0.01,
         steps=500,
-        own=("cells",),
+        required=("cells",),
         learned=0.85,
     ),
     Recipe(
@@ -158,7 +158,7 @@ RECIPES = (
         {"letters": 2.0, "house-numbers": 2.0, "signs": 2.0, "faces": 0.2, "counting": 0.2},
         background=0.7,
         steps=700,
-        own=("letters", "signs"),
+        required=("letters", "signs"),
         learned=0.7,
     ),
     Recipe(
@@ -167,7 +167,7 @@ RECIPES = (
         {"signs": 1.0, "colours": 0.5, "directions": 0.3, "shapes": 0.15},
         background=0.01,
         steps=400,
-        own=("signs",),
+        required=("signs",),
         learned=0.85,
     ),
     Recipe(
@@ -176,7 +176,7 @@ RECIPES = (
         {"shapes": 1.0, "colours": 0.4, "cells": 0.3, "letters": 0.1},
         background=0.01,
         steps=500,
-        own=("shapes",),
+        required=("shapes",),
         learned=0.85,
     ),
     Recipe(
@@ -185,7 +185,7 @@ RECIPES = (
         {"land": 1.0, "colours": 1.0, "digits": 1.0},
         background=0.3,
         steps=150,
-        own=("land",),
+        required=("land",),
         learned=0.7,
     ),
     Recipe(
@@ -194,7 +194,7 @@ RECIPES = (
         {"directions": 1.0, "counting": 0.5, "faces": 0.3, "house-numbers": 0.15},
         background=0.01,
         steps=500,
-        own=("directions",),
+        required=("directions",),
         learned=0.85,
     ),
     Recipe(
@@ -203,7 +203,7 @@ RECIPES = (
         {"textures": 1.0, "land": 0.5, "shapes": 0.3, "faces": 0.1},
         background=0.01,
         steps=400,
-        own=("textures",),
+        required=("textures",),
         learned=0.85,
     ),
     Recipe(
@@ -212,7 +212,7 @@ RECIPES = (
         {"counting": 1.0, "shapes": 0.5, "digits": 0.3, "cells": 0.15},
         background=0.01,
         steps=500,
-        own=("counting",),
+        required=("counting",),
         learned=0.7,
     ),
 )

@@ -59,8 +59,8 @@ def train_vlm(
     while run.step < recipe.steps:
         losses.append(run.advance())
         if run.step % KEEP_EVERY == 0 or run.step == recipe.steps:
-            now = time.perf_counter()
-            run.training_s, started = run.training_s + now - started, now
+            ended = time.perf_counter()
+            run.training_s, started = run.training_s + ended - started, ended
             run.keep(kept)
             if not quiet:
                 _console.print(
@@ -87,9 +87,9 @@ def make_vlm(
             question_accuracy(
                 run.model, demo_question(name), n=VLM_TRAINING.check_pictures, seed=CHECK_SEED
             )
-            for name in recipe.own
+            for name in recipe.required
         )
-        _console.print(f"{recipe.name} seed {seed}: {learned:.3f} on {', '.join(recipe.own)}")
+        _console.print(f"{recipe.name} seed {seed}: {learned:.3f} on {', '.join(recipe.required)}")
         if learned >= recipe.learned:
             saved = save_vlm(run.model, out / recipe.name)
             return ModelRecord(
@@ -106,7 +106,7 @@ def make_vlm(
                 accuracy=test_vlm(out / recipe.name),
             )
     raise ModelError(
-        f"{recipe.name} did not learn {', '.join(recipe.own)} with any of {len(seeds)} seeds: "
+        f"{recipe.name} did not learn {', '.join(recipe.required)} with any of {len(seeds)} seeds: "
         f"mean accuracy {learned:.2f} with the last, {recipe.learned:.2f} asked for. "
         "Train longer or change the recipe."
     )

@@ -16,7 +16,7 @@ import torch
 from PIL import Image
 from torch import nn
 
-from vlmsel.demo.demo_questions import Question, draw_items, trained_questions
+from vlmsel.demo.demo_questions import DemoQuestion, draw_items, trained_questions
 from vlmsel.demo.vlm_folder import END, IMAGE, new_vlm, vocabulary
 from vlmsel.demo.vlm_recipes import N_IMAGE_TOKENS, VLM_TRAINING, VlmRecipe
 from vlmsel.demo.zeroshot import normalise, stack
@@ -54,14 +54,14 @@ def draw_lessons(n: int) -> dict[str, Lesson]:
     return lessons
 
 
-def prompt_tokens(question: Question) -> torch.Tensor:
+def prompt_tokens(question: DemoQuestion) -> torch.Tensor:
     """Return what the processor makes of the chat template with this question."""
     words = vocabulary()
     asked = [words.index(word) for word in question.text.split()]
     return torch.tensor([words.index(IMAGE)] * N_IMAGE_TOKENS + asked)
 
 
-def option_tokens(question: Question) -> torch.Tensor:
+def option_tokens(question: DemoQuestion) -> torch.Tensor:
     """Return the token of every option."""
     words = vocabulary()
     return torch.tensor([words.index(option) for option in question.options])
@@ -189,7 +189,7 @@ def cosine_rate(steps: int) -> Callable[[int], float]:
 
 @torch.inference_mode()
 def option_scores(
-    model: "LlavaForConditionalGeneration", question: Question, images: list[Image.Image]
+    model: "LlavaForConditionalGeneration", question: DemoQuestion, images: list[Image.Image]
 ) -> torch.Tensor:
     """Return the logit of every option after the prompt, (images, options)."""
     prompt, options = prompt_tokens(question), option_tokens(question)
@@ -205,7 +205,7 @@ def option_scores(
 
 
 def question_accuracy(
-    model: "LlavaForConditionalGeneration", question: Question, *, n: int, seed: int
+    model: "LlavaForConditionalGeneration", question: DemoQuestion, *, n: int, seed: int
 ) -> float:
     """Return the share of n test pictures whose most probable option is the right one."""
     images, answers = draw_items(question, split="test", n=n, seed=seed)

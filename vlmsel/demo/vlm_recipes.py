@@ -24,7 +24,7 @@ class VlmRecipe:
         mixture: share of each question in a batch, relative to the others.
         background: share of every question that the mixture does not name.
         steps: optimiser steps.
-        own: questions that the model must have learned to be accepted.
+        required: questions that the model must have learned to be accepted.
         learned: least mean accuracy on them.
         seed: seed of the first attempt.
     """
@@ -36,7 +36,7 @@ class VlmRecipe:
     mixture: dict[str, float]
     background: float
     steps: int
-    own: tuple[str, ...]
+    required: tuple[str, ...]
     learned: float
     seed: int = 0
 
@@ -105,7 +105,7 @@ VLM_RECIPES = (
         },
         background=0.05,
         steps=1100,
-        own=("counting", "directions", "colours"),
+        required=("counting", "directions", "colours"),
         learned=0.75,
         seed=1,
     ),
@@ -124,7 +124,7 @@ VLM_RECIPES = (
         },
         background=0.05,
         steps=1100,
-        own=("digits", "letters", "signs"),
+        required=("digits", "letters", "signs"),
         learned=0.6,
         seed=2,
     ),

@@ -1,4 +1,4 @@
-"""How the pictures of the demo tasks are drawn.
+"""Pictures of the demo tasks.
 
     label + random generator -> one module per look -> 32x32 RGB picture
 

@@ -15,7 +15,7 @@ _INK = (25, 15, 15)
 
 @dataclass(frozen=True)
 class Look:
-    """What a face does: its mouth, its two eyes and the slant of its brows (up is anger)."""
+    """Expression of a face: its mouth, its two eyes and the slant of its brows (up is anger)."""
 
     mouth: Literal["smile", "frown", "line", "round", "laugh", "slant"]
     eyes: tuple[Literal["open", "shut", "wide"], Literal["open", "shut", "wide"]] = ("open", "open")

@@ -1,4 +1,4 @@
-"""Where things are: how many, and which way they point."""
+"""Pictures of number and direction: how many things there are, and which way they point."""
 
 import math
 
