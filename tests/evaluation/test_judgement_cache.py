@@ -10,7 +10,7 @@ import pytest
 
 from tests.evaluation.conftest import make_tables
 from vlmsel.evaluation import judgement_cache
-from vlmsel.evaluation.judgement_progress import listen_to_judging
+from vlmsel.evaluation.judgement_progress import observe_judging
 from vlmsel.evaluation.label_budgets import Budgets, leave_one_out_with_labels
 from vlmsel.evaluation.leave_one_out import LeaveOneOut, leave_one_out
 from vlmsel.selection import make_selector
@@ -31,7 +31,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def judged() -> Iterator[list[int]]:
     """Targets that were really judged."""
     done: list[int] = []
-    with listen_to_judging(lambda number, _: done.append(number)):
+    with observe_judging(lambda number, _: done.append(number)):
         yield done
 
 

@@ -11,7 +11,7 @@ from vlmsel.addresses import absolute_path
 from vlmsel.api.workspace import Workspace
 from vlmsel.columns import MODEL
 from vlmsel.errors import SelectionError, TaskError
-from vlmsel.evaluation.model_scores import ModelScores, ModelWork, run_model_scores
+from vlmsel.evaluation.model_scores import ModelScores, ScoringWork, run_model_scores
 from vlmsel.evaluation.probe_work import LEAST_SHARE
 from vlmsel.evaluation.shots import LabelledImages
 from vlmsel.evidence.evidence import Evidence
@@ -139,7 +139,7 @@ def score_target(
         _files_by_model(evidence, PREDICTION),
     )
     works = [
-        ModelWork(
+        ScoringWork(
             key,
             workspace.store.uri,
             embeddings[key],

@@ -1,1 +1,1 @@
-"""Is the ranking right? Metrics, leave-one-out, sweeps, uncertainty, studies and the verdict."""
+"""Quality of rankings: metrics, leave-one-out, sweeps, uncertainty, studies and the verdict."""

@@ -40,14 +40,14 @@ def calibrated_ranks(
     Raises:
         SelectionError: the selector has ranked no task.
     """
-    own = _rankings(result, selector)
+    rankings = _rankings(result, selector)
     names = ["rank", "true_low", "true_high", "p_top", "n_errors"]
-    rows = _places(own, n_models, top)
+    rows = _places(rankings, n_models, top)
     return pl.DataFrame(rows, schema=names, orient="row").cast({"rank": pl.UInt32})
 
 
 class Coverage(NamedTuple):
-    """What intervals of true ranks were worth on tasks that they were not made of.
+    """Coverage of intervals of true ranks on tasks that they were not made of.
 
     Attributes:
         share: of a task's models whose true rank lay in its interval; mean over tasks.
@@ -66,7 +66,7 @@ class Coverage(NamedTuple):
 def held_out_coverage(
     result: LeaveOneOut, selector: str, *, n_bootstrap: int = 10_000, seed: int = 0
 ) -> Coverage | None:
-    """How often the intervals hold: each task's are made of the other tasks' errors alone.
+    """Return how often the intervals hold: each task's are made of the other tasks' errors alone.
 
     The promise of `calibrated_ranks`, checked on the tasks at hand. The held-out task is still a
     source of the rankings in which those errors were made.
@@ -83,14 +83,14 @@ def held_out_coverage(
     Raises:
         SelectionError: the selector has ranked no task.
     """
-    own = _rankings(result, selector)
-    tasks = own.partition_by("target", maintain_order=True)
+    rankings = _rankings(result, selector)
+    tasks = rankings.partition_by("target", maintain_order=True)
     if len(tasks) < 2:
         return None
     rows: list[tuple[str, str, str, float]] = []
     for task in tasks:
         target = task["target"][0]
-        others = own.filter(pl.col("target") != target)
+        others = rankings.filter(pl.col("target") != target)
         places = np.array(_places(others, task.height, TOP))[task["rank"].to_numpy() - 1]
         low, high = places[:, 1], places[:, 2]
         truth = task["accuracy"].rank("average", descending=True).to_numpy()
@@ -107,25 +107,25 @@ def held_out_coverage(
 
 
 def _rankings(result: LeaveOneOut, selector: str) -> pl.DataFrame:
-    own = result.rankings.filter(selector=selector)
-    if own.is_empty():
+    rankings = result.rankings.filter(selector=selector)
+    if rankings.is_empty():
         msg = f"leave-one-out has no ranking by {selector!r} to calibrate with"
         raise SelectionError(msg)
-    return own
+    return rankings
 
 
 Place = tuple[int, int, int, float, int]
 
 
-def _places(own: pl.DataFrame, n_models: int, top: int) -> list[Place]:
+def _places(rankings: pl.DataFrame, n_models: int, top: int) -> list[Place]:
     """Rank, interval, share in the top and number of errors of every place."""
-    errors = own.select(
+    errors = rankings.select(
         place=_scaled(pl.col("rank"), n_models),
         truth=_scaled(pl.col("accuracy").rank("average", descending=True), n_models),
     ).sort("place")
     place, truth = errors["place"].to_numpy(), errors["truth"].to_numpy()
     # Places of a small zoo lie far apart when it is stretched to a large one.
-    sizes = own.group_by("target").len()["len"].to_numpy()
+    sizes = rankings.group_by("target").len()["len"].to_numpy()
     stretch = max(1.0, (n_models - 1) / max(1.0, float(np.median(sizes)) - 1))
     width = (NEIGHBOURS + 0.5) * stretch
     return [_place(rank, place, truth, n_models, top, width) for rank in range(1, n_models + 1)]

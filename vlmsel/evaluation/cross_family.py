@@ -91,14 +91,14 @@ def judge_families(
     Raises:
         SelectionError: all models are of one family, or a approach cannot rank some target.
     """
-    models = sorted({key for one in held_out.tasks for key in one.truth.select(MODEL).rows()})
+    models = sorted({key for task in held_out.tasks for key in task.truth.select(MODEL).rows()})
     found: dict[tuple[str, str, str], list[dict[str, float]]] = {}
     for design, rankings in exchanges(models).items():
-        for one in held_out.tasks:
+        for task in held_out.tasks:
             for ranking in rankings:
-                for name, scores in _scores(approaches, one, ranking, matches).items():
-                    key = (design, name, one.problem.target)
-                    found.setdefault(key, []).append(_judge(one, scores))
+                for name, scores in _scores(approaches, task, ranking, matches).items():
+                    key = (design, name, task.problem.target)
+                    found.setdefault(key, []).append(_judge(task, scores))
     rows = [
         (*key, metric, value)
         for key, some in found.items()
@@ -109,13 +109,13 @@ def judge_families(
 
 def _scores(
     approaches: Mapping[str, Approach],
-    one: HeldOut,
+    task: HeldOut,
     ranking: Sequence[Exchange],
     matches: BlockMatches | None,
 ) -> dict[str, dict[ModelKey, float]]:
     """Scores of every approach for the recipients of one ranking."""
-    known = set(one.truth.select(MODEL).rows())
-    whole = replace(one.problem, matches=matches)
+    known = set(task.truth.select(MODEL).rows())
+    whole = replace(task.problem, matches=matches)
     found: dict[str, dict[ModelKey, float]] = {name: {} for name in approaches}
     for exchange in ranking:
         # Of all approaches, so that the profiles are laid out once.
@@ -129,10 +129,10 @@ def _scores(
     return found
 
 
-def _judge(one: HeldOut, scores: Mapping[ModelKey, float]) -> dict[str, float]:
+def _judge(task: HeldOut, scores: Mapping[ModelKey, float]) -> dict[str, float]:
     """Metrics of one ranking; none where fewer than two of its models are known on the target."""
-    truth = {(model, pretrained): value for model, pretrained, value in one.truth.rows()}
-    average = one.problem.arrays.average_rank_of(sorted(scores))
+    truth = {(model, pretrained): value for model, pretrained, value in task.truth.rows()}
+    average = task.problem.arrays.average_rank_of(sorted(scores))
     tie = dict(zip(sorted(scores), average.tolist(), strict=True))
     order = sorted(scores, key=lambda key: (tie[key], key))
     if len(order) < 2:
@@ -143,7 +143,9 @@ def _judge(one: HeldOut, scores: Mapping[ModelKey, float]) -> dict[str, float]:
 def _mean(found: Sequence[Mapping[str, float]]) -> dict[str, float]:
     """Mean of each metric over the rankings that could be judged."""
     known = [metrics for metrics in found if metrics]
-    return {name: float(np.mean([one[name] for one in known])) for name in (known or [{}])[0]}
+    return {
+        name: float(np.mean([metrics[name] for metrics in known])) for name in (known or [{}])[0]
+    }
 
 
 def _with_donors(problem: Problem, donors: frozenset[ModelKey]) -> Problem:

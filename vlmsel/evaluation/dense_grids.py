@@ -45,18 +45,18 @@ class HeldOutGrid:
 def held_out_grid(held_out: HeldOutTasks) -> HeldOutGrid:
     """Lay out the held-out tasks."""
     tasks = held_out.tasks
-    sources = pl.concat(_source_ranks(one) for one in tasks)
+    sources = pl.concat(_source_ranks(task) for task in tasks)
     zoos = sources.group_by("target", *MODEL).agg(_tie=pl.col("rank").mean().round(TIE_DECIMALS))
     truth = pl.concat(
-        one.truth.select(pl.lit(one.problem.target).alias("target"), *MODEL, truth="accuracy")
-        for one in tasks
+        task.truth.select(pl.lit(task.problem.target).alias("target"), *MODEL, truth="accuracy")
+        for task in tasks
     )
     models = truth.select(MODEL).unique()
     zoo = truth.select("target").unique().join(models, how="cross")
     for known in (truth, zoos):
         zoo = zoo.join(known, on=["target", *MODEL], how="left")
     shapes = pl.concat(
-        one.problem.profiles for one in tasks if one.problem.profiles is not None
+        task.problem.profiles for task in tasks if task.problem.profiles is not None
     ).unique([*MODEL, "task"])
     width = cast(int, shapes["profile"].list.len().max())
     hole = pl.lit([None] * width, dtype=pl.List(pl.Float64))
@@ -79,11 +79,11 @@ def divergence_columns(
     scale: Scale,
     pooled: bool,
 ) -> pl.LazyFrame:
-    """The unit-free divergence D of every source: one column an eta.
+    """The unit-free divergence D of every source: one column per eta.
 
     Returns:
         target, model, pretrained, source, rank and the columns of `eta_of`: the full grid in this
-        order; rank and D are null where the source does not speak for the model.
+        order; rank and D are null where the source says nothing of the model.
     """
     names = grid.sources.select("source").unique().sort("source")
     asked = grid.sources.with_columns(_asked=True)
@@ -101,8 +101,8 @@ def divergence_columns(
         )
     )
     is_source = pl.all_horizontal(pl.col("_asked", "t", "s").is_not_null())
-    apart = pairs.with_columns(_apart=(pl.col("t") - pl.col("s")).arr.eval(X.abs()))
-    far = apart.select(
+    differences = pairs.with_columns(_apart=(pl.col("t") - pl.col("s")).arr.eval(X.abs()))
+    far = differences.select(
         "target",
         *MODEL,
         "source",
@@ -194,16 +194,16 @@ def _pooled(name: str) -> pl.Expr:
     return pl.when(d.is_not_null()).then(shared).alias(name)
 
 
-def _source_ranks(one: HeldOut) -> pl.DataFrame:
+def _source_ranks(task: HeldOut) -> pl.DataFrame:
     """target, model, pretrained, source, rank of every model of the zoo on every source."""
-    zoo = one.truth.select(MODEL)
-    sources = one.problem.sources
-    ranks = zoo_ranks(value_matrix(one.problem.accuracies, "acc1", zoo.rows(), sources))
+    zoo = task.truth.select(MODEL)
+    sources = task.problem.sources
+    ranks = zoo_ranks(value_matrix(task.problem.accuracies, "acc1", zoo.rows(), sources))
     cells = zoo.join(
         pl.DataFrame({"source": list(sources)}), how="cross", maintain_order="left_right"
     )
     return cells.select(
-        pl.lit(one.problem.target).alias("target"),
+        pl.lit(task.problem.target).alias("target"),
         *MODEL,
         "source",
         rank=pl.Series(ranks.reshape(-1)).fill_nan(None),

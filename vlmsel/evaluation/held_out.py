@@ -104,11 +104,11 @@ def hold_out(
     tasks = []
     wanted = cells["task"].unique() if targets is None else targets
     for target in sorted(wanted):
-        one = _hold_out_one(target, tables, (min_models, min_sources))
-        if isinstance(one, str):
-            left_out.append(("task", target, one))
+        task = _hold_out_one(target, tables, (min_models, min_sources))
+        if isinstance(task, str):
+            left_out.append(("task", target, task))
         else:
-            found = _with_answers(one, (answers or {}).get(target))
+            found = _with_answers(task, (answers or {}).get(target))
             tasks.append(_with_extras(found, extras or Extras()))
     if not tasks:
         raise SelectionError(_why_none(cells, left_out))
@@ -117,20 +117,20 @@ def hold_out(
     return HeldOutTasks(tuple(tasks), names)
 
 
-def _with_extras(one: HeldOut, extras: Extras) -> HeldOut:
+def _with_extras(task: HeldOut, extras: Extras) -> HeldOut:
     """The same with the vectors of its zoo, and with texts that hide the target's labels."""
     changed: dict[str, Any] = {}
     if extras.vectors is not None:
         changed["vectors"] = extras.vectors.join(
-            one.truth, on=MODEL, how="semi", maintain_order="left"
+            task.truth, on=MODEL, how="semi", maintain_order="left"
         )
     if extras.texts is not None:
-        changed["texts"] = extras.texts.hidden(one.problem.target)
-    return replace(one, problem=one.problem.with_others(**changed)) if changed else one
+        changed["texts"] = extras.texts.hidden(task.problem.target)
+    return replace(task, problem=task.problem.with_others(**changed)) if changed else task
 
 
 def _why_none(cells: pl.DataFrame, left_out: list[tuple[str, str, str]]) -> str:
-    """Why no target is left, in one line."""
+    """Say in one line why no target is left."""
     tasks, models = cells["task"].unique().to_list(), cells.select(MODEL).unique().rows()
     why = ": ".join(left_out[-1][1:]) if left_out else ""
     if not tasks:
@@ -231,13 +231,13 @@ def _hold_out_one(target: str, tables: _Tables, least: tuple[int, int]) -> HeldO
     return HeldOut(problem, truth)
 
 
-def _with_answers(one: HeldOut, answers: ZooAnswers | None) -> HeldOut:
+def _with_answers(task: HeldOut, answers: ZooAnswers | None) -> HeldOut:
     """The target with the answers of its zoo, where there are some."""
     if answers is None:
-        return one
-    zoo = set(one.truth.select(MODEL).rows())
+        return task
+    zoo = set(task.truth.select(MODEL).rows())
     places = [place for place, key in enumerate(answers.models) if key in zoo]
-    return replace(one, problem=one.problem.with_answers(answers.of_models(places)))
+    return replace(task, problem=task.problem.with_answers(answers.of_models(places)))
 
 
 def _gone(what: str, before: pl.DataFrame, after: pl.DataFrame) -> list[tuple[str, str, str]]:

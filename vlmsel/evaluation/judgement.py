@@ -31,7 +31,7 @@ class Judgement:
         places: (targets, models), rank of each model, 1 is the first choice; 0 where the target, or
             the model for it, has none.
         scores: (targets, models), NaN where there is no place.
-        weights: (targets, models, tasks), NaN where a source does not speak; None for a selector
+        weights: (targets, models, tasks), NaN where a source has no weight; None for a selector
             that compares no tasks.
         refused: why a target could not be ranked, "" where it was.
     """
@@ -44,9 +44,9 @@ class Judgement:
 
 def name_axes(held_out: HeldOutTasks) -> Names:
     """Return the models and tasks of a leave-one-out."""
-    models = {key for one in held_out.tasks for key in one.truth.select(MODEL).rows()}
-    targets = tuple(one.problem.target for one in held_out.tasks)
-    tasks = {*targets, *(source for one in held_out.tasks for source in one.problem.sources)}
+    models = {key for task in held_out.tasks for key in task.truth.select(MODEL).rows()}
+    targets = tuple(task.problem.target for task in held_out.tasks)
+    tasks = {*targets, *(source for task in held_out.tasks for source in task.problem.sources)}
     return Names(tuple(sorted(models)), tuple(sorted(tasks)), targets)
 
 
@@ -62,10 +62,10 @@ class JudgementMaker:
         self._weights: np.ndarray | None = None
         self._refused = [""] * len(names.targets)
 
-    def add(self, number: int, one: HeldOut) -> None:
+    def add(self, number: int, task: HeldOut) -> None:
         """Rank the target of this number; an error of the selector is its reason to refuse."""
         try:
-            self._add(number, one)
+            self._add(number, task)
         except SelectionError as error:
             self._refused[number] = str(error)
 
@@ -73,35 +73,35 @@ class JudgementMaker:
         """Return all of them."""
         return Judgement(self._places, self._scores, self._weights, tuple(self._refused))
 
-    def _add(self, number: int, one: HeldOut) -> None:
+    def _add(self, number: int, task: HeldOut) -> None:
         if type(self._selector).rank is not BaseSelector.rank:
-            self._add_ranking(number, one, self._selector.rank(one.problem))
+            self._add_ranking(number, task, self._selector.rank(task.problem))
             return
-        scorer = self._selector.prepare(one.problem)
+        scorer = self._selector.prepare(task.problem)
         scores = scorer.score(np.arange(len(scorer.models))[None])
         values = scores.values[0]
-        if not (len(values) == len(one.truth) and np.isfinite(values).all()):
+        if not (len(values) == len(task.truth) and np.isfinite(values).all()):
             weights = None if scores.weights is None else scores.weights[0]
-            made = make_ranking(one.problem, scorer.models, values, weights, scorer.left_out)
-            self._add_ranking(number, one, made)
+            made = make_ranking(task.problem, scorer.models, values, weights, scorer.left_out)
+            self._add_ranking(number, task, made)
             return
-        self._add_scores(number, one, scorer, scores)
+        self._add_scores(number, task, scorer, scores)
 
-    def _add_scores(self, number: int, one: HeldOut, scorer: Scorer, scores: Scores) -> None:
+    def _add_scores(self, number: int, task: HeldOut, scorer: Scorer, scores: Scores) -> None:
         """Keep the ranking of a whole zoo; ties as `make_ranking` breaks them."""
         rows = self._names.rows(scorer.models)
         values = scores.values[0]
-        tie = one.problem.arrays.average_rank_of(scorer.models)
+        tie = task.problem.arrays.average_rank_of(scorer.models)
         order = np.lexsort((rows, tie.round(TIE_DECIMALS), values.round(TIE_DECIMALS)))
         self._places[number, rows[order]] = np.arange(1, len(order) + 1)
         self._scores[number, rows] = values
         if scores.weights is not None:
-            columns = self._names.columns(one.problem.sources)
+            columns = self._names.columns(task.problem.sources)
             self._all_weights()[number][np.ix_(rows, columns)] = scores.weights[0]
 
-    def _add_ranking(self, number: int, one: HeldOut, ranking: Ranking) -> None:
+    def _add_ranking(self, number: int, task: HeldOut, ranking: Ranking) -> None:
         """Keep a ranking that was made as a table."""
-        wanted = one.truth.select(MODEL)
+        wanted = task.truth.select(MODEL)
         table = ranking.table.join(wanted, on=MODEL, how="semi").sort("rank")
         if len(table) < len(wanted):
             model, pretrained, why = ranking.left_out.select(*MODEL, "reason").row(0)

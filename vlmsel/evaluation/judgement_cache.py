@@ -137,8 +137,13 @@ def _content(table: pl.DataFrame | None) -> object:
         pl.col(name).cast(kind) for name, kind in CONTENT.items() if name in table.columns
     )
     hashes = [rows.hash_rows(seed).to_numpy() for seed in HASH_SEEDS]
-    sums = [int(np.add.reduce(one)) for one in hashes]
-    return [rows.columns, rows.height, sums, [int(np.bitwise_xor.reduce(one)) for one in hashes]]
+    sums = [int(np.add.reduce(row_hashes)) for row_hashes in hashes]
+    return [
+        rows.columns,
+        rows.height,
+        sums,
+        [int(np.bitwise_xor.reduce(row_hashes)) for row_hashes in hashes],
+    ]
 
 
 def _digest(parts: object) -> str:

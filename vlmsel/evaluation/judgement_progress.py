@@ -4,23 +4,23 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 
-Listener = Callable[[int, int], None]
+Observer = Callable[[int, int], None]
 
-_listener: ContextVar[Listener | None] = ContextVar("listener", default=None)
+_observer: ContextVar[Observer | None] = ContextVar("observer", default=None)
 
 
 @contextmanager
-def listen_to_judging(listener: Listener) -> Iterator[None]:
-    """Call `listener(done, targets)` after every target that is judged in the body."""
-    token = _listener.set(listener)
+def observe_judging(observer: Observer) -> Iterator[None]:
+    """Call `observer(done, targets)` after every target that is judged in the body."""
+    token = _observer.set(observer)
     try:
         yield
     finally:
-        _listener.reset(token)
+        _observer.reset(token)
 
 
 def report_judged(done: int, targets: int) -> None:
-    """Tell the listener, if there is one, how many targets are done."""
-    listener = _listener.get()
-    if listener is not None:
-        listener(done, targets)
+    """Tell the observer, if there is one, how many targets are done."""
+    observer = _observer.get()
+    if observer is not None:
+        observer(done, targets)

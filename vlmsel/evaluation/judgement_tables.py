@@ -43,7 +43,7 @@ def tabulate_rankings(
             "selector": pl.Series(selectors, dtype=pl.String).gather(chosen),
             "target": pl.Series(names.targets, dtype=pl.String).gather(targets),
             "n_models": pl.Series(is_ranked.sum(axis=1), dtype=pl.Int32),
-            "n_sources": pl.Series([len(one.problem.sources) for one in held_out.tasks])
+            "n_sources": pl.Series([len(task.problem.sources) for task in held_out.tasks])
             .gather(targets)
             .cast(pl.Int32),
         }
@@ -65,7 +65,7 @@ def tabulate_weights(judgements: Mapping[str, Judgement], names: Names) -> pl.La
         selector, target, model, pretrained, source, weight. Names are kept as numbers until it is
         collected: a hundred models on a hundred tasks make a million rows a selector.
     """
-    parts = [_weights(name, one.weights, names) for name, one in judgements.items()]
+    parts = [_weights(name, judgement.weights, names) for name, judgement in judgements.items()]
     return pl.concat(parts)
 
 
@@ -74,10 +74,10 @@ def tabulate_refusals(
 ) -> pl.DataFrame:
     """Tabulate what selectors could not rank, by target, as rows of `HeldOutTasks.left_out`."""
     rows = [
-        ("selector", name, f"on {target}: {one.refused[number]}")
+        ("selector", name, f"on {target}: {judgement.refused[number]}")
         for number, target in enumerate(names.targets)
-        for name, one in judgements.items()
-        if one.refused[number]
+        for name, judgement in judgements.items()
+        if judgement.refused[number]
     ]
     return pl.DataFrame(rows, schema=schema, orient="row")
 
@@ -85,9 +85,9 @@ def tabulate_refusals(
 def _truth(held_out: HeldOutTasks, names: Names) -> np.ndarray:
     """(targets, models), NaN outside a target's zoo."""
     truth = np.full((len(names.targets), len(names.models)), np.nan)
-    for number, one in enumerate(held_out.tasks):
-        rows = names.rows(one.truth.select(MODEL).rows())
-        truth[number, rows] = one.truth["accuracy"].to_numpy()
+    for number, task in enumerate(held_out.tasks):
+        rows = names.rows(task.truth.select(MODEL).rows())
+        truth[number, rows] = task.truth["accuracy"].to_numpy()
     return truth
 
 

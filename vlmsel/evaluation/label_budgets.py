@@ -33,7 +33,7 @@ DRAWS_OF_A_SEED = 10_000
 
 @dataclass(frozen=True)
 class Budgets:
-    """How labels are simulated.
+    """Settings of simulated labels.
 
     Attributes:
         labels: numbers of labelled images.

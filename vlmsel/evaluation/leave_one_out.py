@@ -25,7 +25,7 @@ BASELINE = "average-rank"
 
 @dataclass(frozen=True)
 class LeaveOneOut:
-    """What every selector said of every target, and how right it was.
+    """Rankings of every target by every selector, and their metrics.
 
     Attributes:
         metrics: selector, target, n_models, n_sources, metric, value.
@@ -159,9 +159,9 @@ def judge_targets(
     makers = {
         name: JudgementMaker(named[name], names) for name, found in known.items() if found is None
     }
-    for number, one in enumerate(held_out.tasks) if makers else ():
+    for number, task in enumerate(held_out.tasks) if makers else ():
         for maker in makers.values():
-            maker.add(number, one)
+            maker.add(number, task)
         report_judged(number + 1, len(held_out.tasks))
     made = {name: maker.finish() for name, maker in makers.items()}
     if entries is not None:

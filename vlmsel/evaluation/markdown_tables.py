@@ -35,7 +35,7 @@ def evidence_markdown(
 
 
 def sizes(result: LeaveOneOut) -> str:
-    """How many tasks, models and sources a leave-one-out has, in words."""
+    """Say in words how many tasks, models and sources a leave-one-out has."""
     zoo = result.metrics.select("target", "n_models", "n_sources").unique()
     models, sources = (_range(zoo[name]) for name in ("n_models", "n_sources"))
     return f"{zoo['target'].n_unique()} targets, {models} models, {sources} sources each"

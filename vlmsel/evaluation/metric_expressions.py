@@ -32,8 +32,8 @@ def with_metrics(rankings: pl.LazyFrame, n_models: int) -> pl.LazyFrame:
     # Tied accuracies follow the predicted order.
     true_order = truth.arr.eval((-X).rank("dense") * BEYOND) + pl.col("_place")
     placed = ranked.with_columns(_true_place=true_order.arr.eval(X.rank("ordinal") * 1.0))
-    both = placed.with_columns(_common=_in_top("_place") * _in_top("_true_place"))
-    measured = both.with_columns(
+    marked = placed.with_columns(_common=_in_top("_place") * _in_top("_true_place"))
+    measured = marked.with_columns(
         ndcg5_paper=_ndcg5_paper(),
         ndcg5=_ndcg5(),
         recall5=pl.col("_common").arr.sum() / pl.min_horizontal(pl.lit(float(TOP)), "_n"),
@@ -111,11 +111,11 @@ def _tau5() -> pl.Expr:
         for at in map(_at, range(1, TOP + 1))
     ]
     agree, in_truth, in_score = [], [], []
-    for (a, s, here), (b, t, there) in combinations(slots, 2):
-        both, by_truth, by_score = here * there, (a - b).sign(), (s - t).sign()
-        agree.append(both * by_truth * by_score)
-        in_truth.append(both * by_truth.abs())
-        in_score.append(both * by_score.abs())
+    for (a, s, in_first), (b, t, in_second) in combinations(slots, 2):
+        in_pair, by_truth, by_score = in_first * in_second, (a - b).sign(), (s - t).sign()
+        agree.append(in_pair * by_truth * by_score)
+        in_truth.append(in_pair * by_truth.abs())
+        in_score.append(in_pair * by_score.abs())
     value = _tau_b(*(pl.sum_horizontal(side) for side in (agree, in_truth, in_score)))
     return pl.when(pl.col("_common").arr.sum() > 2).then(value).otherwise(0.0)
 

@@ -1,4 +1,4 @@
-"""How good one predicted ranking of a zoo is, given the true accuracies. One metric, one function.
+"""Quality of one predicted ranking of a zoo, given the true accuracies. One metric, one function.
 
 Every function takes `truth` (accuracy of each model, higher is better) and `scores` (what a
 selector said of each model, LOWER is better), two sequences of the same n >= 2 models in the same

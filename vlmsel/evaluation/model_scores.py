@@ -19,7 +19,7 @@ from vlmsel.store.store import Store
 
 
 @dataclass(frozen=True)
-class ModelWork:
+class ScoringWork:
     """One model on a target; small and picklable.
 
     Attributes:
@@ -62,7 +62,7 @@ class ModelScores:
     reason: str | None = None
 
 
-def run_model_scores(work: ModelWork) -> ModelScores:
+def run_model_scores(work: ScoringWork) -> ModelScores:
     """Read a model's cells and score it.
 
     Raises:

@@ -60,22 +60,22 @@ def paired_bootstrap(
 
 
 def _resamples(n_targets: int, n_bootstrap: int, seed: int) -> np.ndarray:
-    """How often each target was drawn: (n_bootstrap, n_targets), rows sum to n_targets."""
+    """Count the draws of each target: (n_bootstrap, n_targets), rows sum to n_targets."""
     even = np.full(n_targets, 1 / n_targets)
     return np.random.default_rng(seed).multinomial(n_targets, even, n_bootstrap).astype(float)
 
 
 def _interval(values: np.ndarray, counts: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Mean and interval of each row of (rows, targets), holes left out of every mean."""
-    there = np.isfinite(values)
-    filled = np.where(there, values, 0.0)
-    weight = counts @ there.T.astype(float)
+    known = np.isfinite(values)
+    filled = np.where(known, values, 0.0)
+    weight = counts @ known.T.astype(float)
     with np.errstate(invalid="ignore", divide="ignore"):
-        mean = filled.sum(1) / there.sum(1)
+        mean = filled.sum(1) / known.sum(1)
         draws = np.where(weight > 0, counts @ filled.T / weight, np.nan)
     tail = (1 - LEVEL) / 2
     bounds = np.full((2, len(values)), np.nan)
-    usable = there.any(1)
+    usable = known.any(1)
     bounds[:, usable] = np.nanquantile(draws[:, usable], [tail, 1 - tail], axis=0)
     # Sums in another order differ in the last digits; an interval that ends at zero contains it.
     return _rounded(mean), _rounded(bounds[0]), _rounded(bounds[1])

@@ -61,7 +61,7 @@ def probe_key(
     """
     import sklearn
 
-    said = {
+    parts = {
         "code": CODE_VERSION,
         "sklearn": sklearn.__version__,
         "cells": sorted(files),
@@ -70,8 +70,8 @@ def probe_key(
         "seed": options.seed,
     }
     if shots is not None:
-        said |= {"draws": options.draws, "estimators": list(options.estimators)}
-    digest = hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()[:32]
+        parts |= {"draws": options.draws, "estimators": list(options.estimators)}
+    digest = hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:32]
     return ProbeKey(*model, images.task, shots, digest)
 
 

@@ -74,7 +74,9 @@ def judge_use(
     truth = tables.truth if use == "probe" else _of_zoo(zero_shot, tables)
     plain = _rivals(truth, tables.models, use, zero_shot, sizes or {})
     shown = [
-        one for shots in tables.options.shots for one in _with_shots(tables, use, shots, truth)
+        scored
+        for shots in tables.options.shots
+        for scored in _with_shots(tables, use, shots, truth)
     ]
     return judge_scored(truth, tables.models, [*plain, *shown])
 
@@ -99,8 +101,12 @@ def judge_published(
     if zero_shot is not None:
         # All rivals rank one zoo.
         known = truth.join(zero_shot, on=MODEL, how="semi", maintain_order="left")
-        gone = truth.join(known, on=MODEL, how="anti").select(MODEL).unique().sort(MODEL).rows()
-        unknown = [("model", "/".join(key), "no zero-shot accuracy is known") for key in gone]
+        unknown_models = (
+            truth.join(known, on=MODEL, how="anti").select(MODEL).unique().sort(MODEL).rows()
+        )
+        unknown = [
+            ("model", "/".join(key), "no zero-shot accuracy is known") for key in unknown_models
+        ]
         truth = known
     if truth.is_empty():
         raise SelectionError("no probe of all images is known: nothing to judge against")
@@ -135,14 +141,14 @@ def judge_scored(
     for (name, target), draws in _grouped(scored).items():
         if target not in n_sources:
             continue
-        usable = [one for one in draws if _is_whole(one)]
+        usable = [draw for draw in draws if _is_whole(draw)]
         if len(usable) < len(draws):
-            why = next(one.reason for one in draws if not _is_whole(one))
+            why = next(draw.reason for draw in draws if not _is_whole(draw))
             part = "" if not usable else f" ({len(draws) - len(usable)} of {len(draws)} draws)"
             left_out.append(("selector", name, f"on {target}: {why}{part}"))
         if not usable:
             continue
-        values = [_metrics(one) for one in usable]
+        values = [_metrics(draw) for draw in usable]
         n_models = int(np.isfinite(usable[0].truth).sum())
         for metric in values[0]:
             mean = float(np.mean([value[metric] for value in values]))
@@ -206,7 +212,8 @@ def _with_shots(tables: ProbeTables, use: Use, shots: int, truth: pl.DataFrame) 
             unseen = tables.unseen_accuracy(task, drawn, zero_shot=use == "zero-shot")
             unseen = np.where(np.isfinite(right[:, i]), unseen, np.nan)
             found = {
-                name: (one[i][draw].place, one[i][draw].reason) for name, one in places.items()
+                name: (draws_of_models[i][draw].place, draws_of_models[i][draw].reason)
+                for name, draws_of_models in places.items()
             }
             found[MIXTURE] = mixtures.score(i, draw), "some models have no place to mix"
             found[POSTERIOR] = _posterior(tables, use, truth, task, (shots, draw))
@@ -316,33 +323,33 @@ def _few_shot(tables: ProbeTables, task: str, shots: int, draw: int) -> np.ndarr
 
 def _grouped(scored: Sequence[Scored]) -> dict[tuple[str, str], list[Scored]]:
     found: dict[tuple[str, str], list[Scored]] = {}
-    for one in scored:
-        found.setdefault((one.selector, one.target), []).append(one)
+    for ranked in scored:
+        found.setdefault((ranked.selector, ranked.target), []).append(ranked)
     return found
 
 
-def _is_whole(one: Scored) -> bool:
+def _is_whole(scored: Scored) -> bool:
     """True if every model of the target's zoo has a score, and two have."""
-    zoo = np.isfinite(one.truth)
-    return bool(zoo.sum() > 1 and np.isfinite(one.score[zoo]).all())
+    zoo = np.isfinite(scored.truth)
+    return bool(zoo.sum() > 1 and np.isfinite(scored.score[zoo]).all())
 
 
-def _metrics(one: Scored) -> dict[str, float]:
-    zoo = np.isfinite(one.truth)
-    return evaluate_ranking(one.truth[zoo], one.score[zoo])
+def _metrics(scored: Scored) -> dict[str, float]:
+    zoo = np.isfinite(scored.truth)
+    return evaluate_ranking(scored.truth[zoo], scored.score[zoo])
 
 
-def _ranking(one: Scored, models: Sequence[ModelKey]) -> pl.DataFrame:
-    zoo = np.flatnonzero(np.isfinite(one.truth))
-    order = zoo[np.argsort(one.score[zoo], kind="stable")]
+def _ranking(scored: Scored, models: Sequence[ModelKey]) -> pl.DataFrame:
+    zoo = np.flatnonzero(np.isfinite(scored.truth))
+    order = zoo[np.argsort(scored.score[zoo], kind="stable")]
     return pl.DataFrame(
         {
-            "selector": one.selector,
-            "target": one.target,
+            "selector": scored.selector,
+            "target": scored.target,
             "rank": np.arange(1, len(order) + 1),
             **{part: [models[i][at] for i in order] for at, part in enumerate(MODEL)},
-            "score": one.score[order],
-            "accuracy": one.truth[order],
+            "score": scored.score[order],
+            "accuracy": scored.truth[order],
         }
     )
 

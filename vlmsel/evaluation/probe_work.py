@@ -115,8 +115,8 @@ class ProbeResult:
             TypeError, KeyError: it is something else.
         """
         draws = tuple(
-            ShotResult(**{**one, "cells": {name: tuple(v) for name, v in one["cells"].items()}})
-            for one in found["draws"]
+            ShotResult(**{**draw, "cells": {name: tuple(v) for name, v in draw["cells"].items()}})
+            for draw in found["draws"]
         )
         return cls(**{**found, "draws": draws})
 

@@ -1,4 +1,4 @@
-"""How sure one ranking is: the bootstrap over the images (and the sources) that it rests on.
+"""Uncertainty of one ranking: the bootstrap over the images (and the sources) that it rests on.
 
 Where only the target's images are drawn, their weighted means are one product of arrays, and a
 selector scores them all in one expression (`Scorer.score_drawn`). Else every resample is a copy of
@@ -28,12 +28,12 @@ BATCH_WEIGHTS = 8_000_000
 
 @dataclass(frozen=True)
 class Resampling:
-    """What is drawn again in every resample.
+    """Settings of a bootstrap: what every resample draws again.
 
     Attributes:
         n: number of resamples.
         source_images: draw the images of the sources too, not only those of the target.
-        source_tasks: draw the source tasks too; a task that is drawn twice speaks once.
+        source_tasks: draw the source tasks too; a task that is drawn twice counts once.
         seed: equal seeds give equal draws.
     """
 
@@ -219,8 +219,8 @@ def _weighted_means(rows: pl.DataFrame, n: int, rng: np.random.Generator) -> lis
     names = rows["image_id"].unique().sort()
     count = rng.multinomial(len(names), np.full(len(names), 1 / len(names)), n).astype(float)
     parts = []
-    for (model, pretrained), own in sorted(rows.group_by(*MODEL)):
-        wide = own.sort("block").pivot("block", index="image_id", values="conductance")
+    for (model, pretrained), model_rows in sorted(rows.group_by(*MODEL)):
+        wide = model_rows.sort("block").pivot("block", index="image_id", values="conductance")
         wide = wide.join(names.to_frame(), on="image_id", how="right", maintain_order="right")
         values = wide.drop("image_id").to_numpy()
         known = np.isfinite(values[:, 0])

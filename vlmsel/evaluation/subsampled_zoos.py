@@ -1,4 +1,4 @@
-"""Does a comparison of selectors hold for other zoos? Leave-one-out over many random sub-zoos."""
+"""Comparison of selectors on other zoos: leave-one-out over many random sub-zoos."""
 
 from collections.abc import Mapping, Sequence
 
@@ -50,14 +50,14 @@ def subsampled_zoos(
         raise SelectionError(msg)
     named = named_selectors(selectors)
     tasks = hold_out(accuracies, profiles).tasks
-    everyone = sorted({key for one in tasks for key in one.truth.select(MODEL).rows()})
+    everyone = sorted({key for task in tasks for key in task.truth.select(MODEL).rows()})
     rng = np.random.default_rng(seed)
     # Place of every model in every random order, (n_zoos, models).
     place = rng.permuted(np.tile(np.arange(len(everyone)), (n_zoos, 1)), axis=1)
     column = {key: i for i, key in enumerate(everyone)}
     parts = [
-        _metrics_of_zoos(name, selector, one, place, column, share)
-        for one in tasks
+        _metrics_of_zoos(name, selector, task, place, column, share)
+        for task in tasks
         for name, selector in named.items()
     ]
     return (
@@ -100,18 +100,18 @@ def zoo_summary(zoos: pl.DataFrame, *, baseline: str = BASELINE) -> pl.DataFrame
 def _metrics_of_zoos(
     name: str,
     selector: Selector,
-    one: HeldOut,
+    task: HeldOut,
     place: np.ndarray,
     column: dict[tuple[str, str], int],
     share: float,
 ) -> pl.DataFrame:
-    scorer = selector.prepare(one.problem)
-    truth = {(model, tag): accuracy for model, tag, accuracy in one.truth.rows()}
+    scorer = selector.prepare(task.problem)
+    truth = {(model, tag): accuracy for model, tag, accuracy in task.truth.rows()}
     missing = sorted(set(truth) - set(scorer.models))
     size = round(share * len(truth))
     if missing or size < 2:
         why = f"{'/'.join(missing[0])} has no score" if missing else f"{size} model(s) in a zoo"
-        msg = f"selector {name} on {one.problem.target}: {why}; leave it out or widen the zoo"
+        msg = f"selector {name} on {task.problem.target}: {why}; leave it out or widen the zoo"
         raise SelectionError(msg)
     known = place[:, [column[key] for key in scorer.models]]
     # Rows of the scorer's models, back in the order of names.

@@ -41,9 +41,9 @@ def judge_benchmarks(
         raise SelectionError("these tables hold no accuracies; add one with trained accuracies")
     values, left_out = [], []
     for (pool,), known in accuracies.group_by("pool", maintain_order=True):
-        found, gone = _judge_pool(str(pool), known, scores.filter(pl.col("pool") == pool), sizes)
+        found, unused = _judge_pool(str(pool), known, scores.filter(pl.col("pool") == pool), sizes)
         values.append(found)
-        left_out += gone
+        left_out += unused
     schema = dict.fromkeys(["pool", "name", "reason"], pl.String)
     return pl.concat(values), pl.DataFrame(left_out, schema=schema, orient="row")
 

@@ -1,4 +1,4 @@
-"""What a ranking for a new task is worth, as leave-one-out on the known tasks tells it."""
+"""Worth of a ranking for a new task, as leave-one-out on the known tasks tells it."""
 
 from dataclasses import dataclass
 
@@ -16,7 +16,7 @@ NARROW = 0.9
 
 @dataclass(frozen=True)
 class Trust:
-    """How good a selector's first choice was on the known tasks.
+    """Quality of a selector's first choice on the known tasks.
 
     Attributes:
         selector: its name.
@@ -46,7 +46,7 @@ class Trust:
 
     @property
     def is_enough(self) -> bool:
-        """Whether there are tasks enough to say anything of other tasks."""
+        """True if there are enough tasks to say anything of other tasks."""
         return self.n_tasks >= MIN_TARGETS
 
     @property
@@ -61,7 +61,7 @@ class Trust:
 
     @property
     def worth(self) -> str:
-        """What its first choice cost, how often it was good, and whether the intervals hold."""
+        """Sentence on the first choice: its cost, how often it was good, whether intervals hold."""
         if not self.is_enough:
             return (
                 f"Nothing can be said of how good the ranking of {self.selector} is: "
@@ -120,22 +120,22 @@ def trust(result: LeaveOneOut, selector: str, *, seed: int = 0) -> Trust:
     Raises:
         SelectionError: The selector has ranked no task.
     """
-    own = result.metrics.filter(selector=selector, metric="regret1")
-    if own.is_empty():
+    metrics = result.metrics.filter(selector=selector, metric="regret1")
+    if metrics.is_empty():
         known = ", ".join(result.metrics["selector"].unique().sort())
         msg = f"leave-one-out has no ranking by {selector!r}, only by {known}"
         raise SelectionError(msg)
-    row = paired_bootstrap(own, seed=seed, baseline=selector).row(0, named=True)
+    row = paired_bootstrap(metrics, seed=seed, baseline=selector).row(0, named=True)
     order = result.metrics.filter(selector=selector, metric="tau")
     agreement = paired_bootstrap(order, seed=seed, baseline=selector).row(0, named=True)
     ranked = result.rankings.filter(selector=selector).with_columns(
         better=pl.col("accuracy").rank("min", descending=True).over("target") - 1
     )
     first = ranked.filter(rank=1)
-    sizes = own["n_models"].to_numpy()
+    sizes = metrics["n_models"].to_numpy()
     return Trust(
         selector=selector,
-        n_tasks=len(own),
+        n_tasks=len(metrics),
         regret=row["mean"],
         regret_low=row["low"],
         regret_high=row["high"],

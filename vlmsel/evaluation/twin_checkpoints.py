@@ -53,12 +53,12 @@ def count_once(accuracies: pl.DataFrame, profiles: pl.DataFrame | None = None) -
         for first, *others in duplicate_groups(profiled):
             pairs += [(first, other, "its profiles equal those of {}") for other in others]
     pairs += _agreeing(known)
-    gone = _all_but_first(pairs)
-    rows = [("model", "/".join(key), f"{why}; counted once") for key, why in gone.items()]
+    dropped = _all_but_first(pairs)
+    rows = [("model", "/".join(key), f"{why}; counted once") for key, why in dropped.items()]
     schema = {"kind": pl.String, "name": pl.String, "reason": pl.String}
     return CountedOnce(
-        _without(accuracies, list(gone)),
-        None if profiles is None else _without(profiles, list(gone)),
+        _without(accuracies, list(dropped)),
+        None if profiles is None else _without(profiles, list(dropped)),
         pl.DataFrame(rows, schema=schema, orient="row"),
     )
 
@@ -69,11 +69,11 @@ def _agreeing(known: pl.DataFrame) -> Iterator[Pair]:
     keys = wide.select(MODEL).rows()
     values = wide.drop(MODEL).to_numpy().astype(float)
     for i in range(len(keys)):
-        apart = np.abs(values[i + 1 :] - values[i])
-        common = np.isfinite(apart).sum(1)
-        close = (np.nan_to_num(apart).max(1, initial=0) <= TOLERANCE) & (common >= MIN_TASKS)
+        differences = np.abs(values[i + 1 :] - values[i])
+        common = np.isfinite(differences).sum(1)
+        close = (np.nan_to_num(differences).max(1, initial=0) <= TOLERANCE) & (common >= MIN_TASKS)
         for j in np.flatnonzero(close):
-            most = np.nanmax(apart[j])
+            most = np.nanmax(differences[j])
             same = "equal those of {}" if most == 0 else f"are within {most:.3f} of those of {{}}"
             yield keys[i], keys[i + 1 + j], f"its accuracies {same} on all {common[j]} tasks"
 
@@ -84,17 +84,17 @@ def _all_but_first(pairs: list[Pair]) -> dict[Key, str]:
     Not a chain: the first and the last of a row of similar models may be far apart.
     """
     alike: dict[Key, dict[Key, str]] = {}
-    for one, other, reason in pairs:
-        for key, like in ((other, one), (one, other)):
+    for first, second, reason in pairs:
+        for key, like in ((second, first), (first, second)):
             alike.setdefault(key, {}).setdefault(like, reason.format("/".join(like)))
-    gone: dict[Key, str] = {}
+    dropped: dict[Key, str] = {}
     for key in sorted(alike):
-        like = next((one for one in alike[key] if one < key and one not in gone), None)
+        like = next((first for first in alike[key] if first < key and first not in dropped), None)
         if like is not None:
-            gone[key] = alike[key][like]
-    return gone
+            dropped[key] = alike[key][like]
+    return dropped
 
 
 def _without(frame: pl.DataFrame, keys: list[Key]) -> pl.DataFrame:
-    gone = pl.DataFrame(keys, schema=dict.fromkeys(MODEL, pl.String), orient="row")
-    return frame.join(gone, on=MODEL, how="anti", maintain_order="left")
+    dropped = pl.DataFrame(keys, schema=dict.fromkeys(MODEL, pl.String), orient="row")
+    return frame.join(dropped, on=MODEL, how="anti", maintain_order="left")

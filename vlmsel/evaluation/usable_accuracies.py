@@ -1,4 +1,4 @@
-"""What is known of the zoo: the usable cells of an accuracy table."""
+"""Usable cells of an accuracy table."""
 
 import polars as pl
 

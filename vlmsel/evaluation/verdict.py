@@ -1,4 +1,4 @@
-"""Which selector the evidence supports: a rule, applied to leave-one-outs, and its plain words.
+"""Verdict on the selectors: a rule, applied to leave-one-outs, and its plain words.
 
 A selector is *supported* when, in at least one table, its mean `ndcg5` is better than that of both
 `average-rank` and `imagenet` (where the table has it, and but for itself) with a paired 95 %
@@ -37,7 +37,7 @@ WORDS = {BASELINE: "average rank", IMAGENET: "ImageNet accuracy"}
 
 @dataclass(frozen=True)
 class Verdict:
-    """What the evidence says.
+    """Selectors that the evidence supports.
 
     Attributes:
         selector: the supported one that needs no labels, or `average-rank`.
@@ -88,11 +88,12 @@ class Verdict:
     def _worth(self, judged: Mapping[str, Trust]) -> list[str]:
         several = len(judged) > 1
         return [
-            f"On {table}: {one.worth}" if several else one.worth for table, one in judged.items()
+            f"On {table}: {trust.worth}" if several else trust.worth
+            for table, trust in judged.items()
         ]
 
     def _labelled_choice(self) -> str:
-        """How many labels a choice takes, what they gain, and what more of them do."""
+        """Say how many labels a choice takes, what they gain, and what more of them do."""
         name = without_labels(self.labelled or "")
         gains = self.comparisons.filter(
             pl.col("selector").is_in(_with_labels(self.comparisons["selector"], name)),
@@ -100,7 +101,7 @@ class Verdict:
             metric=DECISIVE,
         )
         mean = gains.group_by("selector").agg(pl.col("delta").mean())
-        gain = {number_of_labels(one): value for one, value in mean.rows()}
+        gain = {number_of_labels(selector): value for selector, value in mean.rows()}
         more = [n for n in sorted(gain) if n > self.n_labels]
         further = ", ".join(f"{gain[n]:+.3f} with {n}" for n in more)
         return (
@@ -116,7 +117,7 @@ class Verdict:
         return " and ".join(WORDS[name] for name in rivals)
 
     def _choice(self) -> str:
-        """Which selector without labels, and why."""
+        """Name the selector without labels, and say why."""
         names = set(self.comparisons["selector"])
         unlabelled = {name for name in names if not number_of_labels(name)}
         candidates = sorted({without_labels(name) for name in unlabelled if "@" not in name})
@@ -149,7 +150,7 @@ class Verdict:
         )
 
     def _imagenet(self) -> str:
-        """Where ImageNet accuracy is better, but not supported for what it loses elsewhere."""
+        """Say that ImageNet accuracy is better, if it is, but with losses elsewhere."""
         against = self.comparisons.filter(selector=IMAGENET, rival=BASELINE)
         if against.filter(metric=DECISIVE, outcome="better").is_empty():
             return ""
@@ -194,7 +195,9 @@ def judge_evidence(evidence: Mapping[str, LeaveOneOut], *, seed: int = 0) -> Ver
         comparisons=comparisons.filter(pl.col("rival") != CHANCE),
         trust=worth,
         untrusted=tuple(
-            table for table, one in worth.items() if table in like_chance or not one.beats_chance
+            table
+            for table, trust in worth.items()
+            if table in like_chance or not trust.beats_chance
         ),
         labelled=labelled,
         labelled_trust=_trust(evidence, labelled, seed) if labelled else None,

@@ -35,7 +35,7 @@ def weights_figure(table: pl.DataFrame) -> Figure:
     """One heatmap a selector: targets down, sources across.
 
     Args:
-        table: of `sources_heard`.
+        table: of `sources_weighed`.
     """
     names = table["selector"].unique().sort().to_list()
     figure = Figure(figsize=(6 * len(names), 5.5), layout="constrained")

@@ -14,7 +14,7 @@ from rich.progress import (
 )
 
 from vlmsel.cli.views.console import say, stderr
-from vlmsel.evaluation.judgement_progress import listen_to_judging
+from vlmsel.evaluation.judgement_progress import observe_judging
 
 WORDS = "leave-one-out of the known tasks"
 # A leave-one-out of a few dozen tasks is over sooner; nobody needs to read of it.
@@ -46,5 +46,5 @@ def judging_bar(clock: Callable[[], float] = time.monotonic) -> Iterator[None]:
             last_line_s = clock()
             say(f"{WORDS}: {done}/{targets}")
 
-    with bar, listen_to_judging(show):
+    with bar, observe_judging(show):
         yield

@@ -12,7 +12,7 @@ import polars as pl
 from vlmsel.evaluation.studies.image_counts import number_of_images
 from vlmsel.evaluation.studies.noise import off_task_images, source_noise
 from vlmsel.evaluation.studies.setting_variants import attribution, granularity
-from vlmsel.evaluation.studies.source_weights import sources_heard
+from vlmsel.evaluation.studies.source_weights import sources_weighed
 from vlmsel.evaluation.studies.study_data import StudyData
 from vlmsel.evaluation.studies.zoo_draws import other_zoos
 
@@ -50,7 +50,7 @@ STUDIES: dict[str, Study] = {
         off_task_images,
         "quality when a share of the target's images shows another task",
     ),
-    "sources": Study(sources_heard, "which sources a selector listens to, target by target"),
+    "sources": Study(sources_weighed, "which sources a selector listens to, target by target"),
     "zoos": Study(
         other_zoos,
         "whether a comparison holds in 1,000 random zoos of 70 % of the models",

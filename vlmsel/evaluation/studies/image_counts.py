@@ -1,4 +1,4 @@
-"""How many images does a profile need, of the target and of the sources?"""
+"""Number of images that a profile needs, of the target and of the sources."""
 
 from collections.abc import Iterator
 
@@ -56,12 +56,12 @@ def _conditions(
 ) -> Iterator[tuple[Condition, HeldOutTasks]]:
     held_out, rng = data.held_out, np.random.default_rng(data.seed)
 
-    def few_of_target(one: HeldOut, full: pl.DataFrame) -> pl.DataFrame:
-        return swap_task(full, few, one.problem.target)
+    def few_of_target(target: HeldOut, full: pl.DataFrame) -> pl.DataFrame:
+        return swap_task(full, few, target.problem.target)
 
-    def few_of_sources(one: HeldOut, full: pl.DataFrame) -> pl.DataFrame:
+    def few_of_sources(target: HeldOut, full: pl.DataFrame) -> pl.DataFrame:
         same = few.join(full, on=[*MODEL, "task"], how="semi")
-        return swap_task(same, full, one.problem.target)
+        return swap_task(same, full, target.problem.target)
 
     for n in counts:
         for _ in range(data.repeats):

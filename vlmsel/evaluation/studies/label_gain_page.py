@@ -12,7 +12,7 @@ SHOWN = ("ndcg5", "tau", "regret1")
 
 @dataclass(frozen=True)
 class PageHead:
-    """What the page says of its own making.
+    """Making of the page: command, date, machine and settings.
 
     Attributes:
         made: command, date and machine.

@@ -1,4 +1,4 @@
-"""How much noise in the source profiles, or how many off-task images, does a selector bear?"""
+"""Noise in the source profiles, and off-task images of the target, that a selector bears."""
 
 import numpy as np
 import polars as pl
@@ -39,13 +39,13 @@ def with_noise(
         on_target: on the target's profiles, not on those of the sources.
     """
 
-    def noisy(one: HeldOut, profiles: pl.DataFrame) -> pl.DataFrame:
+    def noisy(target: HeldOut, profiles: pl.DataFrame) -> pl.DataFrame:
         factor = pl.Series(
             "_factor",
             [np.exp(sigma * rng.normal(size=n)).tolist() for n in profiles["profile"].list.len()],
             dtype=pl.List(pl.Float64),
         )
-        is_target = pl.col("task") == one.problem.target
+        is_target = pl.col("task") == target.problem.target
         changed = (
             pl.when(is_target if on_target else ~is_target)
             .then(pl.col("profile") * factor)
@@ -67,13 +67,13 @@ def off_task_images(data: StudyData) -> pl.DataFrame:
     held_out = data.held_out
     rng = np.random.default_rng(data.seed)
 
-    def mixed(one: HeldOut, profiles: pl.DataFrame, share: float) -> pl.DataFrame:
-        stray = rng.choice(one.problem.sources)
+    def mixed(target: HeldOut, profiles: pl.DataFrame, share: float) -> pl.DataFrame:
+        stray = rng.choice(target.problem.sources)
         other = profiles.filter(pl.col("task") == stray).select(*MODEL, _other="profile")
         blend = (1 - share) * pl.col("profile") + share * pl.col("_other")
-        here = (pl.col("task") == one.problem.target) & pl.col("_other").is_not_null()
+        is_mixed = (pl.col("task") == target.problem.target) & pl.col("_other").is_not_null()
         joined = profiles.join(other, on=MODEL, how="left", maintain_order="left")
-        return joined.with_columns(profile=pl.when(here).then(blend).otherwise("profile")).drop(
+        return joined.with_columns(profile=pl.when(is_mixed).then(blend).otherwise("profile")).drop(
             "_other"
         )
 

@@ -65,10 +65,12 @@ def _table(rows: pl.DataFrame) -> str:
     ]
     for name in order:
         row = cells[name, SHOWN]
-        own = f"{row['mean']:.3f} [{row['low']:.3f}, {row['high']:.3f}]"
-        apart = "" if name == BASELINE else _difference(row)
+        mean_rank = f"{row['mean']:.3f} [{row['low']:.3f}, {row['high']:.3f}]"
+        difference = "" if name == BASELINE else _difference(row)
         others = (f"{cells[name, m]['mean']:.3f}" for m in TRANSFER_METRICS if m != SHOWN)
-        lines.append(f"| {name} | {row['n_targets']} | {own} | {apart} | {' | '.join(others)} |")
+        lines.append(
+            f"| {name} | {row['n_targets']} | {mean_rank} | {difference} | {' | '.join(others)} |"
+        )
     return "\n".join(lines)
 
 
@@ -77,18 +79,18 @@ def _difference(row: Mapping[str, float]) -> str:
 
 
 def _verdict(rows: pl.DataFrame) -> str:
-    """Which scores are clearly above or below average rank."""
+    """Name the scores that are clearly above or below average rank."""
     enough = rows.filter(pl.col("n_targets") >= LEAST_SETS)
     above = enough.filter(pl.col("delta_low") > 0)["selector"].to_list()
     below = enough.filter(pl.col("delta_high") < 0)["selector"].to_list()
-    said = [
+    sentences = [
         f"Clearly above average rank: {', '.join(above) or 'none'}",
         f"clearly below: {', '.join(below) or 'none'}",
     ]
     few = rows.filter(pl.col("n_targets") < LEAST_SETS)["selector"].to_list()
     if few:
-        said.append(f"on fewer than {LEAST_SETS} data sets, so no evidence: {', '.join(few)}")
-    return "; ".join(said) + "."
+        sentences.append(f"on fewer than {LEAST_SETS} data sets, so no evidence: {', '.join(few)}")
+    return "; ".join(sentences) + "."
 
 
 def _printed(rows: pl.DataFrame) -> list[str]:

@@ -1,4 +1,4 @@
-"""Does the block granularity, or the attribution, change which selector is right?"""
+"""Effect of the block granularity, and of the attribution, on the quality of selectors."""
 
 from collections.abc import Mapping
 

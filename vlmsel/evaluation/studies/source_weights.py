@@ -1,4 +1,4 @@
-"""Which sources does a selector listen to, and does it listen to the right ones?"""
+"""Weights that a selector gives to the sources of each target."""
 
 import polars as pl
 
@@ -7,7 +7,7 @@ from vlmsel.evaluation.leave_one_out import judge
 from vlmsel.evaluation.studies.study_data import StudyData
 
 
-def sources_heard(data: StudyData) -> pl.DataFrame:
+def sources_weighed(data: StudyData) -> pl.DataFrame:
     """The weight of every source for every target, mean over the models of its zoo.
 
     Returns:
@@ -30,5 +30,7 @@ def sources_heard(data: StudyData) -> pl.DataFrame:
     effective = spread.group_by("selector", "target").agg(
         pl.col("effective").mean(), pl.col("n_sources").max()
     )
-    heard = weights.group_by("selector", "target", "source").agg(w.mean())
-    return heard.join(effective, on=["selector", "target"]).sort("selector", "target", "source")
+    mean_weights = weights.group_by("selector", "target", "source").agg(w.mean())
+    return mean_weights.join(effective, on=["selector", "target"]).sort(
+        "selector", "target", "source"
+    )

@@ -1,4 +1,4 @@
-"""What the studies share: their input, and leave-one-out under changed profiles."""
+"""Input of the studies, and leave-one-out under changed profiles."""
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
@@ -18,7 +18,7 @@ Condition = Mapping[str, float | str]
 
 @dataclass(frozen=True)
 class StudyData:
-    """What a study works on.
+    """Input of a study.
 
     Attributes:
         accuracies: model, pretrained, task, acc1.
@@ -63,12 +63,12 @@ def with_profiles(
         change: given a target and its profiles (of target and sources), what they become.
     """
     tasks = []
-    for one in held_out.tasks:
-        before = one.problem.profiles
+    for task in held_out.tasks:
+        before = task.problem.profiles
         if before is None:
-            msg = f"{one.problem.target} has no profiles to change"
+            msg = f"{task.problem.target} has no profiles to change"
             raise SelectionError(msg)
-        tasks.append(replace(one, problem=replace(one.problem, profiles=change(one, before))))
+        tasks.append(replace(task, problem=replace(task.problem, profiles=change(task, before))))
     return HeldOutTasks(tuple(tasks), held_out.left_out)
 
 

@@ -1,4 +1,4 @@
-"""Does a comparison of selectors survive another draw of the zoo?"""
+"""Comparison of selectors under other draws of the zoo."""
 
 import polars as pl
 
