@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from vlmsel.evidence.catalog_contents import Candidate
-from vlmsel.evidence.wanted_cells import Asked, WantedShard, wanted_cells, wanted_ids
+from vlmsel.evidence.wanted_cells import RequestedMeasurement, WantedShard, wanted_cells, wanted_ids
 from vlmsel.execution.plan.known_cells import known_cells
 from vlmsel.execution.plan.units import Job
 from vlmsel.execution.plan.work_plan import Known, Plan, describe_plan, plan_cells
@@ -53,7 +53,9 @@ def make_models(count: int) -> list[Candidate]:
 
 def make_shards(count: int) -> list[WantedShard]:
     """Return one shard of 25 images per task, of which both kinds are asked."""
-    asked = tuple(Asked(one.kind, one.digest, one.digest) for one in JOB.measurements.values())
+    asked = tuple(
+        RequestedMeasurement(one.kind, one.digest, one.digest) for one in JOB.measurements.values()
+    )
     shards = []
     for task in range(count):
         refs = tuple(

@@ -3,7 +3,7 @@
 import hashlib
 from collections.abc import Sequence
 
-from vlmsel.evidence.wanted_cells import Asked, WantedShard
+from vlmsel.evidence.wanted_cells import RequestedMeasurement, WantedShard
 from vlmsel.execution.plan.units import Cell, Job, ModelUnits, Unit
 from vlmsel.measurements import Embedding, Measurement, Prediction, Profile
 from vlmsel.store.keys import images_digest
@@ -42,7 +42,7 @@ def job(measurements: Sequence[Measurement]) -> Job:
 
 def wanted(*shards: Shard, measurements: Sequence[Measurement] = (PROFILE,)) -> list[WantedShard]:
     """Every measurement asked of every shard, without prompts."""
-    asked = tuple(Asked(one.kind, one.digest, one.digest) for one in measurements)
+    asked = tuple(RequestedMeasurement(one.kind, one.digest, one.digest) for one in measurements)
     return [
         WantedShard(part, images_digest((ref.image_id, ref.sha256) for ref in part.images), asked)
         for part in shards

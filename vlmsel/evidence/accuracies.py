@@ -144,8 +144,8 @@ def beside_imported(
     Raises:
         StoreError: a source is unknown.
     """
-    own = measured.select(list(SCHEMA)).with_columns(source=pl.lit(MEASURED))
-    frame = pl.concat([own, imported.select(own.columns)])
+    computed = measured.select(list(SCHEMA)).with_columns(source=pl.lit(MEASURED))
+    frame = pl.concat([computed, imported.select(computed.columns)])
     names = frame["source"].unique().sort().to_list()
     if sources is None:
         sources = [MEASURED, *(name for name in names if name != MEASURED)]

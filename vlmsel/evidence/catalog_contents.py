@@ -39,7 +39,7 @@ class FoundModels:
 
 @dataclass(frozen=True)
 class Catalogued:
-    """What catalogs name, as far as it can be used.
+    """Contents of catalogs, as far as they can be used.
 
     Attributes:
         models: specs with their identities, in zoo order.
@@ -176,7 +176,7 @@ def _usable(
     fault: Callable[[Spec, str], Failure],
     faults: list[Failure],
 ) -> dict[str, Found]:
-    """What `read` gives by name.
+    """Collect the results of `read` by name.
 
     Its errors become faults, unless nothing is left: then the first is raised.
     """

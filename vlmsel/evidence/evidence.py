@@ -1,4 +1,4 @@
-"""What a store holds of the cells that catalogs ask for; every file is read once."""
+"""Stored cells that catalogs ask for; every file is read once."""
 
 import logging
 from collections.abc import Mapping, Sequence

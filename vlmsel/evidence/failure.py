@@ -1,11 +1,11 @@
-"""What could not be measured or used, as a value."""
+"""Failures as values: what could not be measured or used."""
 
 from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True)
 class Failure:
-    """What could not be measured.
+    """Failure to measure or use something.
 
     An image, a cell (no image_id), a task or a model (the other's name is empty).
 

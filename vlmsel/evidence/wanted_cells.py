@@ -1,4 +1,4 @@
-"""Which cells catalogs ask for: every model on every shard, for every wanted measurement. Pure."""
+"""Cells that catalogs ask for: every model on every shard, for every wanted measurement. Pure."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ from vlmsel.tasks.shards import Shard, plan_shards
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class RequestedMeasurement:
     """A measurement asked of a shard: what of it enters the cell.
 
     Attributes:
@@ -39,7 +39,7 @@ class WantedShard:
 
     shard: Shard
     images: str
-    asked: tuple[Asked, ...]
+    asked: tuple[RequestedMeasurement, ...]
     schema: int | None = None
 
     def cells(self, model: Candidate) -> list[CellId]:
@@ -80,7 +80,7 @@ def wanted_shards(
     digests = {want: _digest(want, schema) for want in wants}
     for task, index in catalogued.indexes.items():
         prompts = catalogued.prompts.get(task)
-        by_images: dict[str, tuple[Shard, list[Asked]]] = {}
+        by_images: dict[str, tuple[Shard, list[RequestedMeasurement]]] = {}
         # The widest first, so that its shards give the order.
         for want in sorted(wants, key=_width, reverse=True):
             if want.measurement.reads_prompts and prompts is None:
@@ -92,10 +92,12 @@ def wanted_shards(
                     basis = f"{settings} {prompts.digest_of(ids)}"
                 digest = images_digest((ref.image_id, ref.sha256) for ref in shard.images)
                 asked = by_images.setdefault(digest, (shard, []))[1]
-                asked.append(Asked(want.kind, settings, basis, want.measurement.of_texts))
+                asked.append(
+                    RequestedMeasurement(want.kind, settings, basis, want.measurement.of_texts)
+                )
         order = {want.kind: place for place, want in enumerate(wants)}
         for digest, (shard, asked) in by_images.items():
-            asked.sort(key=lambda one: order[one.kind])
+            asked.sort(key=lambda request: order[request.kind])
             found.append(WantedShard(shard, digest, tuple(asked), schema))
     return tuple(found)
 
