@@ -1,4 +1,4 @@
-"""What can be measured of a model on an image: columns, settings, checks and cost. No torch.
+"""Kinds of measurement of a model on an image: columns, settings, checks and cost. No torch.
 
     measurement   the base class: what every kind declares
     profile       layer conductance of every block

@@ -74,7 +74,7 @@ class Measurement(BaseModel, ABC):
 
     @property
     def reads_prompts(self) -> bool:
-        """Whether the class names and templates of a task change the values, and so the key."""
+        """True if the class names and templates of a task change the values, and so the key."""
         return False
 
     @property
@@ -84,7 +84,7 @@ class Measurement(BaseModel, ABC):
 
     @property
     def faults(self) -> Mapping[str, pl.Expr]:
-        """What a measured row may not be: words for people, and when it is so.
+        """Conditions that no measured row may fulfil, by their words for people.
 
         Columns, nulls and doubled rows are checked for every kind alike.
         """

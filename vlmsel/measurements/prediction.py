@@ -61,7 +61,7 @@ class Prediction(Measurement):
 
     @property
     def n_top(self) -> int:
-        """How many classes are named in `top`, where the task has as many."""
+        """Number of classes named in `top`, where the task has as many."""
         return TOP_K if self.logits == "full" else max(TOP_K, int(self.logits))
 
     @property

@@ -53,7 +53,7 @@ class Profile(Measurement):
 
     @property
     def reads_prompts(self) -> bool:
-        """Whether the objective compares the image with class names."""
+        """True if the objective compares the image with class names."""
         return self.settings.objective in OBJECTIVES_OF_TEXT
 
     @property

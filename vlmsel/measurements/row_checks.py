@@ -41,7 +41,7 @@ def check_rows(measurement: Measurement, rows: pa.Table, what: str) -> pa.Table:
 
 
 def _impossible(measurement: Measurement, schema: pl.Schema) -> dict[str, pl.Expr]:
-    """What no row may be, by what is said of it."""
+    """Return the conditions that no row may fulfil, by their words for people."""
     values = measurement.values.names
     needed = [name for name in values if name not in measurement.optional]
     is_measured = pl.col("reason").is_null()

@@ -1,4 +1,4 @@
-"""How each kind of measurement is computed: a loaded model and a batch in, rows out. Torch.
+"""Computation of each kind of measurement: a loaded model and a batch in, rows out. Torch.
 
     batch             images with one shared forward pass, and the class embeddings of their task
     probe             what a probe is, and what it gives

@@ -92,7 +92,7 @@ class Batch:
         return len(self.sha256s)
 
     def has_distinct(self, among: Tensor) -> bool:
-        """Whether two images differ as the model sees them, so that their embeddings must.
+        """Return whether two images differ as the model sees them, so that their embeddings must.
 
         Files may differ and show one picture. Stored embeddings passed this when they were stored.
 
@@ -118,7 +118,7 @@ class Batch:
 
     @cached_property
     def device(self) -> torch.device:
-        """Where the model is."""
+        """Device of the model."""
         visual = self.model.visual
         resident = chain(visual.parameters(), visual.buffers())
         return next((tensor.device for tensor in resident), torch.device("cpu"))

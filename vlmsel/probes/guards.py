@@ -1,4 +1,4 @@
-"""What makes embeddings worthless: found before they are stored, for every kind that reads them."""
+"""Guards against worthless embeddings, before they are stored, for every kind that reads them."""
 
 import torch
 

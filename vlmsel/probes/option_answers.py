@@ -26,8 +26,8 @@ def choice_prompts(questions: TaskQuestions) -> list[ChoicePrompt]:
     """Questions to a model, one by one."""
     whole = questions.answers == "words"
     return [
-        ChoicePrompt(questions.prompt(one), questions.choices(one), whole)
-        for one in questions.items.values()
+        ChoicePrompt(questions.prompt(item), questions.choices(item), whole)
+        for item in questions.items.values()
     ]
 
 

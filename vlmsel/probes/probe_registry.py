@@ -1,4 +1,4 @@
-"""Which probe computes which kind."""
+"""Probes by the kind of measurement that they compute."""
 
 from collections.abc import Callable
 from typing import Any

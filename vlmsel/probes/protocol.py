@@ -1,4 +1,4 @@
-"""What a probe is: it computes one kind of measurement on a batch."""
+"""Protocol of a probe, which computes one kind of measurement on a batch."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field

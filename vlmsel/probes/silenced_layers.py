@@ -133,7 +133,7 @@ def choose_way(run: Run, blocks: Blocks, part: Part, ways: Sequence[Way]) -> Way
         if not expected.outputs:
             continue
         pairs = ((found.base, expected.base), (found.outputs[number], expected.outputs[0]))
-        if all(_agree(one, other) for one, other in pairs):
+        if all(_agree(actual, wanted) for actual, wanted in pairs):
             return way
     return plain
 

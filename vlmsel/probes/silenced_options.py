@@ -45,10 +45,10 @@ class OptionSilencer:
         shape = (len(batch), questions.n_options)
         base = torch.full(shape, float("nan"))
         outputs: dict[int, Tensor] = {}
-        for one in prepared.batches:
+        for choices in prepared.batches:
             with scorer.shared_pictures() if self._tower == "text" else nullcontext():
-                found = self._silenced(one, blocks)
-            places = list(one.places)
+                found = self._silenced(choices, blocks)
+            places = list(choices.places)
             base[places] = _filled(found.base, shape[1])
             for number, output in found.outputs.items():
                 rows = outputs.setdefault(number, torch.full(shape, float("nan")))
