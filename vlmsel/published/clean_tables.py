@@ -87,7 +87,7 @@ def raw_cells(path: str | Path) -> pl.DataFrame:
 
 
 def is_parquet(path: str | Path) -> bool:
-    """Whether the file is named as Parquet; whatever it holds, it is read as that."""
+    """Return whether the file is named as Parquet; whatever it holds, it is read as that."""
     return Path(path).suffix.lower() in (".parquet", ".pq")
 
 

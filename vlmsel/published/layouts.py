@@ -25,7 +25,7 @@ from vlmsel.published.own_tables import exported_kind, read_exported
 
 
 class Layout(StrEnum):
-    """How a table of accuracies is laid out."""
+    """Layout of a table of accuracies."""
 
     auto = "auto"
     vlmsel = "vlmsel"
@@ -45,10 +45,10 @@ def recognise(path: str | Path) -> Layout:
     """
     header = read_header(path)
     names = set(header)
-    own = exported_kind(header)
-    if own in ("accuracies", "classes"):
+    exported = exported_kind(header)
+    if exported in ("accuracies", "classes"):
         return Layout.vlmsel
-    if own == "rankings":
+    if exported == "rankings":
         raise StoreError(f"table {path} holds rankings: read it with `vlmsel import rankings`")
     for columns, kind in ((PREDICTION_COLUMNS, "predictions"), (PROFILE_COLUMNS, "profiles")):
         if set(columns) <= names:
@@ -122,7 +122,7 @@ def read_accuracies(
 
 
 def _no_table(header: Sequence[str]) -> str:
-    """What a file is that is served or kept in place of a table."""
+    """Name the kind of a file that is served or kept in place of a table."""
     start = (header[0] if header else "").lower()
     if start.startswith(("<!doctype", "<html", "<?xml")):
         return "is a web page (download the raw file) and "

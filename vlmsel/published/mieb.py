@@ -25,7 +25,7 @@ MIEB_COLUMNS = ("model", "task", "main_score", "accuracy")
 
 
 class Protocol(StrEnum):
-    """How the accuracies were made."""
+    """Protocol by which the accuracies were made."""
 
     zero_shot = "zero-shot"
     linear_probe = "linear-probe"

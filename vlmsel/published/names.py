@@ -1,4 +1,4 @@
-"""What other people's tables call tasks and models, from ``names.yaml`` or a table like it."""
+"""Names of tasks and models in other people's tables, from ``names.yaml`` or a table like it."""
 
 import re
 from functools import cache
@@ -90,9 +90,9 @@ def with_own_names(path: Path | None) -> NameTable:
     shipped = load_names()
     if path is None:
         return shipped
-    own = load_names(path)
+    added = load_names(path)
     table = NameTable(
-        tasks={**shipped.tasks, **own.tasks}, quickgelu={**shipped.quickgelu, **own.quickgelu}
+        tasks={**shipped.tasks, **added.tasks}, quickgelu={**shipped.quickgelu, **added.quickgelu}
     )
     table.spellings()
     return table

@@ -68,7 +68,7 @@ def read_openclip_results(
 
 
 def describes_model(column: str) -> bool:
-    """Whether a column of the table says something of the model, and is no task."""
+    """Return whether a column of the table says something of the model, and is no task."""
     return DESCRIPTION.fullmatch(column.lower()) is not None
 
 

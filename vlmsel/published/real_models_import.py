@@ -100,11 +100,11 @@ def _input_size(model: str) -> int:
 
 def _tasks(path: Path, names: NameTable, known: pl.DataFrame) -> pl.DataFrame:
     """Facts of the tasks: what is printed for each, and whether it is an accuracy to rank by."""
-    spellings, there = names.spellings(), set(known["task"])
+    spellings, known_tasks = names.spellings(), set(known["task"])
     rows = []
     for column in read_csv(path, ["name"]).columns:
         task = spellings.get(fold(column), "")
-        if task not in there:
+        if task not in known_tasks:
             continue
         facts = names.tasks[task]
         measure = facts.headline if facts.kind == "classification" else facts.kind
@@ -143,12 +143,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m vlmsel.published.real_models_import")
     parser.add_argument("table", type=Path, help="open_clip's results, a CSV file")
     parser.add_argument("--out", type=Path, default=FOLDER, help="folder to write")
-    said = parser.parse_args()
+    options = parser.parse_args()
     try:
-        lines = build(said.table, said.out)
+        lines = build(options.table, options.out)
     except StoreError as error:
         parser.exit(2, f"error: {error}\n")
-    parser.exit(0, "".join(f"left out {line}\n" for line in lines) + f"wrote {said.out}\n")
+    parser.exit(0, "".join(f"left out {line}\n" for line in lines) + f"wrote {options.out}\n")
 
 
 if __name__ == "__main__":

@@ -154,12 +154,12 @@ def read_profiles(folder: Folder, source: str | None = None) -> pl.DataFrame:
         if frame.height == 0:
             raise StoreError(f"store {folder.address} has no imported profiles named {source!r}")
     # Two tables may cut one model into other blocks; such profiles must not be compared.
-    both = frame.group_by("model", "pretrained").agg(pl.col("source").unique().sort())
-    both = both.filter(pl.col("source").list.len() > 1).sort("model", "pretrained")
-    if both.height:
-        model, pretrained, names = both.row(0)
+    doubled = frame.group_by("model", "pretrained").agg(pl.col("source").unique().sort())
+    doubled = doubled.filter(pl.col("source").list.len() > 1).sort("model", "pretrained")
+    if doubled.height:
+        model, pretrained, names = doubled.row(0)
         raise StoreError(
-            f"store {folder.address} has {both.height} models from several imports, the "
+            f"store {folder.address} has {doubled.height} models from several imports, the "
             f"first is {model}/{pretrained} from {', '.join(names)}: choose one import by its name"
         )
     frame = frame.with_columns(image_id=pl.lit(PUBLISHED_IMAGE))

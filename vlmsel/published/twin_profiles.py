@@ -25,13 +25,13 @@ def duplicate_groups(profiles: pl.DataFrame) -> list[tuple[tuple[str, str], ...]
     equal = _pairs(curves.join(curves, on=[*image, "curve"], suffix="_b"))
     candidates = equal.select("model", "pretrained").unique()
     rivals = curves.join(candidates, on=MODEL, how="semi")
-    both = _pairs(rivals.join(rivals, on=image, suffix="_b"))
-    same = equal.join(both, on=equal.columns, how="semi")
+    pairs = _pairs(rivals.join(rivals, on=image, suffix="_b"))
+    same = equal.join(pairs, on=equal.columns, how="semi")
     return _connected([((a, b), (c, d)) for a, b, c, d, _ in same.iter_rows()])
 
 
 def _pairs(joined: pl.DataFrame) -> pl.DataFrame:
-    """How many images each ordered pair of different models has in `joined`."""
+    """Count the images of each ordered pair of different models in `joined`."""
     ordered = joined.filter(
         pl.struct("model", "pretrained") != pl.struct(model="model_b", pretrained="pretrained_b")
     )
@@ -42,8 +42,8 @@ def _connected(
     pairs: list[tuple[tuple[str, str], tuple[str, str]]],
 ) -> list[tuple[tuple[str, str], ...]]:
     groups: dict[tuple[str, str], set[tuple[str, str]]] = {}
-    for one, other in pairs:
-        merged = groups.get(one, {one}) | groups.get(other, {other})
+    for first, second in pairs:
+        merged = groups.get(first, {first}) | groups.get(second, {second})
         for member in merged:
             groups[member] = merged
     return sorted({tuple(sorted(group)) for group in groups.values()})
