@@ -1,4 +1,4 @@
-"""Do the answers of a zoo spread over the classes as on the sources? A check before any consensus.
+"""Check before any consensus: the answers of a zoo spread over the classes as on the sources.
 
 Class names that mean nothing to the models make most of them answer one class for every image. They
 then agree, and every estimate made of agreement is high and wrong.

@@ -67,7 +67,7 @@ def match_blocks(outputs: Mapping[ModelKey, BlockOutputs]) -> BlockMatches:
     Raises:
         SelectionError: the models share fewer than `MIN_SHARED` images.
     """
-    grams = {model: _grams(one) for model, one in _on_shared(outputs).items()}
+    grams = {model: _grams(blocks) for model, blocks in _on_shared(outputs).items()}
     nearest = {
         # Rounded, so that of equal blocks the first counts.
         (donor, recipient): (grams[donor] @ grams[recipient].T).round(TIE_DECIMALS).argmax(axis=0)
@@ -101,7 +101,7 @@ def split_blocks(vectors: np.ndarray, n_blocks: int) -> np.ndarray:
 def _on_shared(outputs: Mapping[ModelKey, BlockOutputs]) -> dict[ModelKey, BlockOutputs]:
     if not outputs:
         raise SelectionError("no model has embeddings of its blocks")
-    sets = [set(one.images) for one in outputs.values()]
+    sets = [set(blocks.images) for blocks in outputs.values()]
     shared = sorted(set.intersection(*sets))
     if len(shared) < MIN_SHARED:
         fewest = min(outputs, key=lambda model: len(outputs[model].images))
@@ -113,10 +113,10 @@ def _on_shared(outputs: Mapping[ModelKey, BlockOutputs]) -> dict[ModelKey, Block
         )
     chosen = _spaced(shared)
     found = {}
-    for model, one in outputs.items():
-        row_of = {image: row for row, image in enumerate(one.images)}
+    for model, blocks in outputs.items():
+        row_of = {image: row for row, image in enumerate(blocks.images)}
         rows = [row_of[image] for image in chosen]
-        found[model] = BlockOutputs(tuple(chosen), one.vectors[rows])
+        found[model] = BlockOutputs(tuple(chosen), blocks.vectors[rows])
     return found
 
 

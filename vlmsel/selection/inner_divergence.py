@@ -25,16 +25,16 @@ class AllPairs:
     """Divergences between all tasks of a grid, (tasks as targets, models, tasks as sources).
 
     Attributes:
-        apart: divergence less its middle over the sources, 0 where unknown.
+        deviation: divergence less its middle over the sources, 0 where unknown.
         known: 1 where known, else 0.
         complete: every model has a profile of every task.
         middle: (targets, models), median of the known sources: near most of them, however far one
             source is, so that differences keep their digits.
-        total: (targets, models), sum of `apart`.
+        total: (targets, models), sum of `deviation`.
         squares: (targets, models), sum of its squares.
     """
 
-    apart: np.ndarray
+    deviation: np.ndarray
     known: np.ndarray
     complete: bool
     middle: np.ndarray
@@ -69,11 +69,11 @@ class InnerDivergence:
             (zoos, sources as targets, sources), NaN where unknown and on the diagonal.
         """
         arrays, pairs = self.arrays, self.pairs
-        members = np.zeros((len(zoos), pairs.apart.shape[1]))
+        members = np.zeros((len(zoos), pairs.deviation.shape[1]))
         members[np.arange(len(zoos))[:, None], arrays.rows[arrays.known[zoos]]] = 1.0
         weight = members * self.scale[:, None]
         moved = weight * self.shift[:, None]
-        total = weight @ pairs.apart
+        total = weight @ pairs.deviation
         if pairs.complete:
             count = np.broadcast_to(members.sum(axis=1, keepdims=True), total.shape)
             total = total - moved.sum(axis=-1, keepdims=True)
@@ -96,11 +96,11 @@ def inner_divergence(arrays: ProblemArrays, divergence: Divergence) -> InnerDive
     n_tasks = len(arrays.grid.tasks)
     sources = np.zeros(n_tasks, dtype=bool)
     sources[arrays.columns[arrays.columns >= 0]] = True
-    gone = np.flatnonzero(~sources)
-    known, apart = pairs.known[..., gone], pairs.apart[..., gone]
+    others = np.flatnonzero(~sources)
+    known, deviation = pairs.known[..., others], pairs.deviation[..., others]
     count = np.maximum(_counts(arrays.grid.profiled, pairs) - known.sum(axis=-1), 1)
-    shift = (pairs.total - apart.sum(axis=-1)) / count
-    squares = pairs.squares - (apart * apart).sum(axis=-1)
+    shift = (pairs.total - deviation.sum(axis=-1)) / count
+    squares = pairs.squares - (deviation * deviation).sum(axis=-1)
     lost = squares - count * shift**2 <= CANCELLED * pairs.squares
     variance = np.maximum(squares / count - shift**2, 0.0)
     variance[lost], shift[lost] = _anew(pairs, lost, sources)
@@ -118,14 +118,14 @@ def _all_pairs(grid: TaskGrid, divergence: Divergence) -> AllPairs:
     values = np.stack([grid.divergences(divergence, column) for column in columns])
     known = np.isfinite(values)
     middle = _median(values, known)
-    apart = np.where(known, values - middle[..., None], 0.0)
+    deviation = np.where(known, values - middle[..., None], 0.0)
     return AllPairs(
-        apart,
+        deviation,
         known.astype(np.float64),
         bool(grid.profiled.all()),
         middle,
-        apart.sum(axis=-1),
-        (apart * apart).sum(axis=-1),
+        deviation.sum(axis=-1),
+        (deviation * deviation).sum(axis=-1),
     )
 
 
@@ -146,8 +146,8 @@ def _counts(profiled: np.ndarray, pairs: AllPairs) -> np.ndarray:
 
 def _anew(pairs: AllPairs, lost: np.ndarray, sources: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Variance and shift of some targets and models, from their divergences."""
-    apart, known = pairs.apart[lost][:, sources], pairs.known[lost][:, sources]
+    deviation, known = pairs.deviation[lost][:, sources], pairs.known[lost][:, sources]
     count = np.maximum(known.sum(axis=-1), 1)
-    shift = apart.sum(axis=-1) / count
-    centred = (apart - shift[:, None]) * known
+    shift = deviation.sum(axis=-1) / count
+    centred = (deviation - shift[:, None]) * known
     return (centred * centred).sum(axis=-1) / count, shift

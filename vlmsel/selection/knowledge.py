@@ -1,4 +1,4 @@
-"""What the source tasks say of the zoo: accuracies and ranks."""
+"""Knowledge of the zoo from the source tasks: accuracies and ranks."""
 
 from collections.abc import Sequence
 

@@ -48,8 +48,8 @@ class LabelFree(BaseSelector):
             # An estimate of one model may depend on which others there are.
             return Scores(np.stack([-self.estimate(answers.of_models(zoo)) for zoo in zoos]))
 
-        gone = tuple((key, NO_ANSWER) for key in sorted(missing))
-        return Scorer(answers.models, problem.sources, score, gone)
+        left_out = tuple((key, NO_ANSWER) for key in sorted(missing))
+        return Scorer(answers.models, problem.sources, score, left_out)
 
 
 def mean_of_known(values: np.ndarray) -> np.ndarray:

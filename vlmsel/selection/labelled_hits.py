@@ -10,7 +10,7 @@ from vlmsel.selection.knowledge import ModelKey
 
 @dataclass(frozen=True)
 class LabelledHits:
-    """What each model answered on a few labelled images, right or wrong.
+    """Answers of each model on a few labelled images, right or wrong.
 
     Attributes:
         models: (model, pretrained) of the columns.

@@ -1,4 +1,4 @@
-"""Is a target like anything that is known? Its nearest source against the sources' own nearest.
+"""Novelty of a target: its nearest source against the sources' own nearest.
 
 A similarity always sums to 1 over the sources, also for images unlike all of them: noise, another
 kind of picture, photographs before a zoo that knows drawings. What shows is the distance itself,
@@ -25,7 +25,7 @@ TINY = 1e-12
 
 @dataclass(frozen=True)
 class Novelty:
-    """How far the nearest source is.
+    """Distance of the nearest source.
 
     Attributes:
         nearest: the source at the smallest distance.
@@ -77,11 +77,11 @@ def novelty(profiles: pl.DataFrame, target: str) -> Novelty | None:
     np.fill_diagonal(mean, np.nan)
     sources = mean[:, 1:]
     shares = np.array([_nearest_share(row) for row in sources])
-    own = shares[1:][np.isfinite(shares[1:])]
-    if not len(own):
+    distances = shares[1:][np.isfinite(shares[1:])]
+    if not len(distances):
         return None
     nearest = tasks[1 + int(np.nanargmin(sources[0]))]
-    return Novelty(nearest, float(shares[0]), float(np.quantile(own, USUAL)))
+    return Novelty(nearest, float(shares[0]), float(np.quantile(distances, USUAL)))
 
 
 def _nearest_share(distances: np.ndarray) -> float:
@@ -98,7 +98,7 @@ def _chosen_models(profiles: pl.DataFrame, target: str) -> list[pl.DataFrame]:
     named = profiles.filter(task=target).select(MODEL).unique().sort(MODEL)
     step = max(1, -(-named.height // MOST_MODELS))
     kept = profiles.join(named.gather_every(step), on=MODEL, how="semi", maintain_order="left")
-    return [_rows(one) for one in kept.partition_by(MODEL, maintain_order=True)]
+    return [_rows(part) for part in kept.partition_by(MODEL, maintain_order=True)]
 
 
 def _rows(profiles: pl.DataFrame) -> pl.DataFrame:

@@ -59,7 +59,7 @@ def register_entry_points(known: dict[str, type[BaseSelector]]) -> dict[str, str
         The entry points that give no selector, each with the reason.
     """
     broken: dict[str, str] = {}
-    for point in sorted(entry_points(group=GROUP), key=lambda one: (one.name, one.value)):
+    for point in sorted(entry_points(group=GROUP), key=lambda entry: (entry.name, entry.value)):
         try:
             found = _of_entry_point(point)
         except SelectionError as error:

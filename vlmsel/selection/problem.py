@@ -1,4 +1,4 @@
-"""What a selector may know about one target."""
+"""Everything that a selector may know about one target."""
 
 from dataclasses import dataclass, replace
 from functools import cached_property

@@ -55,7 +55,7 @@ class RankWeighting(BaseSelector):
         ranked = np.flatnonzero(is_ranked)
         divergence = of_all[arrays.known[ranked]]
         reason = f"no profile of {problem.target} and of a source"
-        gone = [(arrays.known_models[i], reason) for i in np.flatnonzero(~is_ranked)]
+        left_out = [(arrays.known_models[i], reason) for i in np.flatnonzero(~is_ranked)]
 
         def score(zoos: np.ndarray) -> Scores:
             return scored(self._weights(divergence[zoos]), arrays.ranks(ranked[zoos]))
@@ -69,7 +69,7 @@ class RankWeighting(BaseSelector):
             tuple(arrays.known_models[i] for i in ranked),
             problem.sources,
             score,
-            (*gone, *arrays.unknown_models),
+            (*left_out, *arrays.unknown_models),
             score_drawn,
         )
 

@@ -53,7 +53,7 @@ class Ranking:
 
     @property
     def reasons(self) -> pl.DataFrame:
-        """The three sources that spoke most for each model, see `top_sources`."""
+        """Three sources with the largest weight for each model, see `top_sources`."""
         return top_sources(self, 3)
 
 
@@ -109,17 +109,17 @@ def make_ranking(
         .with_row_index("rank", offset=1)
         .select("target", "rank", *MODEL, "score")
     )
-    gone = [(*key, why) for key, why in left_out]
-    gone += [
+    reasons = [(*key, why) for key, why in left_out]
+    reasons += [
         (*key, "no score")
         for key, score in zip(models, scores, strict=True)
         if not np.isfinite(score)
     ]
     if ranked.is_empty():
-        why = gone[0][-1] if gone else "no accuracy is known"
+        why = reasons[0][-1] if reasons else "no accuracy is known"
         raise SelectionError(f"no model can be ranked for {problem.target}: {why}")
     table = None if weights is None else _weight_table(names, problem.sources, weights)
-    return _with_diagnosis(problem, ranked, table, gone)
+    return _with_diagnosis(problem, ranked, table, reasons)
 
 
 def _weight_table(names: pl.DataFrame, sources: Sequence[str], weights: np.ndarray) -> pl.DataFrame:
@@ -134,10 +134,10 @@ def _with_diagnosis(
     problem: Problem,
     table: pl.DataFrame,
     weights: pl.DataFrame | None,
-    gone: Sequence[tuple[str, str, str]],
+    reasons: Sequence[tuple[str, str, str]],
 ) -> Ranking:
     left_out = pl.DataFrame(
-        list(gone), schema=dict.fromkeys([*MODEL, "reason"], pl.String), orient="row"
+        list(reasons), schema=dict.fromkeys([*MODEL, "reason"], pl.String), orient="row"
     )
     effective, near = None, False
     if weights is not None:

@@ -97,10 +97,10 @@ def spread_divergence(divergence: np.ndarray) -> np.ndarray:
     known = np.isfinite(divergence)
     count = np.maximum(known.sum(axis=-1, keepdims=True), 1)
     mean = np.where(known, divergence, 0.0).sum(axis=-1, keepdims=True) / count
-    apart = np.where(known, divergence - mean, 0.0)
-    std = np.sqrt((apart * apart).sum(axis=-1, keepdims=True) / count)
+    deviation = np.where(known, divergence - mean, 0.0)
+    std = np.sqrt((deviation * deviation).sum(axis=-1, keepdims=True) / count)
     differ = std > FLAT * np.abs(mean)
-    return np.where(known, np.where(differ, apart, 0.0) / np.where(differ, std, 1.0), np.nan)
+    return np.where(known, np.where(differ, deviation, 0.0) / np.where(differ, std, 1.0), np.nan)
 
 
 def _share(values: np.ndarray) -> np.ndarray:

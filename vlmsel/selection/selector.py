@@ -1,4 +1,4 @@
-"""What every selector offers: scores of a zoo, and the ranking made of them."""
+"""Protocol and base of the selectors: scores of a zoo, and the ranking made of them."""
 
 from abc import abstractmethod
 from collections.abc import Callable
@@ -58,17 +58,17 @@ class Selector(Protocol):
 
     @property
     def needs_profiles(self) -> bool:
-        """Whether it asks for `Problem.profiles`."""
+        """True if it asks for `Problem.profiles`."""
         ...
 
     @property
     def takes_labels(self) -> bool:
-        """Whether it uses `Problem.hits`."""
+        """True if it uses `Problem.hits`."""
         ...
 
     @property
     def needs_answers(self) -> bool:
-        """Whether it asks for `Problem.answers`."""
+        """True if it asks for `Problem.answers`."""
         ...
 
     def prepare(self, problem: Problem) -> Scorer:
@@ -97,7 +97,7 @@ class BaseSelector(BaseModel):
 
     @property
     def needs_answers(self) -> bool:
-        """Whether it asks for `Problem.answers`."""
+        """True if it asks for `Problem.answers`."""
         return "prediction" in self.needs.on_target
 
     @property
@@ -107,17 +107,17 @@ class BaseSelector(BaseModel):
 
     @property
     def needs_profiles(self) -> bool:
-        """Whether it asks for `Problem.profiles`."""
+        """True if it asks for `Problem.profiles`."""
         return "profile" in self.needs.on_sources | self.needs.on_target
 
     @property
     def oracle(self) -> bool:
-        """Whether it uses the target's true accuracies; no default may."""
+        """True if it uses the target's true accuracies; no default may."""
         return self.needs.truth
 
     @property
     def takes_labels(self) -> bool:
-        """Whether it uses `Problem.hits`; without them it may rank like another."""
+        """True if it uses `Problem.hits`; without them it may rank like another."""
         return self.needs.labels != "none"
 
     @abstractmethod

@@ -63,7 +63,7 @@ def scaled_divergence(scale: Scale) -> pl.Expr:
 
 
 def effective_sources(weights: pl.DataFrame) -> pl.DataFrame:
-    """Count the sources that a vector of weights really listens to: exp(-sum_S w_S ln w_S).
+    """Count the sources that a vector of weights effectively uses: exp(-sum_S w_S ln w_S).
 
     Args:
         weights: model, pretrained, source, target, weight.

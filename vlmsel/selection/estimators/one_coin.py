@@ -17,7 +17,7 @@ ROUNDS, CHANGE = 100, 1e-6
 
 
 class OneCoin(NamedTuple):
-    """What the model believes.
+    """Beliefs of the model.
 
     Attributes:
         accuracy: (models,).

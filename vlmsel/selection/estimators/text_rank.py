@@ -36,8 +36,8 @@ def text_similarity(
         return np.zeros(len(sources))
     x = TfidfVectorizer().fit_transform([target, *sources])
     cosine = np.asarray((x[1:] @ x[0].T).todense()).ravel()
-    apart = np.log(n_classes) - np.log(np.asarray(source_classes, dtype=float))
-    k = TEXT_SHARE * cosine + (1 - TEXT_SHARE) * np.exp(-(apart**2) / CLASSES_WIDTH)
+    log_ratio = np.log(n_classes) - np.log(np.asarray(source_classes, dtype=float))
+    k = TEXT_SHARE * cosine + (1 - TEXT_SHARE) * np.exp(-(log_ratio**2) / CLASSES_WIDTH)
     return np.where(written, k, k[written].mean())
 
 

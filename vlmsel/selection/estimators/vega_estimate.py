@@ -71,9 +71,9 @@ def _bhattacharyya(images: np.ndarray, assigned: np.ndarray, nodes: np.ndarray) 
     found = np.zeros((len(nodes), len(nodes)))
     for i in range(len(nodes)):
         mean = (variances[i] + variances) / 2
-        apart = ((means[i] - means) ** 2 / mean).sum(axis=1) / 8
+        shift = ((means[i] - means) ** 2 / mean).sum(axis=1) / 8
         logs = np.log(mean) - (np.log(variances[i]) + np.log(variances)) / 2
-        found[i] = apart + logs.sum(axis=1) / 2
+        found[i] = shift + logs.sum(axis=1) / 2
     return found
 
 

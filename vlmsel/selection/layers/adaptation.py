@@ -22,7 +22,7 @@ RESAMPLES = 200
 
 
 @dataclass(frozen=True)
-class HeldOut:
+class HeldOutGain:
     """A choice made on one half of the items and judged on the other.
 
     Attributes:
@@ -74,7 +74,7 @@ class Adaptation:
     verdict: str
     optimistic_gain: float
     cross_fit_gain: float | None
-    held_out: HeldOut
+    held_out: HeldOutGain
     shares: Mapping[str, float]
     base_accuracy: float
     accuracy: float
@@ -166,17 +166,17 @@ def cross_fit(
     return total / outcomes.n_items
 
 
-def hold_half_out(answers: LayerAnswers, choose: Rule, *, seed: int = 0) -> HeldOut:
+def hold_half_out(answers: LayerAnswers, choose: Rule, *, seed: int = 0) -> HeldOutGain:
     """The rule on a random half, judged on the other half."""
     generator = np.random.default_rng([seed, 3])
     first, second = halves(answers.outcomes.groups, generator)
     choice = choose(answers.outcomes.take(first), generator) if len(first) else None
     if choice is None:
-        return HeldOut(None, len(second))
+        return HeldOutGain(None, len(second))
     held = answers.outcomes.take(second)
     gained, lost = (int(counts[choice]) for counts in held.changes())
     _, low, high = agresti_min(gained, lost, held.n_items)
-    return HeldOut(answers.layers[choice], held.n_items, gained, lost, low, high)
+    return HeldOutGain(answers.layers[choice], held.n_items, gained, lost, low, high)
 
 
 def choice_shares(
@@ -191,12 +191,12 @@ def choice_shares(
         choice = choose(drawn, generator)
         name = "base" if choice is None else answers.layers[choice]
         counts[name] = counts.get(name, 0) + 1
-    ordered = sorted(counts.items(), key=lambda one: (-one[1], one[0]))
+    ordered = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
     return {name: count / n_resamples for name, count in ordered}
 
 
 def _verdict(
-    answers: LayerAnswers, choice: int | None, fitted: float | None, held: HeldOut
+    answers: LayerAnswers, choice: int | None, fitted: float | None, held: HeldOutGain
 ) -> tuple[str, bool]:
     """Decide whether a choice is used, and say why."""
     if not answers.layers:

@@ -46,7 +46,7 @@ def compare_tasks(vectors: pl.DataFrame) -> list[Likeness]:
         vectors: of `interaction_vectors`.
     """
     found = []
-    for key, rows in sorted(vectors.group_by(MODEL), key=lambda one: one[0]):
+    for key, rows in sorted(vectors.group_by(MODEL), key=lambda group: group[0]):
         is_noise = ((pl.col("low") <= 0) & (pl.col("high") >= 0)).all()
         by_task = rows.group_by("task").agg(noise=is_noise).sort("task")
         saturated = by_task.filter("noise")["task"].to_list()
@@ -122,10 +122,16 @@ def cluster_tasks(correlations: np.ndarray) -> np.ndarray:
 def likeness_pairs(likenesses: list[Likeness]) -> pl.DataFrame:
     """Every pair of tasks of every model once: model, pretrained, task, other, raw, centred."""
     rows = [
-        (*one.model, one.tasks[i], one.tasks[j], float(one.raw[i, j]), float(one.centred[i, j]))
-        for one in likenesses
-        for i in range(len(one.tasks))
-        for j in range(i + 1, len(one.tasks))
+        (
+            *likeness.model,
+            likeness.tasks[i],
+            likeness.tasks[j],
+            float(likeness.raw[i, j]),
+            float(likeness.centred[i, j]),
+        )
+        for likeness in likenesses
+        for i in range(len(likeness.tasks))
+        for j in range(i + 1, len(likeness.tasks))
     ]
     names = dict.fromkeys((*MODEL, "task", "other"), pl.String)
     schema = {**names, "raw": pl.Float64, "centred": pl.Float64}

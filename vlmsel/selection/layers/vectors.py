@@ -33,7 +33,7 @@ def interaction_vectors(answers: Iterable[LayerAnswers]) -> pl.DataFrame:
     Returns:
         One row per model, task and candidate layer: see `SCHEMA`.
     """
-    rows = [row for one in answers for row in _rows(one)]
+    rows = [row for layer_answers in answers for row in _rows(layer_answers)]
     return pl.DataFrame(rows, schema=SCHEMA, orient="row")
 
 

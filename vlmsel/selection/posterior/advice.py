@@ -18,7 +18,7 @@ LEVEL = 0.95
 
 @dataclass(frozen=True)
 class Advice:
-    """What draws of the zoo's accuracies say.
+    """Choice and its risk, from draws of the zoo's accuracies.
 
     Attributes:
         first: place of the model with the largest score.
@@ -75,7 +75,7 @@ def expected_regret(draws: np.ndarray, first: int) -> float:
 
 
 def is_enough(regret: float, n_labels: int, *, tolerance: float = TOLERANCE) -> bool:
-    """Whether to stop labelling: the expected regret is below the tolerance at one of `CHECKS`.
+    """Say whether to stop labelling: the expected regret is below the tolerance at one of `CHECKS`.
 
     Between the checks the answer is no, since looking after every label would stop by luck; beyond
     the last check every number is one.

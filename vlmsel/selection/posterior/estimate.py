@@ -27,10 +27,10 @@ def observe_estimate(
     known = np.isfinite(truth) & np.isfinite(guess)
     usable = known.any(axis=1)
     known = known[usable]
-    apart = np.where(known, truth[usable] - guess[usable], np.nan)
+    difference = np.where(known, truth[usable] - guess[usable], np.nan)
     count = known.sum(axis=1, keepdims=True)
-    level = np.where(known, apart, 0.0).sum(axis=1, keepdims=True) / np.maximum(count, 1)
-    errors = apart - level
+    level = np.where(known, difference, 0.0).sum(axis=1, keepdims=True) / np.maximum(count, 1)
+    errors = difference - level
     n = known.sum(axis=0)
     bias = np.where(known, errors, 0.0).sum(axis=0) / np.maximum(n, 1)
     noise = shrunk_covariance(errors - bias) + LEVEL_NOISE

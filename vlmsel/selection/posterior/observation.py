@@ -69,11 +69,11 @@ def hit_correlation(hits: np.ndarray) -> float:
     if len(usable) < LEAST_IMAGES or usable.shape[1] < 2:
         return 0.0
     b = usable.var(axis=0)
-    apart = np.sqrt(b).sum() ** 2 - b.sum()
-    if apart <= 1e-12:
+    independent = np.sqrt(b).sum() ** 2 - b.sum()
+    if independent <= 1e-12:
         return 0.0
     common = usable.mean(axis=1).var() * usable.shape[1] ** 2 - b.sum()
-    return float(np.clip(common / apart, 0.0, MOST_CORRELATION))
+    return float(np.clip(common / independent, 0.0, MOST_CORRELATION))
 
 
 def observe_counts(

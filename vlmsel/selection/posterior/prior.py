@@ -90,8 +90,8 @@ def _level_and_spread(y: np.ndarray, known: np.ndarray) -> tuple[np.ndarray, np.
     """Mean and population standard deviation of every source over the models that it knows."""
     count = known.sum(axis=1)
     level = np.where(known, y, 0.0).sum(axis=1) / count
-    apart = np.where(known, y - level[:, None], 0.0)
-    return level, np.maximum(np.sqrt((apart**2).sum(axis=1) / count), LEAST_SPREAD)
+    deviation = np.where(known, y - level[:, None], 0.0)
+    return level, np.maximum(np.sqrt((deviation**2).sum(axis=1) / count), LEAST_SPREAD)
 
 
 def _mean_of_known(z: np.ndarray, known: np.ndarray) -> np.ndarray:

@@ -42,10 +42,10 @@ def observe_draws(hits: np.ndarray) -> ManyObservations:
     variance = np.full(n_draws, 1 / (4 * (n + 0.5)))
     b = rate * (1 - rate)
     sums = b.sum(axis=1)
-    apart = np.sqrt(b).sum(axis=1) ** 2 - sums
+    independent = np.sqrt(b).sum(axis=1) ** 2 - sums
     common = hits.mean(axis=2).var(axis=1) * n_models**2 - sums
-    usable = (apart > 1e-12) & (n >= LEAST_IMAGES)
-    rho = np.where(usable, common / np.where(usable, apart, 1.0), 0.0)
+    usable = (independent > 1e-12) & (n >= LEAST_IMAGES)
+    rho = np.where(usable, common / np.where(usable, independent, 1.0), 0.0)
     return ManyObservations(y, variance, np.clip(rho, 0.0, MOST_CORRELATION))
 
 

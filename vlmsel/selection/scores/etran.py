@@ -56,8 +56,8 @@ def combine_etran(terms: Sequence[Etran]) -> np.ndarray:
 
     Where a model has no energy the discriminant alone counts, for all models.
     """
-    energy = np.array([one.energy for one in terms])
-    lda = min_max(np.array([one.lda for one in terms]))
+    energy = np.array([term.energy for term in terms])
+    lda = min_max(np.array([term.lda for term in terms]))
     if not np.isfinite(energy).all():
         return lda
     return ENERGY_SHARE * min_max(energy) + (1 - ENERGY_SHARE) * lda

@@ -75,11 +75,11 @@ def _log_overlap(means: np.ndarray, variances: np.ndarray, times: int) -> float:
     logs = np.log(variances)
     parts = []
     for first in range(0, classes, step):
-        mine = slice(first, first + step)
-        v = (variances[mine, None] + variances[None]) / 2
-        apart = ((means[mine, None] - means[None]) ** 2 / v).sum(axis=2) / 8
-        wider = np.log(v) - logs[mine, None] / 2 - logs[None] / 2
-        distance = apart + times * wider.sum(axis=2) / 2
+        part = slice(first, first + step)
+        v = (variances[part, None] + variances[None]) / 2
+        shift = ((means[part, None] - means[None]) ** 2 / v).sum(axis=2) / 8
+        wider = np.log(v) - logs[part, None] / 2 - logs[None] / 2
+        distance = shift + times * wider.sum(axis=2) / 2
         distance[np.arange(len(distance)), np.arange(len(distance)) + first] = np.inf
         parts.append(logsumexp(-distance))
     return float(np.asarray(logsumexp(parts)))

@@ -57,4 +57,4 @@ def hscore_shrunk(
 
 def _class_coordinates(parts: Decomposition, groups: LabelGroups) -> np.ndarray:
     """(C, rank): the classes' indicators on the left vectors of the centred features."""
-    return groups.sums(parts.left[:, : parts.rank])
+    return groups.sums(parts.left_vectors[:, : parts.rank])

@@ -179,7 +179,7 @@ class _Network:
         return log_softmax(embedding @ self.weights[-2].T + self.weights[-1], axis=1)
 
     def learn(self, rows: np.ndarray, codes: np.ndarray, rate: float) -> float:
-        """Do one update on a mini-batch and return its loss before it."""
+        """Update once on a mini-batch and return its loss before that."""
         start, length, inputs = self.embed(rows)
         centres = np.eye(len(self.weights[-1]))[codes]
         eta, steps = self.options.eta, self.options.steps
@@ -215,14 +215,14 @@ def _evaluate(
     """Accuracy with and without the step and log-likelihood without, in the batches of training."""
     right, plain, likely = 0, 0, 0.0
     for start in range(0, len(rows), options.batch):
-        mine = codes[start : start + options.batch]
+        batch_codes = codes[start : start + options.batch]
         embedding = network.embed(rows[start : start + options.batch])[0]
-        centres = np.eye(embedding.shape[1])[mine]
+        centres = np.eye(embedding.shape[1])[batch_codes]
         moved = evolve(embedding, centres, eta=options.eta, steps=options.steps)
-        right += int((network.classify(moved).argmax(axis=1) == mine).sum())
+        right += int((network.classify(moved).argmax(axis=1) == batch_codes).sum())
         logs = network.classify(embedding)
-        plain += int((logs.argmax(axis=1) == mine).sum())
-        likely += float(logs[np.arange(len(mine)), mine].sum())
+        plain += int((logs.argmax(axis=1) == batch_codes).sum())
+        likely += float(logs[np.arange(len(batch_codes)), batch_codes].sum())
     return right / len(rows), plain / len(rows), likely / len(rows)
 
 

@@ -50,16 +50,16 @@ def knn(
     pairs = same_image(copies)
     right = 0
     for start in range(0, n, CHUNK):
-        mine = np.arange(start, min(start + CHUNK, n))
-        distance = lengths - 2 * rows[mine] @ rows.T
-        distance[np.arange(len(mine)), mine] = np.inf
+        chunk = np.arange(start, min(start + CHUNK, n))
+        distance = lengths - 2 * rows[chunk] @ rows.T
+        distance[np.arange(len(chunk)), chunk] = np.inf
         if pairs is not None:
-            here = (pairs[:, 0] >= start) & (pairs[:, 0] <= mine[-1])
-            distance[pairs[here, 0] - start, pairs[here, 1]] = np.inf
+            in_chunk = (pairs[:, 0] >= start) & (pairs[:, 0] <= chunk[-1])
+            distance[pairs[in_chunk, 0] - start, pairs[in_chunk, 1]] = np.inf
         near = np.argpartition(distance, k - 1, axis=1)[:, :k]
         by_distance = np.take_along_axis(distance, near, axis=1).argsort(axis=1, kind="stable")
         near = groups.codes[np.take_along_axis(near, by_distance, axis=1)]
-        right += int((_vote(near) == groups.codes[mine]).sum())
+        right += int((_vote(near) == groups.codes[chunk]).sum())
     return right / n
 
 

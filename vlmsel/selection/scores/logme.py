@@ -48,12 +48,12 @@ def logme(
         rows = check_features(features)
         targets = _check_targets(labels, len(rows))
         parts = decomposition_of(rows, decomposition)
-        sums = parts.left[:, : parts.rank].T @ targets
+        sums = parts.left_vectors[:, : parts.rank].T @ targets
         return _mean_evidence(parts, sums, targets.sum(axis=0), (targets**2).sum(axis=0))
     rows, groups = labelled(features, labels)
     parts = decomposition_of(rows, decomposition)
     # The classes' indicators need not be laid out: their products are sums over rows.
-    sums = groups.sums(parts.left[:, : parts.rank]).T
+    sums = groups.sums(parts.left_vectors[:, : parts.rank]).T
     counts = groups.counts.astype(float)
     return _mean_evidence(parts, sums, counts, counts)
 
@@ -77,10 +77,10 @@ def _mean_evidence(
     singular, basis = parts.uncentred
     values = []
     for first in range(0, len(totals), CHUNK):
-        mine = slice(first, first + CHUNK)
-        coordinates = np.vstack([sums[:, mine], totals[mine] / np.sqrt(parts.n)])
+        chunk = slice(first, first + CHUNK)
+        coordinates = np.vstack([sums[:, chunk], totals[chunk] / np.sqrt(parts.n)])
         z = (basis.T @ coordinates) ** 2
-        values.append(_evidence(parts.n, singular[:, None] ** 2, z, squares[mine]))
+        values.append(_evidence(parts.n, singular[:, None] ** 2, z, squares[chunk]))
     return float(np.concatenate(values).mean())
 
 

@@ -47,6 +47,6 @@ def _own_distances(rows: np.ndarray, groups: LabelGroups, images: Any) -> np.nda
     sums = np.zeros((len(size), rows.shape[1]))
     np.add.at(sums, cell, rows)
     rest = groups.counts[groups.codes] - size[cell]
-    own = groups.sums(rows)[groups.codes] - sums[cell]
-    own /= np.maximum(rest, 1)[:, None]
-    return np.where(rest > 0, (own**2).sum(axis=1) - 2 * (rows * own).sum(axis=1), np.inf)
+    means = groups.sums(rows)[groups.codes] - sums[cell]
+    means /= np.maximum(rest, 1)[:, None]
+    return np.where(rest > 0, (means**2).sum(axis=1) - 2 * (rows * means).sum(axis=1), np.inf)

@@ -51,11 +51,11 @@ def parc(
     flat = spread <= 1e-12 * np.maximum(np.abs(rows).max(axis=0), 1e-300)
     standard = np.where(flat, 0.0, (rows - rows.mean(axis=0)) / np.where(flat, 1.0, spread))
     upper = np.triu_indices(len(rows), k=1)
-    apart = 1 - _row_correlation(standard)[upper]
+    distances = 1 - _row_correlation(standard)[upper]
     # One-hot rows of two classes have one distance, those of one class another.
     other = (codes[upper[0]] != codes[upper[1]]).astype(float)
     # Rounded, or distances that are equal would be ordered by the processor's last digit.
-    ranks = rankdata(np.round(apart, DECIMALS))
+    ranks = rankdata(np.round(distances, DECIMALS))
     if np.ptp(ranks) == 0 or np.ptp(other) == 0:
         return 0.0
     return float(100 * np.corrcoef(ranks, other)[0, 1])

@@ -79,10 +79,10 @@ def _shifts(rows: np.ndarray, groups: LabelGroups, sigma: float) -> np.ndarray:
     step = max(1, CHUNK // (classes * d))
     shift = np.empty_like(means)
     for start in range(0, classes, step):
-        mine = slice(start, start + step)
-        towards = means[mine, None] - means[None]
-        apart = np.linalg.norm(towards, axis=2)
-        overlap = np.maximum(sigma * (radii[mine, None] + radii) - apart, 0.0)
-        weight = 0.5 * STEP**2 * overlap / np.where(apart > 0, apart, np.inf)
-        shift[mine] = (weight[:, :, None] * towards).sum(axis=1)
+        part = slice(start, start + step)
+        towards = means[part, None] - means[None]
+        distance = np.linalg.norm(towards, axis=2)
+        overlap = np.maximum(sigma * (radii[part, None] + radii) - distance, 0.0)
+        weight = 0.5 * STEP**2 * overlap / np.where(distance > 0, distance, np.inf)
+        shift[part] = (weight[:, :, None] * towards).sum(axis=1)
     return shift

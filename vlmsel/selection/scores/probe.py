@@ -18,7 +18,7 @@ MOST_ITERATIONS = 1000
 TOLERANCE = 1e-6
 
 
-class Probe(NamedTuple):
+class LinearProbe(NamedTuple):
     """Held-out results of a linear probe.
 
     Attributes:
@@ -48,10 +48,10 @@ class ProbeAnswers(NamedTuple):
     converged: bool
 
     @property
-    def summary(self) -> Probe:
+    def summary(self) -> LinearProbe:
         """Means over the held-out images."""
         judged = np.isfinite(self.hits)
-        return Probe(
+        return LinearProbe(
             float(self.hits[judged].mean()), float(self.likely[judged].mean()), self.converged
         )
 
@@ -66,7 +66,7 @@ def probe(
     held_out: Any = None,
     seed: int = 0,
     images: Any = None,
-) -> Probe:
+) -> LinearProbe:
     """Fit a logistic regression on the training folds, judge the others.
 
     Args:

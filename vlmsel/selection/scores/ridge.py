@@ -49,18 +49,18 @@ def ridge(
     if not penalty > 0:
         raise SelectionError(f"ridge with penalty {penalty:g} is impossible; give more than 0")
     parts = decomposition_of(rows, decomposition)
-    left = parts.left[:, : parts.rank]
+    axes = parts.left_vectors[:, : parts.rank]
     kept = parts.singular[: parts.rank] ** 2
     kept = kept / (kept + penalty)
     targets = groups.onehot()
-    fitted = groups.priors + left @ (kept[:, None] * groups.sums(left).T)
+    fitted = groups.priors + axes @ (kept[:, None] * groups.sums(axes).T)
     error = targets - fitted
-    leverage = 1 / parts.n + (left**2) @ kept
+    leverage = 1 / parts.n + (axes**2) @ kept
     copies = copy_groups(images, parts.n)
     left_out = error / (1 - leverage)[:, None]
     for group in np.flatnonzero(np.bincount(copies) > 1):
-        mine = np.flatnonzero(copies == group)
-        hat = 1 / parts.n + (left[mine] * kept) @ left[mine].T
-        left_out[mine] = np.linalg.solve(np.eye(len(mine)) - hat, error[mine])
+        members = np.flatnonzero(copies == group)
+        hat = 1 / parts.n + (axes[members] * kept) @ axes[members].T
+        left_out[members] = np.linalg.solve(np.eye(len(members)) - hat, error[members])
     right = (targets - left_out).argmax(axis=1) == groups.codes
     return Ridge(float(right.mean()), float((left_out**2).mean()))

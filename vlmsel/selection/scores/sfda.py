@@ -52,8 +52,8 @@ def sfda(features: Any, labels: Any) -> Sfda:
     others = (means.sum(axis=0) - means) / (groups.n_classes - 1)
     harder = q * rows + (1 - q) * others[groups.codes]
     second = _probabilities(harder, groups, _within(harder, groups), a)
-    mine = np.arange(len(rows)), groups.codes
-    return Sfda(float(second[mine].mean()), float(first[mine].mean()), a)
+    true_class = np.arange(len(rows)), groups.codes
+    return Sfda(float(second[true_class].mean()), float(first[true_class].mean()), a)
 
 
 def _within(rows: np.ndarray, groups: LabelGroups) -> np.ndarray:

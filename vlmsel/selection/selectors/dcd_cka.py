@@ -49,7 +49,7 @@ class DcdCka(DonorWeighting):
         shapes, _ = donor_shapes(arrays)
         models = [keys[i] for i in matched]
         carried = [_carry(arrays, shapes, matches, models, model) for model in models]
-        gone = [(keys[i], "no embeddings of its blocks") for i in np.flatnonzero(~is_matched)]
+        left_out = [(keys[i], "no embeddings of its blocks") for i in np.flatnonzero(~is_matched)]
 
         def score(zoos: np.ndarray) -> Scores:
             weights = [
@@ -58,7 +58,7 @@ class DcdCka(DonorWeighting):
             ]
             return scored(np.array(weights), arrays.ranks(matched[zoos]))
 
-        return Scorer(tuple(models), problem.sources, score, (*gone, *arrays.unknown_models))
+        return Scorer(tuple(models), problem.sources, score, (*left_out, *arrays.unknown_models))
 
 
 def _carry(

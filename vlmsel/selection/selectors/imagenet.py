@@ -1,4 +1,4 @@
-"""INB of LOVM: one well-known task speaks for all."""
+"""INB of LOVM: accuracy on one well-known task ranks the zoo for all tasks."""
 
 from typing import ClassVar
 
@@ -44,5 +44,5 @@ class ImageNet(BaseSelector):
         known = np.flatnonzero(np.isfinite(on_task))
         models, accuracy = tuple(arrays.models[i] for i in known), on_task[known]
         others = set(arrays.known_models) - set(models)
-        gone = tuple((key, f"no accuracy on {task}") for key in sorted(others))
-        return Scorer(models, problem.sources, lambda zoos: Scores(1 - accuracy[zoos]), gone)
+        left_out = tuple((key, f"no accuracy on {task}") for key in sorted(others))
+        return Scorer(models, problem.sources, lambda zoos: Scores(1 - accuracy[zoos]), left_out)

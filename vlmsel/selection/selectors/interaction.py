@@ -66,7 +66,7 @@ def _divergence(problem: Problem) -> pl.DataFrame:
     wanted = vectors.filter(pl.col("task").is_in([problem.target, *problem.sources]))
     parts = [
         _to_target(key, rows, problem.target)
-        for key, rows in sorted(wanted.group_by(MODEL), key=lambda one: one[0])
+        for key, rows in sorted(wanted.group_by(MODEL), key=lambda group: group[0])
         if rows["task"].eq(problem.target).any() and rows.height > 1
     ]
     if not parts:

@@ -28,7 +28,7 @@ class ModelGpt(BaseSelector):
     it is known of all models. See `vlmsel.selection.texts.text_features`.
 
     Attributes:
-        imagenet: whether ImageNet's accuracy may be used; without it the texts speak alone.
+        imagenet: whether ImageNet's accuracy may be used; without it only the texts count.
     """
 
     name = "modelgpt"

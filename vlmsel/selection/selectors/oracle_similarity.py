@@ -1,4 +1,4 @@
-"""How far a similarity of tasks could carry: the one bound that peeks."""
+"""Bound on what a similarity of tasks could reach: the one selector that peeks."""
 
 from typing import ClassVar
 

@@ -17,7 +17,7 @@ from vlmsel.selection.selector import BaseSelector, Scorer, Scores
 
 
 @register
-class Posterior(BaseSelector):
+class PosteriorSelector(BaseSelector):
     """Score = - posterior mean of arcsin(sqrt(accuracy)), given hits on labelled images.
 
     The prior is that of the sources (`vlmsel.selection.posterior`), ImageNet's accuracies among

@@ -25,8 +25,8 @@ def resampled_rows(task: LabelledTask, n_resamples: int, seed: int = 0) -> np.nd
     rng = np.random.default_rng([seed, len(task.rows)])
     found = np.empty((n_resamples, len(task.rows)), dtype=np.int64)
     for name in range(task.groups.n_classes):
-        mine = np.flatnonzero(task.groups.codes == name)
-        found[:, mine] = mine[rng.integers(len(mine), size=(n_resamples, len(mine)))]
+        members = np.flatnonzero(task.groups.codes == name)
+        found[:, members] = members[rng.integers(len(members), size=(n_resamples, len(members)))]
     return found
 
 
@@ -43,14 +43,14 @@ def resampled_scores(
         By name of the score, (n_resamples, 2): score and tie break, NaN where one has none.
     """
     found = {}
-    for name, one in chosen.items():
-        if one.combine is not None or one.gate(inputs.sizes) is not None:
+    for name, estimator in chosen.items():
+        if estimator.combine is not None or estimator.gate(inputs.sizes) is not None:
             continue
         if name in (PROBE, PROBE_LIKELIHOOD):
             found[name] = _of_answers(inputs, name, rows)
-        elif one.needs == "features" and one.cost == "closed form":
-            found[name] = np.array([_of_rows(inputs, one, row) for row in rows])
-        elif one.needs == "zero-shot" and inputs.zero_shot_head is not None:
+        elif estimator.needs == "features" and estimator.cost == "closed form":
+            found[name] = np.array([_of_rows(inputs, estimator, row) for row in rows])
+        elif estimator.needs == "zero-shot" and inputs.zero_shot_head is not None:
             found[name] = _of_zero_shot(inputs, name, rows)
     return found
 
@@ -94,7 +94,7 @@ def _of_zero_shot(inputs: ModelInputs, name: str, rows: np.ndarray) -> np.ndarra
     return np.stack([accuracy if name == "zero-shot" else likely, likely], axis=1)
 
 
-def _of_rows(inputs: ModelInputs, one: Estimator, row: np.ndarray) -> tuple[float, float]:
+def _of_rows(inputs: ModelInputs, estimator: Estimator, row: np.ndarray) -> tuple[float, float]:
     """One score of resampled rows; NaN where they cannot be scored."""
     groups = inputs.groups.subset(row)
     task = LabelledTask(
@@ -103,7 +103,7 @@ def _of_rows(inputs: ModelInputs, one: Estimator, row: np.ndarray) -> tuple[floa
     features = inputs.features[row]
     again = ModelInputs(features, task, groups.codes, None, None, inputs.seed, decompose(features))
     try:
-        value = one.function(again)
+        value = estimator.function(again)
     except SelectionError:
         return np.nan, np.nan
     return value.score, value.tie_break

@@ -22,7 +22,7 @@ HELD_OUT_SHARE = 5
 
 @dataclass(frozen=True)
 class Sizes:
-    """What a gate looks at.
+    """Sizes that a gate looks at.
 
     Attributes:
         n: images.
@@ -49,7 +49,7 @@ def all_of(*gates: Gate) -> Gate:
     """Return a gate that refuses what one of the gates refuses, with the first reason."""
 
     def gate(sizes: Sizes) -> str | None:
-        return next((why for one in gates if (why := one(sizes)) is not None), None)
+        return next((why for check in gates if (why := check(sizes)) is not None), None)
 
     return gate
 

@@ -57,7 +57,7 @@ def labelled_task(
         group_labels(given)  # says what is wrong
     notes: list[str] = []
     rows = np.arange(len(given))
-    unknown = np.array([_is_missing(one) for one in given], dtype=bool)
+    unknown = np.array([_is_missing(label) for label in given], dtype=bool)
     if unknown.any():
         notes.append(f"{unknown.sum()} images without a label are left out")
     rows = rows[~unknown]

@@ -1,4 +1,4 @@
-"""What the scores of one model are made of, computed once and shared."""
+"""Inputs of the scores of one model, computed once and shared."""
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -6,7 +6,7 @@ from functools import cached_property
 import numpy as np
 
 from vlmsel.errors import SelectionError
-from vlmsel.selection.scores.probe import Probe, ProbeAnswers, probe_answers
+from vlmsel.selection.scores.probe import LinearProbe, ProbeAnswers, probe_answers
 from vlmsel.selection.scores.support.decomposition import Decomposition, decompose
 from vlmsel.selection.scores.support.label_groups import LabelGroups
 from vlmsel.selection.scores.zero_shot import ZeroShot, zero_shot
@@ -43,7 +43,7 @@ class ModelInputs:
 
     @property
     def sizes(self) -> Sizes:
-        """What gates look at."""
+        """Sizes that gates look at."""
         n, d = self.features.shape
         return Sizes(n, d, self.groups.n_classes, self.groups.smallest)
 
@@ -55,7 +55,7 @@ class ModelInputs:
         )
 
     @property
-    def probe(self) -> Probe:
+    def probe(self) -> LinearProbe:
         """The linear probe, which stands beside every score."""
         return self.probe_answers.summary
 

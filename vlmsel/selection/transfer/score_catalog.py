@@ -18,7 +18,7 @@ Cost = Literal["closed form", "trained"]
 
 @dataclass(frozen=True)
 class Value:
-    """What a score says of one model.
+    """Value of a score for one model.
 
     Attributes:
         score: higher is better; NaN until the zoo is known for scores that are combined over it.
@@ -284,7 +284,7 @@ ESTIMATORS: dict[str, Estimator] = {
 
 def estimator_names(cost: Cost | None = None) -> tuple[str, ...]:
     """Return the names of all scores, or of those of one cost."""
-    return tuple(name for name, one in ESTIMATORS.items() if cost in (None, one.cost))
+    return tuple(name for name, estimator in ESTIMATORS.items() if cost in (None, estimator.cost))
 
 
 def find_estimator(name: str) -> Estimator:

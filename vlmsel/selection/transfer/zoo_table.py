@@ -41,7 +41,7 @@ Load = Callable[[], Any]
 
 @dataclass(frozen=True)
 class ZooScores:
-    """What the scores say of a zoo.
+    """Scores of a zoo.
 
     Attributes:
         table: one row per estimator and model: value and floor (null where it means nothing),
@@ -145,14 +145,16 @@ def score_zoo(
     left_out = [(*key, why) for key, why in found.items() if isinstance(why, str)]
     if not rows:
         raise SelectionError(f"no model can be scored: {left_out[0][-1]}")
-    parts = [estimator_column(name, one, rows) for name, one in chosen.items()]
-    gone = pl.DataFrame(left_out, schema=dict.fromkeys([*MODEL, "reason"], pl.String), orient="row")
-    return ZooScores(pl.concat(parts), gone, _notes(task), settings.normalise)
+    parts = [estimator_column(name, estimator, rows) for name, estimator in chosen.items()]
+    unscored = pl.DataFrame(
+        left_out, schema=dict.fromkeys([*MODEL, "reason"], pl.String), orient="row"
+    )
+    return ZooScores(pl.concat(parts), unscored, _notes(task), settings.normalise)
 
 
 @dataclass(frozen=True)
 class ScoreOptions:
-    """How a zoo is scored.
+    """Settings of the scoring of a zoo.
 
     Attributes:
         normalise: scale rows to length 1, as the embeddings of CLIP models are compared.
@@ -192,58 +194,60 @@ def _loaded(given: Any, n: int, what: str) -> np.ndarray:
 def score_model(key: ModelKey, inputs: ModelInputs, chosen: Mapping[str, Estimator]) -> ScoredModel:
     """Score one model; what another model does is no part of it."""
     shuffled = inputs.shuffled()
-    cells = {name: _cell(one, inputs, shuffled) for name, one in chosen.items()}
+    cells = {name: _cell(estimator, inputs, shuffled) for name, estimator in chosen.items()}
     beside = _cell(find_estimator("probe"), inputs, shuffled).value
     zero_shot = None if inputs.zero_shot_head is None else inputs.zero_shot.accuracy
     accuracy = None if beside is None else beside.score
     return ScoredModel(key, cells, inputs.sizes.d, accuracy, zero_shot)
 
 
-def _cell(one: Estimator, inputs: ModelInputs, shuffled: ModelInputs) -> ScoredCell:
+def _cell(estimator: Estimator, inputs: ModelInputs, shuffled: ModelInputs) -> ScoredCell:
     have = {"features": True, "head": inputs.head, "zero-shot": inputs.zero_shot_head}
-    if have[one.needs] is None:
-        return ScoredCell(None, None, f"it needs {one.needs} probabilities, this model has none")
-    refused = one.gate(inputs.sizes)
+    if have[estimator.needs] is None:
+        return ScoredCell(
+            None, None, f"it needs {estimator.needs} probabilities, this model has none"
+        )
+    refused = estimator.gate(inputs.sizes)
     if refused is not None:
         return ScoredCell(None, None, refused)
     try:
-        value = one.function(inputs)
-        floor = _floor(one, inputs, shuffled)
+        value = estimator.function(inputs)
+        floor = _floor(estimator, inputs, shuffled)
     except SelectionError as error:
         return ScoredCell(None, None, str(error))
     reason = None
-    if one.ceiling is not None and floor is not None:
+    if estimator.ceiling is not None and floor is not None:
         classes = inputs.groups.n_classes
         # What says nothing reaches 0, or the chance of naming a class.
-        chance = 0.0 if one.ceiling(classes) > 1 else float(inputs.groups.priors.max())
-        reason = shuffled_too_good(floor, chance, one.ceiling(classes))
+        chance = 0.0 if estimator.ceiling(classes) > 1 else float(inputs.groups.priors.max())
+        reason = shuffled_too_good(floor, chance, estimator.ceiling(classes))
     # A floor of a term is none of the combined score.
-    return ScoredCell(value, None if one.combine else floor, reason)
+    return ScoredCell(value, None if estimator.combine else floor, reason)
 
 
-def _floor(one: Estimator, inputs: ModelInputs, shuffled: ModelInputs) -> float | None:
-    if one.floor is not None:
-        return one.floor(inputs)
-    if one.combine is not None and one.ceiling is None:
+def _floor(estimator: Estimator, inputs: ModelInputs, shuffled: ModelInputs) -> float | None:
+    if estimator.floor is not None:
+        return estimator.floor(inputs)
+    if estimator.combine is not None and estimator.ceiling is None:
         return None
-    found = one.function(shuffled)
+    found = estimator.function(shuffled)
     return found.score if found.judged is None else found.judged
 
 
-def estimator_column(name: str, one: Estimator, rows: Sequence[ScoredModel]) -> pl.DataFrame:
+def estimator_column(name: str, estimator: Estimator, rows: Sequence[ScoredModel]) -> pl.DataFrame:
     """Lay out the rows of one estimator over a zoo, with places; columns as `SCHEMA`."""
     cells = [row.cells[name] for row in rows]
     ranked = np.array([cell.value is not None and cell.reason is None for cell in cells])
     score = np.array([np.nan if cell.value is None else cell.value.score for cell in cells])
-    if one.combine is not None and ranked.any():
+    if estimator.combine is not None and ranked.any():
         terms = [
             cell.value.terms for cell, is_ranked in zip(cells, ranked, strict=True)
             if is_ranked and cell.value is not None
         ]  # fmt: skip
-        score[ranked] = one.combine(terms)
+        score[ranked] = estimator.combine(terms)
     ranked &= np.isfinite(score)
     tie_break = np.array([0.0 if cell.value is None else cell.value.tie_break for cell in cells])
-    whole = _unranked(one, rows, ranked, score, tie_break)
+    whole = _unranked(estimator, rows, ranked, score, tie_break)
     place = np.full(len(rows), np.nan)
     if whole is None:
         place[ranked] = _places(score[ranked], tie_break[ranked])
@@ -271,15 +275,15 @@ def estimator_column(name: str, one: Estimator, rows: Sequence[ScoredModel]) -> 
 
 
 def _unranked(
-    one: Estimator,
+    estimator: Estimator,
     rows: Sequence[ScoredModel],
     ranked: np.ndarray,
     score: np.ndarray,
     tie_break: np.ndarray,
 ) -> str | None:
-    """Why a whole column ranks nothing, if it does not."""
+    """Say why a whole column ranks nothing, if it does not."""
     dimensions = {row.dimensions for row, is_ranked in zip(rows, ranked, strict=True) if is_ranked}
-    if one.has_one_dimension and len(dimensions) > 1:
+    if estimator.has_one_dimension and len(dimensions) > 1:
         return (
             "it depends on the dimension, so it ranks models of one dimension only; these have "
             f"{', '.join(str(d) for d in sorted(dimensions))}"

@@ -1,1 +1,1 @@
-"""What the scores share: checked labels, one decomposition of a model's features, folds."""
+"""Parts that the scores share: checked labels, one decomposition of a model's features, folds."""

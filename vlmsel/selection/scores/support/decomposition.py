@@ -18,17 +18,17 @@ class Decomposition:
         n: number of images.
         d: number of dimensions.
         mean: (d,) column means.
-        left: (n, k), k = min(n, d).
+        left_vectors: (n, k), k = min(n, d).
         singular: (k,), falling.
-        right: (k, d).
+        right_vectors: (k, d).
     """
 
     n: int
     d: int
     mean: np.ndarray
-    left: np.ndarray
+    left_vectors: np.ndarray
     singular: np.ndarray
-    right: np.ndarray
+    right_vectors: np.ndarray
 
     @cached_property
     def rank(self) -> int:
@@ -43,29 +43,29 @@ class Decomposition:
     def principal(self, k: int) -> np.ndarray:
         """Return the (n, min(k, n - 1, d)) coordinates on the first principal axes."""
         k = min(k, self.n - 1, self.d)
-        return self.left[:, :k] * self.singular[:k]
+        return self.left_vectors[:, :k] * self.singular[:k]
 
     def spread(self) -> np.ndarray:
         """Return the (n, rank) centred features in a rotated basis: distances are those of F."""
-        return self.left[:, : self.rank] * self.singular[: self.rank]
+        return self.left_vectors[:, : self.rank] * self.singular[: self.rank]
 
     @cached_property
     def uncentred(self) -> tuple[np.ndarray, np.ndarray]:
-        """Singular values of F itself, and its left vectors in the basis (left, 1 / sqrt(n)).
+        """Singular values of F itself, and its left vectors in the basis (U, 1 / sqrt(n)).
 
-        F = [left, 1 / sqrt(n)] [[diag(singular) right], [sqrt(n) mean]], and 1 is orthogonal to
-        `left`: a decomposition of the small matrix on the right is one of F.
+        F = [U, 1 / sqrt(n)] [[diag(singular) V], [sqrt(n) mean]] with U the left and V the right
+        vectors, and 1 is orthogonal to U: a decomposition of the small matrix is one of F.
         """
-        right = self.right[: self.rank]
+        right = self.right_vectors[: self.rank]
         inside = right @ self.mean
         outside = np.linalg.norm(self.mean - inside @ right)
         small = np.zeros((self.rank + 1, self.rank + 1))
         small[np.arange(self.rank), np.arange(self.rank)] = self.singular[: self.rank]
         small[-1, :-1] = np.sqrt(self.n) * inside
         small[-1, -1] = np.sqrt(self.n) * outside
-        left, singular, _ = svd(small)
+        axes, singular, _ = svd(small)
         known = singular > max(self.n, self.d) * np.finfo(float).eps * singular[0]
-        return singular[known], left[:, known]
+        return singular[known], axes[:, known]
 
 
 def decompose(features: np.ndarray) -> Decomposition:
@@ -79,12 +79,12 @@ def decompose(features: np.ndarray) -> Decomposition:
     """
     rows = check_features(features)
     mean = rows.mean(axis=0)
-    left, singular, right = svd(rows - mean)
+    left_vectors, singular, right_vectors = svd(rows - mean)
     # The largest entry of each axis is positive: PARC's row means depend on the signs.
-    axes = np.arange(len(right))
-    sign = np.where(right[axes, np.abs(right).argmax(axis=1)] < 0, -1.0, 1.0)
+    axes = np.arange(len(right_vectors))
+    sign = np.where(right_vectors[axes, np.abs(right_vectors).argmax(axis=1)] < 0, -1.0, 1.0)
     n, d = rows.shape
-    return Decomposition(n, d, mean, left * sign, singular, right * sign[:, None])
+    return Decomposition(n, d, mean, left_vectors * sign, singular, right_vectors * sign[:, None])
 
 
 def decomposition_of(features: np.ndarray, decomposition: Decomposition | None) -> Decomposition:

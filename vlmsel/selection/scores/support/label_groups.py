@@ -140,10 +140,10 @@ def group_labels(labels: Any) -> LabelGroups:
 
 def _from_objects(given: np.ndarray) -> np.ndarray:
     missing = np.array(
-        [one is None or (isinstance(one, float) and math.isnan(one)) for one in given]
+        [label is None or (isinstance(label, float) and math.isnan(label)) for label in given]
     )
     _refuse_missing(missing)
-    kinds = {type(one) for one in given}
+    kinds = {type(label) for label in given}
     if all(issubclass(kind, (int, float, np.number)) for kind in kinds):
         return np.array(list(given))
     if all(issubclass(kind, str) for kind in kinds):

@@ -45,7 +45,7 @@ def can_stack(rows: np.ndarray, codes: np.ndarray, trainings: Sequence[np.ndarra
     """True if the folds are small enough, and every class is in each."""
     n_classes = int(codes.max()) + 1
     small = rows.size * len(trainings) <= MOST_STACKED
-    return small and all(len(np.unique(codes[one])) == n_classes for one in trainings)
+    return small and all(len(np.unique(codes[training])) == n_classes for training in trainings)
 
 
 def fit_folds(
@@ -67,21 +67,25 @@ def fit_folds(
     """
     from scipy.optimize import minimize
 
-    n, d, n_classes = max(len(one) for one in trainings), rows.shape[1], int(codes.max()) + 1
+    n, d, n_classes = (
+        max(len(training) for training in trainings),
+        rows.shape[1],
+        int(codes.max()) + 1,
+    )
     mean, scale = np.zeros((len(trainings), d)), np.ones((len(trainings), d))
     features = np.zeros((len(trainings), n, d + 1))
     truth = np.zeros((len(trainings), n, n_classes))
     # A fold with fewer images than another is filled up with rows of weight 0.
     weight = np.zeros((len(trainings), n, 1))
     for fold, training in enumerate(trainings):
-        mine = rows[training]
+        fold_rows = rows[training]
         if standardise:
-            spread = mine.std(axis=0)
-            mean[fold], scale[fold] = mine.mean(axis=0), np.where(spread > 0, spread, 1.0)
-        features[fold, : len(mine), :-1] = (mine - mean[fold]) / scale[fold]
-        features[fold, : len(mine), -1] = 1.0
-        truth[fold, np.arange(len(mine)), codes[training]] = 1.0
-        weight[fold, : len(mine)] = strength
+            spread = fold_rows.std(axis=0)
+            mean[fold], scale[fold] = fold_rows.mean(axis=0), np.where(spread > 0, spread, 1.0)
+        features[fold, : len(fold_rows), :-1] = (fold_rows - mean[fold]) / scale[fold]
+        features[fold, : len(fold_rows), -1] = 1.0
+        truth[fold, np.arange(len(fold_rows)), codes[training]] = 1.0
+        weight[fold, : len(fold_rows)] = strength
     turned = np.ascontiguousarray(features.transpose(0, 2, 1))
     shape = (len(trainings), d + 1, n_classes)
     penalised = np.ones((d + 1, 1))

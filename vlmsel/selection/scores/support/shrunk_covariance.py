@@ -1,4 +1,4 @@
-"""How far to shrink a covariance: Ledoit and Wolf's intensity from a decomposition."""
+"""Shrinkage of a covariance: Ledoit and Wolf's intensity from a decomposition."""
 
 from vlmsel.selection.scores.support.decomposition import Decomposition
 
@@ -12,7 +12,7 @@ def ledoit_wolf(parts: Decomposition) -> float:
     b = (mean |x_i|^4 - |S|^2) / (n d), e = (|S|^2 - tr(S)^2 / d) / d, a = min(b, e) / e.
     """
     variances = parts.singular**2 / parts.n
-    lengths = ((parts.left * parts.singular) ** 2).sum(axis=1)
+    lengths = ((parts.left_vectors * parts.singular) ** 2).sum(axis=1)
     squared = (variances**2).sum()
     distance = (squared - variances.sum() ** 2 / parts.d) / parts.d
     noise = ((lengths**2).mean() - squared) / (parts.n * parts.d)
