@@ -1,4 +1,4 @@
-"""What was measured, as Parquet files that are whole or absent, and never written twice.
+"""Measurements as Parquet files that are whole or absent, and never written twice.
 
     execution --write--> Store --scan--> evidence
     published tables --imports--> Store (under imported/)

@@ -1,4 +1,4 @@
-"""Where cells lie: ``<kind>/<settings>/<model>@<pretrained>/<task>@<key>.<digest>.parquet``.
+"""Paths of cells: ``<kind>/<settings>/<model>@<pretrained>/<task>@<key>.<digest>.parquet``.
 
 One folder per model and not one per task: half a million cells are listed in a second or two, and
 on a network disk a folder costs a round trip.
@@ -30,7 +30,7 @@ def cell_folder(cell: CellId) -> str:
 
 
 def cell_stem(cell: CellId) -> str:
-    """How the name of a cell's file begins."""
+    """Return the beginning of the name of a cell's file."""
     return stem(cell.task, cell.key)
 
 

@@ -110,8 +110,8 @@ def _compact_model(
 ) -> Compacted:
     indexes = folder.indexes(parent)
     packed = {member.name for index in indexes.values() for member in index.members}
-    there = folder.files_below.names(parent)
-    loose = sorted(name for name in _only_files(there) if is_finished(name))
+    files = folder.files_below.names(parent)
+    loose = sorted(name for name in _only_files(files) if is_finished(name))
     left_over = _left_over(folder, parent, [name for name in loose if name in packed])
     for name in left_over:
         folder.files_below.delete(f"{parent}/{name}")
@@ -132,7 +132,7 @@ def _compact_model(
         found += Compacted(corrupt=corrupt)
         for piece in pieces:
             batch.append(piece)
-            if sum(one.size for one in batch) >= pack_bytes:
+            if sum(file.size for file in batch) >= pack_bytes:
                 found += _write_pack(folder, parent, batch)
                 batch = []
     return found + _write_pack(folder, parent, batch)

@@ -28,7 +28,7 @@ ImageReasons = tuple[tuple[str, str], ...]
 class FailedImages:
     """The ``failed-images/`` part of a store.
 
-    A note is named after the file that it speaks of, digest included: whichever of two files of a
+    A note is named after the file that it describes, digest included: whichever of two files of a
     cell counts, its own note does, whoever wrote which of them in whatever order.
     """
 
@@ -46,8 +46,8 @@ class FailedImages:
 
     def of(self, cell: CellId, file: str) -> ImageReasons:
         """(image_id, reason) of the failed images of a cell's file, by its name."""
-        there = _note(file) in self.folder.names(_notes(cell))
-        return self._read(f"{_notes(cell)}/{_note(file)}") if there else ()
+        is_noted = _note(file) in self.folder.names(_notes(cell))
+        return self._read(f"{_notes(cell)}/{_note(file)}") if is_noted else ()
 
     def of_files(self, files: Mapping[CellId, str]) -> dict[CellId, ImageReasons]:
         """The notes of measured cells.
@@ -56,13 +56,13 @@ class FailedImages:
             files: path or name of the file that counts for each cell.
         """
         tops = {settings_folder(cell.kind, cell.settings) for cell in files}
-        there = {path for top in tops for path in self.folder.files(f"{FAILED_IMAGES}/{top}")}
-        if not there:
+        stored = {path for top in tops for path in self.folder.files(f"{FAILED_IMAGES}/{top}")}
+        if not stored:
             return {}
         paths = {
             cell: f"{_notes(cell)}/{_note(file.rpartition('/')[2])}" for cell, file in files.items()
         }
-        found = {cell: path for cell, path in paths.items() if path in there}
+        found = {cell: path for cell, path in paths.items() if path in stored}
         with ThreadPoolExecutor(READERS) as pool:
             notes = dict(zip(found, pool.map(self._read, found.values()), strict=True))
         return {cell: images for cell, images in notes.items() if images}
@@ -102,17 +102,17 @@ def commit_cell(
         failed: (image_id, reason) of the images that failed.
         replace: take the place of a file that is there, if that is an improvement.
     """
-    notes, there = FailedImages(folder), _files(folder, cell, parent)
-    if there and not (replace and len(failed) < len(notes.of(cell, there[0]))):
+    notes, stored = FailedImages(folder), _files(folder, cell, parent)
+    if stored and not (replace and len(failed) < len(notes.of(cell, stored[0]))):
         return
     name = file_name(stem(cell.task, cell.key), data)
     if failed:
         notes.keep(cell, name, failed)
-    elif name in there:
+    elif name in stored:
         # These very bytes under a damaged note.
         notes.forget(cell, name)
     folder.write_atomic(f"{parent}/{name}", data)
-    for old in there:
+    for old in stored:
         if old != name:
             try:
                 folder.delete(f"{parent}/{old}")
@@ -129,8 +129,8 @@ def commit_cell(
 
 def failed_in_cell(folder: Folder, cell: CellId, parent: str) -> ImageReasons:
     """(image_id, reason) of the images that failed in a cell; none where it is not measured."""
-    there = _files(folder, cell, parent)
-    return FailedImages(folder).of(cell, there[0]) if there else ()
+    stored = _files(folder, cell, parent)
+    return FailedImages(folder).of(cell, stored[0]) if stored else ()
 
 
 def _files(folder: Folder, cell: CellId, parent: str) -> list[str]:

@@ -98,7 +98,7 @@ def read_sound(
 
 
 def is_corrupt(path: str, data: bytes) -> bool:
-    """Whether `data` does not hash to the digest in the file's name."""
+    """Return whether `data` does not hash to the digest in the file's name."""
     parsed = parse_file_name(path.rpartition("/")[2])
     return parsed is None or parsed[1] != content_digest(data)
 

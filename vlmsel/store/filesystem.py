@@ -17,7 +17,7 @@ class Folder(Protocol):
 
     @property
     def address(self) -> str:
-        """Where it is, to be shown to people: no credentials, no query."""
+        """Address to be shown to people: no credentials, no query."""
         ...
 
     def write_atomic(self, path: str, data: bytes) -> None:
@@ -45,7 +45,7 @@ class Folder(Protocol):
         ...
 
     def modified(self, path: str) -> float:
-        """When the file was last written, in seconds since 1970."""
+        """Return the time when the file was last written, in seconds since 1970."""
         ...
 
     def move(self, source: str, target: str) -> None:

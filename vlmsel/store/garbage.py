@@ -68,12 +68,12 @@ def delete_garbage(folder: PackedFolder, garbage: Sequence[Garbage]) -> None:
     Raises:
         StoreError: something cannot be deleted.
     """
-    cells = [one.path for one in garbage if one.what == "cells"]
+    cells = [item.path for item in garbage if item.what == "cells"]
     packed = folder.packed(cells)
     folder.unpack(packed)
-    for one in garbage:
-        if one.path not in packed:
-            folder.files_below.delete(one.path)
+    for item in garbage:
+        if item.path not in packed:
+            folder.files_below.delete(item.path)
 
 
 def _unwanted_cells(

@@ -1,4 +1,4 @@
-"""Which settings a store holds: ``settings.json`` beside the cells, and words for differences."""
+"""Settings that a store holds: ``settings.json`` beside the cells, and words for differences."""
 
 from collections.abc import Iterator, Mapping
 
@@ -99,7 +99,7 @@ def differences(stored: Measurement, asked: Measurement) -> str:
 
 
 def explain(present: Mapping[str, Measurement], asked: Measurement) -> str:
-    """How each of the store's settings differs from those asked for."""
+    """Say how each of the store's settings differs from those asked for."""
     if not present:
         return f"it holds no {asked.kind} at all"
     return "; or ".join(

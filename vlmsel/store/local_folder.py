@@ -86,7 +86,7 @@ class LocalFolder:
         return found
 
     def modified(self, path: str) -> float:
-        """When the file was last written, in seconds since 1970."""
+        """Return the time when the file was last written, in seconds since 1970."""
         with disk_faults("read", str(self.root / path)):
             return (self.root / path).stat().st_mtime
 

@@ -79,9 +79,9 @@ def migrate_cells(
         return Migrated()
     digest = next(iter(pairs)).settings
     files = store.cells(measurement.kind, digest, pairs)
-    there = set(store.cells(measurement.kind, measurement.digest, pairs.values()))
-    found = Migrated(n_there=sum(pairs[old] in there for old in files))
-    todo = {old: path for old, path in files.items() if pairs[old] not in there}
+    migrated = set(store.cells(measurement.kind, measurement.digest, pairs.values()))
+    found = Migrated(n_there=sum(pairs[old] in migrated for old in files))
+    todo = {old: path for old, path in files.items() if pairs[old] not in migrated}
     packed = store.folder.packed(todo.values())
     names = {pack for pack, _ in packed.values()}
     packs: dict[str, pa.Table | None] = {}

@@ -1,4 +1,4 @@
-"""Who wrote a file that may be left over: a process, named so that others can tell it is dead.
+"""Owners of files that may be left over: processes, named so that others can tell one is dead.
 
 A process id means something on one machine, since one boot, in one container only; of a process
 elsewhere nothing is known, and it is taken for alive.
@@ -22,7 +22,7 @@ def this_process() -> str:
 
 
 def is_dead(owner: str) -> bool:
-    """Whether the process of this name ended for sure; False where that cannot be known."""
+    """Return whether the process of this name ended for sure; False where that cannot be known."""
     found = OWNER.fullmatch(owner)
     if found is None or found[1] != _place():
         return False
@@ -34,8 +34,8 @@ def is_dead(owner: str) -> bool:
     except (PermissionError, OverflowError):
         return False
     # Another process may have the number by now.
-    now = _started(pid)
-    return bool(started) and now is not None and now != started
+    running = _started(pid)
+    return bool(started) and running is not None and running != started
 
 
 @cache
@@ -50,7 +50,7 @@ def _place() -> str:
 
 
 def _started(pid: int) -> int | None:
-    """When a process started, in the kernel's ticks since the boot; None where it does not say."""
+    """Return the start of a process, in the kernel's ticks since the boot; None if unknown."""
     try:
         text = Path(f"/proc/{pid}/stat").read_text()
     except OSError:

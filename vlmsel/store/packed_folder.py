@@ -161,12 +161,12 @@ class PackedFolder:
     def _indexes_among(
         self, parent: str, names: Sequence[str], *, lenient: bool = False
     ) -> dict[str, PackIndex]:
-        there = set(names)
+        present = set(names)
         found: dict[str, PackIndex] = {}
         for name in sorted(name for name in names if INDEX_FILE.fullmatch(name)):
             with suppress(*([MissingFileError] if lenient else [])):
                 index = self._index(f"{parent}/{name}")
-                if index is not None and index.pack in there:
+                if index is not None and index.pack in present:
                     found[f"{parent}/{name}"] = index
         return _narrowed(found)
 

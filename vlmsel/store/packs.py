@@ -44,8 +44,8 @@ class PackIndex:
 
     def without(self, names: Iterable[str]) -> "PackIndex":
         """The same without some cells; their rows stay in the pack until it is made anew."""
-        gone = set(names)
-        return PackIndex(self.pack, tuple(m for m in self.members if m.name not in gone))
+        removed = set(names)
+        return PackIndex(self.pack, tuple(m for m in self.members if m.name not in removed))
 
     def to_file(self) -> tuple[str, bytes]:
         """Name and content of the index's file."""

@@ -57,7 +57,7 @@ class RemoteFolder:
         ]
 
     def modified(self, path: str) -> float:
-        """When the object was last written, in seconds since 1970."""
+        """Return the time when the object was last written, in seconds since 1970."""
         with server_faults("read", self._shown(path)):
             info = self.system.get_file_info(self._full(path))
         if info.mtime is None:

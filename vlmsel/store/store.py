@@ -29,7 +29,7 @@ OLD_FOLDERS = frozenset({"profiles", "accuracies"})
 
 @dataclass(frozen=True)
 class Scan:
-    """What was read of some cells.
+    """Rows and faults read from some cells.
 
     Attributes:
         rows: of the readable cells, failed images among them (`reason` is not null there).
@@ -67,7 +67,7 @@ class Store:
 
     @property
     def address(self) -> str:
-        """Where the store is, without credentials."""
+        """Address of the store, without credentials."""
         return self._folder.address
 
     @property
@@ -76,7 +76,7 @@ class Store:
         return self._folder
 
     def is_old(self) -> bool:
-        """Whether it was written before there was one store for all kinds."""
+        """True if it was written before there was one store for all kinds."""
         return not OLD_FOLDERS.isdisjoint(self._folder.folders(""))
 
     def write(
@@ -130,7 +130,7 @@ class Store:
         self._settings_written.add(measurement.digest)
 
     def has(self, cell: CellId) -> bool:
-        """Whether the cell is measured; its bytes are not hashed, `verify` does that."""
+        """Return whether the cell is measured; its bytes are not hashed, `verify` does that."""
         return bool(files_of_stem(self._folder.names(cell_folder(cell)), cell_stem(cell)))
 
     def cells(
