@@ -1,4 +1,4 @@
-"""What object stores answer, in plain words.
+"""Answers of object stores, in plain words.
 
 Their own words are long, and may hold keys or names of accounts.
 """
@@ -31,7 +31,7 @@ NO_CREDENTIALS = (
 
 
 def cloud_reason(error: BaseException) -> str | None:
-    """Why an object store refused; None for an error of another kind."""
+    """Say why an object store refused; None for an error of another kind."""
     code = aws_code(error)
     if code is None:
         return google_reason(error)
@@ -50,7 +50,7 @@ def aws_code(error: BaseException) -> str | None:
 
 
 def google_reason(error: BaseException) -> str | None:
-    """Why Google refused; None for an error that is not Google's."""
+    """Say why Google refused; None for an error that is not Google's."""
     text = str(error)
     found = STATUS.search(text)
     if found is None:

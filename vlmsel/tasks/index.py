@@ -38,7 +38,7 @@ _warned: set[tuple[str, str]] = set()
 
 @dataclass(frozen=True)
 class ImageRef:
-    """Where one image is and what it is; small and picklable.
+    """Reference to one image: its place, checksum and label; small and picklable.
 
     Attributes:
         image_id: unique within the task: path in the folder, tar key, or row number (after the
@@ -210,7 +210,7 @@ def _refs(spec: TaskSpec, sources: Sources, scans: Scans) -> list[ImageRef]:
 
 
 def _same_id(ids: Sequence[str], sources: Sequence[SourceFile]) -> str:
-    """Which images have one id, and the way out."""
+    """Say which images have one id, and the way out."""
     first: dict[str, SourceFile] = {}
     for image_id, source in zip(ids, sources, strict=True):
         other = first.setdefault(image_id, source)

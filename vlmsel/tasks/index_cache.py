@@ -1,4 +1,4 @@
-"""What was read of a task's source files, remembered by their versions in one Parquet file.
+"""Cache of what was read of a task's source files, by their versions in one Parquet file.
 
 A file whose content is found to be another than was remembered is forgotten, however its version
 looks: a mark beside the notes says so, and the next reading takes it away.

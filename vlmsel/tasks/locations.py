@@ -23,7 +23,7 @@ READ_AHEAD_BYTES = 8 << 20
 
 
 def is_remote(uri: str) -> bool:
-    """Whether a source lies in an object store."""
+    """Return whether a source lies in an object store."""
     return REMOTE.match(uri) is not None
 
 
@@ -66,7 +66,7 @@ def file_info(uri: str) -> fs.FileInfo:
 
 
 def _info_by_bytes(path: str) -> fs.FileInfo:
-    """What Arrow says of a local path, for one that is no UTF-8, which Arrow does not take."""
+    """Answer as Arrow would for a local path that is no UTF-8, which Arrow does not take."""
     try:
         found = os.stat(path)
     except (FileNotFoundError, NotADirectoryError):

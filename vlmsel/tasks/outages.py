@@ -1,4 +1,4 @@
-"""Which faults of disks, networks and object stores may pass, so that a later try may do better."""
+"""Faults of disks, networks and object stores that may pass, so that a later try may do better."""
 
 import errno
 import re
@@ -36,7 +36,7 @@ TRANSPORT = ("TransportError", "ConnectionError", "Timeout", "TimeoutException")
 
 
 def may_pass(error: BaseException) -> bool:
-    """Whether a later try may do better; the causes of an error speak for it, too."""
+    """Return whether a later try may do better; the causes of an error count, too."""
     if isinstance(error, UnavailableError | StoreUnavailableError):
         return True
     if isinstance(error, ConnectionError | TimeoutError) or _is_transport(error):
@@ -47,7 +47,7 @@ def may_pass(error: BaseException) -> bool:
 
 
 def is_unavailable(reason: str) -> bool:
-    """Whether the reason of a failed image says that it may pass."""
+    """Return whether the reason of a failed image says that it may pass."""
     return reason.startswith(UNAVAILABLE)
 
 

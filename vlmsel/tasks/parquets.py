@@ -86,7 +86,7 @@ def _read_group(
 ) -> Iterator[tuple[str, bytes | TaskError]]:
     row = start
     for batch in _batches(uri, file, group, [IMAGE_COLUMN]):
-        if any(row <= one < row + len(batch) for one in wanted):
+        if any(row <= wanted_row < row + len(batch) for wanted_row in wanted):
             paths = _paths(batch)
             for number, (_, value) in enumerate(_values(batch)):
                 if row + number in wanted:

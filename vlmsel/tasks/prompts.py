@@ -21,7 +21,7 @@ TEMPLATES_FILE = "en_zeroshot_classification_templates.json"
 
 @dataclass(frozen=True)
 class ClassPrompts:
-    """What a zero-shot classifier of a task is made of.
+    """Class names and templates of a zero-shot classifier of a task.
 
     Attributes:
         classnames: the name of label i.
@@ -69,7 +69,7 @@ def class_prompts(spec: TaskSpec) -> ClassPrompts:
 
 
 def has_classnames(spec: TaskSpec) -> bool:
-    """Whether `class_prompts` would have something to say."""
+    """Return whether `class_prompts` would find class names."""
     return spec.classnames is not None or spec.prompts is not None
 
 

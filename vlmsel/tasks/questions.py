@@ -55,7 +55,7 @@ class TaskQuestions:
     @cached_property
     def digest(self) -> str:
         """16 hex digits over all that is asked and how, in order; answers are no part of it."""
-        asked = [(self.prompt(one), self.choices(one)) for one in self.items.values()]
+        asked = [(self.prompt(item), self.choices(item)) for item in self.items.values()]
         text = json.dumps(["questions", self.answers, self.n_options, asked])
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 

@@ -1,4 +1,4 @@
-"""Which images can be read: asked before models are loaded, which takes long."""
+"""Images that can be read, checked before models are loaded, which takes long."""
 
 import hashlib
 import json
@@ -76,13 +76,13 @@ def with_readable_first(
     if not bad:
         return index
     image_id, reason = next(iter(bad.items()))
-    said = f"{len(bad)} image(s) that cannot be decoded; the first, {image_id}: {reason}"
-    log.warning("task '%s': the next images take the places of %s", index.task, said)
-    return replace(index, passed_over=(*index.passed_over, said), unreadable=frozenset(bad))
+    summary = f"{len(bad)} image(s) that cannot be decoded; the first, {image_id}: {reason}"
+    log.warning("task '%s': the next images take the places of %s", index.task, summary)
+    return replace(index, passed_over=(*index.passed_over, summary), unreadable=frozenset(bad))
 
 
 def _reasons(task: str, refs: Sequence[ImageRef], known: Mapping[str, str]) -> dict[str, str]:
-    """Why images do not decode, by checksum; empty for one that does.
+    """Find why images do not decode, by checksum; empty for one that does.
 
     What cannot be read now is left out: it may be later.
     """

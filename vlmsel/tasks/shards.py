@@ -1,4 +1,4 @@
-"""Which images are measured, in what portions, and their bytes.
+"""Shards: the images to measure, in portions, and their bytes.
 
 A task's images are ranked by the sha256 of their id: an order that depends on nothing else and that
 a new image changes by one at most. The ranks are cut into fixed strata (the first 25, to 50, to

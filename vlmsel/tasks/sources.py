@@ -1,4 +1,4 @@
-"""Which files a task's images lie in: a folder, tar shards or Parquet files."""
+"""Source files of a task's images: a folder, tar shards or Parquet files."""
 
 import os
 import re
@@ -71,7 +71,7 @@ class Sources:
 
 
 def kind_of(uri: str) -> Kind:
-    """How a source is read, by its suffix."""
+    """Return the kind of reader of a source, by its suffix."""
     path = uri.partition("?")[0].casefold() if is_remote(uri) else uri.casefold()
     if path.endswith(TAR_SUFFIXES):
         return "tar"
@@ -93,7 +93,7 @@ def find_sources(images: str) -> Sources:
     if file_info(uri).type != fs.FileType.NotFound:
         return Sources(kind, (_source(uri, _existing(uri)),), pattern=False)
     if "{" in uri:
-        files = tuple(_source(one, _existing(one)) for one in expand_braces(uri, display(uri)))
+        files = tuple(_source(file, _existing(file)) for file in expand_braces(uri, display(uri)))
         return Sources(kind, files, pattern=True)
     if WILDCARDS.search(uri.partition("?")[0] if is_remote(uri) else uri):
         return Sources(kind, tuple(_glob(uri)), pattern=True)
@@ -131,7 +131,7 @@ def _suffix(file: SourceFile) -> str:
 
 @dataclass
 class Unread:
-    """What a walk through a folder did not go into: by rule, or because it could not."""
+    """Folders that a walk did not go into: by rule, or because it could not."""
 
     linked: list[str] = field(default_factory=list)
     missing: list[tuple[str, str]] = field(default_factory=list)

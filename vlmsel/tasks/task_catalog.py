@@ -1,4 +1,4 @@
-"""What a task is: images, and for a source task the class names and prompts to test it with."""
+"""Task specs: images, and for a source task the class names and prompts to test it with."""
 
 from collections import Counter
 from contextlib import suppress
