@@ -55,7 +55,7 @@ def read_blocks(visual: nn.Module, granularity: str = "block") -> Blocks:
     """
     unread = getattr(visual, "unread", ())
     found = functional_blocks(visual, granularity)
-    return [block for block in found if not any(block[1] is one for one in unread)]
+    return [block for block in found if not any(block[1] is module for module in unread)]
 
 
 def text_blocks(model: nn.Module) -> Blocks:
@@ -133,10 +133,10 @@ def _published_head(visual: nn.Module) -> Blocks:
 
 
 def _inner(visual: nn.Module, *path: str) -> object:
-    here: object = visual if hasattr(visual, "trunk") else None
+    module: object = visual if hasattr(visual, "trunk") else None
     for part in path:
-        here = getattr(here, part, None)
-    return here
+        module = getattr(module, part, None)
+    return module
 
 
 def _by_container(blocks: Blocks) -> list[tuple[str, Blocks]]:

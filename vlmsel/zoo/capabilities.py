@@ -1,4 +1,4 @@
-"""What a loaded model can do, whatever library it comes from."""
+"""Capabilities of a loaded model, whatever library it comes from."""
 
 from enum import StrEnum
 

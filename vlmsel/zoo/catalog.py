@@ -1,4 +1,4 @@
-"""What a zoo is: model specs read from YAML, without loading or even importing a model."""
+"""Catalog of a zoo: model specs read from YAML, without loading or even importing a model."""
 
 from collections import Counter
 from contextlib import suppress

@@ -1,4 +1,4 @@
-"""Does a checkpoint fit its architecture? Checked without running code from the file."""
+"""Check that a checkpoint fits its architecture, without running code from the file."""
 
 import pickle
 import re
@@ -55,7 +55,7 @@ def read_shapes(name: str, path: Path) -> Shapes:
 
 
 def _foreign_format(path: Path) -> str | None:
-    """What a file is that no reader of checkpoints knows, and what to do."""
+    """Say what a file is that no reader of checkpoints knows, and what to do."""
     if path.suffix in (".npz", ".npy"):
         return "a NumPy archive; save its tensors as safetensors under open_clip's names"
     try:
@@ -81,12 +81,12 @@ def check_shapes(name: str, path: Path, shapes: Shapes, model: nn.Module) -> Non
     wanted = {key: tuple(tensor.shape) for key, tensor in model.state_dict().items()}
     for key, reason in RESIZED.items():
         # Text towers of their own have a prefix, which old checkpoints lack.
-        own = wanted.get(key, wanted.get(f"text.{key}", ()))
-        found = shapes.get(key, shapes.get(f"text.{key}", own))
-        if own and found != own:
+        expected = wanted.get(key, wanted.get(f"text.{key}", ()))
+        found = shapes.get(key, shapes.get(f"text.{key}", expected))
+        if expected and found != expected:
             raise ModelError(
-                f"{problem} {key} is {list(found)} in the checkpoint, {list(own)} in the model "
-                f"({reason})"
+                f"{problem} {key} is {list(found)} in the checkpoint, {list(expected)} in the "
+                f"model ({reason})"
             )
     if BIAS in wanted and BIAS not in shapes:
         raise ModelError(
@@ -107,7 +107,10 @@ def misfit(spec: ModelSpec, path: Path, error: BaseException) -> str:
         if match := re.search(rf"{label} key\(s\) in state_dict: (.*)", text):
             parts.append(f"{label.lower()} {_first(QUOTED.findall(match[1]))}")
     if sizes := SIZES.findall(text):
-        shown = [f"{key} is [{found}] in the checkpoint, [{own}] here" for key, found, own in sizes]
+        shown = [
+            f"{key} is [{found}] in the checkpoint, [{expected}] here"
+            for key, found, expected in sizes
+        ]
         parts.append(_first(shown))
     reason = "; ".join(parts) or _reason(error)
     return f"{spec.name}: {path} does not fit architecture '{spec.model}': {reason}"

@@ -21,7 +21,7 @@ Transform = Callable[[Image.Image], Tensor]
 
 @dataclass(frozen=True)
 class Encoder:
-    """What a registered function gives when the bare module does not say enough.
+    """Result of a registered function when the bare module does not say enough.
 
     Attributes:
         module: (B, 3, H, W) -> (B, D), the embedding before normalisation.
@@ -57,8 +57,8 @@ def build_encoder(spec: ModelSpec) -> Encoder:
     except (ModelError, MemoryError, torch.OutOfMemoryError):
         raise
     except Exception as error:
-        said = " ".join(f"{type(error).__name__}: {error}".split())
-        raise ModelError(f"{spec.name}: encoder {spec.encoder} raised {said}") from error
+        message = " ".join(f"{type(error).__name__}: {error}".split())
+        raise ModelError(f"{spec.name}: encoder {spec.encoder} raised {message}") from error
     if isinstance(built, nn.Module):
         built = from_timm(spec, built)
     if not isinstance(built, Encoder):
@@ -82,8 +82,8 @@ def _function(spec: ModelSpec) -> Callable[[ModelSpec], object]:
     try:
         module = importlib.import_module(module_name)
     except Exception as error:
-        said = " ".join((str(error) or type(error).__name__).split())
-        msg = f"{spec.name}: encoder module '{module_name}' cannot be imported: {said}"
+        message = " ".join((str(error) or type(error).__name__).split())
+        msg = f"{spec.name}: encoder module '{module_name}' cannot be imported: {message}"
         raise ModelError(msg) from error
     function = getattr(module, function_name, None)
     if not callable(function):

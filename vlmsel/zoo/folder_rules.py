@@ -1,4 +1,4 @@
-"""What the configuration of a model's folder may say. A folder of weights is data, not a program.
+"""Rules for the configuration of a model's folder. A folder of weights is data, not a program.
 
 Whoever made the folder is not trusted: its files are checked before any library reads them. Keys
 and values of `open_clip_config.json` are an allow-list (`vlmsel.zoo.open_clip_schema`); files of
@@ -118,7 +118,7 @@ def tokenizer_files(folder: Path) -> tuple[Path, ...]:
 
 
 def has_vocabulary(folder: Path) -> bool:
-    """Whether a tokenizer of transformers lies in the folder."""
+    """Return whether a tokenizer of transformers lies in the folder."""
     return any(next(folder.glob(pattern), None) is not None for pattern in VOCABULARIES)
 
 

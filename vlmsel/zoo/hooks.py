@@ -68,15 +68,15 @@ def replaced(module: nn.Module, make: Callable[[Forward], Forward]) -> Iterator[
         module: whose forward is replaced; one that another library set on it is put back later.
         make: takes the forward that is there, gives the other one.
     """
-    there = module.__dict__.get("forward")
+    previous = module.__dict__.get("forward")
     module.forward = make(module.forward)
     try:
         yield
     finally:
-        if there is None:
+        if previous is None:
             del module.__dict__["forward"]
         else:
-            module.forward = there
+            module.forward = previous
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""Who a model is: the part of a cell's fingerprint that the model gives. Builds no model.
+"""Identity of a model: the part of a cell's fingerprint that the model gives. Builds no model.
 
 A name is not enough: weights change under a tag, and a checkpoint run with the wrong activation is
 another model (docs/internals/method.md, "Known traps"), so a QuickGELU mismatch is refused here,
@@ -147,7 +147,7 @@ def _named_configuration(spec: ModelSpec) -> tuple[Config, Config]:
 
 
 def _shared_preprocessing(spec: ModelSpec) -> Config:
-    """What all tags of an architecture do to images, for a file of one's own under another label.
+    """Return the preprocessing that all tags share, for a user's file under another label.
 
     Raises:
         ModelError: they disagree; names the keys.

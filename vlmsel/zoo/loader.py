@@ -52,7 +52,7 @@ class LoadedModel:
 
     @property
     def capabilities(self) -> frozenset[Capability]:
-        """What it can be asked for."""
+        """Capabilities that it has."""
         can = {
             Capability.image_embedding: self.embeds_images,
             Capability.text_embedding: self.encode_text is not None,

@@ -73,7 +73,7 @@ def tag_configs(model: str) -> tuple[Config, ...]:
 
 
 def is_tag(model: str, pretrained: str) -> bool:
-    """Whether `pretrained` is a tag of `model`, under this or the other activation."""
+    """Return whether `pretrained` is a tag of `model`, under this or the other activation."""
     key = _clean(pretrained)
     return key in _tags(model) or key in _tags(_other_activation(model))
 
@@ -90,10 +90,10 @@ def _refuse_unknown(model: str, pretrained: str, tags: dict[str, Config]) -> Non
 
 def _mismatch(model: str, pretrained: str, *, quick_gelu: bool) -> str:
     trained, right = ("QuickGELU" if quick_gelu else "GELU"), _other_activation(model)
-    said = f"'{model}/{pretrained}' was trained with {trained}, which '{model}' does not use"
+    mismatch = f"'{model}/{pretrained}' was trained with {trained}, which '{model}' does not use"
     if right in architectures():
-        return f"{said}: use model '{right}'"
-    return f"{said}, and open_clip has no '{right}': give a local directory as `weights`"
+        return f"{mismatch}: use model '{right}'"
+    return f"{mismatch}, and open_clip has no '{right}': give a local directory as `weights`"
 
 
 def _other_activation(model: str) -> str:

@@ -1,4 +1,4 @@
-"""Where a model's weights are, and their sha256, without loading or downloading them."""
+"""Paths of a model's weights, and their sha256, without loading or downloading them."""
 
 import re
 from pathlib import Path

@@ -41,8 +41,8 @@ def load(spec: ModelSpec, identity: ModelIdentity, device: torch.device) -> Load
 def _build(spec: ModelSpec) -> Any:
     name, config = timm_name(spec), folder_config(spec)
     arguments = _arguments(spec, config)
-    said = config.get("pretrained_cfg") or {}
-    overlay = {key: said[key] for key in PREPROCESSING if key in said}
+    stored = config.get("pretrained_cfg") or {}
+    overlay = {key: stored[key] for key in PREPROCESSING if key in stored}
     is_here = spec.weights is not None
     try:
         module: Any = timm.create_model(
@@ -61,8 +61,8 @@ def _build(spec: ModelSpec) -> Any:
 
 
 def _arguments(spec: ModelSpec, config: dict[str, Any]) -> dict[str, Any]:
-    said = config.get("model_args") or {}
-    found = dict(said) if isinstance(said, dict) else said
+    stored = config.get("model_args") or {}
+    found = dict(stored) if isinstance(stored, dict) else stored
     if isinstance(found, dict):
         # The classifier is left away, whatever its classes.
         found.pop("num_classes", None)

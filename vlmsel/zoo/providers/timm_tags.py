@@ -67,13 +67,13 @@ def describe_tower(spec: ModelSpec) -> tuple[dict[str, Any], dict[str, Any], str
 
     name = timm_name(spec)
     described: dict[str, Any] = {"provider": "timm", "model": name}
-    said = folder_config(spec).get("pretrained_cfg") or {}
+    stored = folder_config(spec).get("pretrained_cfg") or {}
     arguments = folder_config(spec).get("model_args") or {}
     if arguments:
         described["arguments"] = arguments
     if spec.weights is not None:
         checksum = local_sha256(spec, local_weights(spec))
-        preprocessing = {key: said[key] for key in PREPROCESSING if key in said}
+        preprocessing = {key: stored[key] for key in PREPROCESSING if key in stored}
         return described, {"provider": "timm", "model": name, **preprocessing}, checksum
     tag: Any = timm.get_pretrained_cfg(name)
     if tag is None or not tag.hf_hub_id:

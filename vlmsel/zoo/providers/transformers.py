@@ -56,7 +56,7 @@ class VisualTower(nn.Module):
         return features(model.get_image_features(pixel_values=images))
 
 
-class TextEncoder:
+class TransformersTextEncoder:
     """Strings -> (N, D) L2-normalised features on the model's device, without gradient."""
 
     def __init__(self, spec: ModelSpec, model: Any, tokenizer: Any, device: torch.device) -> None:
@@ -134,7 +134,7 @@ def load(spec: ModelSpec, identity: ModelIdentity, device: torch.device) -> Load
         visual=visual,
         image_size=size,
         encode_image=ImageEncoder(visual),
-        encode_text=TextEncoder(spec, model, tokenizer, device),
+        encode_text=TransformersTextEncoder(spec, model, tokenizer, device),
         transform=transform,
         logit_scale=scale,
         logit_bias=bias,
@@ -220,8 +220,8 @@ def _temperature(model: Any) -> tuple[float, float]:
 def _text_length(config: Any, tokenizer: Any) -> int:
     """Tokens of a text: as many as the tokenizer says, and no more than there are positions."""
     positions = _text_config(config).get("max_position_embeddings")
-    said = getattr(tokenizer, "model_max_length", None)
-    limits = [n for n in (positions, said) if isinstance(n, int) and 0 < n < NO_LIMIT]
+    declared = getattr(tokenizer, "model_max_length", None)
+    limits = [n for n in (positions, declared) if isinstance(n, int) and 0 < n < NO_LIMIT]
     return min(limits, default=77)
 
 
