@@ -25,12 +25,12 @@ _RAY_JOB = "RAY_JOB_CONFIG_JSON_ENV_VAR"
 
 
 def absolute_address(
-    said: str | Path, what: str, error: type[VlmselError], *, base: Path | None = None
+    given: str | Path, what: str, error: type[VlmselError], *, base: Path | None = None
 ) -> str:
     """An absolute local path, or an address of an object store that names a bucket.
 
     Args:
-        said: a path, ``~/path``, ``file:///path``, ``s3://bucket/key`` or ``gs://bucket/key``.
+        given: a path, ``~/path``, ``file:///path``, ``s3://bucket/key`` or ``gs://bucket/key``.
         what: it is for, as `store`, to begin a message with.
         error: class to raise.
         base: folder that a relative path is seen from; by default the current one.
@@ -38,7 +38,7 @@ def absolute_address(
     Raises:
         VlmselError: of class `error`: empty, another scheme, one slash, no bucket, or credentials.
     """
-    text = os.fspath(said)
+    text = os.fspath(given)
     if not text.strip():
         raise error(f"{what}: the name is empty (a variable that is not set?)")
     if "\0" in text:
@@ -58,28 +58,28 @@ def absolute_address(
 
 
 def absolute_path(
-    said: str | Path, what: str, error: type[VlmselError], *, base: Path | None = None
+    given: str | Path, what: str, error: type[VlmselError], *, base: Path | None = None
 ) -> Path:
     """An absolute local path, where a file or folder on this machine is meant.
 
     Raises:
         VlmselError: of class `error`: an address of an object store, or see `absolute_address`.
     """
-    found = absolute_address(said, what, error, base=base)
+    found = absolute_address(given, what, error, base=base)
     if is_address(found):
         shown = found.partition("?")[0]
         raise error(f"{what} {shown} is an address, and a local file is meant: copy it here first")
     return Path(found)
 
 
-def output_address(said: str | Path, what: str, error: type[VlmselError]) -> str:
+def output_address(given: str | Path, what: str, error: type[VlmselError]) -> str:
     """Like `absolute_address`, for what is written; in a job of Ray it cannot be relative.
 
     Raises:
         VlmselError: of class `error`: a relative path in a job, or see `absolute_address`.
     """
-    found = absolute_address(said, what, error)
-    text = os.fspath(said)
+    found = absolute_address(given, what, error)
+    text = os.fspath(given)
     is_relative = not is_address(found) and not text.startswith(("/", "~", "file:"))
     if is_relative and _RAY_JOB in os.environ:
         raise error(
@@ -90,7 +90,7 @@ def output_address(said: str | Path, what: str, error: type[VlmselError]) -> str
 
 
 def is_address(text: str) -> bool:
-    """Whether what `absolute_address` gave lies in an object store."""
+    """Return whether an address of `absolute_address` lies in an object store."""
     return text.startswith(tuple(f"{scheme}://" for scheme in REMOTE_SCHEMES))
 
 

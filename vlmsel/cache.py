@@ -23,8 +23,8 @@ def cache_dir() -> Path:
     Raises:
         UnsafeFolderError: there is no such folder; it says to set VLMSEL_CACHE.
     """
-    if own := os.environ.get("VLMSEL_CACHE"):
-        return Path(os.path.expanduser(own)).absolute()
+    if configured := os.environ.get("VLMSEL_CACHE"):
+        return Path(os.path.expanduser(configured)).absolute()
     # As its specification has it, a relative one is none.
     if (shared := Path(os.environ.get("XDG_CACHE_HOME", ""))).is_absolute():
         return shared / "vlmsel"
@@ -38,9 +38,9 @@ def cache_dir() -> Path:
 
 
 def _is_writable(folder: Path) -> bool:
-    """Whether a folder can be written, or made."""
-    there = next(part for part in (folder, *folder.parents) if part.exists())
-    return there.is_dir() and os.access(there, os.W_OK | os.X_OK)
+    """Return whether a folder can be written, or made."""
+    existing = next(part for part in (folder, *folder.parents) if part.exists())
+    return existing.is_dir() and os.access(existing, os.W_OK | os.X_OK)
 
 
 def write_atomically(path: Path, data: bytes) -> None:
@@ -82,7 +82,7 @@ def file_sha256(path: Path) -> str:
 
 
 def file_stamp(found: os.stat_result) -> list[int]:
-    """What tells versions of a local file apart: size, times of content and of inode, inode.
+    """Return the stamp of a local file's version: size, times of content and of inode, inode.
 
     A copy that keeps size and time (`cp -p`, rsync, fixed times) is another inode, or its inode was
     changed later.

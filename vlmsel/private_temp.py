@@ -45,25 +45,25 @@ def make_private(folder: Path) -> Path:
         os.makedirs(folder.parent, mode=0o700, exist_ok=True)
         with suppress(FileExistsError):
             folder.mkdir(mode=0o700)
-        own, around = os.lstat(folder), os.stat(folder.parent)
+        folder_stat, parent_stat = os.lstat(folder), os.stat(folder.parent)
     except OSError as error:
         raise UnsafeFolderError(f"{folder} cannot be made: {error.strerror}") from None
-    if reason := _why_unsafe(own, around):
+    if reason := _why_unsafe(folder_stat, parent_stat):
         raise UnsafeFolderError(f"{folder} {reason}")
     return folder
 
 
-def _why_unsafe(own: os.stat_result, around: os.stat_result) -> str | None:
-    if stat.S_ISLNK(own.st_mode):
+def _why_unsafe(folder_stat: os.stat_result, parent_stat: os.stat_result) -> str | None:
+    if stat.S_ISLNK(folder_stat.st_mode):
         return "is a link"
-    if not stat.S_ISDIR(own.st_mode):
+    if not stat.S_ISDIR(folder_stat.st_mode):
         return "is no folder"
-    if own.st_uid != os.getuid():
+    if folder_stat.st_uid != os.getuid():
         return "belongs to another user"
-    if own.st_mode & OTHERS_WRITE:
+    if folder_stat.st_mode & OTHERS_WRITE:
         return "may be written by others"
     # In a sticky folder, as /tmp is, only the owner can move it away.
-    if around.st_mode & OTHERS_WRITE and not around.st_mode & stat.S_ISVTX:
+    if parent_stat.st_mode & OTHERS_WRITE and not parent_stat.st_mode & stat.S_ISVTX:
         return "lies in a folder that others may write"
     return None
 

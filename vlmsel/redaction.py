@@ -88,7 +88,7 @@ def describe_error(error: BaseException) -> str:
 
 
 def why_refused(address: str) -> str | None:
-    """Why an address of images or of a store is refused: it holds credentials; else None.
+    """Say why an address of images or of a store is refused: it holds credentials; else None.
 
     Addresses are remembered beside the cells and logged, so secrets have no place in them. No
     bucket's name has a colon: one is a key and its secret, even where a slash in the secret hides

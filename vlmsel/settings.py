@@ -1,4 +1,4 @@
-"""What an attribution is made of: the part of a cell's fingerprint that a user chooses."""
+"""Settings of an attribution: the part of a cell's fingerprint that a user chooses."""
 
 import hashlib
 import json
@@ -29,7 +29,7 @@ SCORES: tuple[Objective, ...] = ("score-mean", "score-class")
 
 
 class AttributionSettings(BaseModel):
-    """How block scores are computed. Two equal digests mean comparable profiles.
+    """Settings of block scores. Two equal digests mean comparable profiles.
 
     Attributes:
         attribution: block score; the formulas are in docs/internals/method.md.
