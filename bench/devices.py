@@ -51,7 +51,7 @@ from vlmsel.zoo.catalog import Zoo, load_zoo
 
 REFERENCE = "cpu"
 ARCHITECTURES = ("ViT-B-32", "RN50", "convnext_tiny")
-TASKS, QUESTIONS = ("shapes", "textures", "land"), ("counting", "shapes", "left-shape")
+TASKS, QUESTIONS = ("shapes-a", "textures-b", "land-a"), ("counting", "shapes", "left-shape")
 KEY = ["model", "task", "image_id"]
 FAULTS = (RuntimeError, VlmselError, AssertionError, OSError, ValueError)
 Record = dict[str, float | str]
