@@ -33,6 +33,7 @@ from rich.table import Table
 
 from vlmsel.api.workspace import Workspace, open_workspace
 from vlmsel.attribution import attribute
+from vlmsel.attribution.profile import ieee_float32
 from vlmsel.attribution.scores import profile_distance
 from vlmsel.demo import VLM_ZOO, ZOO
 from vlmsel.demo.demo_questions import demo_questions
@@ -222,7 +223,7 @@ def architectures_part(_folder: Path, device: str, *, quick: bool) -> list[Recor
             ).scores
             for precision in ("fp32", "bf16")
         }
-        with torch.inference_mode():
+        with torch.inference_mode(), ieee_float32():
             embedded = [one.model.encode_image(images.to(where)).cpu().numpy()
                         for one, where in ((away, device), (here, REFERENCE))]  # fmt: skip
         records.append(

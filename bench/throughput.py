@@ -4,9 +4,10 @@
     python bench/throughput.py --device cpu --models ViT-S-32-alt --batch 2 --images 40
 
 The ceiling is the speed of a large matrix product in the same precision, measured in the same run.
-Weights are random: the cost does not depend on them. Each row is printed, and added to `--out` as a
-line of JSON, as soon as it is measured: a model that fails is a row that says so. A batch that does
-not fit in memory is halved until it does.
+Weights are random: the cost does not depend on them. The speeds of all models come first, then
+what streams. Each row is printed, and added to `--out` as a line of JSON, when it is measured, and
+again with its streaming: a model that fails is a row that says so. A batch that does not fit in
+memory is halved until it does.
 """
 
 import argparse
@@ -15,7 +16,6 @@ import statistics
 import tempfile
 import time
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -28,7 +28,7 @@ from PIL import Image
 from rich.console import Console
 from rich.table import Table
 from safetensors.torch import save_file
-from torch import nn
+from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from vlmsel.attribution import attribute
@@ -47,7 +47,7 @@ from vlmsel.zoo.catalog import ModelSpec, Zoo
 MODELS = ("ViT-B-32", "ViT-L-14", "RN50x16", "convnext_large", "ViT-H-14")
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16}
 # Repeats of a measurement: so many, but no further one after so many seconds.
-REPEATS, REPEAT_S = 3, 6.0
+REPEATS, REPEAT_S = 3, 4.0
 PIXELS = (480, 640, 3)
 SHARD = 32
 GB = 2**30
@@ -109,6 +109,8 @@ COLUMNS = (
     "busy while streaming",
     "fault",
 )
+# Block scores in fp32 by model and number of images; both precisions have the same images.
+Exact = dict[tuple[str, int], Tensor]
 FAULTS = (RuntimeError, VlmselError, AssertionError, OSError, ValueError)
 
 
@@ -116,10 +118,11 @@ def _shown(value: float | None, form: str) -> str:
     return "-" if value is None else format(value, form)
 
 
-def seconds(run: Callable[[], object], device: str) -> float:
-    """Median wall time, the device's queue empty before and after; the first call not counted."""
+def seconds(run: Callable[[], object], device: str, *, warm_up: bool = True) -> float:
+    """Median wall time, the device's queue empty before and after; a warm-up not counted."""
     wait = torch.cuda.synchronize if device == "cuda" else lambda: None
-    run()
+    if warm_up:
+        run()
     taken: list[float] = []
     while len(taken) < REPEATS and sum(taken) < REPEAT_S:
         wait()
@@ -143,44 +146,50 @@ def make_subject(name: str, batch: int, device: str) -> Subject:
         return subject(name, batch, device)
 
 
-def speeds(row: Row, small: Subject, device: str) -> Row:
-    """Measure everything but the streaming."""
+def speeds(row: Row, small: Subject, device: str, exact: Exact) -> Row:
+    """Measure everything but the streaming.
+
+    Args:
+        row: what is measured.
+        small: the model and images.
+        device: where.
+        exact: block scores in fp32, which is measured first; they are added here.
+    """
     precision, n = row.precision, len(small.images)
     fixed = AttributionSettings(
         n_steps=STEPS, rule="trapezoid", path="uniform", precision=precision
     )
     default = AttributionSettings(precision=precision)
+    found: list[Tensor] = []
     if device == "cuda":
         torch.cuda.reset_peak_memory_stats()
     bare = seconds(partial(floor, small, STEPS, precision=precision), device)
-    mine, whole = (
-        seconds(partial(attribute, small.model, small.images, settings), device)
-        for settings in (fixed, default)
+    mine = seconds(partial(attribute, small.model, small.images, fixed), device)
+    whole = seconds(
+        lambda: found.append(attribute(small.model, small.images, default).scores),
+        device,
+        warm_up=False,  # the same kernels as just before
     )
     peak = torch.cuda.max_memory_allocated() / GB if device == "cuda" else 0.0
     with FlopCounterMode(display=False) as counter:
         floor(small, STEPS, precision=precision)
     share = counter.get_total_flops() / mine / ceiling(precision, device)
+    if precision == "fp32":
+        exact[row.model, n] = found[-1]
+    reference = exact.get((row.model, n))
     return replace(
         row,
         rate=n / mine,
         of_floor=bare / mine,
         of_ceiling=share,
         default_rate=n / whole,
-        off_fp32=distance_to_fp32(small, default),
+        off_fp32=None if reference is None else _largest_distance(found[-1], reference),
         peak_gb=peak,
     )
 
 
-def distance_to_fp32(small: Subject, settings: AttributionSettings) -> float:
-    """Largest L1 distance of a normalised profile to that in fp32; 0 in fp32 itself."""
-    if settings.precision == "fp32":
-        return 0.0
-    found, exact = (
-        attribute(small.model, small.images, one).scores
-        for one in (settings, settings.model_copy(update={"precision": "fp32"}))
-    )
-    return float(profile_distance(found, exact).max())
+def _largest_distance(scores: Tensor, others: Tensor) -> float:
+    return float(profile_distance(scores, others).max())
 
 
 def busy(name: str, folder: Path, n_images: int, precision: str, device: str) -> float:
@@ -221,18 +230,20 @@ def release_memory(device: str) -> None:
         torch.cuda.empty_cache()
 
 
-def measure_speeds(row: Row, device: str) -> Row:
+def measure_speeds(row: Row, device: str, exact: Exact) -> Row:
     """Measure with the largest batch that fits, or say why nothing was measured."""
     batch = row.batch
     while True:
         try:
-            return speeds(replace(row, batch=batch), make_subject(row.model, batch, device), device)
+            small = make_subject(row.model, batch, device)
+            return speeds(replace(row, batch=batch), small, device, exact)
         except torch.OutOfMemoryError as error:
             if batch == 1:
                 return replace(row, batch=1, fault=first_line(error))
         except FAULTS as error:
             return replace(row, batch=batch, fault=first_line(error))
         # Outside of the handler, which holds the frames and with them the tensors.
+        small = None
         release_memory(device)
         batch //= 2
 
@@ -261,28 +272,42 @@ def draw_photos(folder: Path, n: int) -> None:
 
 
 def measure_all(options: argparse.Namespace, console: Console) -> list[Row]:
-    """Measure row after row; each is printed and written when it is there."""
-    rows: list[Row] = []
+    """Measure the speeds of all rows, then what streams; a row is printed when it is there."""
     device = options.device
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        draw_photos(folder / "photos", options.images)
-        for model in options.models:
-            for precision in DTYPES:
-                start = time.perf_counter()
-                row = measure_speeds(Row(model, precision, options.batch), device)
-                release_memory(device)
-                if not row.fault and options.stream_s > 0:
-                    row = measure_stream(row, folder, options.images, options.stream_s, device)
-                rows.append(row)
-                taken = time.perf_counter() - start
-                console.print(f"{' | '.join(row.cells())} ({taken:.0f} s)", soft_wrap=True)
-                if options.out:
-                    with options.out.open("a") as file:
-                        file.write(json.dumps({**asdict(row), "seconds": taken}) + "\n")
-            with suppress(FileNotFoundError):
-                (folder / f"{model}.safetensors").unlink()
+    exact: Exact = {}
+    rows: list[Row] = []
+    for model in options.models:
+        for precision in DTYPES:
+            row = measure_speeds(Row(model, precision, options.batch), device, exact)
+            release_memory(device)
+            rows.append(row)
+            note(row, options.out, console)
+    if options.stream_s > 0:
+        with tempfile.TemporaryDirectory() as name:
+            stream_all(rows, Path(name), options, console)
     return rows
+
+
+def stream_all(
+    rows: list[Row], folder: Path, options: argparse.Namespace, console: Console
+) -> None:
+    """Stream the rows that have speeds; a model's weights are deleted after its last."""
+    draw_photos(folder / "photos", options.images)
+    for number, row in enumerate(rows):
+        if row.fault:
+            continue
+        rows[number] = measure_stream(row, folder, options.images, options.stream_s, options.device)
+        note(rows[number], options.out, console)
+        if row.model not in [later.model for later in rows[number + 1 :]]:
+            (folder / f"{row.model}.safetensors").unlink(missing_ok=True)
+
+
+def note(row: Row, out: Path | None, console: Console) -> None:
+    """Print a row, and add it to the file."""
+    console.print(" | ".join(row.cells()), soft_wrap=True)
+    if out:
+        with out.open("a") as file:
+            file.write(json.dumps(asdict(row)) + "\n")
 
 
 def main() -> None:
