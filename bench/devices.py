@@ -52,6 +52,7 @@ from vlmsel.zoo.catalog import Zoo, load_zoo
 
 REFERENCE = "cpu"
 WARM_UP = 8
+SMALLEST = "ViT-S-32-alt"
 ARCHITECTURES = ("ViT-B-32", "RN50", "convnext_tiny")
 TASKS, QUESTIONS = ("shapes-a", "textures-b", "land-a"), ("counting", "shapes", "left-shape")
 KEY = ["model", "task", "image_id"]
@@ -163,7 +164,7 @@ def bf16_profiles() -> Profile:
 
 def zoo_part(folder: Path, device: str, *, quick: bool) -> list[Record]:
     """Compare what the embedded dual encoders give."""
-    n_images = 4 if quick else 32
+    n_images = 4 if quick else 16
     zoo = load_zoo(ZOO)
     everything = load_tasks(write_demo_tasks(folder / "tasks", n_images=n_images))
     tasks = tuple(task for task in everything.tasks if task.name in TASKS[: 1 if quick else None])
@@ -210,9 +211,8 @@ def architectures_part(_folder: Path, device: str, *, quick: bool) -> list[Recor
     """Compare profiles of towers of a usual size, with random weights."""
     n_images = 1 if quick else 4
     records: list[Record] = []
-    for name in ARCHITECTURES[: 1 if quick else None]:
-        here = subject("ViT-S-32-alt" if quick else name, n_images, REFERENCE)
-        away = subject("ViT-S-32-alt" if quick else name, n_images, device)
+    for name in (SMALLEST,) if quick else ARCHITECTURES:
+        here, away = (subject(name, n_images, where) for where in (REFERENCE, device))
         # Drawn on each device for itself: the same numbers only from the same place.
         away.model.visual.load_state_dict(here.model.visual.state_dict())
         images = here.images
