@@ -33,21 +33,21 @@ from rich.table import Table
 
 from vlmsel.api.workspace import Workspace, open_workspace
 from vlmsel.attribution import attribute
-from vlmsel.attribution.profile import ieee_float32
-from vlmsel.attribution.scores import profile_distance
+from vlmsel.attribution.block_scores import profile_distance
+from vlmsel.attribution.model_attribution import ieee_float32
 from vlmsel.demo import VLM_ZOO, ZOO
 from vlmsel.demo.demo_questions import demo_questions
+from vlmsel.demo.demo_tasks import write_demo_tasks
 from vlmsel.demo.question_bundle import write_demo_questions
-from vlmsel.demo.tasks import write_demo_tasks
 from vlmsel.errors import VlmselError, first_line
 from vlmsel.evidence.evidence import Evidence
-from vlmsel.execution.cells import CellOutcome
-from vlmsel.execution.options import RunOptions
+from vlmsel.execution.plan.run_options import RunOptions
+from vlmsel.execution.plan.units import CellOutcome
 from vlmsel.execution.run import execute
 from vlmsel.measurements import Embedding, Knockout, Prediction, Profile
 from vlmsel.measurements.measurement import Measurement
 from vlmsel.settings import AttributionSettings
-from vlmsel.tasks.catalog import TaskCatalog, load_tasks
+from vlmsel.tasks.task_catalog import TaskCatalog, load_tasks
 from vlmsel.zoo.catalog import Zoo, load_zoo
 
 REFERENCE = "cpu"

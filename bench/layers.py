@@ -21,7 +21,7 @@ from functools import partial
 import torch
 from torch import Tensor
 
-from vlmsel.attribution.profile import ieee_float32
+from vlmsel.attribution.model_attribution import ieee_float32
 from vlmsel.probes.silenced_layers import Silenced, Way, growing, plain, resumed
 from vlmsel.zoo.blocks import Blocks, functional_blocks
 from vlmsel.zoo.layer_name import Part

@@ -32,12 +32,12 @@ from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from vlmsel.attribution import attribute
-from vlmsel.attribution.scores import profile_distance
+from vlmsel.attribution.block_scores import profile_distance
 from vlmsel.errors import VlmselError, first_line
-from vlmsel.execution.cells import CellOutcome
-from vlmsel.execution.local import run_local
-from vlmsel.execution.options import RunOptions
-from vlmsel.execution.prepare import plan_measurements
+from vlmsel.execution.executors.local import run_local
+from vlmsel.execution.plan.preparation import plan_measurements
+from vlmsel.execution.plan.run_options import RunOptions
+from vlmsel.execution.plan.units import CellOutcome
 from vlmsel.measurements import Profile, Want
 from vlmsel.settings import AttributionSettings
 from vlmsel.store.store import Store
