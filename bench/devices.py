@@ -127,6 +127,12 @@ def stacked(rows: pl.DataFrame, model: str, value: str, by: Sequence[str] = KEY)
     return column.to_numpy().astype(np.float64)
 
 
+def flattened(rows: pl.DataFrame, model: str, value: str) -> np.ndarray:
+    """All numbers of one model's lists, one row after the other."""
+    lists = rows.filter(pl.col("model") == model).sort(KEY)[value]
+    return lists.explode().to_numpy().astype(np.float64)
+
+
 def profiles_of(evidence: Evidence, model: str) -> torch.Tensor:
     """Normalised profiles (images, blocks)."""
     rows = evidence.profiles.filter(pl.col("model") == model).sort([*KEY, "block"])
@@ -257,7 +263,8 @@ def questions_part(folder: Path, device: str, *, quick: bool) -> list[Record]:
         for model in sorted({name for _, name in expected.seconds}):
             tables = [one.evidence.predictions for one in (found, expected)]
             answers = [stacked(table, model, "argmax") for table in tables]
-            logits = [stacked(table, model, "logits") for table in tables]
+            # Tasks differ in their number of options.
+            logits = [flattened(table, model, "logits") for table in tables]
             records.append(
                 {
                     "model": model,

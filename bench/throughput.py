@@ -200,7 +200,11 @@ def busy(name: str, folder: Path, n_images: int, precision: str, device: str) ->
             save_random(open_clip.create_model(name, device=device), weights)
         release_memory(device)
     tasks = TaskCatalog(tasks=(TaskSpec(name="photos", images=str(folder / "photos")),))
-    zoo = Zoo(models=(ModelSpec(model=name, pretrained="random", weights=str(weights)),))
+    # The tag names the preprocessing; the weights are random.
+    tags = open_clip.list_pretrained_tags_by_model(name)
+    plain = (t for t in tags if not open_clip.get_pretrained_cfg(name, t).get("quick_gelu"))
+    tag = next(plain, "random")
+    zoo = Zoo(models=(ModelSpec(model=name, pretrained=tag, weights=str(weights)),))
     want = Want(Profile(settings=AttributionSettings(precision=precision)), n_images)
     options = RunOptions(device=device, verify=False)
     store = str(folder / f"store-{name}-{precision}")
