@@ -382,13 +382,13 @@ def test_three_images_and_two_models(own_lab, vlmsel, tmp_path):
     assert pl.DataFrame(answer["ranking"])["rank"].to_list() == [1, 2]
 
 
-def test_an_answer_is_logged_where_it_is_said(ask, own_lab, tmp_path):
+def test_an_answer_is_logged_where_it_is_said(ask, own_uri, tmp_path):
     file = labels_file(tmp_path, list(truth().items()))
     page = tmp_path / "answer.html"
-    found = ask(*NAMES, "--labels", file, "--tracking-uri", own_lab.uri, "--report", page)
+    found = ask(*NAMES, "--labels", file, "--tracking-uri", own_uri, "--report", page)
     assert found.code == 0, found.err
     assert f"report: {page}" in found.err
-    client = MlflowClient(own_lab.uri)
+    client = MlflowClient(own_uri)
     ids = [one.experiment_id for one in client.search_experiments()]
     (run,) = client.search_runs(ids, "tags.kind = 'select'")
     assert run.data.metrics["n_labels"] == N_IMAGES
