@@ -35,7 +35,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         if item.get_closest_marker("xdist_group") is None:
             item.add_marker(pytest.mark.xdist_group(place.as_posix()))
         if place.parts[0] == "integration" and item.get_closest_marker("timeout") is None:
-            item.add_marker(pytest.mark.timeout(INTEGRATION_S, func_only=False))
+            item.add_marker(pytest.mark.timeout(INTEGRATION_S))
     items.sort(key=_turn)
 
 
