@@ -63,7 +63,9 @@ class WarmProcess:
         return code
 
     def communicate(self, timeout: float | None = None) -> tuple[str, str]:
-        """Wait for its end; what is left of its output and of its errors."""
+        """Wait for its end; what is left of its output and of its errors, if nobody has it."""
+        if self.stdout.closed:
+            return "", ""
         with self.stdout, self.stderr, ThreadPoolExecutor(1) as pool:
             errors = pool.submit(self.stderr.read)
             output = self.stdout.read()
