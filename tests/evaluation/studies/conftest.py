@@ -9,7 +9,7 @@ from vlmsel.evaluation.studies import StudyData
 from vlmsel.selection import make_selector
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def data() -> StudyData:
     accuracies, profiles = make_tables(4)
     rng = np.random.default_rng(4)

@@ -11,8 +11,12 @@ from vlmsel.evaluation.studies import StudyData
 from vlmsel.evaluation.studies.image_counts import number_of_images
 
 
-def test_all_images_are_leave_one_out(data: StudyData) -> None:
-    table = number_of_images(data)
+@pytest.fixture(scope="module")
+def table(data: StudyData) -> pl.DataFrame:
+    return number_of_images(data)
+
+
+def test_all_images_are_leave_one_out(table: pl.DataFrame, data: StudyData) -> None:
     assert table["n_images"].unique().sort().to_list() == [1, 2, 3, 4]
     expected = leave_one_out(data.selectors, data.accuracies, data.reference).summary()
     for side in ("target", "sources"):
@@ -21,9 +25,9 @@ def test_all_images_are_leave_one_out(data: StudyData) -> None:
         assert joined["mean"].to_list() == pytest.approx(joined["mean_right"].to_list())
 
 
-def test_average_rank_looks_at_no_image_and_dcd_does(data: StudyData) -> None:
-    table = number_of_images(data).filter(metric="tau")
-    spread = table.group_by("selector", "side").agg(pl.col("mean").n_unique())
+def test_average_rank_looks_at_no_image_and_dcd_does(table: pl.DataFrame) -> None:
+    tau = table.filter(metric="tau")
+    spread = tau.group_by("selector", "side").agg(pl.col("mean").n_unique())
     different = {(selector, side): n for selector, side, n in spread.rows()}
     assert different["average-rank", "target"] == different["average-rank", "sources"] == 1
     assert different["dcd", "target"] > 1
