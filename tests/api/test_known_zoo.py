@@ -1,4 +1,4 @@
-"""What is known of a zoo: near-duplicates once, whatever models are called."""
+"""Knowledge of a zoo: near-duplicates count once, whatever models are called."""
 
 import polars as pl
 

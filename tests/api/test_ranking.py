@@ -92,7 +92,7 @@ def test_a_known_task_is_ranked_as_if_it_were_new_and_the_truth_stands_beside(kn
         held_out_selection(knowledge, "sea-9")
 
 
-def test_selectors_that_cannot_be_fed_are_not_run(knowledge):
+def test_selectors_that_lack_inputs_are_not_run(knowledge):
     bare = Knowledge(knowledge.accuracies, knowledge.profiles.clear(), "accuracies alone")
     selectors = set(evaluate(bare).metrics["selector"])
     assert "average-rank" in selectors

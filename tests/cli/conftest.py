@@ -33,7 +33,7 @@ class Lab:
 
 @dataclass(frozen=True)
 class Answer:
-    """What a command gave back."""
+    """Output and exit code of a command."""
 
     code: int
     out: str

@@ -1,4 +1,4 @@
-"""What is wrong is said in one line, with what to do; see test_select.py for images."""
+"""Errors of the user in one line, with what to do; see test_select.py for images."""
 
 import json
 import signal

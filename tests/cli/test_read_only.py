@@ -50,7 +50,7 @@ def ask(
 
 @pytest.fixture
 def opened(monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
-    """How often each file of any store was opened, by its path in the store."""
+    """Counts how often each file of any store was opened, by its path in the store."""
     counts: Counter[str] = Counter()
     read = LocalFolder.read
 

@@ -1,4 +1,4 @@
-"""What a command imports before it works: the list of commands nothing heavy, select no figures."""
+"""Imports of a command before it works: no heavy ones for the list, no figures for select."""
 
 import subprocess
 import sys

@@ -18,7 +18,7 @@ FOLDER = "VLMSEL_TEST_ENCODERS"
 
 
 class Misbehaving(nn.Module):
-    """Does what the words in ``<folder>/<model>`` say, one a call; then it is good."""
+    """Encoder that does what the words in ``<folder>/<model>`` say, one a call; then it is good."""
 
     def __init__(self, inner: nn.Module, name: str) -> None:
         super().__init__()

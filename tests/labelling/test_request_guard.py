@@ -1,4 +1,4 @@
-"""Who may ask: the page itself, with its token, under its own name."""
+"""Allowed requests: those of the page itself, with its token, under its own name."""
 
 import asyncio
 

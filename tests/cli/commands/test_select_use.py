@@ -71,7 +71,7 @@ def test_a_zoo_is_ranked_for_a_probe_with_weights_of_the_sources(
     assert "no accuracy after fine-tuning is known" in again.err
 
 
-def test_without_embedded_sources_the_scores_speak_alone_and_it_says_so(own_lab, folder, vlmsel):
+def test_without_embedded_sources_the_scores_stand_alone_and_it_says_so(own_lab, folder, vlmsel):
     args = (folder, "--labels", folder.parent / "labels.csv", "--store", own_lab.store)
     answer = vlmsel("select", *args, "--use", "probe", "--json")
     assert answer.code == 0, answer.err

@@ -1,4 +1,4 @@
-"""Where nobody looks at a terminal, a long leave-one-out still says how far it is."""
+"""Progress of a long leave-one-out, also where nobody looks at a terminal."""
 
 import pytest
 
@@ -24,6 +24,6 @@ def test_a_line_now_and_then(capsys: pytest.CaptureFixture[str], seconds, expect
     assert [line.rpartition(": ")[2] for line in lines] == expected
 
 
-def test_outside_nobody_listens(capsys: pytest.CaptureFixture[str]):
+def test_outside_nothing_is_reported(capsys: pytest.CaptureFixture[str]):
     report_judged(1, 2)
     assert capsys.readouterr().err == ""

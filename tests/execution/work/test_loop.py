@@ -165,7 +165,7 @@ def test_a_checkpoint_is_loaded_once_where_models_outnumber_slots() -> None:
     assert sorted(pool.acquired) == ["a/x", "b/x", "c/x"]
 
 
-def test_one_model_gets_several_workers_where_seats_outnumber_models() -> None:
+def test_one_model_gets_several_workers_where_slots_outnumber_models() -> None:
     pool = ScriptedPool(slots=3)
     run(make_plan("a", n_tasks=40, seconds=10.0), pool)
     assert pool.acquired == ["a/x"] * 3
