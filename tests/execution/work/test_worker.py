@@ -213,7 +213,9 @@ def test_weights_that_are_away_may_come_back(
     assert run(worker, unit).status == "measured"
 
 
-@pytest.mark.parametrize("where", ["execution.worker.load_model", "probes.profile.attribute"])
+@pytest.mark.parametrize(
+    "where", ["execution.work.worker.load_model", "probes.profile_probe.attribute"]
+)
 def test_code_that_exits_fails_its_cell_and_not_the_process(
     worker: ModelWorker,
     unit: Unit,
