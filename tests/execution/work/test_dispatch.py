@@ -51,7 +51,7 @@ def test_a_second_worker_must_be_worth_its_start() -> None:
 def test_measured_times_replace_expected_ones() -> None:
     [one] = queues(10, seconds=0.1)
     one.n_workers = 1
-    one.finished(one.waiting[0].unit, 20.0, 20.0)
+    one.note_outcome(one.waiting[0].unit, 20.0, 20.0)
     assert one.remaining_s == 200.0
     assert next_model([one], EVERYWHERE, start_s=5.0) is one
 
@@ -91,7 +91,7 @@ def test_a_model_whose_workers_only_die_is_broken_until_one_gives_something() ->
         assert not one.is_broken
         one.note_deaths(1, "killed")
     assert one.is_broken
-    one.finished(one.waiting[0].unit, 1.0, 80.0)
+    one.note_outcome(one.waiting[0].unit, 1.0, 80.0)
     assert not one.is_broken
     # It took longer than what was expected of one image.
     assert one.image_s == 80.0
