@@ -6,8 +6,8 @@ from scipy.special import log_softmax, logsumexp
 from vlmsel.errors import SelectionError
 from vlmsel.selection.estimators import (
     FAILED,
-    confidence_estimate,
-    margin_estimate,
+    confidence,
+    margin,
     negative_entropy,
 )
 from vlmsel.selection.zoo_answers import ZooAnswers, image_order, zoo_answers
@@ -46,8 +46,8 @@ def test_measures_are_those_of_the_probabilities(logits):
     np.testing.assert_array_equal(found.classes[:, place], logits.argmax(axis=2))
     for m in range(N_MODELS):
         p = np.exp(log_softmax(logits[m], axis=1))
-        assert found.confidence[m].mean() == pytest.approx(confidence_estimate(p), abs=1e-9)
-        assert found.margin[m].mean() == pytest.approx(margin_estimate(p), abs=1e-9)
+        assert found.confidence[m].mean() == pytest.approx(confidence(p), abs=1e-9)
+        assert found.margin[m].mean() == pytest.approx(margin(p), abs=1e-9)
         assert found.entropy[m].mean() == pytest.approx(negative_entropy(p), abs=1e-9)
 
 

@@ -5,16 +5,16 @@ from vlmsel.errors import SelectionError
 from vlmsel.selection.estimators import (
     FAILED,
     OUTSIDE,
-    dawid_skene_estimate,
+    dawid_skene,
     one_coin,
-    pair_agreement_estimate,
+    pair_agreement,
     vote,
 )
 
 BY_ANSWERS = [
     vote,
-    pair_agreement_estimate,
-    dawid_skene_estimate,
+    pair_agreement,
+    dawid_skene,
     lambda answers, k, votes=None: one_coin(answers, k, votes=votes).accuracy,
 ]
 

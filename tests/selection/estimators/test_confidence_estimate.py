@@ -2,12 +2,12 @@ import numpy as np
 import pytest
 
 from vlmsel.errors import SelectionError
-from vlmsel.selection.estimators import calibrated_confidence, confidence_estimate, fit_temperature
+from vlmsel.selection.estimators import calibrated_confidence, confidence, fit_temperature
 
 
 def test_golden(probabilities):
-    assert confidence_estimate(probabilities[0]) == pytest.approx(0.7)
-    assert confidence_estimate(probabilities[1]) == pytest.approx(0.5)
+    assert confidence(probabilities[0]) == pytest.approx(0.7)
+    assert confidence(probabilities[1]) == pytest.approx(0.5)
 
 
 def test_the_temperature_of_a_model_that_is_too_sure_is_found():

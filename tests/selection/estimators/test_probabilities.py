@@ -3,13 +3,13 @@ import pytest
 
 from vlmsel.errors import SelectionError
 from vlmsel.selection.estimators import (
-    confidence_estimate,
-    margin_estimate,
+    confidence,
+    margin,
     negative_entropy,
     nuclear_norm,
 )
 
-BY_PROBABILITY = [confidence_estimate, margin_estimate, negative_entropy, nuclear_norm]
+BY_PROBABILITY = [confidence, margin, negative_entropy, nuclear_norm]
 
 
 @pytest.mark.parametrize("score", BY_PROBABILITY)
