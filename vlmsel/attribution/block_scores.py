@@ -76,10 +76,10 @@ def completeness_error(
 
 def profile_distance(scores: Tensor, others: Tensor) -> Tensor:
     """L1 distance of two normalised profiles: sum_l |p_l - q_l|, p = C / sum C; (N, d) -> (N,)."""
-    return (_normalised(scores) - _normalised(others)).abs().sum(dim=1)
+    return (_normalise(scores) - _normalise(others)).abs().sum(dim=1)
 
 
-def _normalised(scores: Tensor) -> Tensor:
+def _normalise(scores: Tensor) -> Tensor:
     return scores / scores.sum(dim=1, keepdim=True)
 
 

@@ -67,7 +67,7 @@ def layer_conductance(
     chosen = quadrature(rule, n_steps)
     alpha = _spacing(objective, images, start, blocks, path)
     everyone = list(range(len(images)))
-    along = partial(_along, objective, images, start, blocks, alpha, groups)
+    along = partial(_integrate_along, objective, images, start, blocks, alpha, groups)
     found = along(chosen, everyone)
     for doubling in range(1, MAX_DOUBLINGS + 1 if rule == "refined" else 1):
         unsure = (found.step_error > TOLERANCE).nonzero().flatten().tolist()
@@ -84,18 +84,18 @@ def _spacing(
 ) -> Callable[[float], Tensor]:
     """Alphas (B,), float64, at a share s of the path."""
     if path == "adaptive":
-        return scan(objective, lambda a: _between(start, images, a), len(images), blocks).alpha
+        return scan(objective, lambda a: _interpolate(start, images, a), len(images), blocks).alpha
     alpha = spacing(path)
     return lambda s: torch.full((len(images),), alpha(s), dtype=torch.float64)
 
 
-def _between(start: Tensor, images: Tensor, alpha: Tensor) -> Tensor:
+def _interpolate(start: Tensor, images: Tensor, alpha: Tensor) -> Tensor:
     """The images x' + alpha (x - x'), with one alpha per image."""
     weight = alpha.to(images).reshape(-1, *[1] * (images.ndim - 1))
     return start + weight * (images - start)
 
 
-def _along(
+def _integrate_along(
     objective: Objective,
     images: Tensor,
     start: Tensor,
@@ -108,24 +108,26 @@ def _along(
     """`rule` along the paths of the images numbered `chosen`."""
     x, x0 = images[chosen], start[chosen]
     alphas = [alpha(s)[chosen] for s in rule.points]
-    return integrate(objective, lambda k: _between(x0, x, alphas[k]), blocks, rule, groups=groups)
+    return integrate(
+        objective, lambda k: _interpolate(x0, x, alphas[k]), blocks, rule, groups=groups
+    )
 
 
 def gradient(
     objective: Objective, images: Tensor, blocks: Blocks, *, groups: Groups | None = None
 ) -> LayerConductance:
     """C_l = mean_i |dF/dh_i| at the images; arguments and errors as `layer_conductance`."""
-    return _at_images(objective, images, blocks, groups, lambda g, _: g)
+    return _score_images(objective, images, blocks, groups, lambda g, _: g)
 
 
 def gradient_x_activation(
     objective: Objective, images: Tensor, blocks: Blocks, *, groups: Groups | None = None
 ) -> LayerConductance:
     """C_l = mean_i |dF/dh_i h_i| at the images; arguments and errors as `layer_conductance`."""
-    return _at_images(objective, images, blocks, groups, torch.mul)
+    return _score_images(objective, images, blocks, groups, torch.mul)
 
 
-def _at_images(
+def _score_images(
     objective: Objective,
     images: Tensor,
     blocks: Blocks,

@@ -31,7 +31,7 @@ def find_failures(scores: LayerConductance, *, precision: str) -> dict[int, str]
     for image, row in enumerate(scores.scores):
         finite = torch.isfinite(row)
         if not bool(finite.all()):
-            failures[image] = _not_finite(scores, image, finite)
+            failures[image] = _explain_not_finite(scores, image, finite)
         elif not bool(torch.isfinite(scores.objective[image])):
             failures[image] = "the objective is not finite at the image"
         elif not bool((row > 0).all()):
@@ -39,7 +39,7 @@ def find_failures(scores: LayerConductance, *, precision: str) -> dict[int, str]
     return failures
 
 
-def _not_finite(scores: LayerConductance, image: int, finite: Tensor) -> str:
+def _explain_not_finite(scores: LayerConductance, image: int, finite: Tensor) -> str:
     spoilt_at = scores.spoilt.get(image)
     if spoilt_at is not None:
         return f"block {spoilt_at} gives values that are not finite (NaN or infinity)"

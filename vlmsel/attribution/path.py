@@ -58,12 +58,12 @@ def quadrature(rule: str, n_steps: int) -> Quadrature:
 
 def _left(n_steps: int) -> Quadrature:
     """Gradients at the start of each of n equal steps: a = sum_k g_k (h_{k+1} - h_k)."""
-    return Quadrature(_even(n_steps + 1), _left_weights(n_steps + 1))
+    return Quadrature(_even_nodes(n_steps + 1), _left_weights(n_steps + 1))
 
 
 def _right(n_steps: int) -> Quadrature:
     """Gradients at the end of each of n equal steps: a = sum_k g_{k+1} (h_{k+1} - h_k)."""
-    return Quadrature(_even(n_steps + 1), -_left_weights(n_steps + 1)[::-1, ::-1])
+    return Quadrature(_even_nodes(n_steps + 1), -_left_weights(n_steps + 1)[::-1, ::-1])
 
 
 def _midpoint(n_steps: int) -> Quadrature:
@@ -71,17 +71,17 @@ def _midpoint(n_steps: int) -> Quadrature:
     weights = np.zeros((2 * n_steps + 1, 2 * n_steps + 1))
     for k in range(1, 2 * n_steps, 2):
         weights[k, k - 1], weights[k, k + 1] = -1.0, 1.0
-    return Quadrature(_even(2 * n_steps + 1), weights)
+    return Quadrature(_even_nodes(2 * n_steps + 1), weights)
 
 
 def _trapezoid(n_steps: int) -> Quadrature:
     """The mean of g at both ends of each of n - 1 equal steps."""
-    _at_least("trapezoid", n_steps, 2)
+    _require_points("trapezoid", n_steps, 2)
     weights = (_left_weights(n_steps) - _left_weights(n_steps)[::-1, ::-1]) / 2
-    return Quadrature(_even(n_steps), weights)
+    return Quadrature(_even_nodes(n_steps), weights)
 
 
-def _refined(n_steps: int) -> Quadrature:
+def _refined_trapezoid(n_steps: int) -> Quadrature:
     """The trapezoid, with that on every second point beside it; n is raised to 3, 5, 7, ..."""
     n_points = max(3, n_steps | 1)
     fine = _trapezoid(n_points)
@@ -108,7 +108,7 @@ RULES: dict[str, Callable[[int], Quadrature]] = {
     "right": _right,
     "midpoint": _midpoint,
     "trapezoid": _trapezoid,
-    "refined": _refined,
+    "refined": _refined_trapezoid,
 }
 
 
@@ -119,11 +119,11 @@ def _left_weights(n_points: int) -> npt.NDArray[np.float64]:
     return weights
 
 
-def _even(n_points: int) -> tuple[float, ...]:
+def _even_nodes(n_points: int) -> tuple[float, ...]:
     return tuple(np.linspace(0.0, 1.0, n_points).tolist())
 
 
-def _at_least(rule: str, n_steps: int, least: int) -> None:
+def _require_points(rule: str, n_steps: int, least: int) -> None:
     if n_steps < least:
         raise AttributionError(f"rule {rule} needs n_steps >= {least}, not {n_steps}")
 

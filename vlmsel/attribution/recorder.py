@@ -95,7 +95,7 @@ class BlockRecorder:
         """Objective and block outputs of `images` (B, ...), without any gradient."""
         with torch.no_grad(), self._hooks(start_at_first=False):
             value = self._evaluate(images)
-        if self._was_written():
+        if self._find_written():
             return self.values(images)
         return Point(value, self._take(images), [])
 
@@ -127,7 +127,7 @@ class BlockRecorder:
         with torch.enable_grad(), self._hooks(start_at_first=not whole):
             value = self._evaluate(images)
         self._tried = True
-        if self._was_written():
+        if self._find_written():
             return self.gradients(images, find_cuts=find_cuts)
         if not value.requires_grad:
             raise AttributionError(
@@ -137,10 +137,10 @@ class BlockRecorder:
         outputs = [self._outputs[name] for name, _ in self.blocks]
         cuts = self._cuts(value, outputs, images) if find_cuts else ()
         found = torch.autograd.grad(value.sum(), outputs, materialize_grads=True)
-        gradients = [self._folded(name, g) for name, g in zip(self.names, found, strict=True)]
+        gradients = [self._fold(name, g) for name, g in zip(self.names, found, strict=True)]
         return Point(value.detach(), self._take(images), gradients, cuts)
 
-    def _was_written(self) -> bool:
+    def _find_written(self) -> bool:
         """Tell whether the network wrote into an output not copied; from now on it is copied."""
         written = {n for n, out in self._outputs.items() if out._version != self._versions[n]}
         self._copied |= written
@@ -168,7 +168,7 @@ class BlockRecorder:
             if name in self._outputs:
                 raise AttributionError(f"block {name} runs twice in one forward pass")
             if see is not None:
-                self._outputs[name] = see(self._folded(name, output))
+                self._outputs[name] = see(self._fold(name, output))
                 return output
             if start_at_first and not self._outputs:
                 output = output.detach().requires_grad_()
@@ -200,7 +200,7 @@ class BlockRecorder:
 
     def _take(self, images: Tensor) -> list[Tensor]:
         """The recorded outputs, released, checked to have the images as first dimension."""
-        outputs = [self._folded(name, self._outputs[name].detach()) for name in self.names]
+        outputs = [self._fold(name, self._outputs[name].detach()) for name in self.names]
         for (name, _), output in zip(self.blocks, outputs, strict=True):
             if output.ndim < 2 or len(output) != len(images):
                 raise AttributionError(
@@ -210,7 +210,7 @@ class BlockRecorder:
         self._outputs.clear()
         return outputs
 
-    def _folded(self, name: str, output: Tensor) -> Tensor:
+    def _fold(self, name: str, output: Tensor) -> Tensor:
         """An output of several rows per image as one row per image."""
         parts = parts_of(self.objective)
         rows = 1 if parts is None else parts.rows.get(parts.towers[name], 1)

@@ -45,11 +45,11 @@ def write_demo_tasks(folder: Path, *, n_images: int = 200) -> Path:
         The path of the catalog, `tasks.yaml`.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    if not _up_to_date(folder, n_images):
+    if not _is_up_to_date(folder, n_images):
         for task in demo_tasks():
             replace_file(folder / f"{task.name}.tar", _tar(task, n_images))
         replace_file(folder / _CATALOG, yaml.safe_dump(_catalog(), sort_keys=False).encode())
-        stamp = {"made_by": _made_by(n_images), "sha256": _hashes(folder)}
+        stamp = {"made_by": _describe_making(n_images), "sha256": _hashes(folder)}
         replace_file(folder / _STAMP, json.dumps(stamp, indent=1).encode())
     return folder / _CATALOG
 
@@ -107,7 +107,7 @@ def png_bytes(image: Image.Image) -> bytes:
     return buffer.getvalue()
 
 
-def _made_by(n_images: int) -> dict[str, Any]:
+def _describe_making(n_images: int) -> dict[str, Any]:
     """Returns all that decides the bytes of the files."""
     packages = ("numpy", "pillow", "scikit-learn")
     return {
@@ -127,12 +127,12 @@ def _hashes(folder: Path) -> dict[str, str]:
     }
 
 
-def _up_to_date(folder: Path, n_images: int) -> bool:
+def _is_up_to_date(folder: Path, n_images: int) -> bool:
     try:
         stamp = json.loads((folder / _STAMP).read_text())
     except (FileNotFoundError, json.JSONDecodeError):
         return False
-    return stamp == {"made_by": _made_by(n_images), "sha256": _hashes(folder)}
+    return stamp == {"made_by": _describe_making(n_images), "sha256": _hashes(folder)}
 
 
 def replace_file(path: Path, data: bytes) -> None:

@@ -68,7 +68,7 @@ class _Family:
         )
 
 
-def _both(drawer: Drawer) -> dict[Split, Drawer]:
+def _for_both(drawer: Drawer) -> dict[Split, Drawer]:
     """Returns a drawer for both splits, which then differ by the random stream alone."""
     return {"train": drawer, "test": drawer}
 
@@ -84,68 +84,68 @@ _FAMILIES = (
         "house-numbers",
         handwriting.DIGITS,
         ("a house number {}.", "a street sign of the number {}.", "a printed {} on a house."),
-        _both(symbols.draw_house_number),
+        _for_both(symbols.draw_house_number),
     ),
     _Family(
         "letters",
         ("a", "c", "h", "k", "m", "t", "b", "e", "r", "s", "w", "x"),
         ("the letter {}.", "a printed letter {}.", "a capital letter {}."),
-        _both(symbols.draw_letter),
+        _for_both(symbols.draw_letter),
     ),
     _Family(
         "shapes",
         tuple(shapes.FIGURES),
         ("the shape of a {}.", "a drawing of a {}.", "one {}."),
-        _both(shapes.draw_shape),
+        _for_both(shapes.draw_shape),
     ),
     _Family(
         "colours",
         tuple(shapes.COLOURS),
         ("a {} thing.", "an object of the colour {}.", "something {}."),
-        _both(shapes.draw_colour),
+        _for_both(shapes.draw_colour),
     ),
     _Family(
         "signs",
         tuple(signs.SIGNS),
         ("a {} traffic sign.", "a photo of a {} sign.", "a road sign: {}."),
-        _both(signs.draw_sign),
+        _for_both(signs.draw_sign),
     ),
     _Family(
         "faces",
         tuple(faces.LOOKS),
         ("a {} face.", "a photo of a {} person.", "a face that looks {}."),
-        _both(faces.draw_face),
+        _for_both(faces.draw_face),
     ),
     _Family(
         "counting",
         # Odd counts against even ones, so that neither twin is the easy one.
         space.COUNTS[0::2] + space.COUNTS[1::2],
         ("a picture with {} dots.", "{} discs.", "a count of {} things."),
-        _both(space.draw_count),
+        _for_both(space.draw_count),
     ),
     _Family(
         "directions",
         tuple(space.DIRECTIONS),
         ("an arrow that points {}.", "an arrow to the {}.", "a way to go: {}."),
-        _both(space.draw_direction),
+        _for_both(space.draw_direction),
     ),
     _Family(
         "textures",
         tuple(textures.PATTERNS),
         ("a {} texture.", "a {} surface.", "a photo of a {} pattern."),
-        _both(textures.draw_texture),
+        _for_both(textures.draw_texture),
     ),
     _Family(
         "land",
         tuple(land.LANDS),
         ("a satellite photo of a {}.", "a {} from above.", "an aerial view of a {}."),
-        _both(land.draw_land),
+        _for_both(land.draw_land),
     ),
     _Family(
         "cells",
         tuple(microscopy.CELLS),
         ("{} cells.", "a photo of {} cells under a microscope.", "a microscope view: {} cells."),
-        _both(microscopy.draw_cells),
+        _for_both(microscopy.draw_cells),
     ),
 )
 

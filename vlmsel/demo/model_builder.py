@@ -151,7 +151,9 @@ def make_all(
         futures = [pool.submit(_make, name, out, seeds) for name, seeds in wanted.items()]
         shown = bar.add_task("training", total=sum(recipe(name).steps for name in wanted))
         results = []
-        for future in _as_finished(futures, lambda: bar.update(shown, completed=steps_done.value)):
+        for future in _iterate_finished(
+            futures, lambda: bar.update(shown, completed=steps_done.value)
+        ):
             results.append(_result(future))
             bar.console.print(_line(results[-1]))
         return results
@@ -168,7 +170,7 @@ def _bar() -> Progress:
     )
 
 
-def _as_finished(
+def _iterate_finished(
     futures: Iterable[Future[ModelRecord]], tick: Callable[[], None]
 ) -> Iterator[Future[ModelRecord]]:
     """Yields futures as they finish, calling `tick` twice a second meanwhile."""

@@ -47,7 +47,7 @@ def write_demo_questions(
     """
     chosen = tuple(demo_questions() if questions is None else questions)
     folder.mkdir(parents=True, exist_ok=True)
-    made_by = _made_by(chosen, n_items, seed)
+    made_by = _describe_making(chosen, n_items, seed)
     if not _is_current(folder, made_by):
         for question in chosen:
             table = _table(question, n_items, seed)
@@ -86,7 +86,7 @@ def _table(question: DemoQuestion, n_items: int, seed: int) -> bytes:
     return buffer.getvalue()
 
 
-def _made_by(questions: Sequence[DemoQuestion], n_items: int, seed: int) -> dict[str, Any]:
+def _describe_making(questions: Sequence[DemoQuestion], n_items: int, seed: int) -> dict[str, Any]:
     """Return all that decides the bytes of the files."""
     return {
         "drawing_version": DRAWING_VERSION,
