@@ -120,8 +120,8 @@ Place = tuple[int, int, int, float, int]
 def _places(rankings: pl.DataFrame, n_models: int, top: int) -> list[Place]:
     """Rank, interval, share in the top and number of errors of every place."""
     errors = rankings.select(
-        place=_scaled(pl.col("rank"), n_models),
-        truth=_scaled(pl.col("accuracy").rank("average", descending=True), n_models),
+        place=_scale_places(pl.col("rank"), n_models),
+        truth=_scale_places(pl.col("accuracy").rank("average", descending=True), n_models),
     ).sort("place")
     place, truth = errors["place"].to_numpy(), errors["truth"].to_numpy()
     # Places of a small zoo lie far apart when it is stretched to a large one.
@@ -131,7 +131,7 @@ def _places(rankings: pl.DataFrame, n_models: int, top: int) -> list[Place]:
     return [_place(rank, place, truth, n_models, top, width) for rank in range(1, n_models + 1)]
 
 
-def _scaled(rank: pl.Expr, n_models: int) -> pl.Expr:
+def _scale_places(rank: pl.Expr, n_models: int) -> pl.Expr:
     """Places 1 .. k of each target's zoo stretched to 1 .. n_models."""
     size = pl.len().over("target")
     return 1 + (rank.over("target") - 1) * (n_models - 1) / (size - 1)

@@ -87,7 +87,7 @@ def divergence_columns(
     """
     names = grid.sources.select("source").unique().sort("source")
     asked = grid.sources.with_columns(_asked=True)
-    towards = _weighted_targets(grid.shapes, eta_of, eps, eps_mode)
+    towards = _weigh_targets(grid.shapes, eta_of, eps, eps_mode)
     pairs = (
         grid.zoo.select("target", *MODEL)
         .join(names, how="cross", maintain_order="left_right")
@@ -111,9 +111,9 @@ def divergence_columns(
     )
     # Two steps, since polars does not nest windows.
     if scale == "spread":
-        far = far.with_columns(_standardised(name) for name in eta_of)
+        far = far.with_columns(_standardise(name) for name in eta_of)
     if pooled:
-        far = far.with_columns(_pooled(name) for name in eta_of)
+        far = far.with_columns(_pool(name) for name in eta_of)
     # A source that does not know the model's accuracy has no say.
     return far.with_columns(pl.when(pl.col("rank").is_not_null()).then(pl.col(*eta_of)))
 
@@ -158,7 +158,7 @@ def truth_rows(grid: HeldOutGrid) -> pl.LazyFrame:
     )
 
 
-def _weighted_targets(
+def _weigh_targets(
     shapes: pl.LazyFrame, eta_of: dict[str, float], eps: float, eps_mode: EpsMode
 ) -> pl.LazyFrame:
     """target, model, pretrained, t, and alpha / (|t| + eps) for every eta."""
@@ -181,14 +181,14 @@ def _score(gamma: float) -> pl.Expr:
     return (weight.arr.dot(pl.col("rank")) / weight.arr.sum()).fill_nan(None)
 
 
-def _standardised(name: str) -> pl.Expr:
+def _standardise(name: str) -> pl.Expr:
     d, over = pl.col(name), ["target", *MODEL]
     mean, std = d.mean().over(over), d.std(ddof=0).over(over)
     flat = pl.when(d.is_not_null()).then(0.0)
     return pl.when(std > FLAT * mean.abs()).then((d - mean) / std).otherwise(flat).alias(name)
 
 
-def _pooled(name: str) -> pl.Expr:
+def _pool(name: str) -> pl.Expr:
     d = pl.col(name)
     shared = d.mean().over("source", "target")
     return pl.when(d.is_not_null()).then(shared).alias(name)

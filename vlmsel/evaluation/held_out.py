@@ -94,11 +94,11 @@ def hold_out(
     shapes = None if profiles is None else task_profiles(profiles)
     is_reference = pl.col("task").is_in(list(references))
     reference, cells = known.filter(is_reference), known.filter(~is_reference)
-    left_out = _gone("accuracy", accuracies.filter(~is_reference), cells)
+    left_out = _find_lost("accuracy", accuracies.filter(~is_reference), cells)
     if shapes is not None:
-        left_out += _gone("accuracy", shapes.join(reference, on="task", how="anti"), cells)
+        left_out += _find_lost("accuracy", shapes.join(reference, on="task", how="anti"), cells)
         profiled = cells.join(shapes, on=[*MODEL, "task"], how="semi")
-        left_out += _gone("profile", cells, profiled)
+        left_out += _find_lost("profile", cells, profiled)
         cells = profiled
     tables = _lay_out(cells, reference, shapes, references)
     tasks = []
@@ -111,7 +111,7 @@ def hold_out(
             found = _with_answers(task, (answers or {}).get(target))
             tasks.append(_with_extras(found, extras or Extras()))
     if not tasks:
-        raise SelectionError(_why_none(cells, left_out))
+        raise SelectionError(_explain_no_target(cells, left_out))
     schema = {"kind": pl.String, "name": pl.String, "reason": pl.String}
     names = pl.DataFrame(left_out, schema=schema, orient="row").unique(maintain_order=True)
     return HeldOutTasks(tuple(tasks), names)
@@ -129,7 +129,7 @@ def _with_extras(task: HeldOut, extras: Extras) -> HeldOut:
     return replace(task, problem=task.problem.with_others(**changed)) if changed else task
 
 
-def _why_none(cells: pl.DataFrame, left_out: list[tuple[str, str, str]]) -> str:
+def _explain_no_target(cells: pl.DataFrame, left_out: list[tuple[str, str, str]]) -> str:
     """Say in one line why no target is left."""
     tasks, models = cells["task"].unique().to_list(), cells.select(MODEL).unique().rows()
     why = ": ".join(left_out[-1][1:]) if left_out else ""
@@ -240,7 +240,7 @@ def _with_answers(task: HeldOut, answers: ZooAnswers | None) -> HeldOut:
     return replace(task, problem=task.problem.with_answers(answers.of_models(places)))
 
 
-def _gone(what: str, before: pl.DataFrame, after: pl.DataFrame) -> list[tuple[str, str, str]]:
+def _find_lost(what: str, before: pl.DataFrame, after: pl.DataFrame) -> list[tuple[str, str, str]]:
     """Tasks and models that are in no row of `after`, in words."""
     reason = f"no usable {what} at all"
     tasks = sorted(set(before["task"]) - set(after["task"]))

@@ -126,13 +126,13 @@ def _weights(name: str, weights: np.ndarray | None, names: Names) -> pl.LazyFram
     model, pretrained = ([key[i] for key in names.models] for i in range(2))
     return numbers.select(
         selector=pl.lit(name),
-        target=_named("target", names.targets),
-        model=_named("row", model),
-        pretrained=_named("row", pretrained),
-        source=_named("source", names.tasks),
+        target=_look_up_names("target", names.targets),
+        model=_look_up_names("row", model),
+        pretrained=_look_up_names("row", pretrained),
+        source=_look_up_names("source", names.tasks),
         weight="weight",
     )
 
 
-def _named(column: str, names: Sequence[str]) -> pl.Expr:
+def _look_up_names(column: str, names: Sequence[str]) -> pl.Expr:
     return pl.lit(pl.Series(list(names), dtype=pl.String)).gather(pl.col(column))

@@ -132,7 +132,7 @@ def judge_with_labels(
         if at:
             draws = budgets.n_draws if n else 1
             drawn = [
-                judge(at, _shown(held_out, n, i, budgets), _about(entries, n, i, budgets))
+                judge(at, _show_hits(held_out, n, i, budgets), _draw_cache(entries, n, i, budgets))
                 for i in range(draws)
             ]
             results.append(_mean(drawn))
@@ -147,7 +147,7 @@ def judge_with_labels(
     )
 
 
-def _about(
+def _draw_cache(
     entries: JudgementCache | None, n: int, draw: int, budgets: Budgets
 ) -> JudgementCache | None:
     """The entries of the cache about one draw."""
@@ -158,7 +158,7 @@ def _about(
     return entries.about(n=n, draw=draw, most=most, rho=budgets.rho, seed=budgets.seed)
 
 
-def _shown(held_out: HeldOutTasks, n: int, draw: int, budgets: Budgets) -> HeldOutTasks:
+def _show_hits(held_out: HeldOutTasks, n: int, draw: int, budgets: Budgets) -> HeldOutTasks:
     """The targets with hits on n images, the first of those that a larger number shows."""
     if n == 0:
         return held_out

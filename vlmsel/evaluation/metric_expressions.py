@@ -32,23 +32,23 @@ def with_metrics(rankings: pl.LazyFrame, n_models: int) -> pl.LazyFrame:
     # Tied accuracies follow the predicted order.
     true_order = truth.arr.eval((-X).rank("dense") * BEYOND) + pl.col("_place")
     placed = ranked.with_columns(_true_place=true_order.arr.eval(X.rank("ordinal") * 1.0))
-    marked = placed.with_columns(_common=_in_top("_place") * _in_top("_true_place"))
+    marked = placed.with_columns(_common=_is_in_top("_place") * _is_in_top("_true_place"))
     measured = marked.with_columns(
         ndcg5_paper=_ndcg5_paper(),
         ndcg5=_ndcg5(),
         recall5=pl.col("_common").arr.sum() / pl.min_horizontal(pl.lit(float(TOP)), "_n"),
         tau5=_tau5(),
         tau=_tau(n_models),
-        regret1=truth.arr.max() - truth.arr.dot(_at(1)),
+        regret1=truth.arr.max() - truth.arr.dot(_is_at(1)),
     )
     return measured.drop("_place", "_true_place", "_n", "_common")
 
 
-def _in_top(place: str) -> pl.Expr:
+def _is_in_top(place: str) -> pl.Expr:
     return pl.col(place).arr.eval((X <= TOP).cast(pl.Float64).fill_null(0.0))
 
 
-def _at(place: int) -> pl.Expr:
+def _is_at(place: int) -> pl.Expr:
     """1 at the model that was predicted for this place."""
     return pl.col("_place").arr.eval(X.eq(place).cast(pl.Float64))
 
@@ -79,7 +79,7 @@ def _ndcg5() -> pl.Expr:
         (((low <= i) & (i <= high)).cast(pl.Float64) / math.log2(i + 1) for i in range(1, TOP + 1)),
         start=pl.lit(0.0),
     ) / (high - low + 1)
-    ideal = _discount(pl.col("_true_place")) * _in_top("_true_place")
+    ideal = _discount(pl.col("_true_place")) * _is_in_top("_true_place")
     value = relevance.arr.dot(pl.col("score").arr.eval(shared)) / relevance.arr.dot(ideal)
     return pl.when(truth.arr.max() > truth.arr.min()).then(value).otherwise(1.0)
 
@@ -89,7 +89,7 @@ def _tau(n_models: int) -> pl.Expr:
     agree = pl.sum_horizontal(
         _signs("truth", i).arr.dot(_signs("score", i)) for i in range(n_models)
     )
-    return _tau_b(agree, _untied("truth"), _untied("score"))
+    return _tau_b(agree, _count_untied("truth"), _count_untied("score"))
 
 
 def _signs(column: str, i: int) -> pl.Expr:
@@ -98,7 +98,7 @@ def _signs(column: str, i: int) -> pl.Expr:
     return (side - side.arr.get(i)).arr.eval(X.sign())
 
 
-def _untied(column: str) -> pl.Expr:
+def _count_untied(column: str) -> pl.Expr:
     """Ordered pairs that are not tied: n^2 less the size of the tie group of each model."""
     ties = pl.col(column).arr.eval((X.rank("max") - X.rank("min") + 1).cast(pl.Float64))
     return pl.col("_n") ** 2 - ties.arr.sum()
@@ -108,7 +108,7 @@ def _tau5() -> pl.Expr:
     """Tau-b over the overlap, pair by pair of the five predicted places."""
     slots = [
         tuple(pl.col(name).arr.dot(at) for name in ("truth", "score", "_common"))
-        for at in map(_at, range(1, TOP + 1))
+        for at in map(_is_at, range(1, TOP + 1))
     ]
     agree, in_truth, in_score = [], [], []
     for (a, s, in_first), (b, t, in_second) in combinations(slots, 2):

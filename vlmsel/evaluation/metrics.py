@@ -32,7 +32,7 @@ def ndcg5_paper(truth: Values, scores: Values) -> float:
 
     Source: the public supplementary code of arXiv 2602.01346.
     """
-    accuracy, score = _checked(truth, scores)
+    accuracy, score = check_rankings(truth, scores)
     common = _common(accuracy, score)
     k = len(common)
     if k < 2:
@@ -52,7 +52,7 @@ def ndcg5(truth: Values, scores: Values) -> float:
 
     Source: Jarvelin & Kekalainen 2002, `sklearn.metrics.ndcg_score(k=5)`.
     """
-    accuracy, score = _checked(truth, scores)
+    accuracy, score = check_rankings(truth, scores)
     spread = accuracy.max() - accuracy.min()
     if spread == 0:
         return 1.0
@@ -64,7 +64,7 @@ def recall5(truth: Values, scores: Values) -> float:
 
     Source: LOVM (arXiv 2306.08893), `get_acc` of its evaluation code; SWAB uses the same.
     """
-    accuracy, score = _checked(truth, scores)
+    accuracy, score = check_rankings(truth, scores)
     return len(_common(accuracy, score)) / min(TOP, len(accuracy))
 
 
@@ -75,7 +75,7 @@ def tau5(truth: Values, scores: Values) -> float:
 
     Source: LOVM (arXiv 2306.08893), `get_k_tau` of its evaluation code.
     """
-    accuracy, score = _checked(truth, scores)
+    accuracy, score = check_rankings(truth, scores)
     common = _common(accuracy, score)
     return _tau_b(accuracy[common], score[common]) if len(common) > 2 else 0.0
 
@@ -87,12 +87,12 @@ def tau(truth: Values, scores: Values) -> float:
 
     Source: Kendall 1945, `scipy.stats.kendalltau(variant="b")`.
     """
-    return _tau_b(*_checked(truth, scores))
+    return _tau_b(*check_rankings(truth, scores))
 
 
 def regret1(truth: Values, scores: Values) -> float:
     """Best accuracy in the zoo minus the accuracy of the model ranked first; 0 is perfect."""
-    accuracy, score = _checked(truth, scores)
+    accuracy, score = check_rankings(truth, scores)
     return float(accuracy.max() - accuracy[np.argsort(score, kind="stable")[0]])
 
 
@@ -137,7 +137,8 @@ def evaluate_ranking(truth: Values, scores: Values) -> dict[str, float]:
     return {name: metric.function(truth, scores) for name, metric in METRICS.items()}
 
 
-def _checked(truth: Values, scores: Values) -> tuple[np.ndarray, np.ndarray]:
+def check_rankings(truth: Values, scores: Values) -> tuple[np.ndarray, np.ndarray]:
+    """Check accuracies and scores of one ranking, and return them as arrays."""
     accuracy = np.asarray(truth, dtype=float)
     score = np.asarray(scores, dtype=float)
     if accuracy.ndim != 1 or accuracy.shape != score.shape:

@@ -83,7 +83,7 @@ def read_vectors(
     rows = store.scan(files, kind="embedding", columns=columns).measured
     if rows.is_empty():
         return None
-    return _in_order(rows.select("image_id", "vector"), images)
+    return _look_up_rows(rows.select("image_id", "vector"), images)
 
 
 def read_probabilities(
@@ -101,14 +101,14 @@ def read_probabilities(
     whole = rows.filter(pl.col("logits").list.len() == pl.col("n_classes"))
     if whole.is_empty() or whole["n_classes"].n_unique() > 1 or whole.height < rows.height:
         return None
-    logits = _in_order(whole.select("image_id", "logits"), images)
-    total = _in_order(whole.select("image_id", pl.concat_list("log_sum_exp")), images)
+    logits = _look_up_rows(whole.select("image_id", "logits"), images)
+    total = _look_up_rows(whole.select("image_id", pl.concat_list("log_sum_exp")), images)
     found = softmax(logits, total[:, 0])
     # Half precision: sums differ from 1 in the third digit.
     return found / found.sum(axis=1, keepdims=True)
 
 
-def _in_order(rows: pl.DataFrame, images: LabelledImages) -> np.ndarray:
+def _look_up_rows(rows: pl.DataFrame, images: LabelledImages) -> np.ndarray:
     names, values = rows.get_columns()
     matrix = np.array(values.to_list(), dtype=float)
     place = {name: row for row, name in enumerate(names)}

@@ -39,7 +39,7 @@ def paired_bootstrap(
         "target", index=["selector", "metric"], values="value", maintain_order=True
     )
     values = wide.drop("selector", "metric").to_numpy().astype(float)
-    against = _against(wide.select("selector", "metric"), values, baseline)
+    against = _baseline_values(wide.select("selector", "metric"), values, baseline)
     counts = _resamples(values.shape[1], n_bootstrap, seed)
     mean, low, high = _interval(values, counts)
     delta, delta_low, delta_high = _interval(values - against, counts)
@@ -78,14 +78,14 @@ def _interval(values: np.ndarray, counts: np.ndarray) -> tuple[np.ndarray, np.nd
     usable = known.any(1)
     bounds[:, usable] = np.nanquantile(draws[:, usable], [tail, 1 - tail], axis=0)
     # Sums in another order differ in the last digits; an interval that ends at zero contains it.
-    return _rounded(mean), _rounded(bounds[0]), _rounded(bounds[1])
+    return _round(mean), _round(bounds[0]), _round(bounds[1])
 
 
-def _rounded(values: np.ndarray) -> np.ndarray:
+def _round(values: np.ndarray) -> np.ndarray:
     return np.round(values, 12) + 0.0  # and no -0.0
 
 
-def _against(names: pl.DataFrame, values: np.ndarray, baseline: str) -> np.ndarray:
+def _baseline_values(names: pl.DataFrame, values: np.ndarray, baseline: str) -> np.ndarray:
     """The baseline's values of each row's metric; NaN where there are none."""
     row_of = {m: i for i, (s, m) in enumerate(names.rows()) if s == baseline}
     against = np.full_like(values, np.nan)

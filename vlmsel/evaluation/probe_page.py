@@ -127,7 +127,7 @@ def use_page(sections: Sequence[tuple[str, LeaveOneOut]], command: str) -> str:
         for metric in SHOWN:
             parts += [f"`{metric}`: {METRICS[metric].definition}", _markdown(summary, metric)]
         parts.append("\n".join(f"- {line}" for line in mixture_sentences(loo)))
-        parts += ["Left out:", _left_out(loo.left_out)]
+        parts += ["Left out:", _count_reasons(loo.left_out)]
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
@@ -145,7 +145,7 @@ def _cell(row: dict, most: int) -> str:
     return f"{values[0]} [{values[1]} {values[2]}]{'*' if clear else ''}{part}"
 
 
-def _left_out(left_out: pl.DataFrame) -> str:
+def _count_reasons(left_out: pl.DataFrame) -> str:
     """Count reasons, which differ by target in their numbers alone."""
     if left_out.is_empty():
         return "Nothing."

@@ -118,12 +118,12 @@ class ProbeTables:
             known.append(column)
         place = np.full(len(self.models), np.nan)
         if not rows:
-            return Places(place, self._why_none(task, shots))
+            return Places(place, self._explain_none(task, shots))
         table = estimator_column(name, find_estimator(name), rows)
         place[known] = table["place"].cast(pl.Float64).fill_null(float("nan")).to_numpy()
         lacking = table.filter(pl.col("place").is_null())
         if len(rows) < len(self.models) and lacking.is_empty():
-            return Places(place, self._why_none(task, shots))
+            return Places(place, self._explain_none(task, shots))
         return Places(place, None if lacking.is_empty() else lacking.item(0, "reason"))
 
     def hits(self, task: str, shots: int, draw: int, *, zero_shot: bool) -> np.ndarray | None:
@@ -139,7 +139,7 @@ class ProbeTables:
         holes = np.full(lengths.pop(), np.nan)
         return np.stack([holes if column is None else column for column in columns], axis=1)
 
-    def _why_none(self, task: str, shots: int) -> str:
+    def _explain_none(self, task: str, shots: int) -> str:
         reasons: Sequence[str] = [
             result.reason
             for key in self.models

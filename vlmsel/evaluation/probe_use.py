@@ -71,7 +71,7 @@ def judge_use(
     Raises:
         SelectionError: too little is known to hold a task out.
     """
-    truth = tables.truth if use == "probe" else _of_zoo(zero_shot, tables)
+    truth = tables.truth if use == "probe" else _select_zoo(zero_shot, tables)
     plain = _rivals(truth, tables.models, use, zero_shot, sizes or {})
     shown = [
         scored
@@ -138,7 +138,7 @@ def judge_scored(
     base = leave_one_out(rivals, truth, references=())
     n_sources = dict(base.metrics.select("target", "n_sources").unique().iter_rows())
     metrics, rankings, left_out = [], [], []
-    for (name, target), draws in _grouped(scored).items():
+    for (name, target), draws in _group(scored).items():
         if target not in n_sources:
             continue
         usable = [draw for draw in draws if _is_whole(draw)]
@@ -162,7 +162,7 @@ def judge_scored(
     )
 
 
-def _of_zoo(zero_shot: pl.DataFrame | None, tables: ProbeTables) -> pl.DataFrame:
+def _select_zoo(zero_shot: pl.DataFrame | None, tables: ProbeTables) -> pl.DataFrame:
     if zero_shot is None or zero_shot.is_empty():
         raise SelectionError("no zero-shot accuracy is known: measure predictions first")
     names = pl.DataFrame(list(tables.models), schema=MODEL, orient="row")
@@ -218,7 +218,10 @@ def _with_shots(tables: ProbeTables, use: Use, shots: int, truth: pl.DataFrame) 
             found[MIXTURE] = mixtures.score(i, draw), "some models have no place to mix"
             found[POSTERIOR] = _posterior(tables, use, truth, task, (shots, draw))
             if use == "probe":
-                found[FEW_SHOT] = _few_shot(tables, task, shots, draw), "some models have no probe"
+                found[FEW_SHOT] = (
+                    _score_few_shot(tables, task, shots, draw),
+                    "some models have no probe",
+                )
             for name, (score, reason) in found.items():
                 yield Scored(f"{name}{MARK}{shots}", task, score, unseen, reason)
 
@@ -270,7 +273,7 @@ class _Mixtures:
         """Mix the places of one draw of a target."""
         names = [name for name in self._names if self._places[name][target][draw].reason is None]
         mixture = self.learnt(target, names)
-        return mixture.score(self._stacked(names, target, draw, [target]))
+        return mixture.score(self._stack(names, target, draw, [target]))
 
     def learnt(self, target: int | None, names: Sequence[str]) -> Mixture:
         """Learn from all tasks but the target, which may be none of them."""
@@ -282,11 +285,11 @@ class _Mixtures:
             for draw in range(len(self._places[names[0]][source]) if names else 1):
                 if all(self._places[name][source][draw].reason is None for name in names):
                     sources.append(str(source))
-                    rows.append(self._stacked(names, source, draw, [source, *hidden]))
+                    rows.append(self._stack(names, source, draw, [source, *hidden]))
                     truth.append(self._truth[source])
         return learn_mixture([PRIOR, *names], sources, rows, truth)
 
-    def _stacked(
+    def _stack(
         self, names: Sequence[str], task: int, draw: int, left_out: Sequence[int]
     ) -> np.ndarray:
         prior = mean_places(self._truth, left_out)
@@ -316,12 +319,12 @@ def _posterior(
     return np.array([score.get(key, np.nan) for key in tables.models]), "a model was not ranked"
 
 
-def _few_shot(tables: ProbeTables, task: str, shots: int, draw: int) -> np.ndarray:
+def _score_few_shot(tables: ProbeTables, task: str, shots: int, draw: int) -> np.ndarray:
     found = [tables.shot(key, task, shots, draw) for key in tables.models]
     return np.array([np.nan if shot is None else -shot.accuracy for shot in found])
 
 
-def _grouped(scored: Sequence[Scored]) -> dict[tuple[str, str], list[Scored]]:
+def _group(scored: Sequence[Scored]) -> dict[tuple[str, str], list[Scored]]:
     found: dict[tuple[str, str], list[Scored]] = {}
     for ranked in scored:
         found.setdefault((ranked.selector, ranked.target), []).append(ranked)

@@ -149,7 +149,7 @@ def probe_unit(
         if shots is None:
             return _all_images(vectors, zero_shot, images, known, options)
         rows = [draw_shots(images, shots, i, seed=options.seed) for i in range(options.draws)]
-        draws = [_one_draw(vectors, zero_shot, images, known, drawn, options) for drawn in rows]
+        draws = [_score_draw(vectors, zero_shot, images, known, drawn, options) for drawn in rows]
         return ProbeResult(draws=tuple(draws), dimensions=vectors.shape[1])
     except SelectionError as error:
         return ProbeResult(reason=str(error))
@@ -192,7 +192,7 @@ def _all_images(
     return ProbeResult(to_text(hits), answered, dimensions=vectors.shape[1])
 
 
-def _one_draw(
+def _score_draw(
     vectors: np.ndarray,
     zero_shot: np.ndarray | None,
     images: LabelledImages,
@@ -234,7 +234,7 @@ def _scores(
     inputs = model_inputs(vectors[rows], task, zero_shot_head=head, seed=options.seed)
     chosen = {name: find_estimator(name) for name in options.estimators}
     scored = score_model(("", ""), inputs, chosen)
-    cells = {name: _plain(cell) for name, cell in scored.cells.items()}
+    cells = {name: _unpack(cell) for name, cell in scored.cells.items()}
     if task.groups.smallest < LEAST_IMAGES:
         return None, cells
     hits = np.full(len(rows), np.nan)
@@ -242,7 +242,7 @@ def _scores(
     return hits, cells
 
 
-def _plain(cell: ScoredCell) -> tuple[float | None, float, float | None, str | None]:
+def _unpack(cell: ScoredCell) -> tuple[float | None, float, float | None, str | None]:
     if cell.value is None:
         return None, 0.0, cell.floor, cell.reason
     return cell.value.score, cell.value.tie_break, cell.floor, cell.reason

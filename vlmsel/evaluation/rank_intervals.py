@@ -80,7 +80,7 @@ def rank_intervals(
     scorer = selector.prepare(problem)
     target_alone = not (how.source_images or how.source_tasks)
     if images is not None and target_alone and scorer.score_drawn is not None:
-        drawn = _drawn_targets(problem, images, how.n, rng)
+        drawn = _draw_targets(problem, images, how.n, rng)
         row_of = {key: row for row, key in enumerate(scorer.models)}
         scores = _score_batches(scorer.score_drawn, drawn, len(problem.sources))
         scores = scores[:, [row_of[key] for key in models]]
@@ -107,7 +107,7 @@ def _score_batches(
     return np.concatenate(batches)
 
 
-def _drawn_targets(
+def _draw_targets(
     problem: Problem, images: pl.DataFrame, n: int, rng: np.random.Generator
 ) -> np.ndarray:
     """The target's profiles under n draws of its images, (draws, models, blocks)."""
@@ -115,7 +115,7 @@ def _drawn_targets(
     values = _image_grid(measured, problem.arrays)
     n_images = values.shape[1]
     if n_images < 2:
-        raise _too_few_images(problem, n_images)
+        raise _few_images_error(problem, n_images)
     known = np.isfinite(values[..., 0])
     weight = rng.multinomial(n_images, np.full(n_images, 1 / n_images), n) * known[:, None]
     # A draw without any image that this model has measured falls back to all of them.
@@ -162,14 +162,14 @@ def _copies(
 ) -> Problem:
     """The problem with every model in n copies."""
     drawn = pl.DataFrame({"_b": range(how.n)})
-    accuracies = _copied(problem.accuracies, drawn)
+    accuracies = _copy_rows(problem.accuracies, drawn)
     if how.source_tasks:
         silent = _silent_sources(problem.sources, how.n, rng)
         accuracies = accuracies.join(silent, on=["_b", "task"], how="anti")
     profiles = None
     if images is not None:
-        profiles = _drawn_profiles(problem, images, how, rng)
-    truth = None if problem.truth is None else _copied(problem.truth, drawn).drop("_b")
+        profiles = _draw_profiles(problem, images, how, rng)
+    truth = None if problem.truth is None else _copy_rows(problem.truth, drawn).drop("_b")
     return replace(problem, accuracies=accuracies.drop("_b"), profiles=profiles, truth=truth)
 
 
@@ -177,7 +177,7 @@ def _copy(pretrained: str, b: int) -> str:
     return f"{pretrained}{COPY}{b}"
 
 
-def _copied(frame: pl.DataFrame, drawn: pl.DataFrame) -> pl.DataFrame:
+def _copy_rows(frame: pl.DataFrame, drawn: pl.DataFrame) -> pl.DataFrame:
     name = pl.format("{}" + COPY + "{}", "pretrained", "_b")
     return frame.join(drawn, how="cross").with_columns(pretrained=name)
 
@@ -189,32 +189,34 @@ def _silent_sources(sources: tuple[str, ...], n: int, rng: np.random.Generator) 
     return pl.DataFrame({"_b": b, "task": np.array(sources)[column]})
 
 
-def _drawn_profiles(
+def _draw_profiles(
     problem: Problem, images: pl.DataFrame, how: Resampling, rng: np.random.Generator
 ) -> pl.DataFrame:
     """Task profiles of all copies."""
     measured = images.filter(pl.col("conductance").is_not_null())
     n_images = measured.filter(pl.col("task") == problem.target)["image_id"].n_unique()
     if n_images < 2:
-        raise _too_few_images(problem, n_images)
+        raise _few_images_error(problem, n_images)
     parts = []
     for (task,), rows in sorted(measured.group_by("task")):
         if task == problem.target or how.source_images:
-            parts += _weighted_means(rows, how.n, rng)
+            parts += _draw_weighted_means(rows, how.n, rng)
     fixed = problem.profiles
     if fixed is not None and not how.source_images:
         sources = fixed.filter(pl.col("task") != problem.target)
-        parts.append(_copied(sources, pl.DataFrame({"_b": range(how.n)})).drop("_b"))
+        parts.append(_copy_rows(sources, pl.DataFrame({"_b": range(how.n)})).drop("_b"))
     return pl.concat(parts, how="vertical")
 
 
-def _too_few_images(problem: Problem, n_images: int) -> SelectionError:
+def _few_images_error(problem: Problem, n_images: int) -> SelectionError:
     return SelectionError(
         f"{problem.target} has {n_images} measured image(s); an interval needs at least 2"
     )
 
 
-def _weighted_means(rows: pl.DataFrame, n: int, rng: np.random.Generator) -> list[pl.DataFrame]:
+def _draw_weighted_means(
+    rows: pl.DataFrame, n: int, rng: np.random.Generator
+) -> list[pl.DataFrame]:
     """The profile of every model on one task, under n draws of its images."""
     names = rows["image_id"].unique().sort()
     count = rng.multinomial(len(names), np.full(len(names), 1 / len(names)), n).astype(float)

@@ -102,7 +102,7 @@ def _judge_pool(
         ordered = part.sort(MODEL)
         rows += [
             (pool, name, target, whole, metric, value)
-            for metric, value in _measured(ordered["acc1"], ordered["score"]).items()
+            for metric, value in _measure(ordered["acc1"], ordered["score"]).items()
         ]
     schema = {
         **dict.fromkeys(("pool", "selector", "target"), pl.String),
@@ -113,7 +113,7 @@ def _judge_pool(
     return pl.DataFrame(rows, schema=schema, orient="row"), left_out
 
 
-def _measured(truth: pl.Series, score: pl.Series) -> dict[str, float]:
+def _measure(truth: pl.Series, score: pl.Series) -> dict[str, float]:
     function: Callable[..., float]
     measured = {}
     for name, metric in TRANSFER_METRICS.items():

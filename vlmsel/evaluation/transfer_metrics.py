@@ -5,7 +5,7 @@ They are not among `METRICS`: tables of leave-one-out stay as they are.
 
 import numpy as np
 
-from vlmsel.evaluation.metrics import METRICS, Metric, Values, _checked
+from vlmsel.evaluation.metrics import METRICS, Metric, Values, check_rankings
 
 
 def weighted_tau(truth: Values, scores: Values) -> float:
@@ -18,7 +18,7 @@ def weighted_tau(truth: Values, scores: Values) -> float:
     """
     from scipy.stats import weightedtau
 
-    accuracy, score = _checked(truth, scores)
+    accuracy, score = check_rankings(truth, scores)
     if np.ptp(accuracy) == 0 or np.ptp(score) == 0:
         return 0.0
     return float(np.asarray(weightedtau(-score, accuracy))[0])
@@ -30,7 +30,7 @@ def rel_at(k: int, truth: Values, scores: Values) -> float:
     Source: Agostinelli et al., ECCV 2022. Models of one score stay in the order given; 1 where the
     best accuracy is 0.
     """
-    accuracy, score = _checked(truth, scores)
+    accuracy, score = check_rankings(truth, scores)
     best = accuracy.max()
     first = np.argsort(score, kind="stable")[:k]
     return float(accuracy[first].max() / best) if best > 0 else 1.0

@@ -52,7 +52,7 @@ def count_once(accuracies: pl.DataFrame, profiles: pl.DataFrame | None = None) -
         profiled = profiles.join(known, on=MODEL, how="semi")
         for first, *others in duplicate_groups(profiled):
             pairs += [(first, other, "its profiles equal those of {}") for other in others]
-    pairs += _agreeing(known)
+    pairs += _find_agreeing(known)
     dropped = _all_but_first(pairs)
     rows = [("model", "/".join(key), f"{why}; counted once") for key, why in dropped.items()]
     schema = {"kind": pl.String, "name": pl.String, "reason": pl.String}
@@ -63,7 +63,7 @@ def count_once(accuracies: pl.DataFrame, profiles: pl.DataFrame | None = None) -
     )
 
 
-def _agreeing(known: pl.DataFrame) -> Iterator[Pair]:
+def _find_agreeing(known: pl.DataFrame) -> Iterator[Pair]:
     """Pairs whose accuracies are within the tolerance on every common task."""
     wide = known.pivot("task", index=MODEL, values="acc1", aggregate_function="first").sort(MODEL)
     keys = wide.select(MODEL).rows()

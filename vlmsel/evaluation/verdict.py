@@ -185,7 +185,7 @@ def judge_evidence(evidence: Mapping[str, LeaveOneOut], *, seed: int = 0) -> Ver
         for rival in (*RIVALS, CHANCE)
         if rival in result.metrics["selector"]
     )
-    selector, labelled = _supported(comparisons)
+    selector, labelled = _find_supported(comparisons)
     worth = _trust(evidence, selector, seed)
     chance = comparisons.filter(rival=CHANCE, selector=selector, metric="tau")
     like_chance = set(chance.filter(pl.col("outcome") != "better")["table"])
@@ -232,7 +232,7 @@ def _comparisons(table: str, result: LeaveOneOut, rival: str, seed: int) -> pl.D
     return summary.filter(pl.col("selector") != rival).select(*names, *deltas, outcome=outcome)
 
 
-def _supported(comparisons: pl.DataFrame) -> tuple[str, str | None]:
+def _find_supported(comparisons: pl.DataFrame) -> tuple[str, str | None]:
     """The candidates that the rule names: without labels, and with the fewest labels."""
     rivals = comparisons.filter(
         pl.col("rival").is_in(RIVALS),

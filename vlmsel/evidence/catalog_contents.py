@@ -132,7 +132,7 @@ def look_up_models(zoo: Zoo) -> FoundModels:
         ModelError: no model can; the first reason.
     """
     faults: list[Failure] = []
-    identities = _usable(zoo.models, identify, _model_fault, faults)
+    identities = _collect_usable(zoo.models, identify, _model_fault, faults)
     models = tuple(
         # A spec that was not read from a catalog may hold a path as it was said.
         (spec.anchored(Path.cwd()), identities[spec.name])
@@ -155,7 +155,7 @@ def look_up_tasks(tasks: TaskCatalog, *, index_cache: Path | None = None) -> Cat
             index_task(spec, cache=index_cache, strict=False), cache=index_cache
         )
 
-    indexes = _usable(tasks.tasks, index, _task_fault, faults)
+    indexes = _collect_usable(tasks.tasks, index, _task_fault, faults)
     for found in indexes.values():
         faults.extend(Failure("", "", found.task, None, bad.reason) for bad in found.bad)
     named = {spec.name: spec for spec in tasks.tasks if spec.name in indexes}
@@ -170,7 +170,7 @@ def look_up_tasks(tasks: TaskCatalog, *, index_cache: Path | None = None) -> Cat
     return Catalogued((), named, indexes, prompts, tuple(faults))
 
 
-def _usable(
+def _collect_usable(
     specs: Iterable[Spec],
     read: Callable[[Spec], Found],
     fault: Callable[[Spec, str], Failure],

@@ -152,7 +152,7 @@ class Evidence:
         Those of a model that answered on a part of the images only would not compare with others.
         """
         found = derive_accuracies(self.labelled)
-        whole = self._whole("prediction", self._prediction_scan)
+        whole = self._select_whole("prediction", self._prediction_scan)
         return found.join(whole, on=CELL, how="semi", maintain_order="left").select(list(SCHEMA))
 
     @cached_property
@@ -163,7 +163,7 @@ class Evidence:
     def _prediction_scan(self) -> Scan:
         return self.read("prediction", self._columns)
 
-    def _whole(self, kind: str, scan: Scan) -> pl.DataFrame:
+    def _select_whole(self, kind: str, scan: Scan) -> pl.DataFrame:
         """Model and task of which no wanted cell is missing or corrupt."""
         lacking = {
             (cell.model, cell.pretrained, cell.task)

@@ -53,13 +53,13 @@ def option_metrics(store: Store, catalogued: Catalogued, want: Want) -> pl.DataF
         found = evidence.accuracies.select(*CELL, pl.col("acc1").alias(options))
         table = table.join(found, on=CELL, how="left")
         if options != "mean":
-            table = table.join(_outside(evidence, options), on=CELL, how="left")
+            table = table.join(_share_outside(evidence, options), on=CELL, how="left")
     return table.select(list(SCHEMA)).filter(
         pl.any_horizontal(pl.col("sum", "mean", "generated").is_not_null())
     )
 
 
-def _outside(evidence: Evidence, options: str) -> pl.DataFrame:
+def _share_outside(evidence: Evidence, options: str) -> pl.DataFrame:
     """Share of the answers that is none of the options: probability, or of generated ones."""
     if options == "sum":
         probability = pl.col("log_sum_exp").cast(pl.Float64).exp().clip(0.0, 1.0)

@@ -29,7 +29,7 @@ def number_of_images(data: StudyData) -> pl.DataFrame:
     Raises:
         SelectionError: Some task has only one image.
     """
-    long = _shared_images(data.reference)
+    long = _select_shared_images(data.reference)
     available = long.group_by("task").agg(pl.col("image_id").n_unique())
     most = int(available["image_id"].to_numpy().min())
     if most < 2:
@@ -40,7 +40,7 @@ def number_of_images(data: StudyData) -> pl.DataFrame:
     return evaluate_conditions(_conditions(data, long, counts), data.selectors)
 
 
-def _shared_images(profiles: pl.DataFrame) -> pl.DataFrame:
+def _select_shared_images(profiles: pl.DataFrame) -> pl.DataFrame:
     """The measured rows of the images that as many models as possible share, task by task."""
     if "image_id" not in profiles.columns:
         profiles = profiles.with_columns(image_id=pl.lit("0"))
@@ -65,12 +65,12 @@ def _conditions(
 
     for n in counts:
         for _ in range(data.repeats):
-            few = task_profiles(_drawn(long, n, rng))
+            few = task_profiles(_draw_images(long, n, rng))
             yield {"side": "target", "n_images": n}, with_profiles(held_out, few_of_target)
             yield {"side": "sources", "n_images": n}, with_profiles(held_out, few_of_sources)
 
 
-def _drawn(long: pl.DataFrame, n: int, rng: np.random.Generator) -> pl.DataFrame:
+def _draw_images(long: pl.DataFrame, n: int, rng: np.random.Generator) -> pl.DataFrame:
     """The rows of n random images of every task, the same for all models."""
     parts = []
     for (task,), rows in sorted(long.group_by("task"), key=lambda part: part[0]):

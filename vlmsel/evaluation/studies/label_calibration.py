@@ -75,7 +75,7 @@ def cost_of_stopping(
         rng = target_rng(seed, target.name)
         hits = draw_hits(target.truth, CHECKS[-1], n_draws, rho, rng)
         prior = SpectralPrior(fit_prior(target.sources))
-        rows += _stops(target, prior, hits, sorted(tolerances), rng)
+        rows += _find_stops(target, prior, hits, sorted(tolerances), rng)
     cases = pl.DataFrame(rows, schema=["tolerance", "labels", "regret"], orient="row")
     used = pl.col("labels")
     return (
@@ -125,7 +125,7 @@ def _cases(
     return rows
 
 
-def _stops(
+def _find_stops(
     target: Target,
     prior: SpectralPrior,
     hits: np.ndarray,

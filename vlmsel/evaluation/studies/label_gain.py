@@ -108,7 +108,7 @@ def gain_of_labels(
     if not labels or min(labels) < 0 or n_draws < 1:
         raise SelectionError("numbers of labels must be 0 or more, and draws 1 or more")
     parts = [
-        _measured(target, _scores(target, sorted(set(labels)), rho, n_draws, seed))
+        _measure(target, _scores(target, sorted(set(labels)), rho, n_draws, seed))
         for target in map(lay_out, held_out.tasks)
     ]
     return pl.concat(parts)
@@ -171,7 +171,7 @@ def _scores(
         yield ALONE, n, -seen.mean(axis=1) - broken
 
 
-def _measured(target: Target, scores: Iterator[tuple[str, int, np.ndarray]]) -> pl.DataFrame:
+def _measure(target: Target, scores: Iterator[tuple[str, int, np.ndarray]]) -> pl.DataFrame:
     size = len(target.truth)
     rankings = pl.concat(
         pl.DataFrame(

@@ -157,7 +157,7 @@ def _judge(
     is_drawn = order.name in (RANDOM, "vma")
     for draw in range(n_draws if is_drawn else min(n_draws, N_ACTIVE_DRAWS)):
         rng = target_rng(seed * 1000 + draw, f"{order.name} {unit.name}")
-        for labelled in _picked(order, unit, max(labels), rng):
+        for labelled in _pick(order, unit, max(labels), rng):
             n = len(labelled.images)
             if n not in labels:
                 continue
@@ -186,7 +186,7 @@ def _rows(
     yield selector, n, unit.name, "ndcg5", ndcg5(unit.accuracy, by_rank)
 
 
-def _picked(
+def _pick(
     order: PickingOrder, unit: LabelledPool, most: int, rng: np.random.Generator
 ) -> Iterator[Labelled]:
     """The labels so far, after each."""

@@ -71,7 +71,7 @@ def noise_rows(held_out: HeldOutTasks, reference: str, *, seed: int = 0) -> pl.D
 def symmetry_rows(held_out: HeldOutTasks) -> pl.DataFrame:
     """Leave-one-out of the distances; each is a variant, compared with `dcd-pooled`."""
     metrics = judge(_selectors(SYMMETRY), held_out).metrics
-    return _against(metrics, "distance", SYMMETRY[0])
+    return _compare_variants(metrics, "distance", SYMMETRY[0])
 
 
 def family_rows(held_out: HeldOutTasks, matches: BlockMatches | None) -> pl.DataFrame:
@@ -101,7 +101,7 @@ def family_rows(held_out: HeldOutTasks, matches: BlockMatches | None) -> pl.Data
     }
     metrics = judge_families(approaches, held_out, matches)
     parts = [
-        _against(part.select(KEYS), "approach", OWN).select(
+        _compare_variants(part.select(KEYS), "approach", OWN).select(
             pl.lit(design).alias("design"), pl.all()
         )
         for (design,), part in metrics.group_by("design", maintain_order=True)
@@ -130,12 +130,12 @@ def summarise(metrics: Mapping[str, pl.DataFrame], reference: str) -> pl.DataFra
             table.filter(selector=name).select(pl.lit(variant).alias("selector"), *KEYS[1:])
             for variant, table in chosen.items()
         )
-        found = _against(pl.concat([rival, of_selector]), name, reference)
+        found = _compare_variants(pl.concat([rival, of_selector]), name, reference)
         parts.append(found.filter(pl.col("variant") != BASELINE))
     return pl.concat(parts)
 
 
-def _against(metrics: pl.DataFrame, selector: str, reference: str) -> pl.DataFrame:
+def _compare_variants(metrics: pl.DataFrame, selector: str, reference: str) -> pl.DataFrame:
     """Rows of `summarise` for variants that stand in the column selector."""
     gain = paired_bootstrap(metrics, baseline=BASELINE)
     change = paired_bootstrap(metrics, baseline=reference)

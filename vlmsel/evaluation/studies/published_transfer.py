@@ -43,13 +43,13 @@ def benchmark_page(
             f"## {pool}: {models} models, {tasks} data sets",
             _table(rows),
             _verdict(rows.filter(metric=SHOWN)),
-            *_printed(printed.filter(pool=pool)),
+            *_format_printed(printed.filter(pool=pool)),
         ]
     known = summary["pool"].unique().to_list()
     unknown = printed.filter(~pl.col("pool").is_in(known))
     for (pool,), rows in unknown.group_by("pool", maintain_order=True):
-        parts += [f"## {pool}: as printed, nothing to compare with at hand", *_printed(rows)]
-    parts += ["## What follows", _conclusion(summary), "## Left out", _left_out(left_out)]
+        parts += [f"## {pool}: as printed, nothing to compare with at hand", *_format_printed(rows)]
+    parts += ["## What follows", _conclusion(summary), "## Left out", _format_left_out(left_out)]
     names = [f"- `{name}`: {metric.definition}" for name, metric in TRANSFER_METRICS.items()]
     return "\n\n".join([*parts, "## The metrics", "\n".join(names)]) + "\n"
 
@@ -93,7 +93,7 @@ def _verdict(rows: pl.DataFrame) -> str:
     return "; ".join(sentences) + "."
 
 
-def _printed(rows: pl.DataFrame) -> list[str]:
+def _format_printed(rows: pl.DataFrame) -> list[str]:
     if rows.is_empty():
         return []
     lines = [f"| {e} | {tau:.3f} | {source} |" for _, e, tau, source in rows.iter_rows()]
@@ -128,7 +128,7 @@ def _conclusion(summary: pl.DataFrame) -> str:
     return best + count + advice
 
 
-def _left_out(left_out: pl.DataFrame) -> str:
+def _format_left_out(left_out: pl.DataFrame) -> str:
     if left_out.is_empty():
         return "Nothing."
     return "\n".join(f"- {pool}: {name}: {why}" for pool, name, why in left_out.iter_rows())

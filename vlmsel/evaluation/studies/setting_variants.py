@@ -21,7 +21,7 @@ def granularity(data: StudyData) -> pl.DataFrame:
     frames, blocks = data.profiles, data.reference
     if len(frames) == 1:
         frames = {**frames, "stage": to_stages(blocks)}
-    return _by_variant("granularity", frames, data)
+    return _compare_variants("granularity", frames, data)
 
 
 def attribution(data: StudyData) -> pl.DataFrame:
@@ -39,7 +39,7 @@ def attribution(data: StudyData) -> pl.DataFrame:
             f"{', '.join(data.profiles) or 'none'}; run `vlmsel profile --attribution gradient`"
         )
         raise SelectionError(msg)
-    return _by_variant("attribution", data.profiles, data)
+    return _compare_variants("attribution", data.profiles, data)
 
 
 def to_stages(long: pl.DataFrame) -> pl.DataFrame:
@@ -76,7 +76,9 @@ def to_stages(long: pl.DataFrame) -> pl.DataFrame:
     return stages.with_columns(block=pl.col("_number")).drop("_number")
 
 
-def _by_variant(name: str, frames: Mapping[str, pl.DataFrame], data: StudyData) -> pl.DataFrame:
+def _compare_variants(
+    name: str, frames: Mapping[str, pl.DataFrame], data: StudyData
+) -> pl.DataFrame:
     tables = common_cells(frames)
     conditions = (
         ({name: variant}, hold_out(data.accuracies, table)) for variant, table in tables.items()
