@@ -23,7 +23,7 @@ def check_rows(measurement: Measurement, rows: pa.Table, what: str) -> pa.Table:
     schema = measurement.row_schema()
     key = ["image_id", *measurement.row_key]
     frame = _polars(conform(rows, schema, what)).sort(key)
-    conditions = _impossible(measurement, frame.schema)
+    conditions = _forbidden_conditions(measurement, frame.schema)
     # All at once: a cell is small, and every query costs as much as its rows.
     is_wrong = frame.select(
         *(condition.any().alias(name) for name, condition in conditions.items()),
@@ -40,7 +40,7 @@ def check_rows(measurement: Measurement, rows: pa.Table, what: str) -> pa.Table:
     return frame.to_arrow().cast(schema)
 
 
-def _impossible(measurement: Measurement, schema: pl.Schema) -> dict[str, pl.Expr]:
+def _forbidden_conditions(measurement: Measurement, schema: pl.Schema) -> dict[str, pl.Expr]:
     """Return the conditions that no row may fulfil, by their words for people."""
     values = measurement.values.names
     needed = [name for name in values if name not in measurement.optional]

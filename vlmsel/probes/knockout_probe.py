@@ -72,7 +72,7 @@ class KnockoutProbe:
         found = self._embeddings(batch, blocks)
         sided = Batch(batch.model, batch.images, batch.sha256s, embedding=found.base)
         answers = {
-            number: _answer(batch.model, output, classes, _changed(output, found.base))
+            number: _answer(batch.model, output, classes, _has_changed(output, found.base))
             for number, output in found.outputs.items()
         }
         return _answer(batch.model, found.base, classes), answers, unusable_images(sided)
@@ -83,7 +83,7 @@ class KnockoutProbe:
         images = batch.embedding
         answers = {}
         for number, output in found.outputs.items():
-            changed = _changed(output, found.base).any().expand(len(batch))
+            changed = _has_changed(output, found.base).any().expand(len(batch))
             answers[number] = _answer(batch.model, images, output, changed)
         return _answer(batch.model, images, found.base), answers, unusable_images(batch)
 
@@ -103,7 +103,7 @@ class KnockoutProbe:
         for images in batch.images.split(size):
             run = partial(_embed, model, images.to(batch.device))
             parts.append(self._way(run, blocks, self._part))
-        return _joined(parts)
+        return _join(parts)
 
     def _classes(self, batch: Batch, blocks: Blocks) -> Silenced:
         """Class embeddings with each text layer silenced; once per model and prompts."""
@@ -120,7 +120,7 @@ class KnockoutProbe:
         tried = [texts[0], texts[-1]]
         way = choose_way(partial(encode, tried), blocks, self._part, (resumed,))
         portions = [texts[first : first + TEXTS] for first in range(0, len(texts), TEXTS)]
-        found = _joined([way(partial(encode, texts), blocks, self._part) for texts in portions])
+        found = _join([way(partial(encode, texts), blocks, self._part) for texts in portions])
         outputs = {n: average_prompts(output, prompts) for n, output in found.outputs.items()}
         return Silenced(average_prompts(found.base, prompts), outputs, found.reasons)
 
@@ -133,14 +133,14 @@ def _embed(model: LoadedModel, images: Tensor) -> Tensor:
     return model.encode_image(images).float()
 
 
-def _joined(parts: Sequence[Silenced]) -> Silenced:
+def _join(parts: Sequence[Silenced]) -> Silenced:
     """The rows of several runs, one after the other."""
     first = parts[0]
     outputs = {n: torch.cat([part.outputs[n] for part in parts]) for n in first.outputs}
     return Silenced(torch.cat([part.base for part in parts]), outputs, first.reasons)
 
 
-def _changed(output: Tensor, base: Tensor) -> Tensor:
+def _has_changed(output: Tensor, base: Tensor) -> Tensor:
     """(rows,), whether an embedding differs by more than rounding; one that is no number does."""
     gap = (output - base).abs().amax(dim=1)
     return ~(gap <= CHANGED * base.abs().amax(dim=1))

@@ -62,7 +62,7 @@ def predict_options(batch: Batch, questions: TaskQuestions, measurement: Predict
             scores = found.per_character if mean else found.log_probabilities
             if mean:
                 scores = scores.where(found.log_probabilities != NO_OPTION, NO_OPTION)
-            scores = _widened(scores, width)
+            scores = _widen(scores, width)
     for number in (~torch.isfinite(scores).all(dim=1)).nonzero().flatten().tolist():
         failures.setdefault(number, "its log-probabilities are not finite")
     kept = [number for number in range(len(batch)) if number not in failures]
@@ -106,7 +106,7 @@ def match_option(text: str, options: Sequence[str]) -> int | None:
     return named[0] if not letters and len(named) == 1 else None
 
 
-def _widened(scores: Tensor, width: int) -> Tensor:
+def _widen(scores: Tensor, width: int) -> Tensor:
     """As many columns as the task's largest question has options."""
     missing = scores.new_full((len(scores), width - scores.shape[1]), NO_OPTION)
     return torch.cat([scores, missing], dim=1)

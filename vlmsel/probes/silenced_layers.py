@@ -245,7 +245,7 @@ class _Growth:
                 if not isinstance(output, Tensor):
                     raise ModelError("a block gives no tensor")
                 base = output[: self.n_rows]
-                alone = self._alone(
+                alone = self._run_alone(
                     number, block, given, base, lambda: original(given, *args, **kwargs)
                 )
                 return output if alone is None else torch.cat([output, alone])
@@ -254,7 +254,7 @@ class _Growth:
 
         return make
 
-    def _alone(
+    def _run_alone(
         self, number: int, block: nn.Module, given: Tensor, base: Tensor, run: Run
     ) -> Tensor | None:
         """Output of the block on the base's rows when it is silenced."""
@@ -264,7 +264,7 @@ class _Growth:
                 return None
             self.order.append(number)
             return given
-        with _tried(self.reasons, number), silenced(block, self._part) as seen:
+        with _note_bypass_errors(self.reasons, number), silenced(block, self._part) as seen:
             found = run()
             if seen.n_calls:
                 self.order.append(number)
@@ -274,7 +274,7 @@ class _Growth:
 
 
 @contextmanager
-def _tried(reasons: dict[int, str], number: int) -> Iterator[None]:
+def _note_bypass_errors(reasons: dict[int, str], number: int) -> Iterator[None]:
     try:
         yield
     except BypassError as error:

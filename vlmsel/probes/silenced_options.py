@@ -47,18 +47,18 @@ class OptionSilencer:
         outputs: dict[int, Tensor] = {}
         for choices in prepared.batches:
             with scorer.shared_pictures() if self._tower == "text" else nullcontext():
-                found = self._silenced(choices, blocks)
+                found = self._silence(choices, blocks)
             places = list(choices.places)
-            base[places] = _filled(found.base, shape[1])
+            base[places] = _fill(found.base, shape[1])
             for number, output in found.outputs.items():
                 rows = outputs.setdefault(number, torch.full(shape, float("nan")))
-                rows[places] = _filled(output, shape[1])
-        answers = {n: _answers(rows, _changed(rows, base)) for n, rows in outputs.items()}
+                rows[places] = _fill(output, shape[1])
+        answers = {n: _answers(rows, _has_changed(rows, base)) for n, rows in outputs.items()}
         return _answers(base, None), answers, dict(prepared.failures)
 
-    def _silenced(self, batch: ChoiceBatch, blocks: Blocks) -> Silenced:
+    def _silence(self, batch: ChoiceBatch, blocks: Blocks) -> Silenced:
         """Scores of all options, from the forward passes that each score some of them."""
-        parts = [self._one_pass(partial(batch.run, n), blocks) for n in range(batch.n_passes)]
+        parts = [self._run_pass(partial(batch.run, n), blocks) for n in range(batch.n_passes)]
         first = parts[0]
         outputs = {
             number: torch.stack([part.outputs[number] for part in parts]).sum(dim=0)
@@ -67,19 +67,19 @@ class OptionSilencer:
         base = torch.stack([part.base for part in parts]).sum(dim=0)
         return Silenced(base, outputs, first.reasons)
 
-    def _one_pass(self, run: Callable[[], Tensor], blocks: Blocks) -> Silenced:
+    def _run_pass(self, run: Callable[[], Tensor], blocks: Blocks) -> Silenced:
         if self._way is None:
             self._way = choose_way(run, blocks, self._part, (resumed,))
         return self._way(run, blocks, self._part)
 
 
-def _filled(scores: Tensor, width: int) -> Tensor:
+def _fill(scores: Tensor, width: int) -> Tensor:
     found = scores.float().cpu()
     missing = found.new_full((len(found), width - found.shape[1]), NO_OPTION)
     return torch.cat([found, missing], dim=1)
 
 
-def _changed(output: Tensor, base: Tensor) -> Tensor:
+def _has_changed(output: Tensor, base: Tensor) -> Tensor:
     """(rows,), whether a real option's score differs by more than rounding."""
     is_real = base > NO_OPTION
     gap = ((output - base).abs() * is_real).amax(dim=1)
