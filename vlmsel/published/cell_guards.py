@@ -18,7 +18,7 @@ def guard_cells(frame: pl.DataFrame) -> pl.DataFrame:
     """Guard the text cells and the column names of a table."""
     cells = pl.col(pl.String)
     guarded = pl.when(cells.str.contains(_RISKY)).then(pl.lit("'") + cells).otherwise(cells)
-    return _renamed(
+    return _rename(
         frame.with_columns(guarded.name.keep()), _names(frame.columns, _RISKY, "'{}".format)
     )
 
@@ -27,7 +27,7 @@ def unguard_cells(frame: pl.DataFrame) -> pl.DataFrame:
     """Take the guards away again."""
     cells = pl.col(pl.String)
     plain = pl.when(cells.str.contains(_GUARDED)).then(cells.str.slice(1)).otherwise(cells)
-    return _renamed(
+    return _rename(
         frame.with_columns(plain.name.keep()),
         _names(frame.columns, _GUARDED, lambda name: name[1:]),
     )
@@ -38,5 +38,5 @@ def _names(names: list[str], pattern: str, change: Callable[[str], str]) -> list
     return [change(name) if hit else name for name, hit in zip(names, found, strict=True)]
 
 
-def _renamed(frame: pl.DataFrame, names: list[str]) -> pl.DataFrame:
+def _rename(frame: pl.DataFrame, names: list[str]) -> pl.DataFrame:
     return frame.rename(dict(zip(frame.columns, names, strict=True)))

@@ -151,9 +151,9 @@ def to_fractions(
     """
     limit = 100.0 if percent else 1.0
     for name in columns:
-        if row := _first(frame.filter(pl.col(name) < 0.0)):
+        if row := _first_row(frame.filter(pl.col(name) < 0.0)):
             raise StoreError(f"table {path}: {_cell(row, name)} is negative, no accuracy")
-        if row := _first(frame.filter(pl.col(name) > limit)):
+        if row := _first_row(frame.filter(pl.col(name) > limit)):
             advice = "no accuracy" if percent or row[name] > 100.0 else _PERCENT
             raise StoreError(f"table {path}: {_cell(row, name)} is above {limit:g}: {advice}")
     if percent and frame.height:
@@ -168,11 +168,11 @@ def to_fractions(
                 f"table {path}: no value in column {', '.join(small)} is above 1, so they are "
                 "fractions, and others are percent: write all columns on one scale"
             )
-        left_out.doubts.extend(_doubtful(frame, columns[0]))
+        left_out.doubts.extend(_find_doubtful(frame, columns[0]))
     return frame.with_columns(pl.col(columns) / limit)
 
 
-def _first(rows: pl.DataFrame) -> dict[str, Any]:
+def _first_row(rows: pl.DataFrame) -> dict[str, Any]:
     """The first row by name; empty where there is none."""
     return {} if rows.is_empty() else rows.row(0, named=True)
 
@@ -182,7 +182,7 @@ def _cell(row: dict[str, Any], name: str) -> str:
     return f"{name} = {row[name]} ({row['model']}/{row['pretrained']} on {row['task']})"
 
 
-def _doubtful(frame: pl.DataFrame, name: str) -> list[str]:
+def _find_doubtful(frame: pl.DataFrame, name: str) -> list[str]:
     """Percentages that may be fractions: below 1 throughout, or far below model and task."""
     known = frame.drop_nulls(name)
     doubts = []

@@ -44,7 +44,7 @@ def read_image_predictions(path: str | Path, *, task: str | None = None) -> Impo
             can be used.
     """
     if exported_kind(read_header(path)) == "predictions":
-        return _as_exported(path, task)
+        return _read_exported(path, task)
     left_out = LeftOut()
     raw = read_csv(path, PREDICTION_COLUMNS)
     nameless = pl.col("model").is_null() | pl.col("image").is_null()
@@ -76,7 +76,7 @@ def read_image_predictions(path: str | Path, *, task: str | None = None) -> Impo
     return something(long.sort(KEY), path, left_out)
 
 
-def _as_exported(path: str | Path, task: str | None) -> Imported:
+def _read_exported(path: str | Path, task: str | None) -> Imported:
     """A table that `vlmsel export` wrote, word for word.
 
     Raises:

@@ -64,14 +64,14 @@ def read_published_profiles(
         )
     long = long.with_columns(pl.col("block").cast(pl.Int32))
     long = canonical_models(long, table, left_out, quickgelu=quickgelu)
-    long = _whole_profiles(long, left_out)
+    long = _select_whole_profiles(long, left_out)
     long = drop_duplicates(long, [*CELL, "block"], path, left_out)
     long = _usual_blocks(long, left_out)
     long = _without_zeros(long, left_out)
     return something(long.sort(*CELL, "block"), path, left_out)
 
 
-def _whole_profiles(long: pl.DataFrame, left_out: LeftOut) -> pl.DataFrame:
+def _select_whole_profiles(long: pl.DataFrame, left_out: LeftOut) -> pl.DataFrame:
     gap = pl.any_horizontal(pl.col("block", "block_name", "conductance").is_null())
     broken = long.filter(gap).select(CELL).unique()
     left_out.add_groups(

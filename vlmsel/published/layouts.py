@@ -64,7 +64,7 @@ def recognise(path: str | Path) -> Layout:
     found = next((layout for layout, fits in by_columns if fits), None)
     if found is None:
         raise StoreError(
-            f"table {path} {_no_table(header)}has another layout than those known: "
+            f"table {path} {_describe_no_table(header)}has another layout than those known: "
             "openclip (name, pretrained, one column a data set), lovm (dataset, acc1, "
             "model_fullname), clip-benchmark (downstream_dataset, acc1, "
             "model_fullname), mieb (model, task, main_score, accuracy), classes (dataset, model, "
@@ -121,7 +121,7 @@ def read_accuracies(
     return readers[chosen](path, **common, **unknown)
 
 
-def _no_table(header: Sequence[str]) -> str:
+def _describe_no_table(header: Sequence[str]) -> str:
     """Name the kind of a file that is served or kept in place of a table."""
     start = (header[0] if header else "").lower()
     if start.startswith(("<!doctype", "<html", "<?xml")):

@@ -55,7 +55,7 @@ def read_linear_probes(
             f"table {path}: fewshot_k is {wrong.item(0, 'fewshot_k')} in {wrong.height} row(s); "
             f"it must be a number of images a class, or {ALL_IMAGES} for all"
         )
-    raw = _once(raw, left_out)
+    raw = _count_once(raw, left_out)
     long = raw.select(
         "model",
         "pretrained",
@@ -69,7 +69,7 @@ def read_linear_probes(
     return something(long.sort(KEY), path, left_out)
 
 
-def _once(raw: pl.DataFrame, left_out: LeftOut) -> pl.DataFrame:
+def _count_once(raw: pl.DataFrame, left_out: LeftOut) -> pl.DataFrame:
     """Data sets under plain names; one that comes with and without ``vtab/`` counts once."""
     plain = pl.col("dataset").str.replace("^vtab_", VTAB).str.strip_suffix("-unverified")
     raw = raw.with_columns(dataset=plain)

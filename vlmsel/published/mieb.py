@@ -64,7 +64,7 @@ def read_mieb(
     raw = read_csv(path, MIEB_COLUMNS)
     nameless = pl.col("model").is_null() | pl.col("task").is_null()
     left_out.add_groups("row", raw.filter(nameless), ["model"], "no model or no task given")
-    raw = _of_protocol(raw.filter(~nameless), Protocol(protocol), table, left_out)
+    raw = _select_protocol(raw.filter(~nameless), Protocol(protocol), table, left_out)
     if raw.is_empty():
         raise StoreError(f"table {path} has no {protocol} classification")
     long = to_numbers(raw.with_columns(acc1="accuracy"), ["acc1", "main_score"], path)
@@ -81,7 +81,7 @@ def read_mieb(
     return whole_rows(long, path, left_out)
 
 
-def _of_protocol(
+def _select_protocol(
     raw: pl.DataFrame, protocol: Protocol, table: NameTable, left_out: LeftOut
 ) -> pl.DataFrame:
     """Rows of one protocol; the others are counted by kind."""

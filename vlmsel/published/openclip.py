@@ -49,9 +49,9 @@ def read_openclip_results(
     table, left_out = names or load_names(), LeftOut()
     wide = read_csv(path, ["name", "pretrained"])
     for name in wide.columns:
-        if _nameless(name):
+        if _is_nameless(name):
             left_out.add("column", "(without a name)", wide.height, "it may be anything")
-    tasks = [name for name in wide.columns if not describes_model(name) and not _nameless(name)]
+    tasks = [name for name in wide.columns if not describes_model(name) and not _is_nameless(name)]
     if not tasks:
         raise StoreError(f"table {path} has no data set columns, found {', '.join(wide.columns)}")
     long = wide.rename({"name": "model"}).unpivot(
@@ -72,6 +72,6 @@ def describes_model(column: str) -> bool:
     return DESCRIPTION.fullmatch(column.lower()) is not None
 
 
-def _nameless(column: str) -> bool:
+def _is_nameless(column: str) -> bool:
     """An empty header, or what polars makes of several."""
     return not column.removeprefix("_duplicated_").strip("0123456789 ")

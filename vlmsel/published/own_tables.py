@@ -78,7 +78,7 @@ def read_exported(path: str | Path, kind: str) -> Imported:
     schema = COLUMNS[kind]
     if raw.columns != list(schema):
         raise StoreError(f"table {path} holds no {kind} of `vlmsel export`")
-    frame, left_out = _typed(raw, schema, path), LeftOut()
+    frame, left_out = _cast(raw, schema, path), LeftOut()
     if kind == "predictions":
         unlabelled = frame.filter(pl.col("label").is_null())
         left_out.add_groups("row", unlabelled, ["model"], "no label")
@@ -94,7 +94,7 @@ def read_exported(path: str | Path, kind: str) -> Imported:
     return something(frame.drop("source").sort(_UNIQUE[kind]), path, left_out)
 
 
-def _typed(
+def _cast(
     raw: pl.DataFrame, schema: dict[str, pl.DataType | type[pl.DataType]], path: str | Path
 ) -> pl.DataFrame:
     """The cells as numbers, where numbers are meant.

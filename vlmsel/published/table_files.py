@@ -63,7 +63,7 @@ def latex(frame: pl.DataFrame) -> str:
 
 
 def _row(cells: list[str]) -> str:
-    return " & ".join(_escaped(cell) for cell in cells) + r" \\"
+    return " & ".join(_escape(cell) for cell in cells) + r" \\"
 
 
 def _cell(value: object) -> str:
@@ -74,5 +74,5 @@ def _cell(value: object) -> str:
     return " ".join(str(value).split())
 
 
-def _escaped(text: str) -> str:
+def _escape(text: str) -> str:
     return _LATEX_MARKS.sub(lambda mark: _LATEX[mark[0]], text)

@@ -32,7 +32,7 @@ def lay_out_accuracies(accuracies: pl.DataFrame, layout: TableLayout) -> pl.Data
         StoreError: a task's name cannot be a column of the wide layout.
     """
     if layout is TableLayout.wide:
-        return _wide(accuracies)
+        return _widen(accuracies)
     if layout is TableLayout.clip_benchmark:
         return accuracies.select(
             pl.col("task").alias("dataset"),
@@ -47,7 +47,7 @@ def lay_out_accuracies(accuracies: pl.DataFrame, layout: TableLayout) -> pl.Data
     return accuracies.select(list(COLUMNS["accuracies"])).sort(*MODEL, "task")
 
 
-def _wide(accuracies: pl.DataFrame) -> pl.DataFrame:
+def _widen(accuracies: pl.DataFrame) -> pl.DataFrame:
     tasks = accuracies["task"].unique().sort().to_list()
     for task in tasks:
         if describes_model(task):

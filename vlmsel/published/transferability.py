@@ -98,7 +98,7 @@ def _read(path: Path) -> Parts:
     frame = read_csv(path, [])
     names = set(frame.columns)
     for columns, reader in (
-        ({"pool", "setting", "dataset", "model", "accuracy"}, _fine_tuned),
+        ({"pool", "setting", "dataset", "model", "accuracy"}, _lay_out_fine_tuned),
         ({"dataset", "model", "finetune_acc"}, _library),
         ({"model", "pretrained", "dataset", "fewshot_k", "lp_acc1"}, _probes),
         ({"Dataset", "Model"}, _spider),
@@ -119,13 +119,13 @@ def _read(path: Path) -> Parts:
     )
 
 
-def _fine_tuned(
+def _lay_out_fine_tuned(
     frame: pl.DataFrame, path: Path, left_out: LeftOut
 ) -> tuple[pl.DataFrame, pl.DataFrame | None]:
     frame = to_numbers(frame, ["accuracy"], path)
     # "sfda-cnn (11 supervised CNNs)": the words behind the name are a description.
     pool = pl.col("pool").str.extract(r"^(\S+)")
-    return _named(frame).with_columns(pool=pool, acc1=pl.col("accuracy") / 100), None
+    return _rename(frame).with_columns(pool=pool, acc1=pl.col("accuracy") / 100), None
 
 
 def _library(
@@ -135,8 +135,8 @@ def _library(
         name for name in frame.columns if name not in ("dataset", "model", "finetune_acc")
     ]
     frame = to_numbers(frame, ["finetune_acc", *estimators], path)
-    frame = _named(frame).with_columns(pool=pl.lit(LIBRARY_POOL))
-    scores = _long(frame, {name: name for name in estimators})
+    frame = _rename(frame).with_columns(pool=pl.lit(LIBRARY_POOL))
+    scores = _unpivot(frame, {name: name for name in estimators})
     return frame.with_columns(acc1=pl.col("finetune_acc") / 100), scores
 
 
@@ -145,8 +145,8 @@ def _spider(
 ) -> tuple[pl.DataFrame | None, pl.DataFrame]:
     estimators = [name for name in frame.columns if name not in ("Dataset", "Model")]
     frame = to_numbers(frame, estimators, path).rename({"Dataset": "dataset", "Model": "model"})
-    frame = _named(frame).with_columns(pool=pl.lit(LIBRARY_POOL))
-    return None, _long(frame, {name: f"{fold(name)} (Model-Spider)" for name in estimators})
+    frame = _rename(frame).with_columns(pool=pl.lit(LIBRARY_POOL))
+    return None, _unpivot(frame, {name: f"{fold(name)} (Model-Spider)" for name in estimators})
 
 
 def _probes(
@@ -169,7 +169,7 @@ def _probes(
     return full, few
 
 
-def _named(frame: pl.DataFrame) -> pl.DataFrame:
+def _rename(frame: pl.DataFrame) -> pl.DataFrame:
     """Models and tasks under the names that the pools share; `pretrained` says what is known."""
     models = {
         name: MODEL_NAMES.get(fold(name), name) for name in frame["model"].unique().drop_nulls()
@@ -185,7 +185,7 @@ def _named(frame: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-def _long(frame: pl.DataFrame, estimators: dict[str, str]) -> pl.DataFrame:
+def _unpivot(frame: pl.DataFrame, estimators: dict[str, str]) -> pl.DataFrame:
     long = frame.unpivot(list(estimators), index=KEY, variable_name="column", value_name="score")
     return long.with_columns(estimator=pl.col("column").replace(estimators))
 

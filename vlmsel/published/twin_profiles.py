@@ -27,7 +27,7 @@ def duplicate_groups(profiles: pl.DataFrame) -> list[tuple[tuple[str, str], ...]
     rivals = curves.join(candidates, on=MODEL, how="semi")
     pairs = _pairs(rivals.join(rivals, on=image, suffix="_b"))
     same = equal.join(pairs, on=equal.columns, how="semi")
-    return _connected([((a, b), (c, d)) for a, b, c, d, _ in same.iter_rows()])
+    return _connect([((a, b), (c, d)) for a, b, c, d, _ in same.iter_rows()])
 
 
 def _pairs(joined: pl.DataFrame) -> pl.DataFrame:
@@ -38,7 +38,7 @@ def _pairs(joined: pl.DataFrame) -> pl.DataFrame:
     return ordered.group_by("model", "pretrained", "model_b", "pretrained_b").len()
 
 
-def _connected(
+def _connect(
     pairs: list[tuple[tuple[str, str], tuple[str, str]]],
 ) -> list[tuple[tuple[str, str], ...]]:
     groups: dict[tuple[str, str], set[tuple[str, str]]] = {}
