@@ -174,7 +174,7 @@ def answer(question: Question) -> Answer:
     score, basis = _score(question, posterior, n_labels)
     among = _eligible_places(question, score)
     means = None if question.accuracy.size == 0 else _average_ranks(question.accuracy)
-    order = _ordered(question, score, means, among)
+    order = _order_places(question, score, means, among)
     ranks = np.zeros(len(score), dtype=int)
     ranks[order] = np.arange(1, len(order) + 1)
     first = int(order[0])
@@ -216,14 +216,14 @@ def compute_regret_after(question: Question, n_labels: int) -> float | None:
     Returns:
         None where nothing says what a choice costs.
     """
-    labelled = _first_labels(_labelled(question), n_labels)
+    labelled = _take_first_labels(_labelled(question), n_labels)
     posterior, _ = _posterior(question, labelled)
     if posterior is None:
         return None
     score, _ = _score(question, posterior, len(labelled.images))
     among = _eligible_places(question, score)
     means = None if question.accuracy.size == 0 else _average_ranks(question.accuracy)
-    first = _ordered(question, score, means, among)[0]
+    first = _order_places(question, score, means, among)[0]
     draws = _draw(question, posterior)[:, among]
     return float((draws.max(axis=1) - draws[:, int(np.flatnonzero(among == first)[0])]).mean())
 
@@ -267,7 +267,7 @@ def _with_advice(
         regrets=regrets,
         enough=enough,
         checked=checked,
-        next_model=_next_model(question, posterior, found),
+        next_model=_choose_next_model(question, posterior, found),
     )
 
 
@@ -290,7 +290,7 @@ def _labelled(question: Question) -> _Labelled:
     return _Labelled(images, np.array(kept, dtype=int), hits, n_outside)
 
 
-def _first_labels(labelled: _Labelled, n_labels: int) -> _Labelled:
+def _take_first_labels(labelled: _Labelled, n_labels: int) -> _Labelled:
     """The first of the labels, in the order of the answers."""
     return replace(
         labelled,
@@ -307,7 +307,7 @@ def _posterior(
     seen: list[Observation] = []
     worth = 0.0
     if len(labelled.images):
-        observed, worth = _powered(question, labelled, more)
+        observed, worth = _observe_powered(question, labelled, more)
         seen.append(observed)
     if question.evaluated:
         place = {key: i for i, key in enumerate(question.models)}
@@ -327,10 +327,12 @@ def _posterior(
         rows = np.vstack([rows, question.imagenet])
     if np.isfinite(rows).any(axis=1).sum() >= MIN_SOURCES:
         return condition(fit_prior(rows), *seen), worth
-    return (_alone(seen, len(question.models)) if seen else None), worth
+    return (_posterior_without_prior(seen, len(question.models)) if seen else None), worth
 
 
-def _powered(question: Question, labelled: _Labelled, more: int) -> tuple[Observation, float]:
+def _observe_powered(
+    question: Question, labelled: _Labelled, more: int
+) -> tuple[Observation, float]:
     """Prediction-powered hits, and the number of plain labels that they are worth."""
     answers = question.answers
     assert answers is not None
@@ -346,7 +348,7 @@ def _powered(question: Question, labelled: _Labelled, more: int) -> tuple[Observ
     return seen, len(labelled.images) / powered.ratio
 
 
-def _alone(seen: list[Observation], n_models: int) -> Posterior:
+def _posterior_without_prior(seen: list[Observation], n_models: int) -> Posterior:
     """Observations without a prior; a model that was not observed is unknown (NaN)."""
     mean = np.full(n_models, np.nan)
     covariance = np.zeros((n_models, n_models))
@@ -392,7 +394,7 @@ def _average_ranks(accuracy: np.ndarray) -> np.ndarray:
     return weighted_ranks(weights_of_known(np.ones(accuracy.shape[0]), ranks), ranks)
 
 
-def _ordered(
+def _order_places(
     question: Question, score: np.ndarray, means: np.ndarray | None, among: np.ndarray
 ) -> np.ndarray:
     """Places of the eligible models, best first; ties by average rank, then by name."""
@@ -440,14 +442,14 @@ def _verdict(
     if not reached:
         return None, False
     at = n if n > CHECKS[-1] else reached[-1]
-    posterior, _ = _posterior(question, _first_labels(labelled, at))
+    posterior, _ = _posterior(question, _take_first_labels(labelled, at))
     if posterior is None:
         return at, False
     regret = _regret(question, posterior, found)
     return at, is_enough(regret, at, tolerance=question.tolerance)
 
 
-def _next_model(question: Question, posterior: Posterior, found: Answer) -> int | None:
+def _choose_next_model(question: Question, posterior: Posterior, found: Answer) -> int | None:
     """Place of the eligible model that was not run and promises most, by expected improvement."""
     run = {i for i, key in enumerate(question.models) if key in question.evaluated}
     run |= {int(i) for i in np.flatnonzero(np.isfinite(found.hits).any(axis=0))}

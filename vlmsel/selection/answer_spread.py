@@ -48,21 +48,21 @@ def measure_spread(answers: ZooAnswers, sources: Mapping[str, ZooAnswers]) -> An
     """
     if not sources:
         return None
-    number, count, share = _commonest(answers)
+    number, count, share = _find_commonest(answers)
     # Of the same models: fewer of them agree on a class more often.
     wanted = set(answers.models)
     among = (
         known.of_models([i for i, key in enumerate(known.models) if key in wanted])
         for known in sources.values()
     )
-    shares = [_commonest(known)[2] for known in among if known.models]
+    shares = [_find_commonest(known)[2] for known in among if known.models]
     if not shares:
         return None
     usual = max(shares)
     return AnswerSpread(share, usual, number, count)
 
 
-def _commonest(answers: ZooAnswers) -> tuple[int, int, float]:
+def _find_commonest(answers: ZooAnswers) -> tuple[int, int, float]:
     """The class that is most often the plurality, on how many images, and its scaled share."""
     counts = vote_counts(answers.classes, np.ones(len(answers.models)), answers.n_classes)
     votes = np.bincount(counts.argmax(axis=1), minlength=answers.n_classes)

@@ -67,7 +67,7 @@ def match_blocks(outputs: Mapping[ModelKey, BlockOutputs]) -> BlockMatches:
     Raises:
         SelectionError: the models share fewer than `MIN_SHARED` images.
     """
-    grams = {model: _grams(blocks) for model, blocks in _on_shared(outputs).items()}
+    grams = {model: _grams(blocks) for model, blocks in _select_shared(outputs).items()}
     nearest = {
         # Rounded, so that of equal blocks the first counts.
         (donor, recipient): (grams[donor] @ grams[recipient].T).round(TIE_DECIMALS).argmax(axis=0)
@@ -98,7 +98,7 @@ def split_blocks(vectors: np.ndarray, n_blocks: int) -> np.ndarray:
     return vectors.reshape(len(vectors), n_blocks, -1)
 
 
-def _on_shared(outputs: Mapping[ModelKey, BlockOutputs]) -> dict[ModelKey, BlockOutputs]:
+def _select_shared(outputs: Mapping[ModelKey, BlockOutputs]) -> dict[ModelKey, BlockOutputs]:
     if not outputs:
         raise SelectionError("no model has embeddings of its blocks")
     sets = [set(blocks.images) for blocks in outputs.values()]
@@ -111,7 +111,7 @@ def _on_shared(outputs: Mapping[ModelKey, BlockOutputs]) -> dict[ModelKey, Block
             f"{len(outputs[fewest].images)}): measure `embedding --set layer=every-block` of all "
             "models on the same images"
         )
-    chosen = _spaced(shared)
+    chosen = _space_evenly(shared)
     found = {}
     for model, blocks in outputs.items():
         row_of = {image: row for row, image in enumerate(blocks.images)}
@@ -120,7 +120,7 @@ def _on_shared(outputs: Mapping[ModelKey, BlockOutputs]) -> dict[ModelKey, Block
     return found
 
 
-def _spaced(images: Sequence[str]) -> list[str]:
+def _space_evenly(images: Sequence[str]) -> list[str]:
     """At most `MOST_SHARED` images at even distances, so that every task has its share."""
     n_chosen = min(len(images), MOST_SHARED)
     return [images[i * len(images) // n_chosen] for i in range(n_chosen)]

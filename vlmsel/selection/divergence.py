@@ -91,7 +91,7 @@ def dcd_matrix(
         raise SelectionError(f"no model has a profile of {', '.join(unknown)}; measure it first")
     tasks = [*wanted, *(task for task in known if task not in wanted)]
     names = {name: pl.Enum(table[name].unique().sort()) for name in CELL}
-    cells = _weighted(table, eta, eps, eps_mode)
+    cells = _weigh(table, eta, eps, eps_mode)
     weighted = cells.with_columns(pl.col(name).cast(dtype) for name, dtype in names.items())
     order = pl.Series("task", tasks, dtype=names["task"])
     parts = _batches(weighted, order, len(wanted), _width(table)) if len(tasks) > 1 else ()
@@ -123,7 +123,7 @@ def _with_importance(
     )
 
 
-def _weighted(table: pl.DataFrame, eta: float, eps: float, eps_mode: EpsMode) -> pl.DataFrame:
+def _weigh(table: pl.DataFrame, eta: float, eps: float, eps_mode: EpsMode) -> pl.DataFrame:
     """Lay out t and w = alpha / (|t| + eps) as arrays; zeros that fill short ones add nothing."""
     width = _width(table)
     size = pl.col("profile").list.eval(pl.element().abs())

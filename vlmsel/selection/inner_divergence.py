@@ -103,7 +103,7 @@ def inner_divergence(arrays: ProblemArrays, divergence: Divergence) -> InnerDive
     squares = pairs.squares - (deviation * deviation).sum(axis=-1)
     lost = squares - count * shift**2 <= CANCELLED * pairs.squares
     variance = np.maximum(squares / count - shift**2, 0.0)
-    variance[lost], shift[lost] = _anew(pairs, lost, sources)
+    variance[lost], shift[lost] = _recompute(pairs, lost, sources)
     std = np.sqrt(variance)
     differ = (std > FLAT * np.abs(pairs.middle + shift)) & sources[:, None]
     return InnerDivergence(
@@ -144,7 +144,9 @@ def _counts(profiled: np.ndarray, pairs: AllPairs) -> np.ndarray:
     return pairs.known.sum(axis=-1)
 
 
-def _anew(pairs: AllPairs, lost: np.ndarray, sources: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _recompute(
+    pairs: AllPairs, lost: np.ndarray, sources: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
     """Variance and shift of some targets and models, from their divergences."""
     deviation, known = pairs.deviation[lost][:, sources], pairs.known[lost][:, sources]
     count = np.maximum(known.sum(axis=-1), 1)

@@ -66,7 +66,7 @@ def novelty(profiles: pl.DataFrame, target: str) -> Novelty | None:
         return None
     found = np.zeros((len(tasks), len(tasks)))
     n_models = np.zeros_like(found)
-    for rows in _chosen_models(profiles, target):
+    for rows in _choose_models(profiles, target):
         distance = _energy_distances(rows, tasks)
         known = np.isfinite(distance)
         found += np.where(known, distance, 0.0)
@@ -93,7 +93,7 @@ def _nearest_share(distances: np.ndarray) -> float:
     return float(known.min() / middle) if middle > TINY else 0.0
 
 
-def _chosen_models(profiles: pl.DataFrame, target: str) -> list[pl.DataFrame]:
+def _choose_models(profiles: pl.DataFrame, target: str) -> list[pl.DataFrame]:
     """Rows of some models that know the target: task and a profile per image, by task and image."""
     named = profiles.filter(task=target).select(MODEL).unique().sort(MODEL)
     step = max(1, -(-named.height // MOST_MODELS))

@@ -46,7 +46,7 @@ def load_plugin(reference: str) -> type[BaseSelector]:
     found = getattr(module, class_name, None)
     if found is None:
         raise SelectionError(f"selector {reference}: '{module_name}' has no class '{class_name}'")
-    return _checked(found, reference)
+    return _check_selector(found, reference)
 
 
 def register_entry_points(known: dict[str, type[BaseSelector]]) -> dict[str, str]:
@@ -61,7 +61,7 @@ def register_entry_points(known: dict[str, type[BaseSelector]]) -> dict[str, str
     broken: dict[str, str] = {}
     for point in sorted(entry_points(group=GROUP), key=lambda entry: (entry.name, entry.value)):
         try:
-            found = _of_entry_point(point)
+            found = _load_entry_point(point)
         except SelectionError as error:
             broken[point.name] = str(error)
             continue
@@ -74,7 +74,7 @@ def register_entry_points(known: dict[str, type[BaseSelector]]) -> dict[str, str
     return broken
 
 
-def _of_entry_point(point: EntryPoint) -> type[BaseSelector]:
+def _load_entry_point(point: EntryPoint) -> type[BaseSelector]:
     found = load_plugin(point.value)
     if found.name != point.name:
         raise SelectionError(
@@ -84,7 +84,7 @@ def _of_entry_point(point: EntryPoint) -> type[BaseSelector]:
     return found
 
 
-def _checked(found: object, reference: str) -> type[BaseSelector]:
+def _check_selector(found: object, reference: str) -> type[BaseSelector]:
     if not (inspect.isclass(found) and issubclass(found, BaseSelector)):
         raise SelectionError(
             f"selector {reference} is no subclass of vlmsel.selection.selector.BaseSelector"

@@ -26,12 +26,12 @@ def task_profiles(profiles: pl.DataFrame | pl.LazyFrame) -> pl.DataFrame:
     """
     frame = profiles.lazy()
     names = frame.collect_schema().names()
-    table = _ready(frame, names) if "profile" in names else _averaged(frame, names)
+    table = _check_ready(frame, names) if "profile" in names else _average(frame, names)
     _check_values(table)
     return table.sort(CELL)
 
 
-def _ready(frame: pl.LazyFrame, names: list[str]) -> pl.DataFrame:
+def _check_ready(frame: pl.LazyFrame, names: list[str]) -> pl.DataFrame:
     """Check ready profiles: columns, one row per model and task, one length per model."""
     _require(names, [*CELL, "profile"])
     columns = [pl.col(CELL).cast(pl.String), pl.col("profile").cast(pl.List(pl.Float64))]
@@ -45,7 +45,7 @@ def _ready(frame: pl.LazyFrame, names: list[str]) -> pl.DataFrame:
     return table
 
 
-def _averaged(frame: pl.LazyFrame, names: list[str]) -> pl.DataFrame:
+def _average(frame: pl.LazyFrame, names: list[str]) -> pl.DataFrame:
     """Average long rows over images, block by block."""
     _require(names, [*CELL, "block", "block_name", "conductance"])
     keys = [*CELL, "block", "block_name"]

@@ -49,7 +49,7 @@ class RankWeighting(BaseSelector):
         """
         arrays, measure = problem.arrays, self.divergence()
         arrays.require_profiles(self.name)
-        of_all = self._scaled(arrays.divergence(measure))
+        of_all = self._scale(arrays.divergence(measure))
         # Pooled, a model of the pool speaks for the similarity only where the zoo holds it.
         is_ranked = np.isfinite(of_all[arrays.known]).any(axis=1) | self.pooled
         ranked = np.flatnonzero(is_ranked)
@@ -61,7 +61,7 @@ class RankWeighting(BaseSelector):
             return scored(self._weights(divergence[zoos]), arrays.ranks(ranked[zoos]))
 
         def score_drawn(targets: np.ndarray) -> Scores:
-            drawn = self._scaled(arrays.drawn_divergence(measure, targets))
+            drawn = self._scale(arrays.drawn_divergence(measure, targets))
             ranks = arrays.ranks(ranked[None])
             return scored(self._weights(drawn[:, arrays.known[ranked]]), ranks)
 
@@ -73,7 +73,7 @@ class RankWeighting(BaseSelector):
             score_drawn,
         )
 
-    def _scaled(self, divergence: np.ndarray) -> np.ndarray:
+    def _scale(self, divergence: np.ndarray) -> np.ndarray:
         return spread_divergence(divergence) if self.scale == "spread" else divergence
 
     def _weights(self, divergence: np.ndarray) -> np.ndarray:

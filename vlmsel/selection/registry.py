@@ -67,8 +67,8 @@ def selector_class(name: str) -> type[BaseSelector]:
         return found
     if name in names:
         return _known[name]
-    if name in _broken():
-        raise SelectionError(_broken()[name])
+    if name in _broken_plugins():
+        raise SelectionError(_broken_plugins()[name])
     hint = nearest(name, names) or f"; known are {', '.join(names)}"
     raise SelectionError(f"there is no selector {name!r}{hint} (module:Class for one's own)")
 
@@ -87,10 +87,10 @@ def make_selector(name: str, **options: Any) -> BaseSelector:
     try:
         return found(**options)
     except ValidationError as error:
-        raise SelectionError(f"selector {name}: {_first(error, found)}") from error
+        raise SelectionError(f"selector {name}: {_first_fault(error, found)}") from error
 
 
-def _first(error: ValidationError, selector: type[BaseSelector]) -> str:
+def _first_fault(error: ValidationError, selector: type[BaseSelector]) -> str:
     """Say the first fault in one line."""
     fault = error.errors()[0]
     option = ".".join(str(part) for part in fault["loc"])
@@ -106,11 +106,11 @@ def _load() -> None:
     package = importlib.import_module(PACKAGE)
     for module in pkgutil.iter_modules(package.__path__):
         importlib.import_module(f"{PACKAGE}.{module.name}")
-    for reason in _broken().values():
+    for reason in _broken_plugins().values():
         log.warning("%s", reason)
 
 
 @cache
-def _broken() -> dict[str, str]:
+def _broken_plugins() -> dict[str, str]:
     """Register the selectors of installed plug-ins; those that fail, each with the reason."""
     return register_entry_points(_known)

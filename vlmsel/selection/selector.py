@@ -139,11 +139,11 @@ class BaseSelector(BaseModel):
                 f"no source task is known for {problem.target}, and selector {self.name} learns "
                 "from sources: import or measure accuracies first"
             )
-        scorer, scores = self._scored(problem)
+        scorer, scores = self._score_zoo(problem)
         weights = None if scores.weights is None else scores.weights[0]
         return make_ranking(problem, scorer.models, scores.values[0], weights, scorer.left_out)
 
-    def _scored(self, problem: Problem) -> tuple[Scorer, Scores]:
+    def _score_zoo(self, problem: Problem) -> tuple[Scorer, Scores]:
         """Score the whole zoo once; what a plug-in raises is an error of one line.
 
         Raises:

@@ -73,7 +73,7 @@ def zoo_answers(predictions: pl.DataFrame) -> dict[str, ZooAnswers]:
             log_sum_exp and logits the probabilities are known, too.
     """
     parts = predictions.partition_by("task", as_dict=True, maintain_order=True)
-    return {str(task): _of_task(rows) for (task,), rows in sorted(parts.items())}
+    return {str(task): _lay_out_task(rows) for (task,), rows in sorted(parts.items())}
 
 
 def image_order(image_id: str) -> str:
@@ -81,7 +81,7 @@ def image_order(image_id: str) -> str:
     return hashlib.sha256(image_id.encode()).hexdigest()
 
 
-def _of_task(rows: pl.DataFrame) -> ZooAnswers:
+def _lay_out_task(rows: pl.DataFrame) -> ZooAnswers:
     models = rows.select(MODEL).unique().sort(MODEL)
     images = sorted(rows["image_id"].unique(), key=lambda name: (image_order(name), name))
     placed = rows.join(models.with_row_index("_m"), on=MODEL).join(
@@ -94,7 +94,7 @@ def _of_task(rows: pl.DataFrame) -> ZooAnswers:
     classes[at] = placed["argmax"].to_numpy()
     measures = {name: np.full(shape, np.nan) for name in MEASURES}
     if "logits" in rows.columns:
-        for name, values in _measures(placed).items():
+        for name, values in _compute_measures(placed).items():
             measures[name][at] = values
     return ZooAnswers(
         tuple(models.rows()),
@@ -105,7 +105,7 @@ def _of_task(rows: pl.DataFrame) -> ZooAnswers:
     )
 
 
-def _measures(rows: pl.DataFrame) -> dict[str, np.ndarray]:
+def _compute_measures(rows: pl.DataFrame) -> dict[str, np.ndarray]:
     """Confidence, margin and entropy of each row, from its logits (the best ones, or all)."""
     width = int(rows["logits"].list.len().to_numpy().max())
     logits = rows["logits"].explode().to_numpy().astype(float).reshape(-1, width)

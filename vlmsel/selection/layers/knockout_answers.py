@@ -202,7 +202,7 @@ def choose_layers(answers: LayerAnswers, names: Sequence[str]) -> LayerAnswers:
         if name not in known:
             raise SelectionError(
                 f"no layer {name!r} of {'/'.join(answers.key[:2])} is measured: name layers as "
-                f"TOWER.NUMBER or TOWER.NUMBER.PART; measured are {_some(answers.layers)}"
+                f"TOWER.NUMBER or TOWER.NUMBER.PART; measured are {_list_some(answers.layers)}"
             )
     places = [known[name] for name in dict.fromkeys(names)]
     o = answers.outcomes
@@ -211,7 +211,7 @@ def choose_layers(answers: LayerAnswers, names: Sequence[str]) -> LayerAnswers:
     return replace(answers, layers=layers, outcomes=kept)
 
 
-def _some(names: Iterable[str]) -> str:
+def _list_some(names: Iterable[str]) -> str:
     shown = list(names)
     return ", ".join(shown[:12]) + (" ..." if len(shown) > 12 else "") if shown else "none"
 

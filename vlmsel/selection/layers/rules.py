@@ -31,7 +31,7 @@ def default_rule(n_items: int) -> RuleName:
 
 def published(outcomes: Outcomes, _generator: np.random.Generator) -> int | None:
     """The largest gain in accuracy if it is above zero, on the very items it was chosen on."""
-    return _largest(outcomes.gains(), np.ones(outcomes.n_candidates, dtype=bool))
+    return _find_largest(outcomes.gains(), np.ones(outcomes.n_candidates, dtype=bool))
 
 
 def confirm(outcomes: Outcomes, generator: np.random.Generator) -> int | None:
@@ -50,7 +50,7 @@ def significant(outcomes: Outcomes, _generator: np.random.Generator) -> int | No
     pairs = zip(*outcomes.changes(), strict=True)
     level = LEVEL / max(1, outcomes.n_candidates)
     is_allowed = np.array([mid_p(int(up), int(down)) < level for up, down in pairs], dtype=bool)
-    return _largest(outcomes.gains(), is_allowed)
+    return _find_largest(outcomes.gains(), is_allowed)
 
 
 def evidence(outcomes: Outcomes, _generator: np.random.Generator) -> int | None:
@@ -69,7 +69,7 @@ def evidence(outcomes: Outcomes, _generator: np.random.Generator) -> int | None:
     error = change.std(axis=0, ddof=1) / np.sqrt(n_items)
     mean = change.mean(axis=0)
     bound = student.ppf(1.0 - EVIDENCE_LEVEL / outcomes.n_candidates, n_items - 1)
-    return _largest(outcomes.gains(), (mean > 0) & (mean > bound * error))
+    return _find_largest(outcomes.gains(), (mean > 0) & (mean > bound * error))
 
 
 def halves(groups: np.ndarray, generator: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
@@ -93,7 +93,7 @@ def tied_best(gains: np.ndarray) -> tuple[int, ...]:
     return tuple(int(number) for number in np.flatnonzero(gains >= gains.max() - TIE))
 
 
-def _largest(gains: np.ndarray, is_allowed: np.ndarray) -> int | None:
+def _find_largest(gains: np.ndarray, is_allowed: np.ndarray) -> int | None:
     """The first of the largest gains above zero among the allowed candidates."""
     best = tied_best(np.where(is_allowed, gains, -np.inf))
     return best[0] if best else None

@@ -29,7 +29,7 @@ def nearest_mean(
     means = groups.means(rows)
     lengths = (means**2).sum(axis=1)
     right = 0
-    left_out = _own_distances(rows, groups, images) if leave_one_out else None
+    left_out = _class_distances(rows, groups, images) if leave_one_out else None
     for start in range(0, len(rows), CHUNK):
         codes = groups.codes[start : start + CHUNK]
         distance = lengths - 2 * rows[start : start + CHUNK] @ means.T
@@ -39,7 +39,7 @@ def nearest_mean(
     return right / len(rows)
 
 
-def _own_distances(rows: np.ndarray, groups: LabelGroups, images: Any) -> np.ndarray:
+def _class_distances(rows: np.ndarray, groups: LabelGroups, images: Any) -> np.ndarray:
     """Squared distance to the own class's mean without the image and its copies, less |x|^2."""
     copies = copy_groups(images, len(rows))
     cell = np.unique(copies * groups.n_classes + groups.codes, return_inverse=True)[1]

@@ -115,7 +115,7 @@ def probe_answers(
     if held_out is None:
         splits = class_folds(groups, copy_groups(images, len(rows)), most=folds, seed=seed)
     else:
-        splits = [_one_split(held_out, groups.codes)]
+        splits = [_check_split(held_out, groups.codes)]
     hits, likely = np.full(len(rows), np.nan), np.full(len(rows), np.nan)
     answers, converged = _answers(rows, groups, splits, strength, standardise)
     for (_, judged), probability in zip(splits, answers, strict=True):
@@ -167,7 +167,7 @@ def _fit(
     return model, bool(steps["logisticregression"].n_iter_.max() < MOST_ITERATIONS)
 
 
-def _one_split(held_out: Any, codes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _check_split(held_out: Any, codes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     judged = np.asarray(held_out)
     if judged.dtype != bool or judged.shape != codes.shape or judged.all() or not judged.any():
         raise SelectionError(

@@ -44,19 +44,19 @@ def sfda(features: Any, labels: Any) -> Sfda:
         SelectionError: features or labels cannot be scored.
     """
     rows, groups = labelled(features, labels)
-    within = _within(rows, groups)
+    within = _scatter_within(rows, groups)
     a = max(math.exp(-5 * _largest_eigenvalue(within)), LEAST_SHRINKAGE)
     first = _probabilities(rows, groups, within, a)
     q = softmax(first, axis=1)[np.arange(len(rows)), groups.codes][:, None]
     means = groups.means(rows)
     others = (means.sum(axis=0) - means) / (groups.n_classes - 1)
     harder = q * rows + (1 - q) * others[groups.codes]
-    second = _probabilities(harder, groups, _within(harder, groups), a)
+    second = _probabilities(harder, groups, _scatter_within(harder, groups), a)
     true_class = np.arange(len(rows)), groups.codes
     return Sfda(float(second[true_class].mean()), float(first[true_class].mean()), a)
 
 
-def _within(rows: np.ndarray, groups: LabelGroups) -> np.ndarray:
+def _scatter_within(rows: np.ndarray, groups: LabelGroups) -> np.ndarray:
     """Sum over classes of p_c cov_c: the covariance of the rows around their class means."""
     centred = rows - groups.means(rows)[groups.codes]
     return centred.T @ centred / len(rows)

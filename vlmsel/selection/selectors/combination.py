@@ -71,7 +71,7 @@ class Combined(BaseSelector):
         inner = inner_divergence(arrays, dcd)
         outer = spread_divergence(arrays.divergence(dcd))[arrays.known]
         accuracy = arrays.accuracy[arrays.known]
-        mixes = _mixes(self.shares, self.gammas)
+        mixes = _list_mixes(self.shares, self.gammas)
 
         def choose(zoos: np.ndarray) -> np.ndarray:
             """Factors of the basis that serve each zoo best, (zoos, 1 + gammas)."""
@@ -79,7 +79,7 @@ class Combined(BaseSelector):
             named = np.sort(zoos, axis=1)
             ranks = arrays.ranks(named)
             basis = _inner_basis(inner.pooled(named), self.gammas)
-            values = _mixed_scores(mixes, basis, ranks)
+            values = _score_mixes(mixes, basis, ranks)
             quality = ndcg(accuracy[named].swapaxes(1, 2)[:, :, None], values).sum(axis=1)
             # Sums of equal terms in another order differ in the last digits.
             return mixes[np.round(quality, 9).argmax(axis=1)]
@@ -105,7 +105,7 @@ class Combined(BaseSelector):
         return Scorer(arrays.known_models, sources, score, arrays.unknown_models, score_drawn)
 
 
-def _mixes(shares: Sequence[float], gammas: Sequence[float]) -> np.ndarray:
+def _list_mixes(shares: Sequence[float], gammas: Sequence[float]) -> np.ndarray:
     """Every choice as a row of factors of the basis, (choices, 1 + gammas), the tamest first."""
     rows = np.zeros((len(shares), len(gammas), 1 + len(gammas)))
     for i, share in enumerate(sorted(shares)):
@@ -142,7 +142,7 @@ def _inner_basis(pooled: np.ndarray, gammas: Sequence[float]) -> np.ndarray:
     return np.stack([uniform, *known], axis=2)
 
 
-def _mixed_scores(mixes: np.ndarray, basis: np.ndarray, ranks: np.ndarray) -> np.ndarray:
+def _score_mixes(mixes: np.ndarray, basis: np.ndarray, ranks: np.ndarray) -> np.ndarray:
     """Scores under every choice: `weighted_ranks` as matrix products.
 
     Args:
@@ -181,14 +181,14 @@ def ndcg(accuracy: np.ndarray, scores: np.ndarray) -> np.ndarray:
     low = np.where(known, accuracy, np.inf).min(axis=-1, keepdims=True)
     relevance = np.where(known, accuracy - low, 0.0)
     discount = 1 / np.log2(np.arange(2, 2 + min(TOP, accuracy.shape[-1])))
-    order = _first(scores.round(TIE_DECIMALS), len(discount))
+    order = _smallest_places(scores.round(TIE_DECIMALS), len(discount))
     full = np.broadcast_to(relevance, scores.shape)
     gain = (np.take_along_axis(full, order, axis=-1) * discount).sum(axis=-1)
     best = (-np.sort(-relevance, axis=-1)[..., : len(discount)] * discount).sum(axis=-1)
     return np.where(best > 0, gain / np.where(best > 0, best, 1.0), 0.0)
 
 
-def _first(scores: np.ndarray, k: int) -> np.ndarray:
+def _smallest_places(scores: np.ndarray, k: int) -> np.ndarray:
     """Places of the k smallest, (..., k), equal ones in order: the head of a stable argsort."""
     if not np.isfinite(scores).all():
         return np.argsort(scores, axis=-1, kind="stable")[..., :k]

@@ -48,7 +48,7 @@ class PosteriorSelector(BaseSelector):
             of_sources = np.isfinite(accuracy[zoos]).any(axis=1).sum(axis=-1)
             if of_sources.min() >= MIN_SOURCES:
                 return Scores(-zoo_scores(accuracy.T, shown, zoos))
-            return Scores(_alone(shown)[zoos])
+            return Scores(_score_hits(shown)[zoos])
 
         return Scorer(models, problem.sources, score, arrays.others(models))
 
@@ -61,7 +61,7 @@ def _with_hits(problem: Problem) -> list[ModelKey]:
     return [key for key, has_any in zip(problem.hits.models, known, strict=True) if has_any]
 
 
-def _alone(hits: np.ndarray) -> np.ndarray:
+def _score_hits(hits: np.ndarray) -> np.ndarray:
     """Scores of the hits alone, lower is better; a model without any lies behind all others."""
     seen = observe_hits(hits)
     scores = np.full(hits.shape[1], 1.0)

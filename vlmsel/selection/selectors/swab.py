@@ -87,7 +87,7 @@ class Swab(BaseSelector):
         speakers = [
             key
             for key in sorted(texts.views[problem.target])
-            if _knows_all(texts, key, sources, problem.target)
+            if _has_all(texts, key, sources, problem.target)
         ]
         models = tuple(key for key in arrays.known_models if key in speakers)
         if not models:
@@ -99,7 +99,7 @@ class Swab(BaseSelector):
         features = known_features(texts, arrays, models, tasks)
         places = [FEATURES.index(name) for name in TEXT_FEATURES]
         for column, task in enumerate(tasks):
-            features[:, column, places] = self._corrected(classes, task, views[task])[rows]
+            features[:, column, places] = self._correct(classes, task, views[task])[rows]
         usable, _ = usable_features(features[:, -1])
         accuracy = arrays.accuracy_of(models, sources)
         bridge = self._bridge(classes, problem.target, views[problem.target])
@@ -125,9 +125,7 @@ class Swab(BaseSelector):
         similarity = classes.similarity(task, views)
         return make_bridge(similarity, mass=self.mass, threshold=self.threshold)
 
-    def _corrected(
-        self, classes: SourceClasses, task: str, views: Sequence[TextView]
-    ) -> np.ndarray:
+    def _correct(self, classes: SourceClasses, task: str, views: Sequence[TextView]) -> np.ndarray:
         """Text features of each model on a task, captions moved by the gaps of the other tasks."""
         bridge = self._bridge(classes, task, views)
         moved = [
@@ -144,7 +142,7 @@ def _has_images(texts: TextEvidence, task: str) -> bool:
     return any(view.gaps is not None and view.accuracy is not None for view in views)
 
 
-def _knows_all(texts: TextEvidence, key: ModelKey, sources: Sequence[str], target: str) -> bool:
+def _has_all(texts: TextEvidence, key: ModelKey, sources: Sequence[str], target: str) -> bool:
     """True if a model has texts of the target, and texts and labelled images of the sources."""
     views = [texts.views[task].get(key) for task in sources]
     return key in texts.views[target] and all(

@@ -105,8 +105,8 @@ def lay_out_classes(
         sources: the tasks.
     """
     by_model = [[views[task][key] for task in sources] for key in models]
-    gaps = [np.concatenate([_given(view.gaps) for view in part]) for part in by_model]
-    accuracy = np.stack([np.concatenate([_given(v.accuracy) for v in part]) for part in by_model])
+    gaps = [np.concatenate([_require(view.gaps) for view in part]) for part in by_model]
+    accuracy = np.stack([np.concatenate([_require(v.accuracy) for v in part]) for part in by_model])
     known = np.isfinite(accuracy).all(axis=0)
     known &= np.all([np.isfinite(values).all(axis=1) for values in gaps], axis=0)
     return SourceClasses(
@@ -117,7 +117,7 @@ def lay_out_classes(
     )
 
 
-def _given(values: np.ndarray | None) -> np.ndarray:
+def _require(values: np.ndarray | None) -> np.ndarray:
     assert values is not None
     return values
 

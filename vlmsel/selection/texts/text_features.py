@@ -44,7 +44,7 @@ def text_features(
     wrong[rows, true_classes] = -np.inf
     between = view.classes @ view.classes.T
     np.fill_diagonal(between, -np.inf)
-    f1, accuracy = _noisy(view, sigma, n_draws, seed)
+    f1, accuracy = _score_noisy(view, sigma, n_draws, seed)
     synonyms = (view.synonyms * view.classes[view.synonym_classes]).sum(axis=1)
     return np.array(
         [
@@ -71,7 +71,7 @@ def macro_f1(truth: np.ndarray, answers: np.ndarray, n_classes: int) -> float:
     return float((2 * hits / total).mean())
 
 
-def _noisy(view: TextView, sigma: float, n_draws: int, seed: int) -> tuple[float, float]:
+def _score_noisy(view: TextView, sigma: float, n_draws: int, seed: int) -> tuple[float, float]:
     """Macro F1 and accuracy of noisy captions, means over the draws."""
     rng = np.random.default_rng(seed)
     f1 = accuracy = 0.0

@@ -47,11 +47,11 @@ def resampled_scores(
         if estimator.combine is not None or estimator.gate(inputs.sizes) is not None:
             continue
         if name in (PROBE, PROBE_LIKELIHOOD):
-            found[name] = _of_answers(inputs, name, rows)
+            found[name] = _score_answers(inputs, name, rows)
         elif estimator.needs == "features" and estimator.cost == "closed form":
-            found[name] = np.array([_of_rows(inputs, estimator, row) for row in rows])
+            found[name] = np.array([_score_rows(inputs, estimator, row) for row in rows])
         elif estimator.needs == "zero-shot" and inputs.zero_shot_head is not None:
-            found[name] = _of_zero_shot(inputs, name, rows)
+            found[name] = _score_zero_shot(inputs, name, rows)
     return found
 
 
@@ -79,13 +79,13 @@ def place_intervals(scores: Sequence[np.ndarray]) -> np.ndarray:
     return np.stack([np.floor(low), np.ceil(high)], axis=1)
 
 
-def _of_answers(inputs: ModelInputs, name: str, rows: np.ndarray) -> np.ndarray:
+def _score_answers(inputs: ModelInputs, name: str, rows: np.ndarray) -> np.ndarray:
     answers = inputs.probe_answers
     hits, likely = answers.hits[rows].mean(axis=1), answers.likely[rows].mean(axis=1)
     return np.stack([likely, likely] if name == PROBE_LIKELIHOOD else [hits, likely], axis=1)
 
 
-def _of_zero_shot(inputs: ModelInputs, name: str, rows: np.ndarray) -> np.ndarray:
+def _score_zero_shot(inputs: ModelInputs, name: str, rows: np.ndarray) -> np.ndarray:
     head, columns = inputs.zero_shot_head, inputs.task.columns
     assert head is not None
     hits = (head.argmax(axis=1) == columns).astype(float)
@@ -94,7 +94,7 @@ def _of_zero_shot(inputs: ModelInputs, name: str, rows: np.ndarray) -> np.ndarra
     return np.stack([accuracy if name == "zero-shot" else likely, likely], axis=1)
 
 
-def _of_rows(inputs: ModelInputs, estimator: Estimator, row: np.ndarray) -> tuple[float, float]:
+def _score_rows(inputs: ModelInputs, estimator: Estimator, row: np.ndarray) -> tuple[float, float]:
     """One score of resampled rows; NaN where they cannot be scored."""
     groups = inputs.groups.subset(row)
     task = LabelledTask(

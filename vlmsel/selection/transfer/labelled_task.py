@@ -103,7 +103,9 @@ def _without_singles(labels: np.ndarray, rows: np.ndarray, notes: list[str]) -> 
     few = single.sum() <= MOST_SINGLES * len(rows) and (~single).sum() >= 2
     if not single.any() or not few:
         return rows
-    notes.append(f"{single.sum()} classes of one image are left out: {_some(groups.names[single])}")
+    notes.append(
+        f"{single.sum()} classes of one image are left out: {_list_some(groups.names[single])}"
+    )
     return rows[~single[groups.codes]]
 
 
@@ -114,12 +116,12 @@ def _columns(groups: LabelGroups, classes: Sequence[Any] | None, notes: list[str
     strange = [name for name in groups.names.tolist() if name not in position]
     if strange:
         raise SelectionError(
-            f"{len(strange)} labels name no class of the task: {_some(strange)}; its classes are "
-            f"{_some(list(classes))}"
+            f"{len(strange)} labels name no class of the task: {_list_some(strange)}; its classes "
+            f"are {_list_some(list(classes))}"
         )
     empty = [name for name in classes if name not in set(groups.names.tolist())]
     if empty:
-        notes.append(f"{len(empty)} classes have no image and are not scored: {_some(empty)}")
+        notes.append(f"{len(empty)} classes have no image and are not scored: {_list_some(empty)}")
     return np.array([position[name] for name in groups.names.tolist()])[groups.codes]
 
 
@@ -127,6 +129,6 @@ def _is_missing(label: Any) -> bool:
     return label is None or (isinstance(label, (float, np.floating)) and math.isnan(label))
 
 
-def _some(names: Any) -> str:
+def _list_some(names: Any) -> str:
     more = ", ..." if len(names) > SHOWN else ""
     return ", ".join(str(name) for name in names[:SHOWN]) + more

@@ -68,7 +68,7 @@ def _chance(inputs: ModelInputs) -> float:
     return float(inputs.groups.priors.max())
 
 
-def _blind(inputs: ModelInputs) -> float:
+def _blind_likelihood(inputs: ModelInputs) -> float:
     """Log-likelihood of the classes' shares: minus their entropy."""
     priors = inputs.groups.priors
     return float((priors * np.log(priors)).sum())
@@ -87,7 +87,7 @@ def _gbc_floor(inputs: ModelInputs) -> float:
     return -float(np.log(classes * (classes - 1)))
 
 
-def _shared(score: Callable[..., float], **options: Any) -> Callable[[ModelInputs], Value]:
+def _wrap_shared(score: Callable[..., float], **options: Any) -> Callable[[ModelInputs], Value]:
     """Call a score that uses the model's decomposition."""
 
     def function(inputs: ModelInputs) -> Value:
@@ -97,11 +97,11 @@ def _shared(score: Callable[..., float], **options: Any) -> Callable[[ModelInput
     return function
 
 
-def _plain(score: Callable[..., float], **options: Any) -> Callable[[ModelInputs], Value]:
+def _wrap_plain(score: Callable[..., float], **options: Any) -> Callable[[ModelInputs], Value]:
     return lambda inputs: Value(score(inputs.features, inputs.labels, **options))
 
 
-def _left_out(score: Callable[..., float], **options: Any) -> Callable[[ModelInputs], Value]:
+def _wrap_held_out(score: Callable[..., float], **options: Any) -> Callable[[ModelInputs], Value]:
     """Call a held-out score, copies of an image on one side."""
 
     def function(inputs: ModelInputs) -> Value:
@@ -193,27 +193,27 @@ _FITTED = g.all_of(_PAIRS, g.three_images_a_dimension, g.fits_memory)
 
 ESTIMATORS: dict[str, Estimator] = {
     "logme": Estimator(
-        _shared(s.logme), "log evidence of a linear model, nats an image", _PAIRS, _logme_floor
+        _wrap_shared(s.logme), "log evidence of a linear model, nats an image", _PAIRS, _logme_floor
     ),
     "hscore": Estimator(
-        _shared(s.hscore), "variance between classes, in that of the features",
+        _wrap_shared(s.hscore), "variance between classes, in that of the features",
         g.all_of(_PAIRS, g.saturated_hscore), ceiling=lambda classes: classes - 1,
     ),
     "hscore-shrunk": Estimator(
-        _shared(s.hscore_shrunk), "H-score with a shrunk covariance", g.images_a_class(5),
+        _wrap_shared(s.hscore_shrunk), "H-score with a shrunk covariance", g.images_a_class(5),
         ceiling=lambda classes: classes - 1,
     ),
     "transrate": Estimator(
-        _shared(s.transrate), "coding rate less that within classes", _PAIRS,
+        _wrap_shared(s.transrate), "coding rate less that within classes", _PAIRS,
         has_one_dimension=True,
     ),
     "gbc": Estimator(
-        _shared(s.gbc, unit_variance=True, log_scale=True),
+        _wrap_shared(s.gbc, unit_variance=True, log_scale=True),
         "-ln of the overlap of the classes as Gaussians, 64 components",
         _PAIRS, _gbc_floor,
     ),
     "parc": Estimator(
-        _plain(s.parc), "100 x rank correlation of distances and labels", _PAIRS, _zero
+        _wrap_plain(s.parc), "100 x rank correlation of distances and labels", _PAIRS, _zero
     ),
     "sfda": Estimator(
         _sfda, "probability of the true class, twice fitted discriminant", _FITTED,
@@ -233,39 +233,43 @@ ESTIMATORS: dict[str, Estimator] = {
         ceiling=lambda classes: 1.0,
     ),
     "leep": Estimator(
-        _leep, "log-likelihood of labels through the source head", _PAIRS, _blind, needs="head"
+        _leep, "log-likelihood of labels through the source head", _PAIRS, _blind_likelihood,
+        needs="head",
     ),
     "nce": Estimator(
-        _nce, "minus entropy of labels, given the head's class", _PAIRS, _blind, needs="head"
+        _nce, "minus entropy of labels, given the head's class", _PAIRS, _blind_likelihood,
+        needs="head",
     ),
     "nleep": Estimator(
         _nleep, "LEEP of a Gaussian mixture, mean of 5 seeds",
-        g.all_of(_PAIRS, g.enough_for_a_mixture, g.trains_in_time), _blind, cost="trained",
+        g.all_of(_PAIRS, g.enough_for_a_mixture, g.trains_in_time), _blind_likelihood,
+        cost="trained",
     ),
-    "knn": Estimator(_left_out(s.knn), "accuracy of the nearest image", _PAIRS, _chance),
+    "knn": Estimator(_wrap_held_out(s.knn), "accuracy of the nearest image", _PAIRS, _chance),
     "knn-5": Estimator(
-        _left_out(s.knn, k=5), "accuracy of the 5 nearest images", g.images_a_class(3), _chance
+        _wrap_held_out(s.knn, k=5), "accuracy of the 5 nearest images", g.images_a_class(3), _chance
     ),
     "nearest-mean": Estimator(
-        _left_out(s.nearest_mean), "accuracy of the nearest class mean, left out", _PAIRS, _chance
+        _wrap_held_out(s.nearest_mean), "accuracy of the nearest class mean, left out", _PAIRS,
+        _chance,
     ),
     "ridge": Estimator(_ridge, "accuracy of ridge regression, left out", _HELD_OUT, _chance),
     "lda": Estimator(
-        _left_out(s.lda), "accuracy of a shrunk discriminant, 5 folds",
+        _wrap_held_out(s.lda), "accuracy of a shrunk discriminant, 5 folds",
         g.all_of(g.images_a_class(3), g.fits_memory, g.trains_in_time), _chance, cost="trained",
     ),
     "lfc": Estimator(
-        _plain(s.lfc), "correlation of the kernels of features and labels", _PAIRS, _zero,
+        _wrap_plain(s.lfc), "correlation of the kernels of features and labels", _PAIRS, _zero,
         has_one_dimension=True,
     ),
     "tmi": Estimator(
-        _plain(s.tmi), "squared distance to the class mean", _PAIRS, has_one_dimension=True
+        _wrap_plain(s.tmi), "squared distance to the class mean", _PAIRS, has_one_dimension=True
     ),
     "probe": Estimator(
         _probe, "accuracy of a linear probe, 5 folds", _TRAINED, _chance, cost="trained"
     ),
     "probe-likelihood": Estimator(
-        _probe_likelihood, "log-likelihood of a linear probe, 5 folds", _TRAINED, _blind,
+        _probe_likelihood, "log-likelihood of a linear probe, 5 folds", _TRAINED, _blind_likelihood,
         cost="trained",
     ),
     "itm": Estimator(
@@ -276,8 +280,8 @@ ESTIMATORS: dict[str, Estimator] = {
         _zero_shot, "zero-shot accuracy on the labelled images", floor=_chance, needs="zero-shot"
     ),
     "zero-shot-likelihood": Estimator(
-        _zero_shot_likelihood, "zero-shot log-likelihood on the labelled images", floor=_blind,
-        needs="zero-shot",
+        _zero_shot_likelihood, "zero-shot log-likelihood on the labelled images",
+        floor=_blind_likelihood, needs="zero-shot",
     ),
 }  # fmt: skip
 

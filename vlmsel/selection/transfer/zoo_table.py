@@ -128,10 +128,10 @@ def score_zoo(
     def score(key: ModelKey) -> ScoredModel | str:
         try:
             inputs = model_inputs(
-                _loaded(zoo[key], n, "features"),
+                _load(zoo[key], n, "features"),
                 task,
-                head=_optional(heads, key, n, "head"),
-                zero_shot_head=_optional(zero_shot, key, n, "zero-shot"),
+                head=_load_optional(heads, key, n, "head"),
+                zero_shot_head=_load_optional(zero_shot, key, n, "zero-shot"),
                 normalise=settings.normalise,
                 seed=settings.seed,
             )
@@ -176,15 +176,15 @@ def _notes(task: LabelledTask) -> tuple[str, ...]:
     return (first, *task.notes)
 
 
-def _optional(
+def _load_optional(
     given: Mapping[ModelKey, Any] | None, key: ModelKey, n: int, what: str
 ) -> np.ndarray | None:
     if given is None or key not in given:
         return None
-    return _loaded(given[key], n, what)
+    return _load(given[key], n, what)
 
 
-def _loaded(given: Any, n: int, what: str) -> np.ndarray:
+def _load(given: Any, n: int, what: str) -> np.ndarray:
     rows = check_features(given() if callable(given) else given)
     if len(rows) != n:
         raise SelectionError(f"{len(rows)} rows of {what} for {n} labels; give one row a label")
@@ -247,7 +247,7 @@ def estimator_column(name: str, estimator: Estimator, rows: Sequence[ScoredModel
         score[ranked] = estimator.combine(terms)
     ranked &= np.isfinite(score)
     tie_break = np.array([0.0 if cell.value is None else cell.value.tie_break for cell in cells])
-    whole = _unranked(estimator, rows, ranked, score, tie_break)
+    whole = _explain_unranked(estimator, rows, ranked, score, tie_break)
     place = np.full(len(rows), np.nan)
     if whole is None:
         place[ranked] = _places(score[ranked], tie_break[ranked])
@@ -274,7 +274,7 @@ def estimator_column(name: str, estimator: Estimator, rows: Sequence[ScoredModel
     return table.with_columns(pl.col("value", "place").fill_nan(None))
 
 
-def _unranked(
+def _explain_unranked(
     estimator: Estimator,
     rows: Sequence[ScoredModel],
     ranked: np.ndarray,

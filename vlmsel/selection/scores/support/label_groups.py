@@ -105,7 +105,7 @@ def check_features(features: Any) -> np.ndarray:
     if len(broken):
         raise SelectionError(
             f"{len(broken)} of {len(rows)} rows of features are not finite (rows "
-            f"{_some(broken)}); measure these images again or leave them out"
+            f"{_list_some(broken)}); measure these images again or leave them out"
         )
     return rows
 
@@ -173,10 +173,11 @@ def _refuse_missing(missing: np.ndarray) -> None:
     if missing.any():
         rows = np.flatnonzero(missing)
         raise SelectionError(
-            f"{len(rows)} images have no label (rows {_some(rows)}); leave them out or label them"
+            f"{len(rows)} images have no label (rows {_list_some(rows)}); leave them out or label "
+            "them"
         )
 
 
-def _some(rows: np.ndarray) -> str:
+def _list_some(rows: np.ndarray) -> str:
     more = ", ..." if len(rows) > SHOWN else ""
     return ", ".join(str(row) for row in rows[:SHOWN]) + more
