@@ -111,8 +111,8 @@ def _compact_model(
     indexes = folder.indexes(parent)
     packed = {member.name for index in indexes.values() for member in index.members}
     files = folder.files_below.names(parent)
-    loose = sorted(name for name in _only_files(files) if is_finished(name))
-    left_over = _left_over(folder, parent, [name for name in loose if name in packed])
+    loose = sorted(name for name in _find_only_files(files) if is_finished(name))
+    left_over = _find_left_over(folder, parent, [name for name in loose if name in packed])
     for name in left_over:
         folder.files_below.delete(f"{parent}/{name}")
     new = [name for name in loose if name not in packed]
@@ -125,7 +125,7 @@ def _compact_model(
         for path, index in indexes.items()
         if on_disk[f"{parent}/{index.pack}"].size < SMALL_PACK_BYTES
     }
-    batch: list[_Piece] = list(_small_packs(folder, parent, small))
+    batch: list[_Piece] = list(_find_small_packs(folder, parent, small))
     for start in range(0, len(new), READERS * 8):
         some = new[start : start + READERS * 8]
         pieces, corrupt = _read_loose(folder, [on_disk[f"{parent}/{name}"] for name in some])
@@ -138,7 +138,7 @@ def _compact_model(
     return found + _write_pack(folder, parent, batch)
 
 
-def _left_over(folder: PackedFolder, parent: str, names: list[str]) -> list[str]:
+def _find_left_over(folder: PackedFolder, parent: str, names: list[str]) -> list[str]:
     """Files that are in a sound pack, too: only those can go."""
     places = folder.packed(f"{parent}/{name}" for name in names)
     packs = {pack for pack, _ in places.values()}
@@ -146,7 +146,7 @@ def _left_over(folder: PackedFolder, parent: str, names: list[str]) -> list[str]
     return [name for name in names if places[f"{parent}/{name}"][0] in sound]
 
 
-def _only_files(names: Iterable[str]) -> list[str]:
+def _find_only_files(names: Iterable[str]) -> list[str]:
     """Files that are their cell's only one; where there are two, a retry was killed."""
     by_stem: dict[str, list[str]] = {}
     for name in names:
@@ -156,7 +156,7 @@ def _only_files(names: Iterable[str]) -> list[str]:
     return [files[0] for files in by_stem.values() if len(files) == 1]
 
 
-def _small_packs(
+def _find_small_packs(
     folder: PackedFolder, parent: str, indexes: dict[str, PackIndex]
 ) -> Iterable[_Piece]:
     of_packs: dict[str, list[str]] = {}

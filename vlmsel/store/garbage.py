@@ -54,7 +54,7 @@ def find_garbage(
     found: list[Garbage] = []
     for kind in measurement_kinds():
         found += _unwanted_cells(folder, kind, is_wanted, written_before)
-        found += _left_packs(folder, kind, written_before)
+        found += _find_left_packs(folder, kind, written_before)
     for what in (FAILURES, QUARANTINE):
         for entry in folder.entries(what):
             if entry.modified < written_before:
@@ -107,7 +107,7 @@ def _rows(folder: PackedFolder, pack: str) -> int:
     return sum(member.n_rows for index in indexes[:1] for member in index.members)
 
 
-def _left_packs(folder: PackedFolder, kind: str, written_before: float) -> Iterator[Garbage]:
+def _find_left_packs(folder: PackedFolder, kind: str, written_before: float) -> Iterator[Garbage]:
     """Packs without an index and indexes without a pack, which a kill left."""
     by_parent: dict[str, list[FileEntry]] = defaultdict(list)
     for entry in folder.entries(kind):

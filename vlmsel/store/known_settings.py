@@ -31,7 +31,7 @@ def read(folder: Folder, kind: str) -> dict[str, Measurement]:
         StoreError: a settings file is damaged or from another version.
     """
     found: dict[str, Measurement] = {}
-    for digest, measurement in _noted(folder, kind):
+    for digest, measurement in _read_noted(folder, kind):
         schema = None if measurement is None else _schema_of(measurement, digest)
         if measurement is None or schema is None:
             path = settings_folder(kind, digest)
@@ -49,7 +49,7 @@ def read(folder: Folder, kind: str) -> dict[str, Measurement]:
 def read_earlier(folder: Folder, kind: str) -> dict[int, list[Measurement]]:
     """Measurements of a kind that the store holds under earlier schema versions, by version."""
     found: dict[int, list[Measurement]] = {}
-    for digest, measurement in _noted(folder, kind):
+    for digest, measurement in _read_noted(folder, kind):
         schema = None if measurement is None else _schema_of(measurement, digest)
         if measurement is not None and schema is not None and schema < SCHEMA_VERSION:
             found.setdefault(schema, []).append(measurement)
@@ -60,14 +60,14 @@ def readable_digests(folder: Folder, kind: str) -> set[str]:
     """Digests of the settings of a kind that are of this schema version or an earlier one."""
     return {
         digest
-        for digest, measurement in _noted(folder, kind)
+        for digest, measurement in _read_noted(folder, kind)
         if measurement is not None
         and (schema := _schema_of(measurement, digest)) is not None
         and schema <= SCHEMA_VERSION
     }
 
 
-def _noted(folder: Folder, kind: str) -> Iterator[tuple[str, Measurement | None]]:
+def _read_noted(folder: Folder, kind: str) -> Iterator[tuple[str, Measurement | None]]:
     """Every digest with a settings file, and what it says; None where it cannot be read."""
     for digest in sorted(folder.folders(kind)):
         path = settings_folder(kind, digest)

@@ -18,7 +18,7 @@ OWNER = re.compile(r"([0-9a-f]{12})-([0-9]+)-([0-9]+)")
 def this_process() -> str:
     """``<place>-<process id>-<its start>``: letters, digits and dashes."""
     pid = os.getpid()
-    return f"{_place()}-{pid}-{_started(pid) or 0}"
+    return f"{_place()}-{pid}-{_start_time(pid) or 0}"
 
 
 def is_dead(owner: str) -> bool:
@@ -34,7 +34,7 @@ def is_dead(owner: str) -> bool:
     except (PermissionError, OverflowError):
         return False
     # Another process may have the number by now.
-    running = _started(pid)
+    running = _start_time(pid)
     return bool(started) and running is not None and running != started
 
 
@@ -49,7 +49,7 @@ def _place() -> str:
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:12]
 
 
-def _started(pid: int) -> int | None:
+def _start_time(pid: int) -> int | None:
     """Return the start of a process, in the kernel's ticks since the boot; None if unknown."""
     try:
         text = Path(f"/proc/{pid}/stat").read_text()

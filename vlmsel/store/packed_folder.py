@@ -62,12 +62,12 @@ class PackedFolder:
         return [
             f"{parent}/{name}"
             for parent, names in by_parent.items()
-            for name in self._visible(parent, names)
+            for name in self._list_visible(parent, names)
         ]
 
     def names(self, path: str) -> list[str]:
         """Names of the files and packed cells directly in `path`."""
-        return self._visible(path, self.files_below.names(path))
+        return self._list_visible(path, self.files_below.names(path))
 
     def folders(self, path: str) -> list[str]:
         """Names of the folders directly in `path`."""
@@ -115,7 +115,7 @@ class PackedFolder:
         Where a pack has several, each is given without what another lacks: two that take cells out
         of it at one time, or one that is killed, leave longer ones than they mean.
         """
-        return self._settled(parent, self.files_below.names(parent))[1]
+        return self._list_settled(parent, self.files_below.names(parent))[1]
 
     def unpack(self, paths: Iterable[str]) -> None:
         """Take cells out of their packs, whose rows stay until they are made anew.
@@ -138,16 +138,16 @@ class PackedFolder:
                 if not rest.members:
                     self.files_below.delete(f"{parent}/{index.pack}")
 
-    def _visible(self, parent: str, names: Sequence[str]) -> list[str]:
+    def _list_visible(self, parent: str, names: Sequence[str]) -> list[str]:
         loose = [name for name in names if not is_of_a_pack(name)]
         if len(loose) == len(names):
             return loose
-        names, indexes = self._settled(parent, names)
+        names, indexes = self._list_settled(parent, names)
         loose = [name for name in names if not is_of_a_pack(name)]
         members = {member.name for index in indexes.values() for member in index.members}
         return [*loose, *sorted(members.difference(loose))]
 
-    def _settled(
+    def _list_settled(
         self, parent: str, names: Sequence[str]
     ) -> tuple[Sequence[str], dict[str, PackIndex]]:
         """Names in a folder and the indexes among them, listed anew if one goes meanwhile."""
@@ -168,7 +168,7 @@ class PackedFolder:
                 index = self._index(f"{parent}/{name}")
                 if index is not None and index.pack in present:
                     found[f"{parent}/{name}"] = index
-        return _narrowed(found)
+        return _narrow(found)
 
     def _index(self, path: str) -> PackIndex | None:
         # Named by content, so what was read once stays true.
@@ -186,7 +186,7 @@ class PackedFolder:
             return index
 
 
-def _narrowed(indexes: dict[str, PackIndex]) -> dict[str, PackIndex]:
+def _narrow(indexes: dict[str, PackIndex]) -> dict[str, PackIndex]:
     """Indexes with only the cells that all indexes of their pack name."""
     if len({index.pack for index in indexes.values()}) == len(indexes):
         return indexes

@@ -23,16 +23,16 @@ class RemoteFolder:
     def write_atomic(self, path: str, data: bytes) -> None:
         """One write, so one PUT; above pyarrow's part size a multipart upload, atomic too."""
         with (
-            server_faults("write", self._shown(path)),
-            self.system.open_output_stream(self._full(path)) as stream,
+            server_faults("write", self._shown_path(path)),
+            self.system.open_output_stream(self._full_path(path)) as stream,
         ):
             stream.write(data)
 
     def read(self, path: str) -> bytes:
         """The bytes of one object."""
         with (
-            server_faults("read", self._shown(path)),
-            self.system.open_input_stream(self._full(path)) as stream,
+            server_faults("read", self._shown_path(path)),
+            self.system.open_input_stream(self._full_path(path)) as stream,
         ):
             return stream.read()
 
@@ -51,29 +51,29 @@ class RemoteFolder:
     def entries(self, prefix: str) -> list[FileEntry]:
         """Every object below `prefix` with its size and age, from one listing."""
         return [
-            FileEntry(self._relative(info), info.size or 0, _seconds(info))
+            FileEntry(self._relative_path(info), info.size or 0, _seconds(info))
             for info in self._infos(prefix, recursive=True)
             if info.type == fs.FileType.File
         ]
 
     def modified(self, path: str) -> float:
         """Return the time when the object was last written, in seconds since 1970."""
-        with server_faults("read", self._shown(path)):
-            info = self.system.get_file_info(self._full(path))
+        with server_faults("read", self._shown_path(path)):
+            info = self.system.get_file_info(self._full_path(path))
         if info.mtime is None:
-            raise StoreError(f"cannot read {self._shown(path)}: it is not there")
+            raise StoreError(f"cannot read {self._shown_path(path)}: it is not there")
         return info.mtime.timestamp()
 
     def move(self, source: str, target: str) -> None:
         """Copy, then delete: a crash between the two leaves both, never none."""
-        with suppress(MissingFileError), server_faults("move", self._shown(source)):
-            self.system.copy_file(self._full(source), self._full(target))
-            self.system.delete_file(self._full(source))
+        with suppress(MissingFileError), server_faults("move", self._shown_path(source)):
+            self.system.copy_file(self._full_path(source), self._full_path(target))
+            self.system.delete_file(self._full_path(source))
 
     def delete(self, path: str) -> None:
         """Delete one object."""
-        with suppress(MissingFileError), server_faults("delete", self._shown(path)):
-            self.system.delete_file(self._full(path))
+        with suppress(MissingFileError), server_faults("delete", self._shown_path(path)):
+            self.system.delete_file(self._full_path(path))
 
     def clean(self, folders: Sequence[str]) -> int:
         """Nothing: an object that was not written whole is not there."""
@@ -81,11 +81,11 @@ class RemoteFolder:
 
     def _list(self, path: str, kind: fs.FileType, *, recursive: bool = False) -> list[str]:
         infos = self._infos(path, recursive=recursive)
-        return [self._relative(info) for info in infos if info.type == kind]
+        return [self._relative_path(info) for info in infos if info.type == kind]
 
     def _infos(self, path: str, *, recursive: bool) -> list[fs.FileInfo]:
-        selector = fs.FileSelector(self._full(path), recursive=recursive, allow_not_found=True)
-        with server_faults("list", self._shown(path)):
+        selector = fs.FileSelector(self._full_path(path), recursive=recursive, allow_not_found=True)
+        with server_faults("list", self._shown_path(path)):
             infos = self.system.get_file_info(selector)
             bucket = self.root.partition("/")[0]
             # An absent bucket lists as empty: all would be measured before the first write fails.
@@ -93,13 +93,13 @@ class RemoteFolder:
                 raise StoreError(f"cannot list {self.address}: {NO_SUCH_BUCKET}")
         return infos
 
-    def _relative(self, info: fs.FileInfo) -> str:
+    def _relative_path(self, info: fs.FileInfo) -> str:
         return info.path[len(self.root) + 1 :]
 
-    def _full(self, path: str) -> str:
+    def _full_path(self, path: str) -> str:
         return f"{self.root}/{path}".rstrip("/")
 
-    def _shown(self, path: str) -> str:
+    def _shown_path(self, path: str) -> str:
         return f"{self.address.rstrip('/')}/{path}"
 
 
