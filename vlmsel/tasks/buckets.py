@@ -72,11 +72,11 @@ def _region(bucket: str, host: str) -> str | None:
     """The region of a bucket at Amazon, where nobody says it; else the library's own way."""
     if host or any(os.environ.get(name) for name in REGION_VARIABLES):
         return None
-    return _resolved_region(bucket)
+    return _resolve_region(bucket)
 
 
 @lru_cache(maxsize=64)
-def _resolved_region(bucket: str) -> str | None:
+def _resolve_region(bucket: str) -> str | None:
     try:
         return fs.resolve_s3_region(bucket)
     except (OSError, ValueError, ArrowException):

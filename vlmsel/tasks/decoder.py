@@ -90,7 +90,7 @@ def decode_image(
             if least_size is not None:
                 image.draft(None, (least_size, least_size))
             image.load()
-            return _as_rgb(ImageOps.exif_transpose(image))
+            return _convert_to_rgb(ImageOps.exif_transpose(image))
     except DECODE_ERRORS as error:
         raise ImageError(f"corrupt or truncated {image.format}: {first_line(error)}") from None
 
@@ -132,7 +132,7 @@ def image_suffixes() -> frozenset[str]:
     return frozenset(known | {".mpo"}) - {".apng", ".avifs", ".pfm"}
 
 
-def _as_rgb(image: Image.Image) -> Image.Image:
+def _convert_to_rgb(image: Image.Image) -> Image.Image:
     if image.mode == "F":
         raise ValueError("floating-point pixels of unknown range; save it with 8 bits a channel")
     if image.mode.startswith("I"):

@@ -118,7 +118,7 @@ def index_task(spec: TaskSpec, *, cache: Path | None = None, strict: bool = True
         why = f": {'; '.join(passed_over)}" if passed_over else ""
         raise TaskError(f"task '{spec.name}': no image in {spec.images.partition('?')[0]}{why}")
     if spec.questions is not None:
-        return _of_questions(spec, images, tuple(bad))
+        return _index_questions(spec, images, tuple(bad))
     copies = tuple(_copies(images))
     if (spec.name, spec.images) not in _warned:
         _warned.add((spec.name, spec.images))
@@ -138,7 +138,7 @@ def _unread_members(scans: Scans) -> Iterator[str]:
         yield f"{number} {suffix} member(s) of shards, a format that is not read: convert them"
 
 
-def _of_questions(
+def _index_questions(
     spec: TaskSpec, images: Sequence[ImageRef], bad: tuple[BadSource, ...]
 ) -> TaskIndex:
     """The index of a task of questions: an image per question, under the question's id."""
@@ -196,7 +196,9 @@ def _refs(spec: TaskSpec, sources: Sources, scans: Scans) -> list[ImageRef]:
     ]
     ids = [_image_id(sources, source, found) for source, found in pairs]
     if len(set(ids)) < len(ids):
-        raise TaskError(f"task '{spec.name}': {_same_id(ids, [source for source, _ in pairs])}")
+        raise TaskError(
+            f"task '{spec.name}': {_explain_same_id(ids, [source for source, _ in pairs])}"
+        )
     labels = [found.label for _, found in pairs]
     if has_classnames(spec):
         classnames = class_prompts(spec).classnames
@@ -209,7 +211,7 @@ def _refs(spec: TaskSpec, sources: Sources, scans: Scans) -> list[ImageRef]:
     ]
 
 
-def _same_id(ids: Sequence[str], sources: Sequence[SourceFile]) -> str:
+def _explain_same_id(ids: Sequence[str], sources: Sequence[SourceFile]) -> str:
     """Say which images have one id, and the way out."""
     first: dict[str, SourceFile] = {}
     for image_id, source in zip(ids, sources, strict=True):

@@ -154,7 +154,7 @@ def read_class_names(
         if plain_name(name) != no_class
     }
     if not found:
-        raise _no_labels(path, spec)
+        raise _no_labels_error(path, spec)
     return found
 
 
@@ -176,10 +176,10 @@ def _rows_of_images(path: Path, spec: TaskSpec, index: TaskIndex) -> Iterator[tu
         seen.add(image)
         yield where, image, name
     if not seen:
-        raise _no_labels(path, spec)
+        raise _no_labels_error(path, spec)
 
 
-def _no_labels(path: Path, spec: TaskSpec) -> TaskError:
+def _no_labels_error(path: Path, spec: TaskSpec) -> TaskError:
     return TaskError(f"task '{spec.name}': {path} holds no labels")
 
 

@@ -47,7 +47,7 @@ def scan_parquet(uri: str) -> list[FoundImage]:
         TaskError: no Parquet, no image column, labels that are no whole numbers, or more rows or
             bytes than files of its size hold.
     """
-    with _opened(uri) as file:
+    with _open(uri) as file:
         labelled = _has_labels(uri, file.schema_arrow)
         found: list[FoundImage] = []
         digests: dict[int, str] = {}
@@ -60,7 +60,7 @@ def scan_parquet(uri: str) -> list[FoundImage]:
                     row = str(len(found))
                     where = f"{display(uri)}, row {row}"
                     if place not in digests:
-                        digests[place] = _digest(_as_bytes(where, value))
+                        digests[place] = _digest(_decode_bytes(where, value))
                     found.append(FoundImage(row, row, digests[place], stored_label(label, where)))
         return found
 
@@ -72,7 +72,7 @@ def read_parquet(uri: str, rows: set[str]) -> Iterator[tuple[str, bytes | TaskEr
         TaskError: as `scan_parquet`.
     """
     wanted = {int(row) for row in rows}
-    with _opened(uri) as file:
+    with _open(uri) as file:
         start = 0
         for group in range(file.metadata.num_row_groups):
             length = file.metadata.row_group(group).num_rows
@@ -90,7 +90,7 @@ def _read_group(
             paths = _paths(batch)
             for number, (_, value) in enumerate(_values(batch)):
                 if row + number in wanted:
-                    data = _as_bytes(f"{display(uri)}, row {row + number}", value)
+                    data = _decode_bytes(f"{display(uri)}, row {row + number}", value)
                     yield str(row + number), _image_bytes(data, paths[number])
         row += len(batch)
 
@@ -139,7 +139,7 @@ def _values(batch: pa.RecordBatch) -> Iterator[tuple[int, pa.Scalar]]:
         yield (-1, pa.scalar(None)) if place is None else (place, values[place])
 
 
-def _as_bytes(where: str, value: pa.Scalar) -> pa.Scalar:
+def _decode_bytes(where: str, value: pa.Scalar) -> pa.Scalar:
     """The value, or what its base64 text stands for.
 
     Raises:
@@ -192,11 +192,11 @@ def _digest(value: pa.Scalar) -> str:
 
 
 @contextmanager
-def _opened(uri: str) -> Iterator[pq.ParquetFile]:
+def _open(uri: str) -> Iterator[pq.ParquetFile]:
     with open_source(uri) as stream:
         try:
             with pq.ParquetFile(stream) as file:
-                shared = _shared_columns(file)
+                shared = _find_shared_columns(file)
                 _require_image_column(uri, file.schema_arrow)
                 _require_rows_of_a_size(uri, file)
                 _require_honest_pages(uri, file, stream)
@@ -208,7 +208,7 @@ def _opened(uri: str) -> Iterator[pq.ParquetFile]:
             raise read_error(msg, error) from None
 
 
-def _shared_columns(file: pq.ParquetFile) -> list[str]:
+def _find_shared_columns(file: pq.ParquetFile) -> list[str]:
     """Columns to read as dictionaries: those of plain bytes, in encodings that can be."""
     schema, about = file.schema_arrow, file.metadata
     encodings = {

@@ -16,7 +16,7 @@ _CLASS = re.compile(r"\[(!?)(\]?[^\]/]*)\]")
 def glob_pattern(path: str) -> re.Pattern[str]:
     """A path with wildcards as a regular expression for whole paths."""
     names = path.rstrip("/").split("/")
-    parts = ["(?:[^/]+/)*" if name == "**" else f"{_of_name(name)}/" for name in names]
+    parts = ["(?:[^/]+/)*" if name == "**" else f"{_translate_name(name)}/" for name in names]
     return re.compile("".join(parts).removesuffix("/"))
 
 
@@ -73,7 +73,7 @@ def _length(found: re.Match[str]) -> int:
     return abs(last - first) // max(1, abs(int(found[3] or 1))) + 1
 
 
-def _of_name(part: str) -> str:
+def _translate_name(part: str) -> str:
     result, place = "", 0
     while place < len(part):
         if found := _CLASS.match(part, place):

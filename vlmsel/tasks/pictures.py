@@ -83,7 +83,7 @@ def look_at_pictures(shards: Iterable[Shard], n_held: int) -> Pictures:
     repeated: list[str] = []
     unreadable: list[tuple[str, str]] = []
     seen = np.zeros((0, SIZE, SIZE, 3))
-    for ref, data in _in_order(shards):
+    for ref, data in _read_in_order(shards):
         try:
             if isinstance(data, TaskError):
                 raise data
@@ -106,7 +106,7 @@ def look_at_pictures(shards: Iterable[Shard], n_held: int) -> Pictures:
     return Pictures(n_held, len(read), tuple(constant), tuple(repeated), tuple(unreadable))
 
 
-def _in_order(shards: Iterable[Shard]) -> Iterable[tuple[ImageRef, bytes | TaskError]]:
+def _read_in_order(shards: Iterable[Shard]) -> Iterable[tuple[ImageRef, bytes | TaskError]]:
     for shard in shards:
         yield from read_shard(shard)
 

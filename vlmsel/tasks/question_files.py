@@ -79,7 +79,7 @@ def ask_about(spec: TaskSpec, refs: Sequence["ImageRef"]) -> QuestionedImages:
         if image_id in found:
             raise TaskError(f"task '{spec.name}': two of its questions have the id '{image_id}'")
         found[image_id] = (replace(ref, image_id=image_id, label=row.label), row.question)
-    notes = _lacking(spec, missing, len(found))
+    notes = _explain_lacking(spec, missing, len(found))
     items = {image_id: question for image_id, (_, question) in sorted(found.items())}
     questions = TaskQuestions(items, spec.answers, n_options)
     return QuestionedImages(tuple(ref for ref, _ in found.values()), questions, notes)
@@ -100,7 +100,7 @@ class _Pictures:
         return None if row.picture is None else self._refs.get(row.picture.removeprefix("./"))
 
 
-def _lacking(spec: TaskSpec, missing: Sequence[str], n_found: int) -> tuple[str, ...]:
+def _explain_lacking(spec: TaskSpec, missing: Sequence[str], n_found: int) -> tuple[str, ...]:
     if not missing and not n_found:
         raise TaskError(f"task '{spec.name}': no question in {display(spec.questions or '')}")
     if not missing:

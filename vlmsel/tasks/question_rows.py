@@ -135,7 +135,7 @@ def _label(where: str, answer: Any, options: tuple[str, ...]) -> int | None:
     if text is None:
         return None
     by_text = options.index(text) if text in options else None
-    number = _whole_number(answer)
+    number = _parse_whole_number(answer)
     is_letter = number is None and len(text) == 1 and text in LETTERS
     by_letter = LETTERS.index(text) if is_letter else None
     if number is not None or (text.isdecimal() and by_text is None):
@@ -154,7 +154,7 @@ def _label(where: str, answer: Any, options: tuple[str, ...]) -> int | None:
     return found
 
 
-def _whole_number(value: Any) -> int | None:
+def _parse_whole_number(value: Any) -> int | None:
     """A cell that is a whole number; True and False are texts, and so are other numbers."""
     if isinstance(value, int) and not isinstance(value, bool):
         return value

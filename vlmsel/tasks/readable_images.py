@@ -61,7 +61,7 @@ def with_readable_first(
     if len(refs) <= n_images:
         return index
     note = (cache or cache_dir() / "tasks") / "readable" / f"{_digest(refs[:n_images])}.json"
-    known = _remembered(note)
+    known = _read_remembered(note)
     found: dict[str, str] = {}
     bad: dict[str, str] = {}
     start, end = 0, n_images
@@ -110,7 +110,7 @@ def _digest(refs: Sequence[ImageRef]) -> str:
     return hashlib.sha256("\n".join(ref.sha256 for ref in refs).encode()).hexdigest()
 
 
-def _remembered(note: Path) -> dict[str, str]:
+def _read_remembered(note: Path) -> dict[str, str]:
     try:
         known = read_json(note)
     except (OSError, ValueError):

@@ -118,7 +118,7 @@ def read_shard(shard: Shard) -> Iterator[tuple[ImageRef, bytes | TaskError]]:
         by_source.setdefault(ref.source, []).append(ref)
     for source, refs in by_source.items():
         if kind_of(source) == "folder":
-            yield from ((ref, _checked(ref, _read_file(source))) for ref in refs)
+            yield from ((ref, _check(ref, _read_file(source))) for ref in refs)
         else:
             yield from _read_packed(source, refs)
 
@@ -132,11 +132,11 @@ def _read_packed(source: str, refs: list[ImageRef]) -> Iterator[tuple[ImageRef, 
     try:
         for member, data in _read_members(source, refs):
             for ref in pending.pop(member):
-                yield ref, _checked(ref, data)
+                yield ref, _check(ref, data)
     except TaskError as error:
         why = error
     for ref in (ref for same in pending.values() for ref in same):
-        yield ref, _checked(ref, why)
+        yield ref, _check(ref, why)
 
 
 def _read_members(source: str, refs: list[ImageRef]) -> Iterator[tuple[str, bytes | TaskError]]:
@@ -163,7 +163,7 @@ def _read_file(source: str) -> bytes | TaskError:
     return data
 
 
-def _checked(ref: ImageRef, data: bytes | TaskError) -> bytes | TaskError:
+def _check(ref: ImageRef, data: bytes | TaskError) -> bytes | TaskError:
     if isinstance(data, TaskError):
         return type(data)(f"{ref.image_id}: {data}")
     if hashlib.sha256(data).hexdigest() != ref.sha256:

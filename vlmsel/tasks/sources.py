@@ -112,14 +112,14 @@ def _folder(uri: str) -> Sources:
         raise TaskError(msg)
     unread = Unread()
     found = list(_walk_remote(uri) if is_remote(uri) else _walk_local(Path(uri), unread))
-    passed = (*unread.phrases(), *_passed_over(found))
+    passed = (*unread.phrases(), *_list_passed_over(found))
     missing = tuple(unread.missing)
     if not found and not passed and not missing:
         raise TaskError(f"folder {display(uri)} is empty")
     images = [f for f in found if _suffix(f) in image_suffixes()]
     if not images:
         reasons = [f"{place} {reason}" for place, reason in missing[:SHOWN_LINKS]]
-        what = "; ".join([*reasons, *unread.phrases()]) or _what_is_there(found)
+        what = "; ".join([*reasons, *unread.phrases()]) or _describe_present(found)
         raise TaskError(f"no image in folder {display(uri)}: {what}")
     files = tuple(sorted(images, key=lambda f: f.name))
     return Sources("folder", files, pattern=False, passed_over=passed, unread=missing)
@@ -147,7 +147,7 @@ class Unread:
             )
 
 
-def _passed_over(found: list[SourceFile]) -> Iterable[str]:
+def _list_passed_over(found: list[SourceFile]) -> Iterable[str]:
     for kind, example in (("tar", "*.tar"), ("parquet", "*.parquet")):
         if number := sum(kind_of(f.name) == kind for f in found):
             yield f"{number} {kind} file(s): end `images` with /{example} to read those instead"
@@ -156,11 +156,11 @@ def _passed_over(found: list[SourceFile]) -> Iterable[str]:
         yield f"{number} {suffix} file(s), a format that is not read: convert them"
 
 
-def _what_is_there(found: list[SourceFile]) -> str:
+def _describe_present(found: list[SourceFile]) -> str:
     for kind, example in (("tar", "*.tar"), ("parquet", "*.parquet")):
         if any(kind_of(f.name) == kind for f in found):
             return f"it holds {kind} files: end `images` with /{example}"
-    if passed := "; ".join(_passed_over(found)):
+    if passed := "; ".join(_list_passed_over(found)):
         return passed
     suffixes = ", ".join(sorted(s.removeprefix(".") for s in image_suffixes()))
     return f"{len(found)} files, none of them {suffixes}"

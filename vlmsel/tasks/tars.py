@@ -52,7 +52,7 @@ def scan_tar(uri: str) -> list[FoundImage]:
     images: dict[str, FoundImage] = {}
     labels: dict[str, int] = {}
     unread: Counter[str] = Counter()
-    with _as_task_errors(uri):
+    with _raise_task_errors(uri):
         for archive, info in _members(uri):
             key, extension = split_key(info.name)
             suffix = extension.rpartition(".")[2]
@@ -62,7 +62,7 @@ def scan_tar(uri: str) -> list[FoundImage]:
             elif f".{suffix}" in image_suffixes():
                 if info.name in images:
                     raise TaskError(f"{display(uri)}: two members are named '{info.name}'")
-                images[info.name] = _found(archive, info, key)
+                images[info.name] = _describe_member(archive, info, key)
             elif f".{suffix}" in UNREAD_SUFFIXES:
                 unread[f".{suffix}"] += 1
     counts = [unread_members(suffix, number) for suffix, number in sorted(unread.items())]
@@ -77,10 +77,10 @@ def read_spans(
     Raises:
         TaskError: the file cannot be opened or read.
     """
-    with open_source(uri, read_ahead_bytes=SPAN_READ_AHEAD_BYTES) as file, _as_task_errors(uri):
+    with open_source(uri, read_ahead_bytes=SPAN_READ_AHEAD_BYTES) as file, _raise_task_errors(uri):
         for member, (offset, size) in sorted(spans.items(), key=itemgetter(1)):
             if size > MAX_IMAGE_BYTES:
-                yield member, _too_large(size)
+                yield member, _size_error(size)
             else:
                 file.seek(offset)
                 yield member, file.read(size)
@@ -93,7 +93,7 @@ def read_tar(uri: str, members: set[str]) -> Iterator[tuple[str, bytes | TaskErr
         TaskError: as `scan_tar`.
     """
     wanted = set(members)
-    with _as_task_errors(uri):
+    with _raise_task_errors(uri):
         for archive, info in _members(uri):
             if info.name in wanted:
                 wanted.discard(info.name)
@@ -102,7 +102,7 @@ def read_tar(uri: str, members: set[str]) -> Iterator[tuple[str, bytes | TaskErr
                 return
 
 
-def _found(archive: tarfile.TarFile, info: tarfile.TarInfo, key: str) -> FoundImage:
+def _describe_member(archive: tarfile.TarFile, info: tarfile.TarInfo, key: str) -> FoundImage:
     # A compressed archive is read through another object, and a sparse member is in pieces.
     plain = isinstance(archive.fileobj, BufferedReader) and not info.issparse()
     span = (info.offset_data, info.size) if plain else (None, None)
@@ -167,7 +167,7 @@ def _file_size(file: BufferedReader) -> int:
 
 
 @contextmanager
-def _as_task_errors(uri: str) -> Iterator[None]:
+def _raise_task_errors(uri: str) -> Iterator[None]:
     try:
         yield
     except TAR_ERRORS as error:
@@ -198,12 +198,12 @@ def _refuse_truncated(uri: str, archive: tarfile.TarFile) -> None:
 
 def _content(archive: tarfile.TarFile, info: tarfile.TarInfo) -> bytes | TaskError:
     if info.size > MAX_IMAGE_BYTES:
-        return _too_large(info.size)
+        return _size_error(info.size)
     file = archive.extractfile(info)
     return file.read() if file else b""
 
 
-def _too_large(size: int) -> TaskError:
+def _size_error(size: int) -> TaskError:
     return TaskError(f"{size} bytes, more than {MAX_IMAGE_BYTES} allowed")
 
 

@@ -85,7 +85,7 @@ class TaskSpec(BaseModel):
 
     @field_validator("name")
     @classmethod
-    def _fits_a_file(cls, name: str) -> str:
+    def _check_file_name(cls, name: str) -> str:
         if (length := encoded_length(name)) > MAX_NAME:
             raise ValueError(
                 f"the name is too long: its results are kept in files named after it, and it takes "
@@ -95,7 +95,7 @@ class TaskSpec(BaseModel):
 
     @field_validator("templates")
     @classmethod
-    def _one_gap_each(cls, templates: tuple[str, ...] | None) -> tuple[str, ...] | None:
+    def _check_templates(cls, templates: tuple[str, ...] | None) -> tuple[str, ...] | None:
         for template in templates or ():
             if template.count("{}") + template.count("{c}") != 1:
                 raise ValueError(f"'{template}' must hold {{}} once, where the class name goes")
@@ -103,17 +103,17 @@ class TaskSpec(BaseModel):
 
     @field_validator("template_sets")
     @classmethod
-    def _named_templates(
+    def _check_template_sets(
         cls, sets: dict[str, tuple[str, ...]] | None
     ) -> dict[str, tuple[str, ...]] | None:
         for name, templates in (sets or {}).items():
             if not name.strip() or not templates:
                 raise ValueError(f"set '{name}' needs a name and at least one template")
-            cls._one_gap_each(templates)
+            cls._check_templates(templates)
         return sets
 
     @model_validator(mode="after")
-    def _nothing_unused(self) -> Self:
+    def _check_nothing_unused(self) -> Self:
         if self.prompts is not None and self.classnames is not None and self.templates is not None:
             raise ValueError("`prompts` is not used where both `classnames` and `templates` are")
         if self.templates is not None and self.classnames is None and self.prompts is None:
@@ -158,7 +158,7 @@ class TaskCatalog(BaseModel):
     tasks: tuple[TaskSpec, ...] = Field(min_length=1)
 
     @model_validator(mode="after")
-    def _names_differ(self) -> Self:
+    def _check_names_differ(self) -> Self:
         twice = [name for name, n in Counter(t.name for t in self.tasks).items() if n > 1]
         if twice:
             raise ValueError(f"two tasks of one name: {', '.join(twice)}; remove one")

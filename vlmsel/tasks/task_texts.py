@@ -111,7 +111,8 @@ def task_texts(spec: TaskSpec, prompts: ClassPrompts) -> TaskTexts:
         if without:
             raise TaskError(
                 f"task '{spec.name}': captions {spec.captions} have none of class "
-                f"'{without[0][:MAX_SHOWN]}'{_more(without)}; every class needs one or more"
+                f"'{without[0][:MAX_SHOWN]}'"
+                f"{_describe_more(without)}; every class needs one or more"
             )
         found += _texts("caption", names, captions)
     if spec.synonyms is None:
@@ -177,5 +178,5 @@ def _document(path: Path, where: str) -> object:
         raise TaskError(f"{where} cannot be read: {' '.join(str(error).split())}") from None
 
 
-def _more(names: list[str]) -> str:
+def _describe_more(names: list[str]) -> str:
     return f" and of {len(names) - 1} more" if len(names) > 1 else ""
