@@ -72,7 +72,7 @@ def text_blocks(model: nn.Module) -> Blocks:
     ]
 
 
-def _every_block(visual: nn.Module) -> Blocks:
+def _list_blocks(visual: nn.Module) -> Blocks:
     pattern = re.compile(getattr(visual, "block_pattern", BLOCK_PATTERN))
     found: Blocks = []
     for name, module in visual.named_modules():
@@ -90,7 +90,7 @@ def _every_block(visual: nn.Module) -> Blocks:
 
 
 def _stages(visual: nn.Module) -> Blocks:
-    groups = _by_container(_every_block(visual))
+    groups = _group_by_container(_list_blocks(visual))
     if len(groups) > 1:
         return [(container, blocks[-1][1]) for container, blocks in groups]
     ((container, blocks),) = groups
@@ -104,7 +104,7 @@ def _stages(visual: nn.Module) -> Blocks:
 
 def _published(visual: nn.Module) -> Blocks:
     result: Blocks = []
-    for container, blocks in _by_container(_every_block(visual)):
+    for container, blocks in _group_by_container(_list_blocks(visual)):
         if _HIERARCHY.search(container):
             result.append((_published_stage(container), blocks[-1][1]))
         else:
@@ -139,13 +139,13 @@ def _inner(visual: nn.Module, *path: str) -> object:
     return module
 
 
-def _by_container(blocks: Blocks) -> list[tuple[str, Blocks]]:
+def _group_by_container(blocks: Blocks) -> list[tuple[str, Blocks]]:
     grouped = groupby(blocks, key=lambda block: block[0].rpartition(".")[0])
     return [(container, list(members)) for container, members in grouped]
 
 
 _GRANULARITIES: dict[str, Callable[[nn.Module], Blocks]] = {
-    "block": _every_block,
+    "block": _list_blocks,
     "stage": _stages,
     "published": _published,
 }

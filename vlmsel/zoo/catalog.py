@@ -55,7 +55,7 @@ class ModelSpec(BaseModel):
 
     @field_validator("model")
     @classmethod
-    def _names_a_layer(cls, model: str) -> str:
+    def _check_layer(cls, model: str) -> str:
         _, layer = split_variant(model)
         if layer:
             try:
@@ -65,7 +65,7 @@ class ModelSpec(BaseModel):
         return model
 
     @model_validator(mode="after")
-    def _fits_a_folder(self) -> Self:
+    def _check_folder_name(self) -> Self:
         if (length := encoded_length(self.model) + 1 + encoded_length(self.pretrained)) > MAX_NAME:
             raise ValueError(
                 "the names are too long: results are kept in a folder named after both, and they "
@@ -123,7 +123,7 @@ class Zoo(BaseModel):
     models: tuple[ModelSpec, ...] = Field(min_length=1)
 
     @model_validator(mode="after")
-    def _names_differ(self) -> Self:
+    def _check_names_differ(self) -> Self:
         twice = [name for name, n in Counter(m.name for m in self.models).items() if n > 1]
         if twice:
             raise ValueError(f"two models of one name: {', '.join(twice)}; remove one")

@@ -105,18 +105,18 @@ def misfit(spec: ModelSpec, path: Path, error: BaseException) -> str:
     parts = []
     for label in ("Missing", "Unexpected"):
         if match := re.search(rf"{label} key\(s\) in state_dict: (.*)", text):
-            parts.append(f"{label.lower()} {_first(QUOTED.findall(match[1]))}")
+            parts.append(f"{label.lower()} {_list_first(QUOTED.findall(match[1]))}")
     if sizes := SIZES.findall(text):
         shown = [
             f"{key} is [{found}] in the checkpoint, [{expected}] here"
             for key, found, expected in sizes
         ]
-        parts.append(_first(shown))
+        parts.append(_list_first(shown))
     reason = "; ".join(parts) or _reason(error)
     return f"{spec.name}: {path} does not fit architecture '{spec.model}': {reason}"
 
 
-def _first(items: list[str]) -> str:
+def _list_first(items: list[str]) -> str:
     more = f" and {len(items) - SHOWN_KEYS} more" if len(items) > SHOWN_KEYS else ""
     return ", ".join(items[:SHOWN_KEYS]) + more
 

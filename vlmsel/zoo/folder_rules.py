@@ -142,7 +142,7 @@ def _refuse_switches(name: str, path: Path, document: Any) -> None:
         if key in HUB_KEYS or (key in KNOWN_VALUES and value not in KNOWN_VALUES[key]):
             msg = (
                 f"{name}: {path} has the key '{where}', which would ask a model hub "
-                f"({_short(value)}); a local folder must hold all that it needs: remove the key"
+                f"({_shorten(value)}); a local folder must hold all that it needs: remove the key"
             )
             raise ModelError(msg)
 
@@ -155,13 +155,13 @@ def _items(document: Any) -> Iterator[tuple[str, str, Any]]:
         if isinstance(node, dict):
             for key, value in node.items():
                 place = f"{where}.{key}" if where else str(key)
-                yield place, str(key), _hashable(value)
+                yield place, str(key), _make_hashable(value)
                 rest.append((place, value))
         elif isinstance(node, list):
             rest.extend((where, item) for item in node)
 
 
-def _hashable(value: Any) -> Any:
+def _make_hashable(value: Any) -> Any:
     return value if isinstance(value, str | int | float | None) else repr(value)
 
 
@@ -171,7 +171,7 @@ def _check_tokenizer_class(name: str, path: Path, document: Any) -> None:
     found = document.get("tokenizer_class")
     if found is not None and not (isinstance(found, str) and TOKENIZER_CLASS.fullmatch(found)):
         msg = (
-            f"{name}: {path} names the tokenizer_class {_short(found)}, which is none of those "
+            f"{name}: {path} names the tokenizer_class {_shorten(found)}, which is none of those "
             "that only read a vocabulary; save it as tokenizer.json with PreTrainedTokenizerFast"
         )
         raise ModelError(msg)
@@ -196,7 +196,7 @@ def _first_problem(error: ValidationError) -> str:
     message = first["msg"].removeprefix("Value error, ")
     if first["type"] == "missing" or not where:
         return f"key '{where}': {message}" if where else message
-    return f"key '{where}' is {_short(first['input'])}: {message}"
+    return f"key '{where}' is {_shorten(first['input'])}: {message}"
 
 
 def _fields(location: tuple[int | str, ...]) -> list[str]:
@@ -214,6 +214,6 @@ def _model_of(annotation: Any) -> Any:
     return next((o for o in options if isinstance(o, type) and issubclass(o, BaseModel)), None)
 
 
-def _short(value: Any) -> str:
+def _shorten(value: Any) -> str:
     text = value if isinstance(value, str) and value.isalnum() else repr(value)
     return text if len(text) <= 80 else f"{text[:77]}..."

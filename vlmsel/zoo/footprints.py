@@ -45,7 +45,7 @@ def footprint(spec: ModelSpec) -> Footprint:
     for name in names:
         cached = huggingface_hub.try_to_load_from_cache(repository, name, revision=revision)
         if isinstance(cached, str):
-            return Footprint(0, _of_file(Path(cached)))
+            return Footprint(0, _bytes_of_file(Path(cached)))
     for name in names:
         try:
             url = huggingface_hub.hf_hub_url(repository, name, revision=revision)
@@ -71,14 +71,14 @@ def _parameters(spec: ModelSpec) -> int | None:
     folder = Path(spec.weights or "")
     files = sorted(folder.glob("*.safetensors")) if folder.is_dir() else []
     try:
-        sizes = [_of_file(path) for path in files or [local_weights(spec)]]
+        sizes = [_bytes_of_file(path) for path in files or [local_weights(spec)]]
     except ModelError:
         return None
     known = [size for size in sizes if size is not None]
     return sum(known) if len(known) == len(sizes) else None
 
 
-def _of_file(path: Path) -> int | None:
+def _bytes_of_file(path: Path) -> int | None:
     """Bytes of a checkpoint's parameters in fp32, by its header; of other formats its size."""
     try:
         if path.suffix != ".safetensors":

@@ -91,7 +91,7 @@ def silenced(block: nn.Module, part: Part) -> Iterator[Silence]:
         with _uniform_weights(_parts(block, "attention"), seen):
             yield seen
         return
-    hook = _returns_input(seen) if part == "block" else _returns_zeros(seen)
+    hook = _return_input(seen) if part == "block" else _return_zeros(seen)
     targets = [block] if part == "block" else _bert_ends(block, part) or _parts(block, part)
     with hooked(((module, hook) for module in targets), prepend=True):
         yield seen
@@ -108,7 +108,7 @@ def first_input(args: tuple[object, ...], kwargs: dict[str, object]) -> object:
     return args[0] if args else kwargs.get("hidden_states", next(iter(kwargs.values()), None))
 
 
-def _returns_input(seen: Silence) -> Hook:
+def _return_input(seen: Silence) -> Hook:
     def hook(_module: nn.Module, args: Any, kwargs: Any, output: Any) -> Any:
         given = first_input(args, kwargs)
         if not keeps_shape(given, output):
@@ -122,7 +122,7 @@ def _returns_input(seen: Silence) -> Hook:
     return hook
 
 
-def _returns_zeros(seen: Silence) -> Hook:
+def _return_zeros(seen: Silence) -> Hook:
     def hook(_module: nn.Module, _args: Any, _kwargs: Any, output: Any) -> Any:
         seen.n_calls += 1
         if isinstance(output, tuple):
@@ -165,9 +165,9 @@ def _parts(block: nn.Module, part: Part) -> list[nn.Module]:
         BypassError: it has none.
     """
     if part == "branch":
-        found = _branch_ends(block) or _named(block, ATTENTION) + _named(block, MLP)
+        found = _branch_ends(block) or _find_named(block, ATTENTION) + _find_named(block, MLP)
     else:
-        found = _named(block, MLP if part == "mlp" else ATTENTION)
+        found = _find_named(block, MLP if part == "mlp" else ATTENTION)
     if not found:
         what = "residual branch" if part == "branch" else part
         raise BypassError(f"a {type(block).__name__} has no {what} that is known by its name")
@@ -186,7 +186,7 @@ def _bert_ends(block: nn.Module, part: Part) -> list[nn.Module]:
     return [modules[end] for name, end in ends.items() if part in (name, "branch")]
 
 
-def _named(block: nn.Module, names: tuple[str, ...]) -> list[nn.Module]:
+def _find_named(block: nn.Module, names: tuple[str, ...]) -> list[nn.Module]:
     return [m for name, m in block.named_modules() if name.rpartition(".")[2] in names]
 
 
@@ -198,12 +198,12 @@ def _branch_ends(block: nn.Module) -> list[nn.Module]:
         holder = block.get_submodule(parent)
         # open_clip's ResNets have no module of their own there.
         is_bottleneck = leaf == BOTTLENECK_END and hasattr(holder, "downsample")
-        if is_bottleneck or (leaf in BRANCH_ENDS and _adds_shortcut(holder)):
+        if is_bottleneck or (leaf in BRANCH_ENDS and _has_shortcut(holder)):
             found.append(module)
     return found
 
 
-def _adds_shortcut(holder: nn.Module) -> bool:
+def _has_shortcut(holder: nn.Module) -> bool:
     """True if one of timm's blocks adds its input, or a shortcut of it, to its branch."""
     if hasattr(holder, "reparameterize"):
         return False

@@ -121,9 +121,9 @@ def configuration(spec: ModelSpec) -> tuple[Config, Config]:
     if (folder := _folder(spec)) is not None:
         config, preprocess = _directory_configuration(spec, folder)
     else:
-        config, preprocess = _named_configuration(spec)
+        config, preprocess = _find_configuration(spec)
     size = config["vision_cfg"].get("image_size", 224)
-    return config, _chosen(preprocess) | {"size": size}
+    return config, _choose_preprocessing(preprocess) | {"size": size}
 
 
 def tokenizer_folder(spec: ModelSpec, config: Config) -> Path | None:
@@ -138,7 +138,7 @@ def _folder(spec: ModelSpec) -> Path | None:
     return Path(spec.weights)
 
 
-def _named_configuration(spec: ModelSpec) -> tuple[Config, Config]:
+def _find_configuration(spec: ModelSpec) -> tuple[Config, Config]:
     config = architecture_config(spec.model)
     # A local file under an official tag's name is that tag's: same preprocessing and activation.
     if spec.weights is None or is_tag(spec.model, spec.pretrained):
@@ -152,7 +152,10 @@ def _shared_preprocessing(spec: ModelSpec) -> Config:
     Raises:
         ModelError: they disagree; names the keys.
     """
-    known = {json.dumps(_chosen(tag), sort_keys=True): tag for tag in tag_configs(spec.model)}
+    known = {
+        json.dumps(_choose_preprocessing(tag), sort_keys=True): tag
+        for tag in tag_configs(spec.model)
+    }
     if len(known) > 1:
         texts = [json.loads(text) for text in known]
         differ = [key for key in texts[0] if any(text[key] != texts[0][key] for text in texts)]
@@ -164,7 +167,7 @@ def _shared_preprocessing(spec: ModelSpec) -> Config:
     return next(iter(known.values()), {})
 
 
-def _chosen(preprocess: Config) -> Config:
+def _choose_preprocessing(preprocess: Config) -> Config:
     """The preprocessing of a configuration, with open_clip's defaults where it says nothing."""
     chosen = {k: preprocess[k] for k in PREPROCESS_DEFAULTS if preprocess.get(k) is not None}
     return PREPROCESS_DEFAULTS | chosen

@@ -22,7 +22,7 @@ def _architecture_of_timm(name: str | None) -> str | None:
     return name
 
 
-def _nothing(value: object) -> None:
+def _require_empty(value: object) -> None:
     if value:
         msg = (
             "it asks a model hub for the text tower, which a local folder must hold itself; where "
@@ -35,7 +35,7 @@ TimmName = Annotated[
     Annotated[str, Field(max_length=128, pattern=r"^[A-Za-z0-9_.:/@-]*$")] | None,
     AfterValidator(_architecture_of_timm),
 ]
-NoHub = Annotated[str | None, AfterValidator(_nothing)]
+NoHub = Annotated[str | None, AfterValidator(_require_empty)]
 
 
 class _Strict(BaseModel):

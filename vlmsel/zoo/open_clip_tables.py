@@ -62,24 +62,24 @@ def tag_config(model: str, pretrained: str) -> Config:
     tag = tags[key]
     trained, built = bool(tag.get("quick_gelu")), bool(config.get("quick_gelu"))
     # roberta-ViT-B-32 is QuickGELU by its own configuration; its tag says nothing: no mismatch.
-    if trained != built and (trained or _other_activation(model) in architectures()):
+    if trained != built and (trained or _switch_activation(model) in architectures()):
         raise ModelError(_mismatch(model, pretrained, quick_gelu=trained))
     return tag
 
 
 def tag_configs(model: str) -> tuple[Config, ...]:
     """open_clip's entries of all tags of an architecture, or of its other activation where none."""
-    return tuple((_tags(model) or _tags(_other_activation(model))).values())
+    return tuple((_tags(model) or _tags(_switch_activation(model))).values())
 
 
 def is_tag(model: str, pretrained: str) -> bool:
     """Return whether `pretrained` is a tag of `model`, under this or the other activation."""
     key = _clean(pretrained)
-    return key in _tags(model) or key in _tags(_other_activation(model))
+    return key in _tags(model) or key in _tags(_switch_activation(model))
 
 
 def _refuse_unknown(model: str, pretrained: str, tags: dict[str, Config]) -> None:
-    other = _other_activation(model)
+    other = _switch_activation(model)
     if _clean(pretrained) in _tags(other):
         raise ModelError(_mismatch(model, pretrained, quick_gelu=other.endswith(QUICKGELU_SUFFIX)))
     if not tags:
@@ -89,14 +89,14 @@ def _refuse_unknown(model: str, pretrained: str, tags: dict[str, Config]) -> Non
 
 
 def _mismatch(model: str, pretrained: str, *, quick_gelu: bool) -> str:
-    trained, right = ("QuickGELU" if quick_gelu else "GELU"), _other_activation(model)
+    trained, right = ("QuickGELU" if quick_gelu else "GELU"), _switch_activation(model)
     mismatch = f"'{model}/{pretrained}' was trained with {trained}, which '{model}' does not use"
     if right in architectures():
         return f"{mismatch}: use model '{right}'"
     return f"{mismatch}, and open_clip has no '{right}': give a local directory as `weights`"
 
 
-def _other_activation(model: str) -> str:
+def _switch_activation(model: str) -> str:
     if model.endswith(QUICKGELU_SUFFIX):
         return model.removesuffix(QUICKGELU_SUFFIX)
     return model + QUICKGELU_SUFFIX

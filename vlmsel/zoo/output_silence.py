@@ -15,13 +15,13 @@ def quiet_open_clip() -> Iterator[None]:
     root = logging.getLogger()
     holder = logging.NullHandler()
     root.addHandler(holder)
-    root.addFilter(_not_open_clip)
+    root.addFilter(_is_not_open_clip)
     try:
         yield
     finally:
-        root.removeFilter(_not_open_clip)
+        root.removeFilter(_is_not_open_clip)
         root.removeHandler(holder)
 
 
-def _not_open_clip(record: logging.LogRecord) -> bool:
+def _is_not_open_clip(record: logging.LogRecord) -> bool:
     return "open_clip" not in record.pathname

@@ -21,7 +21,7 @@ def count_parameters(spec: ModelSpec) -> int | None:
     if spec.encoder is not None:
         return None
     if spec.weights is not None:
-        return _of_checkpoint(Path(spec.weights))
+        return _count_in_checkpoint(Path(spec.weights))
     # Imported here: it imports torch.
     from vlmsel.zoo.architecture_facts import describe_model
 
@@ -31,7 +31,7 @@ def count_parameters(spec: ModelSpec) -> int | None:
         return None
 
 
-def _of_checkpoint(path: Path) -> int | None:
+def _count_in_checkpoint(path: Path) -> int | None:
     files = sorted(path.glob("*.safetensors")) if path.is_dir() else [path]
     if len(files) != 1 or files[0].suffix != ".safetensors":
         return None

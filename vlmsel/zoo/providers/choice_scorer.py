@@ -100,7 +100,7 @@ class OptionBatch:
                 found[place, number] = values.gather(1, option[:, None]).sum()
             else:
                 found[place, number] = NO_OPTION
-            self._seen.setdefault(row.place, self._outside(row, values[0]))
+            self._seen.setdefault(row.place, self._share_outside(row, values[0]))
         return found
 
     @property
@@ -114,7 +114,7 @@ class OptionBatch:
         return option[:-1]
 
     @staticmethod
-    def _outside(row: _Row, first: Tensor) -> Tensor:
+    def _share_outside(row: _Row, first: Tensor) -> Tensor:
         ids = torch.tensor(sorted({option[0] for option in row.options}), device=first.device)
         return 1.0 - first[ids].logsumexp(0).exp()
 
@@ -177,7 +177,7 @@ class ChoiceScorer:
         texts = [""] * len(choices)
         failures: dict[int, str] = {}
         for place, (picture, choice) in enumerate(zip(pictures, choices, strict=True)):
-            if not self._fits(choice, place, failures):
+            if not self._check_text(choice, place, failures):
                 continue
             try:
                 with quiet_transformers():
@@ -187,7 +187,7 @@ class ChoiceScorer:
                 continue
             n_tokens = inputs["input_ids"].shape[1]
             if n_tokens + NEW_TOKENS > self._length:
-                failures[place] = _too_long(n_tokens + NEW_TOKENS, self._length)
+                failures[place] = _explain_too_long(n_tokens + NEW_TOKENS, self._length)
                 continue
             with torch.inference_mode(), quiet_transformers():
                 output = self._model.generate(
@@ -261,7 +261,7 @@ class ChoiceScorer:
         Returns:
             Per row, (1 + tokens of its tail, vocabulary), float32.
         """
-        ids, more = self._padded(rows, tails)
+        ids, more = self._pad(rows, tails)
         wanted = [
             range(len(row.ids) - 1, len(row.ids) + len(tail))
             for row, tail in zip(rows, tails, strict=True)
@@ -280,7 +280,7 @@ class ChoiceScorer:
             for number, places in enumerate(wanted)
         ]
 
-    def _padded(
+    def _pad(
         self, rows: Sequence[_Row], tails: Sequence[Sequence[int]]
     ) -> tuple[Tensor, dict[str, Tensor]]:
         """Token ids of prompts with tails, filled up on the right, and all that is per token."""
@@ -305,11 +305,11 @@ class ChoiceScorer:
         failures: dict[int, str],
     ) -> Iterator[OptionBatch]:
         """Questions together, or each alone where a picture cannot be processed."""
-        usable = [place for place in places if self._fits(choices[place], place, failures)]
+        usable = [place for place in places if self._check_text(choices[place], place, failures)]
         if not usable:
             return
         try:
-            yield from self._together(pictures, choices, usable, failures)
+            yield from self._batch_together(pictures, choices, usable, failures)
         except PROCESS_ERRORS as error:
             if len(usable) == 1:
                 failures[usable[0]] = (
@@ -319,7 +319,7 @@ class ChoiceScorer:
             for place in usable:
                 yield from self._batches(pictures, choices, [place], failures)
 
-    def _together(
+    def _batch_together(
         self,
         pictures: Sequence[Image.Image],
         choices: Sequence[ChoicePrompt],
@@ -338,14 +338,16 @@ class ChoiceScorer:
             per_token = {n: v[number][mask[number]].tolist() for n, v in extra.items()}
             row = _Row(place, ids[number][mask[number]].tolist(), per_token, ())
             try:
-                rows.append(self._answered(row, texts[number], choices[place]))
+                rows.append(self._append_options(row, texts[number], choices[place]))
             except UnusableOptionsError as error:
                 failures[place] = str(error)
         if len(rows) == len(places):
             yield OptionBatch(self, rows, inputs, 0)
         elif rows:
             # Which of a batch's pictures are whose only the processor knows.
-            yield from self._together(pictures, choices, [row.place for row in rows], failures)
+            yield from self._batch_together(
+                pictures, choices, [row.place for row in rows], failures
+            )
 
     def _process(self, texts: list[str], pictures: list[Image.Image]) -> Any:
         bos = self._tokenizer.bos_token
@@ -377,7 +379,7 @@ class ChoiceScorer:
     def _image_token(self) -> str:
         return getattr(self._processor, "image_token", None) or "<image>"
 
-    def _fits(self, choice: ChoicePrompt, place: int, failures: dict[int, str]) -> bool:
+    def _check_text(self, choice: ChoicePrompt, place: int, failures: dict[int, str]) -> bool:
         text = " ".join((choice.prompt, *choice.options))
         if self._image_token in text:
             failures[place] = (
@@ -385,21 +387,21 @@ class ChoiceScorer:
             )
         return place not in failures
 
-    def _answered(self, row: _Row, text: str, choice: ChoicePrompt) -> _Row:
+    def _append_options(self, row: _Row, text: str, choice: ChoicePrompt) -> _Row:
         """The row with the tokens of its options.
 
         Raises:
             UnusableOptionsError: two are alike, one is unknown, or all is longer than the context.
             ModelError: the processor ends prompts otherwise than its tokenizer does.
         """
-        prompt, found = self._place(self._as_processed(row.ids, text), choice)
+        prompt, found = self._place(self._process_text(row.ids, text), choice)
         kept = len(row.ids) - found.n_dropped
         if row.ids[kept:] != prompt[len(prompt) - found.n_dropped :]:
             raise UnusableOptionsError("its tokenizer joins the options with the picture's tokens")
         ids = [*row.ids[:kept], *found.shared]
         n_tokens = len(ids) + max(map(len, found.options)) - 1
         if n_tokens > self._length:
-            raise UnusableOptionsError(_too_long(n_tokens, self._length))
+            raise UnusableOptionsError(_explain_too_long(n_tokens, self._length))
         extra = {
             name: [*values[:kept], *[self._answer_type] * len(found.shared)]
             for name, values in row.extra.items()
@@ -426,7 +428,7 @@ class ChoiceScorer:
             if unknown is not None and unknown in tokens:
                 raise UnusableOptionsError(f"option '{option[:80]}' is unknown to its tokenizer")
 
-    def _as_processed(self, ids: list[int], text: str) -> str:
+    def _process_text(self, ids: list[int], text: str) -> str:
         """The prompt's text with what the processor itself puts after it (PaliGemma: a newline)."""
         for ended in (text, f"{text}\n"):
             tokens = self._encode(ended)
@@ -449,7 +451,7 @@ def _context(config: Any, tokenizer: Any) -> int:
     return min((int(n) for n in limits if n and 0 < n < NO_LIMIT), default=NO_LIMIT)
 
 
-def _too_long(n_tokens: int, length: int) -> str:
+def _explain_too_long(n_tokens: int, length: int) -> str:
     return (
         f"the question takes {n_tokens} tokens with its picture and answer, and the model reads "
         f"{length}"

@@ -45,7 +45,7 @@ class PictureTower(nn.Module):
             raise AttributeError(f"none of {', '.join(ENCODERS)}")
         # In a tuple it is no submodule: the language model is none of this tower's.
         self._whole = (core,)
-        self.unread = _unread(functional_blocks(self), model.config)
+        self.unread = _find_unread(functional_blocks(self), model.config)
 
     def forward(self, images: Tensor) -> Tensor:
         """(B, 3, H, W) -> (B, D), the mean over a picture's tokens as the language model gets them.
@@ -71,7 +71,7 @@ class DecoderTower(nn.Module):
         self.add_module("layers", layers)
 
 
-def _unread(blocks: Blocks, config: Any) -> tuple[nn.Module, ...]:
+def _find_unread(blocks: Blocks, config: Any) -> tuple[nn.Module, ...]:
     """The blocks after the last layer of the image encoder that the model reads."""
     layers = getattr(config, "vision_feature_layer", None)
     if layers is None:
@@ -107,7 +107,7 @@ def load(
     _check_vocabulary(spec, model, processor)
     _try_out(spec, scorer)
     transform, size = _transform(processor)
-    is_fixed = transform is not None and _embeds(visual, size, device)
+    is_fixed = transform is not None and _can_embed(visual, size, device)
     return LoadedModel(
         spec=spec,
         identity=identity,
@@ -115,7 +115,7 @@ def load(
         image_size=size,
         encode_image=visual,
         encode_text=None,
-        transform=transform or _no_transform(spec),
+        transform=transform or _refuse_transform(spec),
         text_tower=decoder,
         score_choices=scorer,
         embeds_images=is_fixed,
@@ -223,7 +223,7 @@ def _transform(processor: Any) -> tuple[Transform | None, tuple[int, int]]:
     return BoundedTransform(transform, bounds, "shortest" if edge else "squash"), size
 
 
-def _embeds(visual: PictureTower, size: tuple[int, int], device: torch.device) -> bool:
+def _can_embed(visual: PictureTower, size: tuple[int, int], device: torch.device) -> bool:
     """True if the tower alone takes pictures of one size."""
     try:
         with torch.inference_mode():
@@ -232,7 +232,7 @@ def _embeds(visual: PictureTower, size: tuple[int, int], device: torch.device) -
         return False
 
 
-def _no_transform(spec: ModelSpec) -> Transform:
+def _refuse_transform(spec: ModelSpec) -> Transform:
     def refuse(_image: Image.Image) -> Tensor:
         raise ModelError(
             f"{spec.name} reads pictures at several sizes, so that they have no embedding here"
