@@ -48,7 +48,7 @@ def absolute_address(
     if text.startswith("/"):
         return str(Path(text))
     if found := _ADDRESS.match(text):
-        return _checked(found[1].lower(), found[2], what, error)
+        return _check_characters(found[1].lower(), found[2], what, error)
     if slip := _ONE_SLASH.match(text) or _NO_SLASH.match(text):
         raise error(
             f"{what} {text}: write {slip[1]}:// with two slashes (or ./{text} for a folder of that "
@@ -109,7 +109,7 @@ def quoted_path(path: Path, what: str, error: type[VlmselError]) -> str:
         raise error(f"{what}: the path {str(path)!r} is no UTF-8; choose another folder") from None
 
 
-def _checked(scheme: str, rest: str, what: str, error: type[VlmselError]) -> str:
+def _check_characters(scheme: str, rest: str, what: str, error: type[VlmselError]) -> str:
     if scheme == "file":
         path = unquote(rest.removeprefix("localhost"), errors="surrogateescape")
         if not path.startswith("/"):

@@ -69,7 +69,7 @@ def file_sha256(path: Path) -> str:
     path = path.resolve()
     stamp = file_stamp(path.stat())
     note = cache_dir() / "checksums" / f"{hashlib.sha256(os.fsencode(path)).hexdigest()}.json"
-    if (known := _remembered(note, stamp)) is not None:
+    if (known := _read_remembered(note, stamp)) is not None:
         return known
     digest = hashlib.sha256()
     with path.open("rb") as file:
@@ -90,7 +90,7 @@ def file_stamp(found: os.stat_result) -> list[int]:
     return [found.st_size, found.st_mtime_ns, found.st_ctime_ns, found.st_ino]
 
 
-def _remembered(note: Path, stamp: list[int]) -> str | None:
+def _read_remembered(note: Path, stamp: list[int]) -> str | None:
     try:
         entry = read_json(note)
     except (OSError, ValueError):

@@ -13,7 +13,7 @@ def spreadsheet_safe(table: pl.DataFrame) -> pl.DataFrame:
     texts = pl.col(pl.String)
     return table.with_columns(
         pl.when(texts.str.contains(FORMULA)).then(pl.lit("'") + texts).otherwise(texts).name.keep()
-    ).rename({name: _safe(name) for name in table.columns if _safe(name) != name})
+    ).rename({name: _escape(name) for name in table.columns if _escape(name) != name})
 
 
 def csv_bytes(table: pl.DataFrame) -> bytes:
@@ -30,5 +30,5 @@ def write_csv(table: pl.DataFrame, path: str | Path) -> None:
     spreadsheet_safe(table).write_csv(path)
 
 
-def _safe(name: str) -> str:
+def _escape(name: str) -> str:
     return f"'{name}" if name[:1] in "=+-@\t\r\n|%" and name else name

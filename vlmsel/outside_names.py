@@ -23,7 +23,7 @@ def shown(text: str) -> str:
     r"""The text on one line, with a `\n`, `\x1b` or `\u202e` for what cannot be seen."""
     if text.isascii() and text.isprintable():
         return text
-    return "".join(_escaped(c) if _is_unseen(c) else c for c in text)
+    return "".join(_escape(c) if _is_unseen(c) else c for c in text)
 
 
 def readable(text: str) -> str:
@@ -31,7 +31,7 @@ def readable(text: str) -> str:
     try:
         text.encode()
     except UnicodeEncodeError:
-        return "".join(_escaped(c) if unicodedata.category(c) == "Cs" else c for c in text)
+        return "".join(_escape(c) if unicodedata.category(c) == "Cs" else c for c in text)
     return text
 
 
@@ -41,7 +41,7 @@ def stored(name: str, max_encoded: int = MAX_ENCODED) -> str:
     One that is fine stays as it is. Longer ones get a digest in place of their end, so that two of
     them stay two.
     """
-    kept = _EDGES.sub(lambda found: _escaped(found[0]), shown(unicodedata.normalize("NFC", name)))
+    kept = _EDGES.sub(lambda found: _escape(found[0]), shown(unicodedata.normalize("NFC", name)))
     if encoded_length(kept) <= max_encoded:
         return kept
     mark = "~" + hashlib.sha256(kept.encode()).hexdigest()[:_DIGEST_DIGITS]
@@ -59,7 +59,7 @@ def _is_unseen(character: str) -> bool:
     return unicodedata.category(character) in _UNSEEN and character not in _JOINERS
 
 
-def _escaped(character: str) -> str:
+def _escape(character: str) -> str:
     code = ord(character)
     if code in _BYTE:
         return f"\\x{code - 0xDC00:02x}"

@@ -48,12 +48,12 @@ def make_private(folder: Path) -> Path:
         folder_stat, parent_stat = os.lstat(folder), os.stat(folder.parent)
     except OSError as error:
         raise UnsafeFolderError(f"{folder} cannot be made: {error.strerror}") from None
-    if reason := _why_unsafe(folder_stat, parent_stat):
+    if reason := _explain_unsafe(folder_stat, parent_stat):
         raise UnsafeFolderError(f"{folder} {reason}")
     return folder
 
 
-def _why_unsafe(folder_stat: os.stat_result, parent_stat: os.stat_result) -> str | None:
+def _explain_unsafe(folder_stat: os.stat_result, parent_stat: os.stat_result) -> str | None:
     if stat.S_ISLNK(folder_stat.st_mode):
         return "is a link"
     if not stat.S_ISDIR(folder_stat.st_mode):

@@ -65,7 +65,7 @@ _AUTHORITY = re.compile(r"\s*([a-z][a-z0-9+.-]*)://([^/?#]*)", re.IGNORECASE)
 def redact(text: object) -> str:
     """The text with every credential in it blotted out."""
     found = str(text)
-    if (secrets := _own_secrets()) is not None:
+    if (secrets := _secret_pattern()) is not None:
         found = secrets.sub(BLOT, found)
     if "://" in found:
         found = _BLANK_PASSWORD.sub(rf"\1{BLOT}@", found)
@@ -134,7 +134,7 @@ def _without_user(match: re.Match[str]) -> str:
     return f"{scheme}://{BLOT}@{after}"
 
 
-def _own_secrets() -> re.Pattern[str] | None:
+def _secret_pattern() -> re.Pattern[str] | None:
     """The values of this process's secret variables as one pattern."""
     values = {value for name, value in os.environ.items() if _SECRET_VARIABLE.search(name)}
     # An address in the environment may hold a password that a library shows without the address.
