@@ -181,7 +181,7 @@ def test_rivals_are_told():
         ({"accuracy": ACCURACY[:0], "answers": None, "labels": {}}, "no source task is known"),
         ({"eligible": np.zeros(4, bool)}, "no model of the zoo is within the limits"),
         ({"evaluated": {("z", "x"): 0.5}}, "evaluated model z/x is not in the zoo"),
-        ({"models": MODELS[:3]}, "one column a model"),
+        ({"models": MODELS[:3]}, "one column per model"),
     ],
 )
 def test_impossible_questions_are_refused(question, change, message):

@@ -17,7 +17,7 @@ MEASURE = DcdDivergence()
 
 
 def slow_pooled(problem: Problem, models: set[str]) -> np.ndarray:
-    """(sources as targets, sources), NaN where unknown: a z-score a pair of names."""
+    """(sources as targets, sources), NaN where unknown: a z-score per pair of names."""
     assert problem.profiles is not None
     profiles = problem.profiles.filter(pl.col("task").is_in(problem.sources))
     scaled = dcd_matrix(profiles).with_columns(dcd=scaled_divergence("spread"))

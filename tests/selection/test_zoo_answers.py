@@ -91,5 +91,5 @@ def test_models_by_place(logits):
 
 def test_arrays_of_another_shape_are_refused():
     one = np.zeros((1, 2))
-    with pytest.raises(SelectionError, match="one row a model"):
+    with pytest.raises(SelectionError, match="one row per model"):
         ZooAnswers((("a", "p"),), ("x",), one.astype(int), 2, one, one, one)

@@ -1,4 +1,4 @@
-"""Failure notes: one file a cell, readable by people, damage named."""
+"""Failure notes: one file per cell, readable by people, damage named."""
 
 import json
 

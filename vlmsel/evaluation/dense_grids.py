@@ -121,7 +121,7 @@ def divergence_columns(
 def ranking_rows(
     far: pl.LazyFrame, grid: HeldOutGrid, etas: list[str], gamma_of: dict[str, float]
 ) -> pl.LazyFrame:
-    """Weigh the ranks at every point of the sweep: one row a ranking.
+    """Weigh the ranks at every point of the sweep: one row per ranking.
 
     Args:
         far: of `divergence_columns`.

@@ -1,4 +1,4 @@
-"""Turn two tables into one selection problem a target: what a selector may know, and the truth.
+"""Turn two tables into one selection problem per target: what a selector may know, and the truth.
 
 Every task is the target once and all others are its sources. The zoo of a target is every model
 whose accuracy (and, when profiles are used, profile) is known on the target and on at least one
@@ -54,7 +54,7 @@ class HeldOutTasks:
     """All targets of a leave-one-out.
 
     Attributes:
-        tasks: one a target, by name.
+        tasks: one per target, by name.
         left_out: kind ("task" or "model"), name, reason.
     """
 
@@ -73,7 +73,7 @@ def hold_out(
     min_sources: int = 1,
     answers: Mapping[str, ZooAnswers] | None = None,
 ) -> HeldOutTasks:
-    """One problem a target, and what was left out.
+    """One problem per target, and what was left out.
 
     Args:
         accuracies: model, pretrained, task, acc1 (0..1); NaN and null mean unknown.

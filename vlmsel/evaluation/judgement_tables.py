@@ -63,7 +63,7 @@ def tabulate_weights(judgements: Mapping[str, Judgement], names: Names) -> pl.La
 
     Returns:
         selector, target, model, pretrained, source, weight. Names are kept as numbers until it is
-        collected: a hundred models on a hundred tasks make a million rows a selector.
+        collected: a hundred models on a hundred tasks make a million rows per selector.
     """
     parts = [_weights(name, judgement.weights, names) for name, judgement in judgements.items()]
     return pl.concat(parts)

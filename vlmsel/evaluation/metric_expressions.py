@@ -18,7 +18,7 @@ BEYOND = 1e9  # added to a rank so that it comes after all real ones
 
 
 def with_metrics(rankings: pl.LazyFrame, n_models: int) -> pl.LazyFrame:
-    """Add one column a metric.
+    """Add one column per metric.
 
     Args:
         rankings: rows with `truth` and `score`, both Array(Float64, n_models).

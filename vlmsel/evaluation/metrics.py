@@ -143,7 +143,7 @@ def check_rankings(truth: Values, scores: Values) -> tuple[np.ndarray, np.ndarra
     score = np.asarray(scores, dtype=float)
     if accuracy.ndim != 1 or accuracy.shape != score.shape:
         shapes = f"{accuracy.shape} and {score.shape}"
-        msg = f"a metric needs one accuracy and one score a model; got {shapes}"
+        msg = f"a metric needs one accuracy and one score per model; got {shapes}"
         raise SelectionError(msg)
     if len(accuracy) < 2:
         msg = f"a ranking of {len(accuracy)} model(s) cannot be judged; give at least two models"

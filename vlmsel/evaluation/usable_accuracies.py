@@ -9,7 +9,7 @@ COLUMNS = (*MODEL, "task", "acc1")
 
 
 def known_accuracies(accuracies: pl.DataFrame) -> pl.DataFrame:
-    """The finite accuracies: model, pretrained, task, acc1; one row a cell, sorted by name.
+    """The finite accuracies: model, pretrained, task, acc1; one row per cell, sorted by name.
 
     NaN and null are unknown. Rows that are exactly equal count once.
 

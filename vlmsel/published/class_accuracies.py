@@ -47,7 +47,7 @@ def read_class_accuracies(
     prompts: str | None = None,
     names: NameTable | None = None,
 ) -> ImportedClasses:
-    """A table with one row a model, data set and class.
+    """A table with one row per model, data set and class.
 
     Args:
         path: the CSV or Parquet file.

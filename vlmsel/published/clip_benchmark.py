@@ -1,4 +1,4 @@
-"""Reader of CLIP_benchmark's long results, such as its scaling study: one row a model and set."""
+"""Reader of CLIP_benchmark's long results, such as its scaling study: one row per model and set."""
 
 from pathlib import Path
 

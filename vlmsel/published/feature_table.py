@@ -23,7 +23,7 @@ from vlmsel.published.names import NameTable, load_names
 def read_features(
     path: str | Path, *, quickgelu: bool = False, names: NameTable | None = None
 ) -> Imported:
-    """A table with one row a model and task.
+    """A table with one row per model and task.
 
     Args:
         path: the CSV or Parquet file. The task is the column ``dataset``, where there is one, else

@@ -25,7 +25,7 @@ KEY = ["model", "pretrained", "task", "image_id"]
 
 
 def read_image_predictions(path: str | Path, *, task: str | None = None) -> Imported:
-    """A table with one row a model and image.
+    """A table with one row per model and image.
 
     The true class is the column ``label`` or, where all images are named as those of cue-conflict
     (``cat4-truck2``), the shape; images whose shape and texture are one class are left out there. A

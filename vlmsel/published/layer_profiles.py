@@ -1,4 +1,4 @@
-"""Reader of published profiles: layer conductance of one image a task."""
+"""Reader of published profiles: layer conductance of one image per task."""
 
 from pathlib import Path
 
@@ -27,7 +27,7 @@ PROFILE_COLUMNS = ("model", "pretrained", "task", "block", "block_name", "conduc
 def read_published_profiles(
     path: str | Path, *, quickgelu: bool = False, names: NameTable | None = None
 ) -> Imported:
-    """Published profiles, long, one image a task; columns as `PROFILE_COLUMNS`.
+    """Published profiles, long, one image per task; columns as `PROFILE_COLUMNS`.
 
     A profile with a missing value, or with other blocks than most of its model's, is left out.
 

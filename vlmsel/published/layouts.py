@@ -65,7 +65,7 @@ def recognise(path: str | Path) -> Layout:
     if found is None:
         raise StoreError(
             f"table {path} {_describe_no_table(header)}has another layout than those known: "
-            "openclip (name, pretrained, one column a data set), lovm (dataset, acc1, "
+            "openclip (name, pretrained, one column per data set), lovm (dataset, acc1, "
             "model_fullname), clip-benchmark (downstream_dataset, acc1, "
             "model_fullname), mieb (model, task, main_score, accuracy), classes (dataset, model, "
             "pretrained, classname, acc), long (model, pretrained, task, "

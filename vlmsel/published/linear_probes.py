@@ -30,10 +30,10 @@ def read_linear_probes(
     quickgelu: bool = False,
     names: NameTable | None = None,
 ) -> Imported:
-    """Best linear probes in the layout of CLIP_benchmark: one row a model, data set and shots.
+    """Best linear probes in the layout of CLIP_benchmark: one row per model, data set and shots.
 
     Args:
-        path: the CSV or Parquet file; fewshot_k is the number of images a class, -1 for all.
+        path: the CSV or Parquet file; fewshot_k is the number of images per class, -1 for all.
         percent: the accuracies are in percent.
         quickgelu: read ``X/openai`` as ``X-quickgelu/openai``, see ``names.yaml``.
         names: another name table than the shipped one.
@@ -53,7 +53,7 @@ def read_linear_probes(
     if wrong.height:
         raise StoreError(
             f"table {path}: fewshot_k is {wrong.item(0, 'fewshot_k')} in {wrong.height} row(s); "
-            f"it must be a number of images a class, or {ALL_IMAGES} for all"
+            f"it must be a number of images per class, or {ALL_IMAGES} for all"
         )
     raw = _count_once(raw, left_out)
     long = raw.select(

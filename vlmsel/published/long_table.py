@@ -42,7 +42,7 @@ def read_long_table(
     prompts: str | None = None,
     names: NameTable | None = None,
 ) -> Imported:
-    """A table with one row a model and task: model, pretrained, task (or dataset), accuracy.
+    """A table with one row per model and task: model, pretrained, task (or dataset), accuracy.
 
     Args:
         path: the CSV or Parquet file; accuracy may be called acc1 or acc.

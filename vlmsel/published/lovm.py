@@ -1,4 +1,4 @@
-"""Reader of LOVM's evaluation table: one row a model and data set."""
+"""Reader of LOVM's evaluation table: one row per model and data set."""
 
 from pathlib import Path
 
@@ -30,7 +30,7 @@ def read_lovm_table(
     keep_unknown: bool = False,
     names: NameTable | None = None,
 ) -> Imported:
-    """LOVM's ``eval_table.csv``: one row a model and data set.
+    """LOVM's ``eval_table.csv``: one row per model and data set.
 
     Args:
         path: the CSV file with dataset, acc1, and model + pretrained or model_fullname

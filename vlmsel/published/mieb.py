@@ -1,4 +1,4 @@
-"""Reader of MIEB's results in long form: one row a model, task, split and language."""
+"""Reader of MIEB's results in long form: one row per model, task, split and language."""
 
 from enum import StrEnum
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Reader of open_clip's results table: one row a model, one column a data set."""
+"""Reader of open_clip's results table: one row per model, one column per data set."""
 
 import re
 from pathlib import Path
@@ -27,7 +27,7 @@ def read_openclip_results(
     keep_unknown: bool = False,
     names: NameTable | None = None,
 ) -> Imported:
-    """open_clip's ``openclip_results.csv``: name, pretrained, then one column a data set.
+    """open_clip's ``openclip_results.csv``: name, pretrained, then one column per data set.
 
     ``acc1`` is the figure that the table prints; for tasks whose ``headline`` in ``names.yaml`` is
     another measure, it is that one (flowers, pets: mean per class recall, given there as well).

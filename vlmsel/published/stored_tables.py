@@ -72,7 +72,10 @@ PROBE_SCHEMA = pa.schema(
 
 
 def write_profiles(folder: Folder, frame: pl.DataFrame, name: str) -> None:
-    """Keep profiles (model, pretrained, task, block, block_name, conductance), one image a task."""
+    """Keep profiles of one image per task.
+
+    Columns: model, pretrained, task, block, block_name, conductance.
+    """
     _write(
         folder,
         "profiles",

@@ -80,7 +80,7 @@ class Question:
         """Refuse what has no answer."""
         if self.accuracy.ndim != 2 or self.accuracy.shape[1] != len(self.models):
             raise SelectionError(
-                f"accuracies need one column a model: {self.accuracy.shape}, "
+                f"accuracies need one column per model: {self.accuracy.shape}, "
                 f"{len(self.models)} models"
             )
         if self.eligible is not None and not self.eligible.any():

@@ -36,7 +36,7 @@ def value_matrix(
     """Lay one value of a long frame out as an array.
 
     Args:
-        frame: model, pretrained, a task column, the value; at most one row a cell.
+        frame: model, pretrained, a task column, the value; at most one row per cell.
         value: name of the value's column.
         models: rows of the array.
         tasks: columns of the array.

@@ -26,7 +26,7 @@ class LabelledHits:
         known = self.hits[np.isfinite(self.hits)]
         if self.hits.ndim != 2 or self.hits.shape[1] != len(self.models):
             raise SelectionError(
-                f"hits need one column a model: {self.hits.shape} of {len(self.models)} models"
+                f"hits need one column per model: {self.hits.shape} of {len(self.models)} models"
             )
         if len(set(self.models)) < len(self.models) or not np.isin(known, (0.0, 1.0)).all():
             raise SelectionError("hits must be 1 or 0, and every model must have one column")

@@ -75,7 +75,7 @@ def lay_out(accuracies: pl.DataFrame, profiles: pl.DataFrame | None) -> TaskGrid
     """Make a grid of tables.
 
     Args:
-        accuracies: model, pretrained, task, acc1; at most one row a cell.
+        accuracies: model, pretrained, task, acc1; at most one row per cell.
         profiles: task profiles (model, pretrained, task, profile), one length a model.
     """
     frames = [accuracies.select(CELL)] + ([] if profiles is None else [profiles.select(CELL)])

@@ -43,7 +43,9 @@ class ZooAnswers:
         """Refuse arrays of other shapes."""
         shape = (len(self.models), len(self.images))
         if any(getattr(self, name).shape != shape for name in ("classes", *MEASURES)):
-            raise SelectionError(f"answers need one row a model and one column an image: {shape}")
+            raise SelectionError(
+                f"answers need one row per model and one column per image: {shape}"
+            )
 
     @cached_property
     def digest(self) -> str:

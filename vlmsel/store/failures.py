@@ -1,4 +1,4 @@
-"""Failed cells: one JSON file a cell, with the reason and how often it was tried."""
+"""Failed cells: one JSON file per cell, with the reason and how often it was tried."""
 
 import logging
 from collections.abc import Callable, Container, Iterator

@@ -1,4 +1,4 @@
-"""A small zoo with several images a task, for every study."""
+"""A small zoo with several images per task, for every study."""
 
 import numpy as np
 import polars as pl

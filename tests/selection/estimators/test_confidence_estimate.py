@@ -24,5 +24,5 @@ def test_the_temperature_of_a_model_that_is_too_sure_is_found():
 def test_a_temperature_needs_labels():
     with pytest.raises(SelectionError, match="one source task"):
         fit_temperature([], [])
-    with pytest.raises(SelectionError, match="one label an image"):
+    with pytest.raises(SelectionError, match="one label per image"):
         fit_temperature([np.zeros((2, 3))], [np.zeros(1, dtype=int)])

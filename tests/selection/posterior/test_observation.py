@@ -98,5 +98,5 @@ def test_an_answer_outside_the_classes_is_no_hit_on_an_image_in_none():
 
 
 def test_every_image_needs_a_label():
-    with pytest.raises(SelectionError, match="one label an image"):
+    with pytest.raises(SelectionError, match="one label per image"):
         hit_matrix(np.array([[0, 1]]), np.array([0]), 2)

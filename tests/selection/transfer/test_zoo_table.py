@@ -185,5 +185,5 @@ def test_what_is_no_question_is_refused(clouds):
         score_zoo({}, labels)
     with pytest.raises(SelectionError, match="targets of a regression"):
         score_zoo(zoo, labels + 0.5)
-    with pytest.raises(SelectionError, match="several labels an image"):
+    with pytest.raises(SelectionError, match="several labels per image"):
         score_zoo(zoo, np.eye(4)[labels])

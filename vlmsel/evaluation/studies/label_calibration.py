@@ -94,7 +94,7 @@ def cost_of_stopping(
 def _cases(
     target: Target, prior: SpectralPrior, hits: np.ndarray, rng: np.random.Generator
 ) -> list[tuple[float, ...]]:
-    """One row a draw of labels."""
+    """One row per draw of labels."""
     from scipy.stats import rankdata
 
     seen = observe_draws(hits)

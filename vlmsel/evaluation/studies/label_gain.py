@@ -96,7 +96,7 @@ def gain_of_labels(
         held_out: of `hold_out`.
         labels: numbers of labelled images.
         rho: correlation of the simulated hits.
-        n_draws: draws of labelled images a target.
+        n_draws: draws of labelled images per target.
         seed: of the draws.
 
     Returns:

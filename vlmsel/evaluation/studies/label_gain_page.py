@@ -17,7 +17,7 @@ class PageHead:
     Attributes:
         made: command, date and machine.
         rho: correlation of the simulated hits.
-        n_draws: draws of labelled images a task.
+        n_draws: draws of labelled images per task.
     """
 
     made: str
@@ -47,7 +47,7 @@ def labels_page(
         "**Simulated**: the hits of the models on labelled images are drawn from the published "
         "accuracies. The count of each model is exactly binomial; how the hits of different models "
         f"go together is assumed (rho = {head.rho:g}). So this is evidence about the method, not "
-        f"yet about photographs. Means over {head.n_draws} draws a task, then over the tasks; "
+        f"yet about photographs. Means over {head.n_draws} draws per task, then over the tasks; "
         "differences with their 95 % interval (10,000 paired resamples of the tasks). "
         "`+` or `-`: the interval excludes zero, in the good or the bad direction.",
         "`posterior` joins the labels with the tables of the other tasks, `labels-alone` ranks by "
@@ -81,7 +81,7 @@ def labels_page(
 
 
 def gains_markdown(rows: pl.DataFrame, metrics: Sequence[str] = SHOWN) -> str:
-    """Rows of one table against one rival: a line a selector and number of labels."""
+    """Rows of one table against one rival: a line per selector and number of labels."""
     chosen = rows.filter(pl.col("metric").is_in(list(metrics)))
     lines = [
         "| selector | labels | " + " | ".join(metrics) + " |",

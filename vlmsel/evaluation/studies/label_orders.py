@@ -77,7 +77,7 @@ def judge_orders(
     Args:
         tables: tasks by the name of their table.
         labels: numbers of labelled images.
-        n_draws: draws a task.
+        n_draws: draws per task.
         seed: of the draws.
 
     Returns:

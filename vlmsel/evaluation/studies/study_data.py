@@ -25,7 +25,7 @@ class StudyData:
         profiles: long profiles by the name of their variant (attribution, granularity); the first
             is the one that all other studies use.
         selectors: by name.
-        repeats: random draws a condition; their values are averaged on each target.
+        repeats: random draws per condition; their values are averaged on each target.
         seed: of the draws.
     """
 

@@ -1,4 +1,4 @@
-"""Estimators of accuracy without labels: arrays in, one score a model out, one function a file.
+"""Estimators of accuracy without labels: arrays in, one score per model out, one function per file.
 
 `vote`, `one_coin`, `dawid_skene` and `pair_agreement` compare the answers of a whole zoo;
 `confidence`, `margin`, `entropy` and `nuclear_norm` look at the probabilities of one model;

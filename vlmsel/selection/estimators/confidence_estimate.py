@@ -52,7 +52,7 @@ def fit_temperature(logits: Sequence[np.ndarray], labels: Sequence[np.ndarray]) 
     tables = [np.asarray(table, dtype=float) for table in logits]
     truths = [np.asarray(truth) for truth in labels]
     if any(len(z) != len(t) or not len(t) for z, t in zip(tables, truths, strict=True)):
-        raise SelectionError("every source task needs one label an image, and at least one image")
+        raise SelectionError("every source task needs one label per image, and at least one image")
 
     def loss(log_temperature: float) -> float:
         t = np.exp(log_temperature)

@@ -41,12 +41,12 @@ def hit_matrix(answers: np.ndarray, truth: np.ndarray, n_classes: int) -> tuple[
         (kept images, models) of 1, 0 and NaN (failed), and how many images were dropped.
 
     Raises:
-        SelectionError: there is not one label an image.
+        SelectionError: there is not one label per image.
     """
     classes, labels = np.asarray(answers).T, np.asarray(truth)
     if classes.ndim != 2 or labels.shape != classes.shape[:1]:
         raise SelectionError(
-            f"one label an image is needed: answers {classes.T.shape}, labels {labels.shape}"
+            f"one label per image is needed: answers {classes.T.shape}, labels {labels.shape}"
         )
     kept = (labels >= 0) & (labels < n_classes)
     chosen = classes[kept]

@@ -17,7 +17,7 @@ from vlmsel.selection.posterior.scale import to_accuracy
 
 
 class ManyObservations(NamedTuple):
-    """Observations of whole zoos, one a draw of labelled images.
+    """Observations of whole zoos, one per draw of labelled images.
 
     Attributes:
         y: (draws, models), on the scale of the scores.

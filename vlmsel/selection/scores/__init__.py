@@ -1,7 +1,7 @@
 """Transferability scores: one pure function a file, arrays in, a float or named terms out.
 
 ```
-features, labels -> support.label_groups (checked) -> support.decomposition (one a model)
+features, labels -> support.label_groups (checked) -> support.decomposition (one per model)
                                                    -> logme, hscore, gbc, ... -> float or terms
 probabilities of a head, labels ---------------------> leep, nce, zero_shot
 ```

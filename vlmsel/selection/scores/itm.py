@@ -106,7 +106,7 @@ def itm(
         images: (n,) identities: copies of an image lie on one side of the split.
 
     Raises:
-        SelectionError: features or labels cannot be scored, such as one image a class.
+        SelectionError: features or labels cannot be scored, such as one image per class.
     """
     settings = options or ItmOptions()
     rows, groups = labelled(features, labels)

@@ -31,7 +31,7 @@ def lda(
         images: (n,) identities: copies of an image lie in one fold.
 
     Raises:
-        SelectionError: features or labels cannot be scored, such as one image a class.
+        SelectionError: features or labels cannot be scored, such as one image per class.
     """
     from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 

@@ -37,7 +37,7 @@ def logme(
     Args:
         features: (n, d), as given: normalise before if wanted.
         labels: (n,) classes; with `regression` (n,) or (n, t) numbers, such as a 0/1 matrix of
-            several labels an image.
+            several labels per image.
         regression: each column of the labels is a target of its own.
         decomposition: of the same features, when made before.
 

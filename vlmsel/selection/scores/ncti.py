@@ -46,7 +46,7 @@ def ncti(features: Any, labels: Any, *, decomposition: Decomposition | None = No
         decomposition: of the same features, when made before.
 
     Raises:
-        SelectionError: features or labels cannot be scored, such as one image a class.
+        SelectionError: features or labels cannot be scored, such as one image per class.
     """
     from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 

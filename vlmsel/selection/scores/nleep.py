@@ -47,7 +47,7 @@ def nleep(
         features: (n, d).
         labels: (n,) classes.
         components: of the mixture, full covariances; 5 a class when None, which needs more than
-            five images a class.
+            five images per class.
         seeds: of the k-means starts.
         decomposition: of the same features, when made before.
 

@@ -81,7 +81,7 @@ def probe(
         images: (n,) identities: copies of an image lie in one fold.
 
     Raises:
-        SelectionError: features or labels cannot be scored, such as one image a class.
+        SelectionError: features or labels cannot be scored, such as one image per class.
     """
     return probe_answers(
         features,
@@ -109,7 +109,7 @@ def probe_answers(
     """Fit and judge as `probe` does; return what each held-out image was answered.
 
     Raises:
-        SelectionError: features or labels cannot be scored, such as one image a class.
+        SelectionError: features or labels cannot be scored, such as one image per class.
     """
     rows, groups = labelled(features, labels)
     if held_out is None:

@@ -1,4 +1,4 @@
-"""The selectors, one a file; `vlmsel.selection.registry` finds them by name."""
+"""The selectors, one per file; `vlmsel.selection.registry` finds them by name."""
 
 from vlmsel.selection.selector import Selector
 

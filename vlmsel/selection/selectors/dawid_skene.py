@@ -1,4 +1,4 @@
-"""Dawid-Skene with one coin a model: the agreement of the answers, weighed by what it tells."""
+"""Dawid-Skene with one coin per model: the agreement of the answers, weighed by what it tells."""
 
 import numpy as np
 

@@ -187,7 +187,7 @@ def _load_optional(
 def _load(given: Any, n: int, what: str) -> np.ndarray:
     rows = check_features(given() if callable(given) else given)
     if len(rows) != n:
-        raise SelectionError(f"{len(rows)} rows of {what} for {n} labels; give one row a label")
+        raise SelectionError(f"{len(rows)} rows of {what} for {n} labels; give one row per label")
     return rows
 
 

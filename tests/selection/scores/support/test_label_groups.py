@@ -33,14 +33,14 @@ def test_classes_are_dense_whatever_they_are_called(labels):
     ("labels", "says"),
     [
         ([0.5, 1.2, 0.1, 3.4, 2.2, 1.0], "targets of a regression .*regression=True"),
-        (np.eye(6)[:, :3], "several labels an image .*regression=True"),
+        (np.eye(6)[:, :3], "several labels per image .*regression=True"),
         (np.array([[1], [1, 2], [3], [2], [1], [1]], dtype=object), "list of labels"),
         ([0, 1, np.nan, 0, 1, 1], r"1 images have no label \(rows 2\)"),
         (np.array(["a", None, "b", None, "a", "b"], dtype=object), r"2 images .*rows 1, 3"),
         (np.array(["a", 1, "b", 2, "a", "b"], dtype=object), "mix the types int, str"),
         ([1, 1, 1, 1, 1, 1], "have one class"),
         ([0, 1], "6 rows of features but 2 labels"),
-        (np.zeros((2, 2, 2)), "one a image"),
+        (np.zeros((2, 2, 2)), "one per image"),
         (np.zeros(6, dtype="datetime64[s]"), "are no classes"),
     ],
 )

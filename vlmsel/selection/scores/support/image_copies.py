@@ -22,7 +22,7 @@ def copy_groups(images: Any, n: int) -> np.ndarray:
     given = np.asarray(images)
     if given.ndim != 1 or len(given) != n:
         raise SelectionError(
-            f"{given.shape} image identities for {n} rows; give one a row, such as its sha256"
+            f"{given.shape} image identities for {n} rows; give one per row, such as its sha256"
         )
     return np.unique(given.astype(str), return_inverse=True)[1]
 

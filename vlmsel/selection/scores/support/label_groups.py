@@ -75,13 +75,13 @@ def labelled(features: Any, labels: Any) -> tuple[np.ndarray, LabelGroups]:
 
     Raises:
         SelectionError: no class label per image, fewer than two images or classes, features that
-            are not finite, or not one row a label.
+            are not finite, or not one row per label.
     """
     rows = check_features(features)
     groups = group_labels(labels)
     if len(groups.codes) != len(rows):
         raise SelectionError(
-            f"{len(rows)} rows of features but {len(groups.codes)} labels; give one label a row"
+            f"{len(rows)} rows of features but {len(groups.codes)} labels; give one label per row"
         )
     return rows, groups
 
@@ -119,11 +119,11 @@ def group_labels(labels: Any) -> LabelGroups:
     given = np.asarray(labels)
     if given.ndim == 2:
         raise SelectionError(
-            f"labels of shape {given.shape}: several labels an image have no class scores; use "
+            f"labels of shape {given.shape}: several labels per image have no class scores; use "
             "logme(features, matrix, regression=True) with the 0/1 matrix, or give one label each"
         )
     if given.ndim != 1:
-        raise SelectionError(f"labels must be one a image, not an array of shape {given.shape}")
+        raise SelectionError(f"labels must be one per image, not an array of shape {given.shape}")
     if given.dtype.kind not in "iubUSfO":
         raise SelectionError(f"labels of type {given.dtype} are no classes; give integers or text")
     if given.dtype.kind == "O":
@@ -150,7 +150,7 @@ def _from_objects(given: np.ndarray) -> np.ndarray:
         return given.astype(str)
     if any(issubclass(kind, (list, tuple, set, frozenset, np.ndarray)) for kind in kinds):
         raise SelectionError(
-            "some images have a list of labels: several labels an image have no class scores; use "
+            "some images have a list of labels: several labels per image have no class scores; use "
             "logme(features, matrix, regression=True) with the 0/1 matrix, or give one label each"
         )
     names = ", ".join(sorted(kind.__name__ for kind in kinds))

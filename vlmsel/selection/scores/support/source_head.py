@@ -45,6 +45,6 @@ def headed(probabilities: Any, labels: Any) -> tuple[np.ndarray, LabelGroups]:
     head, groups = check_probabilities(probabilities), group_labels(labels)
     if len(head) != len(groups.codes):
         raise SelectionError(
-            f"{len(head)} rows of probabilities but {len(groups.codes)} labels; give one a row"
+            f"{len(head)} rows of probabilities but {len(groups.codes)} labels; give one per row"
         )
     return head, groups
