@@ -10,7 +10,7 @@ from vlmsel.addresses import (
     absolute_path,
     is_address,
     output_address,
-    quoted_path,
+    quote_path,
 )
 from vlmsel.errors import StoreError, TaskError
 
@@ -132,10 +132,10 @@ def test_what_a_job_of_ray_writes_is_not_relative(monkeypatch: pytest.MonkeyPatc
 def test_a_path_in_a_uri_is_read_back_as_it_was(path: str) -> None:
     from sqlalchemy.engine import make_url
 
-    quoted = quoted_path(Path(path), "database", StoreError)
+    quoted = quote_path(Path(path), "database", StoreError)
     assert make_url(f"sqlite:///{quoted}").database == path
 
 
 def test_a_path_that_no_uri_can_hold_is_refused() -> None:
     with pytest.raises(StoreError, match="is no UTF-8"):
-        quoted_path(Path("/caf\udce9"), "database", StoreError)
+        quote_path(Path("/caf\udce9"), "database", StoreError)

@@ -4,7 +4,7 @@ import gc
 
 import pytest
 
-from vlmsel.collector import paused_collector
+from vlmsel.collector import pause_collector
 
 
 @pytest.mark.parametrize("was_on", [True, False])
@@ -12,16 +12,16 @@ def test_it_is_off_inside_and_as_it_was_afterwards(was_on: bool) -> None:
     before = gc.isenabled()
     try:
         (gc.enable if was_on else gc.disable)()
-        with paused_collector():
+        with pause_collector():
             assert not gc.isenabled()
         assert gc.isenabled() is was_on
         with pytest.raises(ZeroDivisionError):
-            paused_collector()(divmod)(1, 0)
+            pause_collector()(divmod)(1, 0)
         assert gc.isenabled() is was_on
     finally:
         (gc.enable if before else gc.disable)()
 
 
 def test_a_function_may_wear_it() -> None:
-    assert paused_collector()(gc.isenabled)() is False
-    assert paused_collector()(gc.isenabled)() is False
+    assert pause_collector()(gc.isenabled)() is False
+    assert pause_collector()(gc.isenabled)() is False

@@ -1,7 +1,7 @@
 import pytest
 
 from vlmsel.errors import TaskError
-from vlmsel.redaction import describe_error, redact, why_refused
+from vlmsel.redaction import describe_error, explain_refusal, redact
 
 
 @pytest.mark.parametrize(
@@ -31,7 +31,7 @@ def test_only_credentials_are_blotted_out(text, shown):
     ],
 )
 def test_addresses_without_credentials_pass(address):
-    assert why_refused(address) is None
+    assert explain_refusal(address) is None
 
 
 @pytest.mark.parametrize(
@@ -46,7 +46,7 @@ def test_addresses_without_credentials_pass(address):
     ],
 )
 def test_addresses_with_credentials_are_refused_by_one_rule(address):
-    said = why_refused(address)
+    said = explain_refusal(address)
     assert said is not None
     scheme = address.partition(":")[0].strip().lower()
     assert said.startswith(f"no credentials in {scheme}:// addresses")
@@ -129,7 +129,7 @@ def test_values_of_the_own_secret_variables_are_blotted_out(monkeypatch):
     ],
 )
 def test_encoded_credentials_are_refused_too(address):
-    assert why_refused(address) is not None
+    assert explain_refusal(address) is not None
 
 
 def test_an_error_of_a_library_is_one_line_without_secrets():

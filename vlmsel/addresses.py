@@ -12,7 +12,7 @@ from pathlib import Path
 from urllib.parse import quote, unquote
 
 from vlmsel.errors import VlmselError
-from vlmsel.redaction import why_refused
+from vlmsel.redaction import explain_refusal
 
 REMOTE_SCHEMES = ("s3", "gs")
 # As urllib reads it: blanks may lead, and a scheme is the same in any case.
@@ -43,7 +43,7 @@ def absolute_address(
         raise error(f"{what}: the name is empty (a variable that is not set?)")
     if "\0" in text:
         raise error(f"{what} {text!r}: a name cannot hold the character 0")
-    if refused := why_refused(text):
+    if refused := explain_refusal(text):
         raise error(f"{what}: {refused}")
     if text.startswith("/"):
         return str(Path(text))
@@ -94,7 +94,7 @@ def is_address(text: str) -> bool:
     return text.startswith(tuple(f"{scheme}://" for scheme in REMOTE_SCHEMES))
 
 
-def quoted_path(path: Path, what: str, error: type[VlmselError]) -> str:
+def quote_path(path: Path, what: str, error: type[VlmselError]) -> str:
     """An absolute path as a part of a database's URI: what has a meaning there is encoded.
 
     Blanks, #, and letters of any script have none for SQLAlchemy and are left to be read.

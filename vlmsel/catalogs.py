@@ -42,7 +42,7 @@ def read_entries(path: Path, key: str, schema: type[Entry], name_key: str) -> tu
     return tuple(_entry(path, key, i, e, schema, name_key) for i, e in enumerate(entries))
 
 
-def one_line(error: ValidationError, schema: type[BaseModel]) -> str:
+def first_problem(error: ValidationError, schema: type[BaseModel]) -> str:
     """The first problem of a pydantic error, `key 'x': what is wrong`, with the nearest key."""
     found = error.errors(include_url=False, include_context=False)
     # A misspelt key is also a missing one; the misspelling says more.
@@ -65,7 +65,7 @@ def _entry(
     try:
         return schema.model_validate(entry)
     except ValidationError as error:
-        raise CatalogError(f"{place}: {one_line(error, schema)}") from None
+        raise CatalogError(f"{place}: {first_problem(error, schema)}") from None
 
 
 def _read_yaml(path: Path) -> Any:

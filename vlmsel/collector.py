@@ -6,7 +6,7 @@ from contextlib import contextmanager
 
 
 @contextmanager
-def paused_collector() -> Iterator[None]:
+def pause_collector() -> Iterator[None]:
     """Pause the collector: it would walk all objects again and again, and find nothing.
 
     Also a decorator. Where it is off already, it stays off.

@@ -87,7 +87,7 @@ def describe_error(error: BaseException) -> str:
     return f"{type(error).__name__}: {text}" if text else type(error).__name__
 
 
-def why_refused(address: str) -> str | None:
+def explain_refusal(address: str) -> str | None:
     """Say why an address of images or of a store is refused: it holds credentials; else None.
 
     Addresses are remembered beside the cells and logged, so secrets have no place in them. No

@@ -8,7 +8,7 @@ from tests.attribution.test_block_scores import some
 from vlmsel.attribution.numerics import (
     check_depends_on_image,
     find_failures,
-    inexact_images,
+    find_inexact_images,
     name_equal_to_baseline,
 )
 from vlmsel.attribution.objective import make_objective
@@ -118,5 +118,5 @@ def test_values_that_are_not_finite_say_nothing_about_the_objective():
 
 def test_inexact_images_are_listed():
     error = torch.tensor([0.01, 0.5, torch.nan, 0.3])
-    assert inexact_images(replace(some(4, 1), completeness_error=error)) == [1, 3]
-    assert inexact_images(replace(some(4, 1), completeness_error=error), limit=0.4) == [1]
+    assert find_inexact_images(replace(some(4, 1), completeness_error=error)) == [1, 3]
+    assert find_inexact_images(replace(some(4, 1), completeness_error=error), limit=0.4) == [1]

@@ -84,7 +84,7 @@ def test_manifest_survives_writing(tmp_path):
 def test_new_records_take_the_place_of_old_ones():
     newer = replace(REAL.models[1], seed=99)
     names = [record.model for record in REAL.models]
-    updated = REAL.updated([newer], names)
+    updated = REAL.with_records([newer], names)
     assert [record.model for record in updated.models] == names
     assert updated.record(newer.model) == newer
     assert updated.record("nobody") is None

@@ -3,7 +3,7 @@
 import polars as pl
 import pytest
 
-from vlmsel.evaluation.input_groups import describe_winners, group_of, in_groups
+from vlmsel.evaluation.input_groups import describe_winners, group_by_needs, group_of
 
 COLUMNS = ["selector", "metric", "mean", "delta", "delta_low", "delta_high"]
 
@@ -44,7 +44,7 @@ def summary() -> pl.DataFrame:
 
 
 def test_rows_come_group_after_group():
-    found = in_groups(summary()).filter(metric="tau")
+    found = group_by_needs(summary()).filter(metric="tau")
     assert found["selector"].to_list() == ["average-rank", "modelgpt", "swab", "vega"]
     assert found["needs"].to_list() == ["nothing", "text", "text", "names"]
 

@@ -11,7 +11,7 @@ from vlmsel.evaluation.probe_page import compare_mixture, mixture_sentences, sho
 from vlmsel.evaluation.probe_tables import ProbeTables
 from vlmsel.evaluation.probe_use import Scored, judge_published, judge_scored, judge_use
 from vlmsel.evaluation.probe_work import ProbeOptions, accuracy_of, from_text, probe_unit
-from vlmsel.evaluation.shots import LabelledImages, undrawn
+from vlmsel.evaluation.shots import LabelledImages, find_undrawn
 from vlmsel.published.clip_benchmark import read_clip_benchmark
 from vlmsel.published.linear_probes import read_linear_probes
 
@@ -64,10 +64,10 @@ def test_accuracies_are_a_table_of_all_images_and_of_shots(tables):
 
 
 def test_the_truth_of_a_draw_is_on_images_that_it_did_not_show(tables):
-    drawn = tables.drawn(TASKS[0], 4, 1)
+    drawn = tables.draw_rows(TASKS[0], 4, 1)
     found = tables.unseen_accuracy(TASKS[0], drawn, zero_shot=False)
     hits = from_text(tables.results[MODELS[2], TASKS[0], None].hits)
-    assert found[2] == accuracy_of(hits, undrawn(tables.images[TASKS[0]], drawn))
+    assert found[2] == accuracy_of(hits, find_undrawn(tables.images[TASKS[0]], drawn))
     assert np.isnan(tables.unseen_accuracy(TASKS[0], drawn, zero_shot=True)).all()
 
 

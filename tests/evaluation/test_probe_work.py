@@ -14,7 +14,7 @@ from vlmsel.evaluation.probe_work import (
     probe_unit,
     to_text,
 )
-from vlmsel.evaluation.shots import LabelledImages, draw_shots, undrawn
+from vlmsel.evaluation.shots import LabelledImages, draw_shots, find_undrawn
 
 RNG = np.random.default_rng(0)
 CODES = np.arange(48) % 4
@@ -26,7 +26,7 @@ OPTIONS = ProbeOptions(shots=(4,), draws=2)
 def test_a_few_shot_probe_is_that_of_scikit_learn_on_the_other_images():
     found = probe_unit(VECTORS, None, IMAGES, 4, OPTIONS)
     drawn = draw_shots(IMAGES, 4, 1)
-    others = undrawn(IMAGES, drawn)
+    others = find_undrawn(IMAGES, drawn)
     rows = VECTORS / np.linalg.norm(VECTORS, axis=1, keepdims=True)
     mean, scale = rows[drawn].mean(axis=0), rows[drawn].std(axis=0)
     model = LogisticRegression(max_iter=5000, tol=1e-8).fit(

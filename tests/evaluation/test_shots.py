@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from vlmsel.errors import SelectionError
-from vlmsel.evaluation.shots import draw_shots, labelled_images, undrawn
+from vlmsel.evaluation.shots import draw_shots, find_undrawn, labelled_images
 
 
 def task(n: int = 24, n_classes: int = 3, **changes: np.ndarray):
@@ -31,7 +31,7 @@ def test_a_copy_of_a_drawn_image_is_not_judged_on():
     images = task(labels=np.repeat([0, 1], 12), checksums=sums)
     drawn = draw_shots(images, 1, 0)
     assert len(drawn) == 2
-    left = undrawn(images, drawn)
+    left = find_undrawn(images, drawn)
     assert len(left) == 12
     assert not set(images.copies[left]) & set(images.copies[drawn])
 

@@ -13,10 +13,10 @@ from vlmsel.columns import CELL
 from vlmsel.errors import StoreError
 from vlmsel.evidence.accuracies import (
     SCHEMA,
-    beside_imported,
     calibration_error,
     confusion,
     derive_accuracies,
+    join_imported,
     label_predictions,
     labels_frame,
     per_class_accuracies,
@@ -300,7 +300,7 @@ NOTHING = pl.DataFrame(schema=SCHEMA)
 
 
 def test_measured_wins_over_imported() -> None:
-    found = beside_imported(measured(0.5), imported((0.1, "cars", "lovm"), (0.2, "dtd", "lovm")))
+    found = join_imported(measured(0.5), imported((0.1, "cars", "lovm"), (0.2, "dtd", "lovm")))
     assert found.columns == [*SCHEMA, "source"]
     assert found.select("task", "acc1", "source").rows() == [
         ("cars", 0.5, "measured"),
@@ -310,15 +310,15 @@ def test_measured_wins_over_imported() -> None:
 
 def test_without_imports_or_measurements() -> None:
     none = imported((0.1, "cars", "lovm")).clear()
-    assert beside_imported(measured(0.5), none)["source"].to_list() == ["measured"]
-    assert beside_imported(NOTHING, none).is_empty()
-    only = beside_imported(NOTHING, imported((0.1, "cars", "lovm")))
+    assert join_imported(measured(0.5), none)["source"].to_list() == ["measured"]
+    assert join_imported(NOTHING, none).is_empty()
+    only = join_imported(NOTHING, imported((0.1, "cars", "lovm")))
     assert only.select("acc1", "source").rows() == [(0.1, "lovm")]
 
 
 def test_of_several_imports_the_first_by_name_counts() -> None:
     tables = imported((0.3, "cars", "c"), (0.1, "cars", "b"), (0.4, "dtd", "c"))
-    found = beside_imported(NOTHING, tables)
+    found = join_imported(NOTHING, tables)
     assert found.select("acc1", "source").rows() == [(0.1, "b"), (0.4, "c")]
 
 
@@ -327,13 +327,13 @@ def test_sources_choose_and_order() -> None:
     tables = imported((0.1, "cars", "b"), (0.2, "cars", "c"), (0.3, "dtd", "c"))
 
     def picked(*sources: str) -> list[tuple[str, float]]:
-        found = beside_imported(own, tables, sources=sources)
+        found = join_imported(own, tables, sources=sources)
         return found.select("task", "acc1").rows()
 
     assert picked("c", "b") == [("cars", 0.2), ("dtd", 0.3)]
     assert picked("b") == [("cars", 0.1)]
     assert picked("measured") == [("cars", 0.5)]
     assert picked("c", "measured") == [("cars", 0.2), ("dtd", 0.3)]
-    assert beside_imported(NOTHING, tables, sources=["measured"]).is_empty()
+    assert join_imported(NOTHING, tables, sources=["measured"]).is_empty()
     with pytest.raises(StoreError, match="store here has no accuracies from 'd'"):
-        beside_imported(own, tables, sources=["d"], address="here")
+        join_imported(own, tables, sources=["d"], address="here")

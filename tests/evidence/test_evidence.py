@@ -10,7 +10,7 @@ import pytest
 
 from tests.store.cases import PAPER, PROFILE, make_predictions, make_rows
 from vlmsel.columns import MEASURED
-from vlmsel.evidence.accuracies import beside_imported
+from vlmsel.evidence.accuracies import join_imported
 from vlmsel.evidence.catalog_contents import Candidate, Catalogued
 from vlmsel.evidence.evidence import Evidence
 from vlmsel.evidence.wanted_cells import wanted_cells, wanted_shards
@@ -136,7 +136,7 @@ def test_of_an_empty_store_nothing_is_known(store: Store, catalogued: Catalogued
         assert frame.is_empty()
     assert evidence.failed_images.is_empty()
     imported = stored_tables.read_accuracies(store.folder)
-    assert beside_imported(evidence.accuracies, imported).is_empty()
+    assert join_imported(evidence.accuracies, imported).is_empty()
     assert not Path(store.uri).exists()
 
 
@@ -318,7 +318,7 @@ def test_imports_stand_beside(store: Store, catalogued: Catalogued) -> None:
     row = {"model": ["RN50"] * 2, "pretrained": ["openai"] * 2, "task": ["cars", "pets"]}
     stored_tables.write_accuracies(store.folder, pl.DataFrame({**row, "acc1": [0.1, 0.2]}), "lovm")
     own = Evidence(store, catalogued, WANTS).accuracies
-    found = beside_imported(own, stored_tables.read_accuracies(store.folder))
+    found = join_imported(own, stored_tables.read_accuracies(store.folder))
     assert found.select("model", "task", "acc1", "source").rows() == [
         ("RN50", "cars", 0.5, MEASURED),
         ("RN50", "pets", 0.2, "lovm"),

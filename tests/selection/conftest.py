@@ -98,7 +98,7 @@ def problem() -> Problem:
     matches = BlockMatches(pairs)
     texts = _make_texts([(name, "p") for name in "abcdef"], [f"t{i}" for i in range(6)])
     return replace(
-        made, answers=answers, vectors=vectors, matches=matches, texts=texts.hidden("t0")
+        made, answers=answers, vectors=vectors, matches=matches, texts=texts.hide_labels("t0")
     )
 
 

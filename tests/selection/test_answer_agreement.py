@@ -40,7 +40,7 @@ def test_less_agreement_than_on_any_source_is_told():
 def test_few_sources_and_one_model_say_nothing():
     few = dict(list(SOURCES.items())[:-1])
     assert measure_agreement(by_chance(99, known=0.2), few) is None
-    assert measure_agreement(by_chance(99, known=0.2).of_models([0]), SOURCES) is None
+    assert measure_agreement(by_chance(99, known=0.2).select_models([0]), SOURCES) is None
 
 
 def test_sources_answer_by_the_same_models():

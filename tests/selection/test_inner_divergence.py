@@ -39,7 +39,7 @@ def test_the_target_is_gone_from_every_spread(make_problem, holes, outlier):
     arrays = problem.arrays
     inner = inner_divergence(arrays, MEASURE)
     zoos = np.array([[0, 1, 2, 3, 4], [6, 2, 4, 1, 0]])
-    for zoo, found in zip(zoos, inner.pooled(zoos), strict=True):
+    for zoo, found in zip(zoos, inner.pool(zoos), strict=True):
         expected = slow_pooled(problem, {arrays.known_models[i][0] for i in zoo})
         np.testing.assert_allclose(found, expected, rtol=1e-9, atol=1e-12)
 
@@ -50,13 +50,13 @@ def test_a_view_of_a_larger_grid_gives_the_same(make_problem):
     whole = make_problem(accuracy, profiles)
     # Two tasks of the grid are neither target nor source.
     part = dataclasses.replace(whole, sources=("t1", "t2", "t4", "t5"))
-    alone = inner_divergence(part.arrays, MEASURE).pooled(np.arange(5)[None])[0]
+    alone = inner_divergence(part.arrays, MEASURE).pool(np.arange(5)[None])[0]
     np.testing.assert_allclose(alone, slow_pooled(part, set("abcde")), rtol=1e-9, atol=1e-12)
 
 
 def test_equal_profiles_are_not_spread(make_problem):
     problem = make_problem(np.random.default_rng(0).random((3, 4)), np.ones((3, 4, 2)))
-    found = inner_divergence(problem.arrays, MEASURE).pooled(np.arange(3)[None])[0]
+    found = inner_divergence(problem.arrays, MEASURE).pool(np.arange(3)[None])[0]
     np.testing.assert_array_equal(found[~np.eye(3, dtype=bool)], 0.0)
     assert np.isnan(found.diagonal()).all()
 
@@ -67,5 +67,5 @@ def test_grids_are_told_apart(make_problem):
         problem = make_problem(rng.random((3, 4)), rng.lognormal(size=(3, 4, 2)))
         grid = lay_out(problem.accuracies, problem.profiles)
         problem.share(grid, np.arange(3))
-        found = inner_divergence(problem.arrays, MEASURE).pooled(np.arange(3)[None])[0]
+        found = inner_divergence(problem.arrays, MEASURE).pool(np.arange(3)[None])[0]
         np.testing.assert_allclose(found, slow_pooled(problem, set("abc")), rtol=1e-9, atol=1e-12)

@@ -28,7 +28,7 @@ def without(problem, models: set[str]):
     return dataclasses.replace(
         problem,
         **frames,
-        answers=problem.answers.of_models(kept),
+        answers=problem.answers.select_models(kept),
         texts=dataclasses.replace(problem.texts, graphs=graphs),
     )
 

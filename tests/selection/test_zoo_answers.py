@@ -84,7 +84,7 @@ def test_without_logits_only_the_classes_are_known(logits):
 
 
 def test_models_by_place(logits):
-    found = zoo_answers(predictions(logits))["t"].of_models([2, 0])
+    found = zoo_answers(predictions(logits))["t"].select_models([2, 0])
     assert found.models == (("m2", "x"), ("m0", "x"))
     assert found.classes.shape == (2, N_IMAGES)
 

@@ -6,7 +6,7 @@ from torch import nn
 
 from tests.attribution.test_families import FAMILIES, build
 from vlmsel.zoo.blocks import functional_blocks
-from vlmsel.zoo.hooks import BypassError, hooked, replaced, silenced
+from vlmsel.zoo.hooks import BypassError, hooked, replace_forward, silenced
 from vlmsel.zoo.loader import ImageEncoder
 
 
@@ -88,7 +88,7 @@ def test_a_forward_that_another_library_set_is_put_back(block, x):
         return x
 
     block.forward = other
-    with replaced(block, lambda _: lambda x: 2 * x):
+    with replace_forward(block, lambda _: lambda x: 2 * x):
         assert torch.equal(block(x), 2 * x)
     assert block.forward is other
 

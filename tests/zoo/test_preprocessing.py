@@ -6,7 +6,7 @@ from open_clip.transform import PreprocessCfg, image_transform_v2
 from PIL import Image
 
 from vlmsel.errors import ImageError
-from vlmsel.zoo.preprocessing import MAX_RESIZED_PIXELS, BoundedTransform, resized
+from vlmsel.zoo.preprocessing import MAX_RESIZED_PIXELS, BoundedTransform, resized_shape
 
 sides = st.integers(1, 400)
 
@@ -18,7 +18,7 @@ def test_the_size_that_is_foreseen_is_that_of_the_resize(
 ) -> None:
     transform = image_transform_v2(PreprocessCfg(size=16, resize_mode=mode), is_train=False)
     resize = transform.transforms[0]
-    foreseen = resized(height, width, (16, 16), mode)
+    foreseen = resized_shape(height, width, (16, 16), mode)
     image = Image.new("RGB", (width, height))
     if min(foreseen) < 1 or max(foreseen) > 2000:
         return
@@ -58,5 +58,5 @@ def test_usual_pictures_and_panoramas_pass(mode: str) -> None:
 
 
 def test_a_squash_is_bounded_by_itself() -> None:
-    assert resized(1, 10**6, (224, 224), "squash") == (224, 224)
+    assert resized_shape(1, 10**6, (224, 224), "squash") == (224, 224)
     assert MAX_RESIZED_PIXELS > 224 * 224

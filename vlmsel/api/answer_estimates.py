@@ -87,7 +87,7 @@ def _estimate(selector: LabelFree, zoo: KnownZoo, answers: ZooAnswers) -> np.nda
     """Accuracies that a selector believes, of the models of a zoo; NaN without answers."""
     place = {key: i for i, key in enumerate(zoo.models)}
     rows = [i for i, key in enumerate(answers.models) if key in place]
-    among = answers.of_models(rows)
+    among = answers.select_models(rows)
     found = np.full(len(zoo.models), np.nan)
     found[[place[key] for key in among.models]] = selector.estimate(among)
     return found

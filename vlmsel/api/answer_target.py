@@ -8,7 +8,7 @@ from pydantic import ValidationError
 
 from vlmsel.addresses import absolute_address, absolute_path
 from vlmsel.api.answer_options import AnswerOptions
-from vlmsel.catalogs import one_line
+from vlmsel.catalogs import first_problem
 from vlmsel.errors import TaskError
 from vlmsel.published.names import fold, load_names
 from vlmsel.selection.zoo_answers import image_order
@@ -125,7 +125,7 @@ def _spec(bare: TaskSpec, **update: object) -> TaskSpec:
     try:
         return TaskSpec.model_validate({**bare.model_dump(), **update})
     except ValidationError as error:
-        raise TaskError(one_line(error, TaskSpec)) from None
+        raise TaskError(first_problem(error, TaskSpec)) from None
 
 
 def _check_names(names: tuple[str, ...] | None) -> None:

@@ -9,7 +9,7 @@ from vlmsel.api.workspace import Workspace, open_workspace, remembers
 from vlmsel.columns import CELL, MEASURED
 from vlmsel.errors import StoreError
 from vlmsel.evidence.accuracies import (
-    beside_imported,
+    join_imported,
     label_predictions,
     per_class_accuracies,
 )
@@ -53,7 +53,7 @@ class ExportSource:
             StoreError: there are none, or a source is unknown.
         """
         measured = _NO_ACCURACIES if self._evidence is None else self._evidence.accuracies
-        found = beside_imported(
+        found = join_imported(
             measured,
             stored_tables.read_accuracies(self._store.folder),
             sources=self._sources or None,

@@ -23,7 +23,7 @@ from vlmsel.evaluation.label_budgets import Budgets, leave_one_out_with_labels
 from vlmsel.evaluation.leave_one_out import BASELINE, LeaveOneOut
 from vlmsel.evaluation.sweep import sweep
 from vlmsel.evaluation.twin_checkpoints import CountedOnce, count_once
-from vlmsel.evidence.accuracies import beside_imported
+from vlmsel.evidence.accuracies import join_imported
 from vlmsel.evidence.evidence import Evidence
 from vlmsel.evidence.failure import Failure
 from vlmsel.published import stored_tables
@@ -141,7 +141,7 @@ def _current_accuracies(workspace: Workspace, evidence: Evidence) -> pl.DataFram
         [(m.model, m.pretrained) for m in workspace.zoo.models], schema=MODEL, orient="row"
     )
     tasks = [task.name for task in workspace.tasks.tasks]
-    found = beside_imported(
+    found = join_imported(
         evidence.accuracies,
         stored_tables.read_accuracies(workspace.store.folder),
         address=workspace.store.address,

@@ -7,7 +7,7 @@ import polars as pl
 
 from vlmsel.columns import CELL, MODEL
 from vlmsel.errors import StoreError
-from vlmsel.evidence.accuracies import SCHEMA, beside_imported
+from vlmsel.evidence.accuracies import SCHEMA, join_imported
 from vlmsel.published.names import load_names
 from vlmsel.published.stored_tables import read_accuracies, read_features, read_profiles
 from vlmsel.store.filesystem import Folder, open_folder
@@ -34,7 +34,7 @@ def chosen_accuracies(store: str | Path, names: Sequence[str]) -> pl.DataFrame:
         _refuse_contradictions(folder.address, known)
     sources = names or sorted(set(known["source"]))
     none = pl.DataFrame(schema=SCHEMA)
-    return beside_imported(none, known, sources=sources, address=folder.address)
+    return join_imported(none, known, sources=sources, address=folder.address)
 
 
 def accuracy_tables(store: str | Path, names: Sequence[str] = ()) -> dict[str, pl.DataFrame]:

@@ -15,7 +15,7 @@ from vlmsel.attribution.adaptive import scan
 from vlmsel.attribution.block_scores import LayerConductance, replace_images
 from vlmsel.attribution.integral import (
     Groups,
-    broken_images,
+    find_broken_images,
     find_spoilt,
     integrate,
     per_block,
@@ -147,7 +147,7 @@ def _score_images(
         value = found.objective.cpu().double()
     scores = torch.cat(parts, dim=1)
     nowhere = torch.full_like(value, torch.nan)
-    broken = broken_images(scores, value[None])
+    broken = find_broken_images(scores, value[None])
     return LayerConductance(
         scores=scores,
         names=tuple(name for name, _ in blocks),

@@ -64,11 +64,13 @@ def integrate(
         step_error=step_error,
         n_gradients=torch.full((len(scores),), rule.n_gradients),
         cuts=cuts,
-        spoilt=find_spoilt(objective, point, len(values), blocks, broken_images(scores, values)),
+        spoilt=find_spoilt(
+            objective, point, len(values), blocks, find_broken_images(scores, values)
+        ),
     )
 
 
-def broken_images(scores: Tensor, values: Tensor) -> list[int]:
+def find_broken_images(scores: Tensor, values: Tensor) -> list[int]:
     """Images with a score (N, d) or an objective (points, N) that is not finite."""
     fine = torch.isfinite(scores).all(dim=1) & torch.isfinite(values).all(dim=0)
     return (~fine).nonzero().flatten().tolist()

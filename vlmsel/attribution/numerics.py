@@ -108,6 +108,6 @@ def name_equal_to_baseline(images: Tensor, baseline: Tensor, what: str = "image"
     return dict.fromkeys(equal.nonzero().flatten().tolist(), reason)
 
 
-def inexact_images(scores: LayerConductance, *, limit: float = INEXACT) -> list[int]:
+def find_inexact_images(scores: LayerConductance, *, limit: float = INEXACT) -> list[int]:
     """Images whose completeness error exceeds `limit`; those without one are left out."""
     return (scores.completeness_error > limit).nonzero().flatten().tolist()

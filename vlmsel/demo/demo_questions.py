@@ -67,7 +67,7 @@ class DemoQuestion:
     options: tuple[str, ...]
     shift: Shift = "none"
 
-    def shifted(self, shift: Shift) -> "DemoQuestion":
+    def with_shift(self, shift: Shift) -> "DemoQuestion":
         """Return the same question about shifted pictures."""
         return replace(self, name=f"{self.subject}-{shift}", shift=shift)
 
@@ -90,7 +90,9 @@ def trained_questions() -> tuple[DemoQuestion, ...]:
 def demo_questions() -> tuple[DemoQuestion, ...]:
     """Return all tasks: the trained questions, then their shifts."""
     by_name = {question.name: question for question in trained_questions()}
-    shifted = (by_name[name].shifted(shift) for shift, names in SHIFTED.items() for name in names)
+    shifted = (
+        by_name[name].with_shift(shift) for shift, names in SHIFTED.items() for name in names
+    )
     return (*trained_questions(), *shifted)
 
 

@@ -54,7 +54,7 @@ class Manifest:
         """Returns the record of a model, None if there is none."""
         return next((record for record in self.models if record.model == model), None)
 
-    def updated(self, records: list[ModelRecord], order: list[str]) -> "Manifest":
+    def with_records(self, records: list[ModelRecord], order: list[str]) -> "Manifest":
         """Returns the manifest with these records in place of older ones of the same models."""
         known = {record.model: record for record in (*self.models, *records)}
         return replace(self, models=tuple(known[name] for name in order if name in known))

@@ -60,7 +60,7 @@ class Maker:
                 recipe, self._pools, self._tokenizer, seed=seed, progress=self._progress
             )
             training_s = time.perf_counter() - started
-            learned = own_accuracy(model, self._tokenizer, recipe)
+            learned = required_accuracy(model, self._tokenizer, recipe)
             if learned >= recipe.learned:
                 saved = demo_checkpoint.save(model, recipe, out / recipe.name)
                 return ModelRecord(
@@ -84,7 +84,7 @@ class Maker:
         )
 
 
-def own_accuracy(model: "CLIP", tokenizer: Tokenizer, recipe: Recipe) -> float:
+def required_accuracy(model: "CLIP", tokenizer: Tokenizer, recipe: Recipe) -> float:
     """Returns the mean accuracy on the families the model was made for, on held-out pictures."""
     return mean(
         accuracy(model, tokenizer, task, split="test", n=TRAINING.check_pictures, seed=CHECK_SEED)
@@ -199,7 +199,7 @@ def _merge(path: Path, records: list[ModelRecord], bpe_path: Path) -> None:
     bpe_sha256 = hashlib.sha256(bpe_path.read_bytes()).hexdigest()
     fresh = Manifest(bpe_sha256, TRAINING.test_pictures, TEST_SEED, ())
     old = manifest.read_manifest(path).models if path.exists() else ()
-    manifest.write_manifest(path, fresh.updated([*old, *records], _NAMES))
+    manifest.write_manifest(path, fresh.with_records([*old, *records], _NAMES))
 
 
 def _check(name: str, manifest_path: Path) -> bool:

@@ -127,7 +127,7 @@ def _record(path: Path, record: ModelRecord) -> None:
     """Put a new record into the manifest, or start one."""
     old = read_vlm_manifest(path).models if path.exists() else ()
     fresh = VlmManifest(VLM_TRAINING.test_pictures, TEST_SEED, ())
-    write_vlm_manifest(path, fresh.updated([*old, record], _NAMES))
+    write_vlm_manifest(path, fresh.with_records([*old, record], _NAMES))
 
 
 def main(

@@ -28,7 +28,7 @@ class VlmManifest:
         """Return the record of a model, None if there is none."""
         return next((record for record in self.models if record.model == model), None)
 
-    def updated(self, records: list[ModelRecord], order: list[str]) -> "VlmManifest":
+    def with_records(self, records: list[ModelRecord], order: list[str]) -> "VlmManifest":
         """Return the manifest with these records in place of older ones of the same models."""
         known = {record.model: record for record in (*self.models, *records)}
         return replace(self, models=tuple(known[name] for name in order if name in known))

@@ -125,7 +125,7 @@ def _with_extras(task: HeldOut, extras: Extras) -> HeldOut:
             task.truth, on=MODEL, how="semi", maintain_order="left"
         )
     if extras.texts is not None:
-        changed["texts"] = extras.texts.hidden(task.problem.target)
+        changed["texts"] = extras.texts.hide_labels(task.problem.target)
     return replace(task, problem=task.problem.with_others(**changed)) if changed else task
 
 
@@ -237,7 +237,7 @@ def _with_answers(task: HeldOut, answers: ZooAnswers | None) -> HeldOut:
         return task
     zoo = set(task.truth.select(MODEL).rows())
     places = [place for place, key in enumerate(answers.models) if key in zoo]
-    return replace(task, problem=task.problem.with_answers(answers.of_models(places)))
+    return replace(task, problem=task.problem.with_answers(answers.select_models(places)))
 
 
 def _find_lost(what: str, before: pl.DataFrame, after: pl.DataFrame) -> list[tuple[str, str, str]]:

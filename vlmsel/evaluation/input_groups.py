@@ -29,7 +29,7 @@ def group_place(selector: str) -> int:
     return [*GROUPS, ""].index(group)
 
 
-def in_groups(summary: pl.DataFrame) -> pl.DataFrame:
+def group_by_needs(summary: pl.DataFrame) -> pl.DataFrame:
     """The summary with a column `needs`, group after group.
 
     Args:
@@ -54,7 +54,7 @@ def describe_winners(summary: pl.DataFrame, metrics: tuple[str, ...] = ("ndcg5",
         metrics: judged one after the other.
     """
     lines = []
-    for (group,), rows in in_groups(summary).group_by("needs", maintain_order=True):
+    for (group,), rows in group_by_needs(summary).group_by("needs", maintain_order=True):
         if group not in GROUP_WORDS:
             continue
         parts = [_best(rows.filter(metric=metric), metric) for metric in metrics]

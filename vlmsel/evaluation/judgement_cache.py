@@ -56,7 +56,7 @@ class JudgementCache:
 
     content: str
 
-    def about(self, **more: object) -> "JudgementCache":
+    def narrow(self, **more: object) -> "JudgementCache":
         """Return the entries that have more in common, such as a number of labels."""
         return JudgementCache(_digest([self.content, more]))
 

@@ -15,10 +15,10 @@ from vlmsel.evaluation.held_out import Extras, HeldOut, HeldOutTasks, hold_out
 from vlmsel.evaluation.judgement_cache import JudgementCache, cache_of
 from vlmsel.evaluation.leave_one_out import (
     LeaveOneOut,
-    about_extras,
     judge,
     leave_one_out,
-    named_selectors,
+    name_selectors,
+    narrow_to_extras,
 )
 from vlmsel.evaluation.simulated_labels import draw_hits, target_rng
 from vlmsel.selection.labelled_hits import LabelledHits
@@ -92,13 +92,13 @@ def leave_one_out_with_labels(
         return leave_one_out(
             selectors, accuracies, profiles, answers=answers, is_cached=is_cached, extras=extras
         )
-    named = named_selectors(selectors)
+    named = name_selectors(selectors)
     needy = [name for name, selector in named.items() if selector.needs_profiles]
     if needy and profiles is None:
         raise SelectionError(f"selector {needy[0]!r} needs profiles and none are given")
     entries = cache_of(accuracies, profiles, answers) if is_cached else None
     if entries and extras:
-        entries = about_extras(entries, extras)
+        entries = narrow_to_extras(entries, extras)
     held_out = hold_out(accuracies, profiles, answers=answers, extras=extras)
     return judge_with_labels(named, held_out, budgets, entries)
 
@@ -155,7 +155,7 @@ def _draw_cache(
         return None
     # The hits on n images depend on the largest number, see `_hits`.
     most = max(budgets.labels)
-    return entries.about(n=n, draw=draw, most=most, rho=budgets.rho, seed=budgets.seed)
+    return entries.narrow(n=n, draw=draw, most=most, rho=budgets.rho, seed=budgets.seed)
 
 
 def _show_hits(held_out: HeldOutTasks, n: int, draw: int, budgets: Budgets) -> HeldOutTasks:

@@ -83,7 +83,7 @@ def leave_one_out(
         SelectionError: No target is left, no selector could rank any, or a selector needs
             profiles and there are none.
     """
-    named = named_selectors(selectors)
+    named = name_selectors(selectors)
     needy = [name for name, selector in named.items() if selector.needs_profiles]
     if needy and profiles is None:
         msg = f"selector {needy[0]!r} needs profiles and none are given; pass a profile table"
@@ -102,15 +102,15 @@ def leave_one_out(
     }
     entries = cache_of(accuracies, profiles, answers, **how) if is_cached else None
     if entries and extras:
-        entries = about_extras(entries, extras)
+        entries = narrow_to_extras(entries, extras)
     return judge(named, held_out, entries)
 
 
-def about_extras(entries: JudgementCache, extras: Extras) -> JudgementCache | None:
+def narrow_to_extras(entries: JudgementCache, extras: Extras) -> JudgementCache | None:
     """The entries of the cache about tables with these extras; None where its keys cannot say."""
     if extras.vectors is not None:
         return None
-    return entries if extras.texts is None else entries.about(texts=extras.texts.digest)
+    return entries if extras.texts is None else entries.narrow(texts=extras.texts.digest)
 
 
 def judge(
@@ -170,7 +170,7 @@ def judge_targets(
     return {name: found or made[name] for name, found in known.items()}
 
 
-def named_selectors(
+def name_selectors(
     selectors: Sequence[Selector] | Mapping[str, Selector],
 ) -> dict[str, Selector]:
     """Selectors by name.

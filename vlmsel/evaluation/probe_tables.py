@@ -15,7 +15,7 @@ from vlmsel.evaluation.probe_work import (
     accuracy_of,
     from_text,
 )
-from vlmsel.evaluation.shots import LabelledImages, draw_shots, undrawn
+from vlmsel.evaluation.shots import LabelledImages, draw_shots, find_undrawn
 from vlmsel.selection.knowledge import ModelKey
 from vlmsel.selection.transfer.score_catalog import Value, find_estimator
 from vlmsel.selection.transfer.zoo_table import ScoredCell, ScoredModel, estimator_column
@@ -77,7 +77,7 @@ class ProbeTables:
         whole = self.accuracies.filter(pl.col("shots").is_null() & pl.col("acc1").is_not_null())
         return whole.select(*MODEL, "task", "acc1")
 
-    def drawn(self, task: str, shots: int, draw: int) -> np.ndarray:
+    def draw_rows(self, task: str, shots: int, draw: int) -> np.ndarray:
         """Rows of a draw."""
         return draw_shots(self.images[task], shots, draw, seed=self.options.seed)
 
@@ -89,7 +89,7 @@ class ProbeTables:
             drawn: rows of the draw.
             zero_shot: of the zero-shot classifier, not of the probe of all images.
         """
-        rows = undrawn(self.images[task], drawn)
+        rows = find_undrawn(self.images[task], drawn)
         found = np.full(len(self.models), np.nan)
         for column, key in enumerate(self.models):
             result = self.results.get((key, task, None), ProbeResult())

@@ -203,7 +203,7 @@ def _with_shots(tables: ProbeTables, use: Use, shots: int, truth: pl.DataFrame) 
     for i, task in enumerate(tasks):
         for draw in range(tables.options.draws):
             try:
-                drawn = tables.drawn(task, shots, draw)
+                drawn = tables.draw_rows(task, shots, draw)
             except SelectionError as error:
                 lost = np.full(len(tables.models), np.nan)
                 for name in (*tables.options.estimators, MIXTURE, POSTERIOR):
@@ -245,7 +245,7 @@ def learn_from_tables(tables: ProbeTables, shots: int, names: Sequence[str]) -> 
     """
     tasks = sorted(set(tables.truth["task"]))
     right = value_matrix(tables.truth, "acc1", tables.models, tasks)
-    return _Mixtures(_all_places(tables, shots, tasks), right).learnt(None, list(names))
+    return _Mixtures(_all_places(tables, shots, tasks), right).learn(None, list(names))
 
 
 def prior_places(tables: ProbeTables) -> dict[ModelKey, float]:
@@ -272,10 +272,10 @@ class _Mixtures:
     def score(self, target: int, draw: int) -> np.ndarray:
         """Mix the places of one draw of a target."""
         names = [name for name in self._names if self._places[name][target][draw].reason is None]
-        mixture = self.learnt(target, names)
+        mixture = self.learn(target, names)
         return mixture.score(self._stack(names, target, draw, [target]))
 
-    def learnt(self, target: int | None, names: Sequence[str]) -> Mixture:
+    def learn(self, target: int | None, names: Sequence[str]) -> Mixture:
         """Learn from all tasks but the target, which may be none of them."""
         hidden = [] if target is None else [target]
         sources, rows, truth = [], [], []

@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 
 from vlmsel.errors import SelectionError
-from vlmsel.evaluation.shots import LabelledImages, draw_shots, undrawn
+from vlmsel.evaluation.shots import LabelledImages, draw_shots, find_undrawn
 from vlmsel.selection.scores.probe import probe_answers
-from vlmsel.selection.transfer.gates import Sizes, trains_in_time
+from vlmsel.selection.transfer.gates import Sizes, limit_time
 from vlmsel.selection.transfer.labelled_task import labelled_task
 from vlmsel.selection.transfer.model_inputs import model_inputs
 from vlmsel.selection.transfer.score_catalog import find_estimator
@@ -142,7 +142,7 @@ def probe_unit(
         reason = f"{int(known.sum())} of {len(known)} labelled images have an embedding"
         return ProbeResult(reason=reason)
     n_classes = len(np.unique(images.codes))
-    refused = trains_in_time(Sizes(len(vectors), vectors.shape[1], n_classes, images.smallest))
+    refused = limit_time(Sizes(len(vectors), vectors.shape[1], n_classes, images.smallest))
     if refused is not None:
         return ProbeResult(reason=refused)
     try:
@@ -201,7 +201,7 @@ def _score_draw(
     options: ProbeOptions,
 ) -> ShotResult:
     """Score the drawn images, and judge a probe of them on the others."""
-    others = undrawn(images, drawn)
+    others = find_undrawn(images, drawn)
     training, judged = drawn[known[drawn]], others[known[others]]
     rows = np.concatenate([training, judged])
     held_out = np.arange(len(rows)) >= len(training)

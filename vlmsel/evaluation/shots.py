@@ -89,6 +89,6 @@ def draw_shots(images: LabelledImages, shots: int, draw: int, *, seed: int = 0) 
     return np.sort(np.concatenate(drawn))
 
 
-def undrawn(images: LabelledImages, drawn: np.ndarray) -> np.ndarray:
+def find_undrawn(images: LabelledImages, drawn: np.ndarray) -> np.ndarray:
     """Return the rows that are neither drawn nor a copy of an image that is."""
     return np.flatnonzero(~np.isin(images.copies, images.copies[drawn]))

@@ -8,7 +8,7 @@ import polars as pl
 from vlmsel.columns import MODEL
 from vlmsel.errors import SelectionError
 from vlmsel.evaluation.held_out import HeldOut, hold_out
-from vlmsel.evaluation.leave_one_out import BASELINE, named_selectors
+from vlmsel.evaluation.leave_one_out import BASELINE, name_selectors
 from vlmsel.evaluation.metric_expressions import with_metrics
 from vlmsel.evaluation.metrics import METRICS
 from vlmsel.evaluation.paired_bootstrap import LEVEL
@@ -48,7 +48,7 @@ def subsampled_zoos(
     if not (0 < share <= 1 and n_zoos >= 1):
         msg = f"share must be in (0, 1] and n_zoos at least 1, got {share} and {n_zoos}"
         raise SelectionError(msg)
-    named = named_selectors(selectors)
+    named = name_selectors(selectors)
     tasks = hold_out(accuracies, profiles).tasks
     everyone = sorted({key for task in tasks for key in task.truth.select(MODEL).rows()})
     rng = np.random.default_rng(seed)

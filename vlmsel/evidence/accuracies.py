@@ -122,7 +122,7 @@ def calibration_error(labelled: pl.DataFrame, *, n_bins: int = 15) -> pl.DataFra
     )
 
 
-def beside_imported(
+def join_imported(
     measured: pl.DataFrame,
     imported: pl.DataFrame,
     *,

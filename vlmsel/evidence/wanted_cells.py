@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from vlmsel.collector import paused_collector
+from vlmsel.collector import pause_collector
 from vlmsel.evidence.catalog_contents import Candidate, Catalogued
 from vlmsel.measurements.measurement import Want
 from vlmsel.store.keys import CellId, cell_key, images_digest
@@ -110,7 +110,7 @@ def _shards(catalogued: Catalogued, index: TaskIndex, want: Want) -> Sequence[Sh
     return () if texts is None else texts.shards
 
 
-@paused_collector()
+@pause_collector()
 def wanted_ids(models: Iterable[Candidate], shards: Sequence[WantedShard]) -> set[CellId]:
     """Every cell of these models on these shards, as a set."""
     return {cell for cell, _ in wanted_cells(models, shards)}

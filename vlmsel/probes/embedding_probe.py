@@ -11,7 +11,7 @@ from vlmsel.errors import ModelError
 from vlmsel.measurements.embedding import EVERY_BLOCK, OUTPUT, Embedding
 from vlmsel.probes.arrays import list_array
 from vlmsel.probes.batch import Batch
-from vlmsel.probes.guards import unusable_images
+from vlmsel.probes.guards import find_unusable_images
 from vlmsel.probes.protocol import Probed
 
 
@@ -37,7 +37,7 @@ class EmbeddingProbe:
         Raises:
             ModelError: the model has no such block, or one embedding for all images.
         """
-        failures = unusable_images(batch)
+        failures = find_unusable_images(batch)
         vectors = batch.embedding if self._layer == OUTPUT else self._block(batch)
         for number in (~torch.isfinite(vectors).all(dim=1)).nonzero().flatten().tolist():
             failures.setdefault(number, f"the output of {self._layer} is not finite")

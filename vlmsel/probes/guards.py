@@ -6,7 +6,7 @@ from vlmsel.errors import ModelError
 from vlmsel.probes.batch import Batch
 
 
-def unusable_images(batch: Batch) -> dict[int, str]:
+def find_unusable_images(batch: Batch) -> dict[int, str]:
     """Images whose embedding is not finite or zero, by number, each with the reason.
 
     Raises:

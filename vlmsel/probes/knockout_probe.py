@@ -11,7 +11,7 @@ from vlmsel.attribution.model_attribution import ieee_float32
 from vlmsel.measurements.knockout import Knockout
 from vlmsel.probes.batch import FORWARD_IMAGES, PIXELS, Batch
 from vlmsel.probes.class_embeddings import average_prompts
-from vlmsel.probes.guards import unusable_images
+from vlmsel.probes.guards import find_unusable_images
 from vlmsel.probes.knockout_rows import SilencedAnswers, knockout_rows
 from vlmsel.probes.protocol import Probed
 from vlmsel.probes.silenced_layers import Silenced, Way, choose_way, growing, resumed
@@ -75,7 +75,7 @@ class KnockoutProbe:
             number: _answer(batch.model, output, classes, _has_changed(output, found.base))
             for number, output in found.outputs.items()
         }
-        return _answer(batch.model, found.base, classes), answers, unusable_images(sided)
+        return _answer(batch.model, found.base, classes), answers, find_unusable_images(sided)
 
     def _texts_of(self, batch: Batch, blocks: Blocks, _classes: Tensor) -> "_Answered":
         """Answers with each text layer silenced; the images are embedded once."""
@@ -85,7 +85,7 @@ class KnockoutProbe:
         for number, output in found.outputs.items():
             changed = _has_changed(output, found.base).any().expand(len(batch))
             answers[number] = _answer(batch.model, images, output, changed)
-        return _answer(batch.model, images, found.base), answers, unusable_images(batch)
+        return _answer(batch.model, images, found.base), answers, find_unusable_images(batch)
 
     def _embeddings(self, batch: Batch, blocks: Blocks) -> Silenced:
         """Image embeddings with each visual layer silenced."""

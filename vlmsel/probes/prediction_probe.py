@@ -11,7 +11,7 @@ from vlmsel.attribution.model_attribution import ieee_float32
 from vlmsel.measurements.prediction import Prediction
 from vlmsel.probes.arrays import FLOAT16_MAX, list_array
 from vlmsel.probes.batch import Batch
-from vlmsel.probes.guards import unusable_images
+from vlmsel.probes.guards import find_unusable_images
 from vlmsel.probes.option_answers import predict_options
 from vlmsel.probes.protocol import Probed
 from vlmsel.tasks.questions import TaskQuestions
@@ -35,7 +35,7 @@ class PredictionProbe:
         if isinstance(batch.prompts, TaskQuestions):
             return predict_options(batch, batch.prompts, self._measurement)
         classes = batch.class_embeddings
-        failures = unusable_images(batch)
+        failures = find_unusable_images(batch)
         with torch.inference_mode(), ieee_float32():
             # Of all images at once: the values of one must not depend on which others failed.
             similarity = normalize(batch.embedding, dim=-1) @ classes.to(batch.device).T

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from vlmsel.attribution.block_scores import LayerConductance
 from vlmsel.attribution.model_attribution import attribute
-from vlmsel.attribution.numerics import inexact_images
+from vlmsel.attribution.numerics import find_inexact_images
 from vlmsel.attribution.pair import open_prompts
 from vlmsel.errors import AttributionError, TaskError
 from vlmsel.measurements.profile import OBJECTIVES_OF_TEXT, Profile
@@ -54,7 +54,7 @@ class ProfileProbe:
                 prompts=prompts,
             )
             failures |= {first + number: reason for number, reason in result.failures.items()}
-            for number in inexact_images(result):
+            for number in find_inexact_images(result):
                 inexact[first + number] = float(result.completeness_error[number])
             rows += [(first + number, row) for number, row in _rows(result)]
         fields = Profile.values

@@ -20,7 +20,14 @@ from torch import Tensor, nn
 
 from vlmsel.errors import ModelError
 from vlmsel.zoo.blocks import Blocks
-from vlmsel.zoo.hooks import BypassError, Forward, first_input, keeps_shape, replaced, silenced
+from vlmsel.zoo.hooks import (
+    BypassError,
+    Forward,
+    first_input,
+    has_same_shape,
+    replace_forward,
+    silenced,
+)
 from vlmsel.zoo.layer_name import Part
 
 Run = Callable[[], Tensor]
@@ -77,7 +84,7 @@ def resumed(run: Run, blocks: Blocks, part: Part) -> Silenced:
     keeps: dict[int, bool] = {}
     with ExitStack() as stack:
         for number, (_, block) in enumerate(blocks):
-            stack.enter_context(replaced(block, _keeper(number, kept, keeps)))
+            stack.enter_context(replace_forward(block, _keeper(number, kept, keeps)))
         found = Silenced(run())
     for number in range(len(blocks)):
         if number not in kept:
@@ -98,7 +105,7 @@ def growing(run: Run, blocks: Blocks, part: Part) -> Silenced:
     growth = _Growth(part)
     with ExitStack() as stack:
         for number, (_, block) in enumerate(blocks):
-            stack.enter_context(replaced(block, growth.maker(number, block)))
+            stack.enter_context(replace_forward(block, growth.maker(number, block)))
         output = run()
     for number in set(range(len(blocks))) - set(growth.order) - growth.reasons.keys():
         growth.reasons[number] = NOT_RUN
@@ -158,7 +165,7 @@ def _keeper(number: int, kept: dict[int, Any], keeps: dict[int, bool]) -> Callab
                 raise ModelError("a block runs twice in one forward pass")
             given = first_input(args, kwargs)
             output = original(*args, **kwargs)
-            keeps[number] = keeps_shape(given, output)
+            keeps[number] = has_same_shape(given, output)
             kept[number] = _copy(output)
             return output
 
@@ -180,9 +187,9 @@ def _resume_at(
     with ExitStack() as stack:
         for earlier in range(number):
             if earlier in kept:
-                stack.enter_context(replaced(blocks[earlier][1], repeat(kept[earlier])))
+                stack.enter_context(replace_forward(blocks[earlier][1], repeat(kept[earlier])))
         if part == "block":
-            stack.enter_context(replaced(block, _pass_on(kept[number])))
+            stack.enter_context(replace_forward(block, _pass_on(kept[number])))
             found.outputs[number] = run()
             return
         try:

@@ -46,7 +46,7 @@ class OptionSilencer:
         base = torch.full(shape, float("nan"))
         outputs: dict[int, Tensor] = {}
         for choices in prepared.batches:
-            with scorer.shared_pictures() if self._tower == "text" else nullcontext():
+            with scorer.share_pictures() if self._tower == "text" else nullcontext():
                 found = self._silence(choices, blocks)
             places = list(choices.places)
             base[places] = _fill(found.base, shape[1])

@@ -13,11 +13,11 @@ from vlmsel.published.clean_tables import (
     canonical_tasks,
     drop_duplicates,
     read_csv,
-    something,
+    require_rows,
     to_fractions,
     to_numbers,
 )
-from vlmsel.published.long_table import of_prompts
+from vlmsel.published.long_table import select_prompts
 from vlmsel.published.names import NameTable, load_names
 
 CLASS_COLUMNS = ("dataset", "model", "pretrained", "classname", "acc")
@@ -63,7 +63,7 @@ def read_class_accuracies(
             its numbers contradict `percent`, or nothing in it can be used.
     """
     table, left_out = names or load_names(), LeftOut()
-    raw = of_prompts(read_csv(path, CLASS_COLUMNS), prompts, path, left_out)
+    raw = select_prompts(read_csv(path, CLASS_COLUMNS), prompts, path, left_out)
     long = raw.select("model", "pretrained", "classname", task="dataset", accuracy="acc")
     gap = pl.any_horizontal(pl.col("classname", "accuracy").is_null())
     left_out.add_groups("value", long.filter(gap), ["task"], "missing class or accuracy")
@@ -81,7 +81,7 @@ def read_class_accuracies(
     return _with_means(long.with_columns(n_images=pl.lit(None, pl.Int64)), path, left_out)
 
 
-def of_exported_classes(exported: Imported, path: str | Path) -> ImportedClasses:
+def read_exported_classes(exported: Imported, path: str | Path) -> ImportedClasses:
     """The same of a table that `vlmsel export` wrote, which tells the sizes of classes."""
     key = [*CELL, "classname"]
     long = exported.frame.rename({"dataset": "task", "acc": "accuracy"})
@@ -105,5 +105,5 @@ def _with_means(long: pl.DataFrame, path: str | Path, left_out: LeftOut) -> Impo
             "acc1 is the mean over the classes: the table tells no sizes of classes"
         )
     return ImportedClasses(
-        something(long, path, left_out), something(means.sort(CELL), path, left_out)
+        require_rows(long, path, left_out), require_rows(means.sort(CELL), path, left_out)
     )

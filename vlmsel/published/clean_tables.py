@@ -299,7 +299,7 @@ def drop_duplicates(
     return unique
 
 
-def something(long: pl.DataFrame, path: str | Path, left_out: LeftOut) -> Imported:
+def require_rows(long: pl.DataFrame, path: str | Path, left_out: LeftOut) -> Imported:
     """The result of a reader.
 
     Raises:
@@ -344,12 +344,12 @@ def clean_values(
 def finish_accuracies(
     long: pl.DataFrame, path: str | Path, table: NameTable, left_out: LeftOut, *, quickgelu: bool
 ) -> Imported:
-    """Accuracies under canonical models, see `whole_rows`."""
+    """Accuracies under canonical models, see `complete_rows`."""
     long = canonical_models(long, table, left_out, quickgelu=quickgelu)
-    return whole_rows(long, path, left_out)
+    return complete_rows(long, path, left_out)
 
 
-def whole_rows(long: pl.DataFrame, path: str | Path, left_out: LeftOut) -> Imported:
+def complete_rows(long: pl.DataFrame, path: str | Path, left_out: LeftOut) -> Imported:
     """Accuracies with all columns, each cell once; measures that a table lacks are null."""
     for name in ("acc5", "mean_per_class_recall"):
         if name not in long.columns:
@@ -357,7 +357,7 @@ def whole_rows(long: pl.DataFrame, path: str | Path, left_out: LeftOut) -> Impor
     long = long.select(*CELL, "acc1", "acc5", "mean_per_class_recall")
     long = drop_duplicates(long, CELL, path, left_out)
     long = long.with_columns(n_images=pl.lit(None, pl.Int64))
-    return something(long.sort(CELL), path, left_out)
+    return require_rows(long.sort(CELL), path, left_out)
 
 
 def read_header(path: str | Path) -> list[str]:

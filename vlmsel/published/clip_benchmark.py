@@ -11,7 +11,7 @@ from vlmsel.published.clean_tables import (
     finish_accuracies,
     read_csv,
 )
-from vlmsel.published.lovm import LOVM_MEASURES, named_models, zero_shot_rows
+from vlmsel.published.lovm import LOVM_MEASURES, name_models, zero_shot_rows
 from vlmsel.published.names import NameTable, load_names
 
 # Rows of these are means over data sets.
@@ -45,7 +45,7 @@ def read_clip_benchmark(
             its numbers contradict `percent`, or nothing in it can be used.
     """
     table, left_out = names or load_names(), LeftOut()
-    raw = named_models(read_csv(path, ["downstream_dataset", "acc1"]), path)
+    raw = name_models(read_csv(path, ["downstream_dataset", "acc1"]), path)
     raw = zero_shot_rows(raw, left_out)
     means = raw.filter(pl.col("downstream_dataset").is_in(MEANS))
     left_out.add_groups("task", means, ["downstream_dataset"], "a mean over data sets, no data set")

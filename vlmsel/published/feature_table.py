@@ -13,10 +13,10 @@ from vlmsel.published.clean_tables import (
     canonical_tasks,
     drop_duplicates,
     read_csv,
-    something,
+    require_rows,
     to_numbers,
 )
-from vlmsel.published.lovm import LOVM_KNOWN, named_models, zero_shot_rows
+from vlmsel.published.lovm import LOVM_KNOWN, name_models, zero_shot_rows
 from vlmsel.published.names import NameTable, load_names
 
 
@@ -40,7 +40,7 @@ def read_features(
             nothing in it can be used.
     """
     table, left_out = names or load_names(), LeftOut()
-    raw = named_models(read_csv(path, []), path)
+    raw = name_models(read_csv(path, []), path)
     if "dataset" in raw.columns:
         raw = zero_shot_rows(raw, left_out).rename({"dataset": "task"})
     known = [name for name in FEATURE_NAMES if name in raw.columns]
@@ -63,4 +63,4 @@ def read_features(
     long = canonical_models(long, table, left_out, quickgelu=quickgelu)
     long = long.with_columns(pl.lit(None, pl.Float64).alias(name) for name in missing)
     long = drop_duplicates(long.select(*CELL, *FEATURE_NAMES), CELL, path, left_out)
-    return something(long.sort(CELL), path, left_out)
+    return require_rows(long.sort(CELL), path, left_out)

@@ -13,7 +13,7 @@ from vlmsel.published.clean_tables import (
     drop_duplicates,
     read_csv,
     read_header,
-    something,
+    require_rows,
     to_numbers,
 )
 from vlmsel.published.own_tables import exported_kind, read_exported
@@ -73,7 +73,7 @@ def read_image_predictions(path: str | Path, *, task: str | None = None) -> Impo
     long = _inside_the_classes(to_numbers(long, ["confidence"], path), left_out)
     long = drop_duplicates(long, KEY, path, left_out)
     _check_labels(long, path)
-    return something(long.sort(KEY), path, left_out)
+    return require_rows(long.sort(KEY), path, left_out)
 
 
 def _read_exported(path: str | Path, task: str | None) -> Imported:

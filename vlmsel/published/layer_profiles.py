@@ -13,7 +13,7 @@ from vlmsel.published.clean_tables import (
     canonical_tasks,
     drop_duplicates,
     read_csv,
-    something,
+    require_rows,
     to_numbers,
 )
 from vlmsel.published.names import NameTable, load_names
@@ -68,7 +68,7 @@ def read_published_profiles(
     long = drop_duplicates(long, [*CELL, "block"], path, left_out)
     long = _usual_blocks(long, left_out)
     long = _without_zeros(long, left_out)
-    return something(long.sort(*CELL, "block"), path, left_out)
+    return require_rows(long.sort(*CELL, "block"), path, left_out)
 
 
 def _select_whole_profiles(long: pl.DataFrame, left_out: LeftOut) -> pl.DataFrame:

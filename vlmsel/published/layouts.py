@@ -9,8 +9,8 @@ from vlmsel.errors import StoreError
 from vlmsel.published.class_accuracies import (
     CLASS_COLUMNS,
     ImportedClasses,
-    of_exported_classes,
     read_class_accuracies,
+    read_exported_classes,
 )
 from vlmsel.published.clean_tables import Imported, read_header
 from vlmsel.published.clip_benchmark import read_clip_benchmark
@@ -140,7 +140,7 @@ def _read_own(path: str | Path, *, percent: bool) -> Imported | ImportedClasses:
     if percent:
         raise StoreError(f"table {path} was written by `vlmsel export`, in fractions")
     if exported_kind(read_header(path)) == "classes":
-        return of_exported_classes(read_exported(path, "classes"), path)
+        return read_exported_classes(read_exported(path, "classes"), path)
     return read_exported(path, "accuracies")
 
 

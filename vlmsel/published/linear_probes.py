@@ -12,7 +12,7 @@ from vlmsel.published.clean_tables import (
     clean_values,
     drop_duplicates,
     read_csv,
-    something,
+    require_rows,
     to_numbers,
 )
 from vlmsel.published.names import NameTable, load_names
@@ -66,7 +66,7 @@ def read_linear_probes(
     long = clean_values(long, ["acc1"], path, table, left_out, percent=percent, keep_unknown=True)
     long = canonical_models(long, table, left_out, quickgelu=quickgelu)
     long = drop_duplicates(long.select(*KEY, "acc1"), KEY, path, left_out)
-    return something(long.sort(KEY), path, left_out)
+    return require_rows(long.sort(KEY), path, left_out)
 
 
 def _count_once(raw: pl.DataFrame, left_out: LeftOut) -> pl.DataFrame:

@@ -69,7 +69,7 @@ def read_long_table(
             f"table {path} has another layout: expected model, pretrained, task and accuracy, "
             f"found {', '.join(raw.columns)}"
         )
-    raw = of_prompts(raw, prompts, path, left_out)
+    raw = select_prompts(raw, prompts, path, left_out)
     measures = ["acc1", *(name for name in OPTIONAL if name in raw.columns)]
     used = {*columns, *measures}
     for name in raw.columns:
@@ -85,7 +85,7 @@ def read_long_table(
 DEFAULT_PROMPTS = "ensemble"
 
 
-def of_prompts(
+def select_prompts(
     raw: pl.DataFrame, prompts: str | None, path: str | Path, left_out: LeftOut
 ) -> pl.DataFrame:
     """Rows of one kind of prompts, without the column; the others are noted.

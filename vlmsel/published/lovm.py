@@ -47,7 +47,7 @@ def read_lovm_table(
         StoreError: as `read_openclip_results`.
     """
     table, left_out = names or load_names(), LeftOut()
-    raw = named_models(read_csv(path, ["dataset", "acc1"]), path)
+    raw = name_models(read_csv(path, ["dataset", "acc1"]), path)
     for name in sorted(set(raw.columns) - LOVM_KNOWN):
         left_out.add("column", name, raw.height, "not part of the layout")
     raw = zero_shot_rows(raw, left_out)
@@ -70,7 +70,7 @@ def zero_shot_rows(raw: pl.DataFrame, left_out: LeftOut) -> pl.DataFrame:
     return raw.filter(pl.col("task").is_null() | (pl.col("task") == LOVM_TASK)).drop("task")
 
 
-def named_models(raw: pl.DataFrame, path: str | Path) -> pl.DataFrame:
+def name_models(raw: pl.DataFrame, path: str | Path) -> pl.DataFrame:
     """The table with model and pretrained; model_fullname is cut at its last blank.
 
     Raises:

@@ -10,11 +10,11 @@ from vlmsel.published.clean_tables import (
     Imported,
     LeftOut,
     canonical_tasks,
+    complete_rows,
     present,
     read_csv,
     to_fractions,
     to_numbers,
-    whole_rows,
 )
 from vlmsel.published.names import NameTable, fold, load_names
 
@@ -78,7 +78,7 @@ def read_mieb(
         long.with_columns(pretrained=pl.lit(PRETRAINED)), ["acc1"], path, left_out, percent=percent
     )
     long = long.with_columns(pl.col("model").str.replace("__", "/"))
-    return whole_rows(long, path, left_out)
+    return complete_rows(long, path, left_out)
 
 
 def _select_protocol(

@@ -51,7 +51,7 @@ def read_openclip_results(
     for name in wide.columns:
         if _is_nameless(name):
             left_out.add("column", "(without a name)", wide.height, "it may be anything")
-    tasks = [name for name in wide.columns if not describes_model(name) and not _is_nameless(name)]
+    tasks = [name for name in wide.columns if not is_about_model(name) and not _is_nameless(name)]
     if not tasks:
         raise StoreError(f"table {path} has no data set columns, found {', '.join(wide.columns)}")
     long = wide.rename({"name": "model"}).unpivot(
@@ -67,7 +67,7 @@ def read_openclip_results(
     return finish_accuracies(long, path, table, left_out, quickgelu=quickgelu)
 
 
-def describes_model(column: str) -> bool:
+def is_about_model(column: str) -> bool:
     """Return whether a column of the table says something of the model, and is no task."""
     return DESCRIPTION.fullmatch(column.lower()) is not None
 

@@ -10,7 +10,7 @@ import polars as pl
 
 from vlmsel.columns import CELL
 from vlmsel.errors import StoreError
-from vlmsel.published.clean_tables import Imported, LeftOut, raw_cells, something
+from vlmsel.published.clean_tables import Imported, LeftOut, raw_cells, require_rows
 
 # In the order of the file; the last column tells them from other people's tables.
 COLUMNS: dict[str, dict[str, pl.DataType | type[pl.DataType]]] = {
@@ -91,7 +91,7 @@ def read_exported(path: str | Path, kind: str) -> Imported:
     if twice.height:
         row = twice.select(_UNIQUE[kind]).row(0, named=True)
         raise StoreError(f"table {path}: {row} comes twice; export one source, or keep one row")
-    return something(frame.drop("source").sort(_UNIQUE[kind]), path, left_out)
+    return require_rows(frame.drop("source").sort(_UNIQUE[kind]), path, left_out)
 
 
 def _cast(

@@ -7,7 +7,7 @@ import polars as pl
 from vlmsel.columns import MODEL
 from vlmsel.errors import StoreError
 from vlmsel.published.lovm import LOVM_TASK
-from vlmsel.published.openclip import describes_model
+from vlmsel.published.openclip import is_about_model
 from vlmsel.published.own_tables import COLUMNS
 
 
@@ -50,7 +50,7 @@ def lay_out_accuracies(accuracies: pl.DataFrame, layout: TableLayout) -> pl.Data
 def _widen(accuracies: pl.DataFrame) -> pl.DataFrame:
     tasks = accuracies["task"].unique().sort().to_list()
     for task in tasks:
-        if describes_model(task):
+        if is_about_model(task):
             raise StoreError(
                 f"task {task!r} cannot be a column of the wide layout, where that name describes "
                 "the model: export it with --layout long"

@@ -63,7 +63,7 @@ def measure_agreement(
         # The same models, or a better zoo would look like an easier task.
         rows = [i for i, key in enumerate(known.models) if key in wanted]
         if len(rows) == len(wanted):
-            shares[name] = _agreement(known.of_models(rows))
+            shares[name] = _agreement(known.select_models(rows))
     if len(shares) < LEAST_SOURCES:
         return None
     lowest = min(shares, key=lambda name: (shares[name], name))

@@ -52,7 +52,7 @@ def measure_spread(answers: ZooAnswers, sources: Mapping[str, ZooAnswers]) -> An
     # Of the same models: fewer of them agree on a class more often.
     wanted = set(answers.models)
     among = (
-        known.of_models([i for i, key in enumerate(known.models) if key in wanted])
+        known.select_models([i for i, key in enumerate(known.models) if key in wanted])
         for known in sources.values()
     )
     shares = [_find_commonest(known)[2] for known in among if known.models]

@@ -59,7 +59,7 @@ class InnerDivergence:
     scale: np.ndarray
     shift: np.ndarray
 
-    def pooled(self, zoos: np.ndarray) -> np.ndarray:
+    def pool(self, zoos: np.ndarray) -> np.ndarray:
         """Z-scored divergence, mean over the models of each zoo that know both tasks.
 
         Args:

@@ -46,7 +46,7 @@ class LabelFree(BaseSelector):
 
         def score(zoos: np.ndarray) -> Scores:
             # An estimate of one model may depend on which others there are.
-            return Scores(np.stack([-self.estimate(answers.of_models(zoo)) for zoo in zoos]))
+            return Scores(np.stack([-self.estimate(answers.select_models(zoo)) for zoo in zoos]))
 
         left_out = tuple((key, NO_ANSWER) for key in sorted(missing))
         return Scorer(answers.models, problem.sources, score, left_out)

@@ -71,7 +71,7 @@ class Problem:
                 f"the accuracies hold rows of the target {self.target}; leave them out, "
                 "a selector must not see them"
             )
-        if self.texts is not None and self.texts.gives_away(self.target):
+        if self.texts is not None and self.texts.has_label_traces(self.target):
             raise SelectionError(
                 f"the texts hold what labelled images of the target {self.target} add; hide it, "
                 "a selector must not see it"

@@ -58,12 +58,12 @@ class RankWeighting(BaseSelector):
         left_out = [(arrays.known_models[i], reason) for i in np.flatnonzero(~is_ranked)]
 
         def score(zoos: np.ndarray) -> Scores:
-            return scored(self._weights(divergence[zoos]), arrays.ranks(ranked[zoos]))
+            return score_by_weights(self._weights(divergence[zoos]), arrays.ranks(ranked[zoos]))
 
         def score_drawn(targets: np.ndarray) -> Scores:
             drawn = self._scale(arrays.drawn_divergence(measure, targets))
             ranks = arrays.ranks(ranked[None])
-            return scored(self._weights(drawn[:, arrays.known[ranked]]), ranks)
+            return score_by_weights(self._weights(drawn[:, arrays.known[ranked]]), ranks)
 
         return Scorer(
             tuple(arrays.known_models[i] for i in ranked),
@@ -81,7 +81,7 @@ class RankWeighting(BaseSelector):
         return source_weights(shared, self.gamma)
 
 
-def scored(weights: np.ndarray, ranks: np.ndarray) -> Scores:
+def score_by_weights(weights: np.ndarray, ranks: np.ndarray) -> Scores:
     """Weigh ranks; shapes as in `score_arrays`."""
     weights = weights_of_known(weights, ranks)
     return Scores(weighted_ranks(weights, ranks), weights)

@@ -55,7 +55,7 @@ class ZooAnswers:
             digest.update(np.ascontiguousarray(getattr(self, name)).tobytes())
         return digest.hexdigest()
 
-    def of_models(self, places: Sequence[int] | np.ndarray) -> "ZooAnswers":
+    def select_models(self, places: Sequence[int] | np.ndarray) -> "ZooAnswers":
         """The same of some models, by their places."""
         rows = np.asarray(places, dtype=int)
         arrays = {name: getattr(self, name)[rows] for name in ("classes", *MEASURES)}

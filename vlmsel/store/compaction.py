@@ -140,7 +140,7 @@ def _compact_model(
 
 def _find_left_over(folder: PackedFolder, parent: str, names: list[str]) -> list[str]:
     """Files that are in a sound pack, too: only those can go."""
-    places = folder.packed(f"{parent}/{name}" for name in names)
+    places = folder.find_packed(f"{parent}/{name}" for name in names)
     packs = {pack for pack, _ in places.values()}
     sound = {pack for pack in packs if not is_corrupt(pack, folder.read(pack))}
     return [name for name in names if places[f"{parent}/{name}"][0] in sound]

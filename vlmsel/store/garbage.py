@@ -69,7 +69,7 @@ def delete_garbage(folder: PackedFolder, garbage: Sequence[Garbage]) -> None:
         StoreError: something cannot be deleted.
     """
     cells = [item.path for item in garbage if item.what == "cells"]
-    packed = folder.packed(cells)
+    packed = folder.find_packed(cells)
     folder.unpack(packed)
     for item in garbage:
         if item.path not in packed:
@@ -86,7 +86,7 @@ def _unwanted_cells(
         for path in folder.files(kind)
         if (cell := cell_of(path)) is not None and cell.settings in readable and not is_wanted(cell)
     ]
-    packed = folder.packed(path for path, _ in unwanted)
+    packed = folder.find_packed(path for path, _ in unwanted)
     for path, cell in unwanted:
         model = f"{cell.model}/{cell.pretrained}"
         if path in on_disk:

@@ -82,7 +82,7 @@ def migrate_cells(
     migrated = set(store.cells(measurement.kind, measurement.digest, pairs.values()))
     found = Migrated(n_there=sum(pairs[old] in migrated for old in files))
     todo = {old: path for old, path in files.items() if pairs[old] not in migrated}
-    packed = store.folder.packed(todo.values())
+    packed = store.folder.find_packed(todo.values())
     names = {pack for pack, _ in packed.values()}
     packs: dict[str, pa.Table | None] = {}
     for old, path in todo.items():

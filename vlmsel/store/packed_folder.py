@@ -79,7 +79,7 @@ class PackedFolder:
 
     def modified(self, path: str) -> float:
         """Time at which the file, or the file that a packed cell was, was last written."""
-        place = self.packed([path]).get(path)
+        place = self.find_packed([path]).get(path)
         return place[1].modified if place else self.files_below.modified(path)
 
     def move(self, source: str, target: str) -> None:
@@ -95,7 +95,7 @@ class PackedFolder:
         """Delete what killed writes left below `folders`, if that is sure."""
         return self.files_below.clean(folders)
 
-    def packed(self, paths: Iterable[str]) -> dict[str, tuple[str, Member]]:
+    def find_packed(self, paths: Iterable[str]) -> dict[str, tuple[str, Member]]:
         """The pack and the place in it of those of `paths` that lie in one."""
         by_parent: dict[str, set[str]] = {}
         for path in paths:
@@ -204,7 +204,7 @@ def _is_index(path: str) -> bool:
     return INDEX_FILE.fullmatch(path.rpartition("/")[2]) is not None
 
 
-def by_pack(places: Mapping[str, tuple[str, Member]]) -> dict[str, list[Member]]:
+def group_by_pack(places: Mapping[str, tuple[str, Member]]) -> dict[str, list[Member]]:
     """Members that are wanted, by the path of their pack, in the order of its rows."""
     found: dict[str, list[Member]] = {}
     for pack, member in places.values():

@@ -11,7 +11,7 @@ from vlmsel.store.faults import MissingFileError
 from vlmsel.store.files import is_corrupt
 from vlmsel.store.filesystem import Folder
 from vlmsel.store.keys import content_digest
-from vlmsel.store.packed_folder import PackedFolder, by_pack
+from vlmsel.store.packed_folder import PackedFolder, group_by_pack
 from vlmsel.store.packs import Member
 from vlmsel.store.row_bytes import from_bytes
 
@@ -52,7 +52,7 @@ def read_packed(
     for _ in range(TRIES):
         paths = {(pack, member.name): path for path, (pack, member) in todo.items()}
         moved: set[str] = set()
-        for pack, members in by_pack(todo).items():
+        for pack, members in group_by_pack(todo).items():
             try:
                 data = folder.read(pack)
             except MissingFileError:
@@ -64,7 +64,7 @@ def read_packed(
                 continue
             where = f"{folder.address}/{pack}"
             found.frames.append(_cut(from_bytes([data], schema, where, columns), members))
-        todo = folder.packed(moved)
+        todo = folder.find_packed(moved)
         found.corrupt.update(moved - todo.keys())
         if not todo:
             break

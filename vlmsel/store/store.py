@@ -209,7 +209,7 @@ class Store:
             if wanted is None or cell in wanted
         }
         corrupt: list[str] = []
-        packed = self._folder.packed(paths)
+        packed = self._folder.find_packed(paths)
         quarantine_corrupt(self._folder, sorted(paths.keys() - packed), corrupt.append)
         quarantine_corrupt_packs(self._folder, packed, QUARANTINE, corrupt.append)
         return sorted({paths[path] for path in corrupt}, key=str)
@@ -239,13 +239,13 @@ class Store:
         kind = next(iter(kinds), None)
         schema = measurement_class(kind).row_schema() if kind else pa.schema([])
         cells = {path: cell for cell, path in files.items()}
-        packed = self._folder.packed(cells)
+        packed = self._folder.find_packed(cells)
         by_path = sorted((path, cell) for path, cell in cells.items() if path not in packed)
         moved: dict[str, CellId] = {}
 
         def find_again(cell: CellId) -> str | None:
             path = self._path(cell)
-            if path is not None and self._folder.packed([path]):
+            if path is not None and self._folder.find_packed([path]):
                 moved[path] = cell
                 return None
             return path
@@ -253,7 +253,7 @@ class Store:
         data, corrupt = read_sound(self._folder, by_path, find_again)
         where = f"one of {len(data)} {kind} files in {self.address}"
         rows = from_bytes(data, schema, where, columns)
-        places = packed | self._folder.packed(moved)
+        places = packed | self._folder.find_packed(moved)
         of_packs = read_packed(self._folder, places, schema, columns)
         cells |= moved
         lost = {cell for cell in corrupt if cell not in set(moved.values())}

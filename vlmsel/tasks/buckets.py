@@ -7,7 +7,7 @@ from urllib.parse import parse_qsl, unquote
 from pyarrow import ArrowException, fs
 
 from vlmsel.errors import VlmselError
-from vlmsel.redaction import why_refused
+from vlmsel.redaction import explain_refusal
 from vlmsel.tasks.clouds import cloud_reason, with_retry_limit
 
 S3_OPTIONS = ("endpoint_override", "scheme", "region", "anonymous")
@@ -29,7 +29,7 @@ def open_bucket(address: str, what: str, error: type[VlmselError]) -> tuple[fs.F
     Raises:
         VlmselError: of class `error`: an unknown option, credentials, or no such region.
     """
-    if refused := why_refused(address):
+    if refused := explain_refusal(address):
         raise error(f"{what}: {refused}")
     plain, _, query = address.partition("?")
     scheme, _, path = plain.partition("://")

@@ -79,7 +79,7 @@ def decode_text(text: str) -> bytes:
         raise ValueError("it is no base64") from None
 
 
-def no_base64(where: str, text: str) -> TaskError:
+def base64_error(where: str, text: str) -> TaskError:
     """The error of a text that is no picture, but perhaps the path of one."""
     return TaskError(
         f"{where}: image '{text[:80]}' is no base64; if it is a path, name the folder that it is "
@@ -106,4 +106,4 @@ def _picture(where: str, row: dict[str, Any]) -> bytes:
     try:
         return decode_text(value)
     except ValueError:
-        raise no_base64(where, value) from None
+        raise base64_error(where, value) from None

@@ -102,7 +102,7 @@ def list_files(uri: str, base: str, *, recursive: bool) -> list[fs.FileInfo]:
     return [info for info in infos if info.type == fs.FileType.File]
 
 
-def renamed(uri: str, path: str) -> str:
+def replace_path(uri: str, path: str) -> str:
     """The name of another path in the store that `uri` lies in."""
     match = REMOTE.match(uri)
     if match is None:

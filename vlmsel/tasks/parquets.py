@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 from vlmsel.errors import TaskError
 from vlmsel.tasks.decoder import MAX_IMAGE_BYTES
 from vlmsel.tasks.found_image import FoundImage, unread_digest
-from vlmsel.tasks.json_lines import decode_text, no_base64
+from vlmsel.tasks.json_lines import base64_error, decode_text
 from vlmsel.tasks.labels import stored_label
 from vlmsel.tasks.locations import display, is_remote, open_source, reason
 from vlmsel.tasks.outages import read_error
@@ -151,7 +151,7 @@ def _decode_bytes(where: str, value: pa.Scalar) -> pa.Scalar:
     try:
         return pa.scalar(decode_text(text), pa.binary())
     except ValueError:
-        raise no_base64(where, text) from None
+        raise base64_error(where, text) from None
 
 
 def _is_text(kind: pa.DataType) -> bool:

@@ -15,7 +15,7 @@ from vlmsel.outside_names import readable
 from vlmsel.redaction import redact
 from vlmsel.tasks.decoder import decode_image
 from vlmsel.tasks.index import ImageRef, TaskIndex
-from vlmsel.tasks.shards import CHANGED, FIRST_STRATUM, Shard, ranked_images, read_shard
+from vlmsel.tasks.shards import CHANGED, FIRST_STRATUM, Shard, rank_images, read_shard
 
 log = logging.getLogger(__name__)
 
@@ -57,7 +57,7 @@ def with_readable_first(
         n_images: how many first images are to be readable, if there are so many.
         cache: folder for what was found, by default in the user's cache.
     """
-    refs = [ref for _, _, ref in ranked_images(index)]
+    refs = [ref for _, _, ref in rank_images(index)]
     if len(refs) <= n_images:
         return index
     note = (cache or cache_dir() / "tasks") / "readable" / f"{_digest(refs[:n_images])}.json"

@@ -69,7 +69,7 @@ def plan_shards(
     for name, value in sizes.items():
         if value is not None and value < 1:
             raise TaskError(f"{name} must be at least 1, not {value}")
-    chosen = ranked_images(index)[:n_images]
+    chosen = rank_images(index)[:n_images]
     shards: list[Shard] = []
     for low, high in strata(len(chosen)):
         size = max(shard_images, min(most_images, high - low))
@@ -78,7 +78,7 @@ def plan_shards(
     return tuple(shards)
 
 
-def ranked_images(index: TaskIndex) -> list[tuple[str, str, ImageRef]]:
+def rank_images(index: TaskIndex) -> list[tuple[str, str, ImageRef]]:
     """(rank, id, image) in the order in which images are drawn.
 
     Those that are known to be unreadable come last, so that the next in order take their places.

@@ -21,7 +21,7 @@ from vlmsel.tasks.locations import (
     filesystem_of,
     is_remote,
     list_files,
-    renamed,
+    replace_path,
     require_bucket,
 )
 from vlmsel.tasks.patterns import expand_braces, glob_pattern
@@ -199,7 +199,7 @@ def _walk_remote(uri: str) -> Iterable[SourceFile]:
     for info in list_files(uri, path, recursive=True):
         relative = info.path.removeprefix(path).lstrip("/")
         if not any(part.startswith(".") for part in relative.split("/")):
-            yield SourceFile(renamed(uri, info.path), relative, info.size, info.mtime_ns or 0)
+            yield SourceFile(replace_path(uri, info.path), relative, info.size, info.mtime_ns or 0)
 
 
 def _glob(uri: str) -> list[SourceFile]:
@@ -210,7 +210,7 @@ def _glob(uri: str) -> list[SourceFile]:
     deep = fixed < len(parts) - 1
     fits = glob_pattern(path)
     found = [
-        _source(renamed(uri, info.path), info)
+        _source(replace_path(uri, info.path), info)
         for info in list_files(uri, base, recursive=deep)
         if fits.fullmatch(info.path)
     ]

@@ -16,7 +16,7 @@ from pydantic import (
 )
 
 from vlmsel.addresses import absolute_address, absolute_path, is_address
-from vlmsel.catalogs import one_line, read_entries
+from vlmsel.catalogs import first_problem, read_entries
 from vlmsel.errors import CatalogError, TaskError
 from vlmsel.outside_names import encoded_length, stored
 from vlmsel.suggest import nearest
@@ -189,7 +189,7 @@ def load_tasks(source: str | Path) -> TaskCatalog:
     try:
         return TaskCatalog(tasks=tuple(task.anchored(path.parent) for task in entries))
     except ValidationError as error:
-        raise CatalogError(f"{path}: {one_line(error, TaskCatalog)}") from None
+        raise CatalogError(f"{path}: {first_problem(error, TaskCatalog)}") from None
 
 
 def folder_task(folder: str | Path, name: str | None = None) -> TaskSpec:

@@ -16,7 +16,7 @@ from mlflow.utils.rest_utils import http_request
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import SQLAlchemyError
 
-from vlmsel.addresses import absolute_path, quoted_path
+from vlmsel.addresses import absolute_path, quote_path
 from vlmsel.errors import TrackingError, first_line
 from vlmsel.redaction import redact
 
@@ -28,7 +28,7 @@ _DATABASE_PORTS = {"postgresql": 5432, "mysql": 3306, "mssql": 1433}
 def default_tracking_uri(folder: str | Path) -> str:
     """The sqlite database `mlflow.db` in a local folder; artifacts are in `mlartifacts` there."""
     place = absolute_path(folder, "the folder of the tracking database", TrackingError)
-    return f"sqlite:///{quoted_path(place / 'mlflow.db', 'the tracking database', TrackingError)}"
+    return f"sqlite:///{quote_path(place / 'mlflow.db', 'the tracking database', TrackingError)}"
 
 
 def absolute_tracking_uri(uri: str) -> str:
@@ -55,7 +55,7 @@ def absolute_tracking_uri(uri: str) -> str:
         # Nothing, refused by `check_tracking_uri`, or an address in SQLite's own words.
         return uri
     place = absolute_path(f"./{database}" if database[0] != "/" else database, "it", TrackingError)
-    quoted = quoted_path(place, "the tracking database", TrackingError)
+    quoted = quote_path(place, "the tracking database", TrackingError)
     return f"{path.partition('://')[0]}:///{quoted}{question}{options}"
 
 

@@ -9,7 +9,7 @@ from typing import Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from vlmsel.addresses import absolute_path
-from vlmsel.catalogs import one_line, read_entries
+from vlmsel.catalogs import first_problem, read_entries
 from vlmsel.errors import CatalogError, ModelError, SettingsError
 from vlmsel.outside_names import encoded_length, stored
 from vlmsel.suggest import nearest
@@ -173,7 +173,7 @@ def load_zoo(source: str | Path) -> Zoo:
     try:
         return Zoo(models=tuple(spec.anchored(path.parent) for spec in entries))
     except ValidationError as error:
-        raise CatalogError(f"{path}: {one_line(error, Zoo)}") from None
+        raise CatalogError(f"{path}: {first_problem(error, Zoo)}") from None
 
 
 def _folder_zoo(folder: Path) -> Zoo:
@@ -191,7 +191,7 @@ def _folder_zoo(folder: Path) -> Zoo:
         name = stored(folder.resolve().name or "model")
         return Zoo(models=(ModelSpec(model=name, pretrained=LOCAL, weights=str(folder)),))
     except ValidationError as error:
-        raise CatalogError(f"zoo {folder}: {one_line(error, ModelSpec)}") from None
+        raise CatalogError(f"zoo {folder}: {first_problem(error, ModelSpec)}") from None
 
 
 def _shipped_path(source: str | Path) -> Path:

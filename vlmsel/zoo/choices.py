@@ -65,7 +65,7 @@ class ChoiceModel(Protocol):
         """One forward pass on a plain picture, to see whether the model runs."""
         ...
 
-    def shared_pictures(self) -> AbstractContextManager[None]:
+    def share_pictures(self) -> AbstractContextManager[None]:
         """Encode pictures once, in the first of the forward passes of one batch."""
         ...
 

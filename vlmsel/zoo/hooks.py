@@ -61,7 +61,7 @@ def hooked(hooks: Iterable[tuple[nn.Module, Hook]], *, prepend: bool = False) ->
 
 
 @contextmanager
-def replaced(module: nn.Module, make: Callable[[Forward], Forward]) -> Iterator[None]:
+def replace_forward(module: nn.Module, make: Callable[[Forward], Forward]) -> Iterator[None]:
     """Let another function stand for a module's forward; hooks on the module still run.
 
     Args:
@@ -97,7 +97,7 @@ def silenced(block: nn.Module, part: Part) -> Iterator[Silence]:
         yield seen
 
 
-def keeps_shape(given: object, output: object) -> bool:
+def has_same_shape(given: object, output: object) -> bool:
     """True if a block's output could be its input instead."""
     first = output[0] if isinstance(output, tuple) else output
     return isinstance(given, Tensor) and isinstance(first, Tensor) and given.shape == first.shape
@@ -111,7 +111,7 @@ def first_input(args: tuple[object, ...], kwargs: dict[str, object]) -> object:
 def _return_input(seen: Silence) -> Hook:
     def hook(_module: nn.Module, args: Any, kwargs: Any, output: Any) -> Any:
         given = first_input(args, kwargs)
-        if not keeps_shape(given, output):
+        if not has_same_shape(given, output):
             raise BypassError(
                 f"it takes {_shape(given)} and gives {_shape(output)}: what changes the shape "
                 "cannot be bypassed; part branch silences its residual branch"

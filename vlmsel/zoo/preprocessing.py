@@ -46,7 +46,7 @@ class BoundedTransform:
         Raises:
             ImageError: resized it would have too many pixels, or a side of none.
         """
-        height, width = resized(image.height, image.width, self._size, self._mode)
+        height, width = resized_shape(image.height, image.width, self._size, self._mode)
         if min(height, width) < 1 or height * width > self._max_pixels:
             raise ImageError(
                 f"too thin: {image.width}x{image.height} pixels would become {width}x{height}; "
@@ -55,7 +55,9 @@ class BoundedTransform:
         return self._transform(image)
 
 
-def resized(height: int, width: int, size: tuple[int, int], mode: ResizeMode) -> tuple[int, int]:
+def resized_shape(
+    height: int, width: int, size: tuple[int, int], mode: ResizeMode
+) -> tuple[int, int]:
     """Height and width after the resize, before any crop or padding."""
     if mode == "squash":
         return size

@@ -34,10 +34,10 @@ def build_visual(model: str, *, image_size: int | None = None) -> nn.Module:
 
 def input_size(visual: nn.Module) -> tuple[int, int]:
     """Height and width in pixels of the images that an open_clip tower takes."""
-    return as_pair(getattr(visual, "image_size"))  # noqa: B009 - an attribute that torch does not type
+    return to_pair(getattr(visual, "image_size"))  # noqa: B009 - an attribute that torch does not type
 
 
-def as_pair(size: Any) -> tuple[int, int]:
+def to_pair(size: Any) -> tuple[int, int]:
     """Height and width of an image size given as one number or two."""
     if isinstance(size, int):
         return size, size

@@ -7,7 +7,7 @@ from vlmsel.measurements import Embedding, Prediction, Profile
 from vlmsel.settings import AttributionSettings
 from vlmsel.zoo.catalog import ModelSpec
 from vlmsel.zoo.open_clip_tables import architecture_config
-from vlmsel.zoo.towers import as_pair, build_visual
+from vlmsel.zoo.towers import build_visual, to_pair
 
 
 def vision(model: str) -> dict[str, object]:
@@ -21,7 +21,7 @@ def test_estimates_are_right_within_a_factor_of_one_and_a_half(model: str) -> No
     with torch.device("meta"):
         visual = build_visual(model).eval().requires_grad_(False)
         with FlopCounterMode(display=False) as counter, torch.no_grad():
-            visual(torch.empty(1, 3, *as_pair(visual.image_size)))
+            visual(torch.empty(1, 3, *to_pair(visual.image_size)))
     counted = counter.get_total_flops() / 1e9
     assert 1 / 1.5 < forward_gflops(vision(model)) / counted < 1.5
 

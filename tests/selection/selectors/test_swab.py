@@ -37,7 +37,7 @@ def test_classes_like_none_are_said(problem):
 def test_one_source_with_images_is_too_few(problem):
     texts = problem.texts
     for task in ("t2", "t3", "t4", "t5"):
-        texts = texts.hidden(task)
+        texts = texts.hide_labels(task)
     with pytest.raises(SelectionError, match=r"needs 2 source tasks with texts.*t0 has 1"):
         make_selector("swab").rank(dataclasses.replace(problem, texts=texts))
 

@@ -5,7 +5,7 @@ import pytest
 
 from vlmsel.errors import SelectionError
 from vlmsel.selection.texts.class_bridge import (
-    corrected_view,
+    correct_view,
     lay_out_classes,
     make_bridge,
 )
@@ -49,7 +49,7 @@ def test_the_task_itself_and_unlabelled_classes_are_like_nothing(make_texts):
 def test_captions_move_by_the_gap_of_their_class(make_texts):
     view = make_texts([("a", "p")], ["t0"]).views["t0"]["a", "p"]
     gaps = np.eye(3, 8)
-    moved = corrected_view(view, gaps)
+    moved = correct_view(view, gaps)
     expected = view.captions[3] + gaps[1]
     np.testing.assert_allclose(moved.captions[3], expected / np.linalg.norm(expected))
     assert moved.classes is view.classes

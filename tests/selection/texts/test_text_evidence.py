@@ -19,11 +19,11 @@ def evidence(make_texts) -> TextEvidence:
 
 
 def test_what_labels_of_the_target_add_is_hidden(evidence, problem):
-    assert evidence.gives_away("t0")
-    hidden = evidence.hidden("t0")
-    assert not hidden.gives_away("t0")
-    assert hidden.gives_away("t1")
-    assert evidence.gives_away("t0")
+    assert evidence.has_label_traces("t0")
+    hidden = evidence.hide_labels("t0")
+    assert not hidden.has_label_traces("t0")
+    assert hidden.has_label_traces("t1")
+    assert evidence.has_label_traces("t0")
     with pytest.raises(SelectionError, match="the texts hold what labelled images of the target"):
         dataclasses.replace(problem, texts=evidence)
 

@@ -235,12 +235,12 @@ def _budgets(labels: str | None, rho: float | None) -> "Budgets | None":
 
 def show_summary(summary: pl.DataFrame, about: str, *, is_grouped: bool = False) -> None:
     """Print selectors x metrics, each as mean with interval; a star marks a clear difference."""
-    from vlmsel.evaluation.input_groups import in_groups
+    from vlmsel.evaluation.input_groups import group_by_needs
     from vlmsel.evaluation.metrics import METRICS
 
     index = ["selector", "needs"] if is_grouped else ["selector"]
     if is_grouped:
-        summary = in_groups(summary)
+        summary = group_by_needs(summary)
 
     clear = (pl.col("delta_low") > 0) | (pl.col("delta_high") < 0)
     cells = summary.with_columns(

@@ -141,7 +141,7 @@ def _add(
     from pydantic import ValidationError
 
     from vlmsel.addresses import output_address
-    from vlmsel.catalogs import one_line
+    from vlmsel.catalogs import first_problem
     from vlmsel.cli.views.answer_view import read_class_names
     from vlmsel.cli.views.output_files import write_output
     from vlmsel.tasks.catalog_entry import add_entry
@@ -172,7 +172,7 @@ def _add(
     try:
         spec = TaskSpec.model_validate(fields)
     except ValidationError as error:
-        raise TaskError(f"task '{bare.name}': {one_line(error, TaskSpec)}") from None
+        raise TaskError(f"task '{bare.name}': {first_problem(error, TaskSpec)}") from None
     index = index_task(spec)
     n_labelled = label_table(spec, index).height
     try:

@@ -39,7 +39,7 @@ class LabelledPool:
     truth: np.ndarray
     accuracy: np.ndarray
 
-    def some_images(self, places: np.ndarray) -> "LabelledPool":
+    def take_images(self, places: np.ndarray) -> "LabelledPool":
         """The same with a part of the images to pick from; accuracies stay those of all."""
         p = self.pool.probabilities
         part = replace(
@@ -110,7 +110,7 @@ def _units(tasks: Sequence[LabelledPool], n_draws: int, seed: int) -> list[Label
     for number in range(2 * n_draws):
         rng = target_rng(seed, f"{task.name} {number}")
         places = rng.choice(task.pool.n_images, n_images, replace=False)
-        found.append(replace(task.some_images(places), name=f"{task.name} {number}"))
+        found.append(replace(task.take_images(places), name=f"{task.name} {number}"))
     return found
 
 

@@ -9,7 +9,7 @@ from types import MappingProxyType
 
 import polars as pl
 
-from vlmsel.collector import paused_collector
+from vlmsel.collector import pause_collector
 from vlmsel.evidence.catalog_contents import Candidate
 from vlmsel.evidence.failure import Failure
 from vlmsel.evidence.wanted_cells import WantedShard
@@ -115,7 +115,7 @@ class Plan:
         return sum(tally.seconds for tally in self.tallies)
 
 
-@paused_collector()
+@pause_collector()
 def plan_cells(
     models: Sequence[Candidate],
     shards: Sequence[WantedShard],

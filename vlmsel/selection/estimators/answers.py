@@ -8,7 +8,7 @@ from vlmsel.errors import SelectionError
 OUTSIDE, FAILED = -1, -2
 
 
-def checked_answers(
+def check_answers(
     answers: np.ndarray, n_classes: int, votes: np.ndarray | None
 ) -> tuple[np.ndarray, np.ndarray]:
     """Check answers and the votes of the models.
@@ -52,7 +52,7 @@ def vote_counts(answers: np.ndarray, weights: np.ndarray, n_classes: int) -> np.
     return counts
 
 
-def at_answers(table: np.ndarray, answers: np.ndarray) -> np.ndarray:
+def look_up_answers(table: np.ndarray, answers: np.ndarray) -> np.ndarray:
     """Look (images, classes) up at each answer: (models, images), 0 where there is no class."""
     picked = table[np.arange(answers.shape[1])[None], np.maximum(answers, 0)]
     return np.where(answers >= 0, picked, 0.0)

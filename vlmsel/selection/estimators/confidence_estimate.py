@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from vlmsel.errors import SelectionError
-from vlmsel.selection.estimators.probabilities import checked_probabilities
+from vlmsel.selection.estimators.probabilities import drop_failed_images
 
 HOTTEST, COLDEST = 100.0, 0.01
 
@@ -16,7 +16,7 @@ def confidence(probabilities: np.ndarray) -> float:
     Args:
         probabilities: (images, classes).
     """
-    return float(checked_probabilities(probabilities).max(axis=1).mean())
+    return float(drop_failed_images(probabilities).max(axis=1).mean())
 
 
 def calibrated_confidence(logits: np.ndarray, temperature: float) -> float:

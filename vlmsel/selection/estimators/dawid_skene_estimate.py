@@ -5,8 +5,8 @@ import numpy as np
 from vlmsel.errors import SelectionError
 from vlmsel.selection.estimators.answers import (
     FAILED,
-    at_answers,
-    checked_answers,
+    check_answers,
+    look_up_answers,
     mean_over_images,
     vote_counts,
 )
@@ -25,7 +25,7 @@ def dawid_skene(
     classes says nothing of the class.
 
     Args:
-        answers: (models, images), see `checked_answers`.
+        answers: (models, images), see `check_answers`.
         n_classes: number of classes, K.
         votes: (models,), factors of the log likelihoods.
 
@@ -37,7 +37,7 @@ def dawid_skene(
     """
     from scipy.special import softmax
 
-    table, weight = checked_answers(answers, n_classes, votes)
+    table, weight = check_answers(answers, n_classes, votes)
     if len(table) * n_classes**2 > MOST_CELLS:
         raise SelectionError(
             f"{len(table)} confusion matrices of {n_classes} classes are too many; use one_coin"
@@ -45,7 +45,7 @@ def dawid_skene(
     answered = table != FAILED
     counts = vote_counts(table, weight, n_classes) + 1 / n_classes
     classes = counts / counts.sum(axis=1, keepdims=True)
-    accuracy = mean_over_images(at_answers(classes, table), answered)
+    accuracy = mean_over_images(look_up_answers(classes, table), answered)
     smooth = np.full((n_classes, n_classes), 1 / n_classes)
     np.fill_diagonal(smooth, 1.0)
     for _ in range(ROUNDS):
@@ -58,7 +58,7 @@ def dawid_skene(
             confusion /= confusion.sum(axis=1, keepdims=True)
             logit[images] += weight[m] * np.log(confusion[:, answer[images]]).T
         classes = softmax(logit, axis=1)
-        before, accuracy = accuracy, mean_over_images(at_answers(classes, table), answered)
+        before, accuracy = accuracy, mean_over_images(look_up_answers(classes, table), answered)
         if not np.nanmax(np.abs(accuracy - before), initial=0.0) >= CHANGE:
             break
     return accuracy

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from vlmsel.selection.estimators.probabilities import checked_probabilities
+from vlmsel.selection.estimators.probabilities import drop_failed_images
 
 
 def negative_entropy(probabilities: np.ndarray) -> float:
@@ -13,5 +13,5 @@ def negative_entropy(probabilities: np.ndarray) -> float:
     """
     from scipy.special import xlogy
 
-    table = checked_probabilities(probabilities)
+    table = drop_failed_images(probabilities)
     return float(xlogy(table, table).sum(axis=1).mean())

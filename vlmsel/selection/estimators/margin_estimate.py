@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from vlmsel.selection.estimators.probabilities import checked_probabilities
+from vlmsel.selection.estimators.probabilities import drop_failed_images
 
 
 def margin(probabilities: np.ndarray) -> float:
@@ -11,5 +11,5 @@ def margin(probabilities: np.ndarray) -> float:
     Args:
         probabilities: (images, classes).
     """
-    top = np.sort(checked_probabilities(probabilities), axis=1)
+    top = np.sort(drop_failed_images(probabilities), axis=1)
     return float((top[:, -1] - top[:, -2]).mean())

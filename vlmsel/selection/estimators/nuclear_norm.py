@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from vlmsel.selection.estimators.probabilities import checked_probabilities
+from vlmsel.selection.estimators.probabilities import drop_failed_images
 
 
 def nuclear_norm(probabilities: np.ndarray) -> float:
@@ -11,6 +11,6 @@ def nuclear_norm(probabilities: np.ndarray) -> float:
     Args:
         probabilities: (images, classes), N x K.
     """
-    table = checked_probabilities(probabilities)
+    table = drop_failed_images(probabilities)
     n, k = table.shape
     return float(np.linalg.norm(table, ord="nuc") / np.sqrt(n * min(n, k)))

@@ -6,8 +6,8 @@ import numpy as np
 
 from vlmsel.selection.estimators.answers import (
     FAILED,
-    at_answers,
-    checked_answers,
+    check_answers,
+    look_up_answers,
     mean_over_images,
     vote_counts,
 )
@@ -36,13 +36,13 @@ def one_coin(answers: np.ndarray, n_classes: int, *, votes: np.ndarray | None = 
     q_i,answer.
 
     Args:
-        answers: (models, images), see `checked_answers`.
+        answers: (models, images), see `check_answers`.
         n_classes: number of classes, K.
         votes: (models,), factors of the log weights.
     """
     from scipy.special import softmax
 
-    table, weight = checked_answers(answers, n_classes, votes)
+    table, weight = check_answers(answers, n_classes, votes)
     answered = table != FAILED
     start = vote(table, n_classes, votes=weight)
     accuracy = np.clip(np.nan_to_num(start, nan=1.05 / n_classes), 1.05 / n_classes, 0.98)
@@ -53,7 +53,7 @@ def one_coin(answers: np.ndarray, n_classes: int, *, votes: np.ndarray | None = 
         log_weight = weight * np.log(sure * (n_classes - 1) / (1 - sure))
         classes = softmax(np.log(pi) + vote_counts(table, log_weight, n_classes), axis=1)
         pi = (classes.sum(axis=0) + 1) / (table.shape[1] + n_classes)
-        before, accuracy = accuracy, mean_over_images(at_answers(classes, table), answered)
+        before, accuracy = accuracy, mean_over_images(look_up_answers(classes, table), answered)
         if not np.nanmax(np.abs(accuracy - before), initial=0.0) >= CHANGE:
             break
         accuracy = np.where(np.isfinite(accuracy), accuracy, before)

@@ -4,8 +4,8 @@ import numpy as np
 
 from vlmsel.selection.estimators.answers import (
     FAILED,
-    at_answers,
-    checked_answers,
+    check_answers,
+    look_up_answers,
     mean_over_images,
     vote_counts,
 )
@@ -17,7 +17,7 @@ def answer_shares(
     """Return the share of the other voting models that give each answer.
 
     Args:
-        answers: (models, images), see `checked_answers`.
+        answers: (models, images), see `check_answers`.
         n_classes: number of classes.
         votes: (models,), weights of the votes.
 
@@ -25,9 +25,9 @@ def answer_shares(
         (models, images); 0 for an answer outside the classes and where no other model votes, NaN
         where the model failed.
     """
-    table, weight = checked_answers(answers, n_classes, votes)
+    table, weight = check_answers(answers, n_classes, votes)
     answered = table != FAILED
-    same = at_answers(vote_counts(table, weight, n_classes), table)
+    same = look_up_answers(vote_counts(table, weight, n_classes), table)
     same = same - np.where(table >= 0, weight[:, None], 0.0)
     others = weight @ answered - np.where(answered, weight[:, None], 0.0)
     share = np.where(others > 1e-9, same / np.where(others > 1e-9, others, 1.0), 0.0)

@@ -5,7 +5,7 @@ import numpy as np
 from vlmsel.errors import SelectionError
 
 
-def checked_probabilities(probabilities: np.ndarray) -> np.ndarray:
+def drop_failed_images(probabilities: np.ndarray) -> np.ndarray:
     """Return (images, classes) with images that failed, rows of NaN, left out.
 
     Raises:

@@ -4,8 +4,8 @@ import numpy as np
 
 from vlmsel.selection.estimators.answers import (
     FAILED,
-    at_answers,
-    checked_answers,
+    check_answers,
+    look_up_answers,
     mean_over_images,
     vote_counts,
 )
@@ -18,14 +18,14 @@ def vote(answers: np.ndarray, n_classes: int, *, votes: np.ndarray | None = None
     winners, else 0.
 
     Args:
-        answers: (models, images), see `checked_answers`.
+        answers: (models, images), see `check_answers`.
         n_classes: number of classes.
         votes: (models,), weights of the votes.
 
     Returns:
         (models,), 0..1; NaN for a model without an image on which another one votes.
     """
-    table, weight = checked_answers(answers, n_classes, votes)
+    table, weight = check_answers(answers, n_classes, votes)
     counts = vote_counts(table, weight, n_classes)
     scores = np.full(len(table), np.nan)
     for m, answer in enumerate(table):
@@ -35,5 +35,5 @@ def vote(answers: np.ndarray, n_classes: int, *, votes: np.ndarray | None = None
         wins = (others >= most - 1e-9) & (most > 1e-9)
         share = wins / np.maximum(wins.sum(axis=1, keepdims=True), 1)
         counted = (answer != FAILED) & wins.any(axis=1)
-        scores[m] = mean_over_images(at_answers(share, answer[None]), counted[None])[0]
+        scores[m] = mean_over_images(look_up_answers(share, answer[None]), counted[None])[0]
     return scores

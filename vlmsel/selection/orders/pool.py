@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from vlmsel.errors import SelectionError
-from vlmsel.selection.estimators.answers import FAILED, checked_answers
+from vlmsel.selection.estimators.answers import FAILED, check_answers
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,7 +29,7 @@ class Pool:
         Raises:
             SelectionError: an answer is impossible, or the probabilities have another shape.
         """
-        checked_answers(self.classes, self.n_classes, None)
+        check_answers(self.classes, self.n_classes, None)
         shape = (*self.classes.shape, self.n_classes)
         if self.probabilities is not None and self.probabilities.shape != shape:
             raise SelectionError(

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from vlmsel.errors import SelectionError
-from vlmsel.selection.estimators.answers import FAILED, at_answers
+from vlmsel.selection.estimators.answers import FAILED, look_up_answers
 from vlmsel.selection.estimators.one_coin import one_coin
 from vlmsel.selection.estimators.pair_agreement_estimate import answer_shares
 from vlmsel.selection.posterior.observation import Observation, hit_correlation, observe_counts
@@ -55,7 +55,7 @@ def agreement_controls(
     """
     shares = answer_shares(answers, n_classes, votes=votes)
     classes = one_coin(answers, n_classes, votes=votes).classes
-    probable = np.where(answers == FAILED, np.nan, at_answers(classes, answers))
+    probable = np.where(answers == FAILED, np.nan, look_up_answers(classes, answers))
     return np.stack([shares, probable])
 
 

@@ -5,7 +5,7 @@ from typing import Any, Literal
 import numpy as np
 
 from vlmsel.errors import SelectionError
-from vlmsel.selection.scores.support.image_copies import copy_groups, same_image
+from vlmsel.selection.scores.support.image_copies import copy_groups, find_same_image
 from vlmsel.selection.scores.support.label_groups import labelled
 
 # Rows at a time against all: 1,000 x 50,000 distances are 0.4 GB.
@@ -47,7 +47,7 @@ def knn(
         length = np.linalg.norm(rows, axis=1, keepdims=True)
         rows = rows / np.where(length > 0, length, 1.0)
     lengths = (rows**2).sum(axis=1)
-    pairs = same_image(copies)
+    pairs = find_same_image(copies)
     right = 0
     for start in range(0, n, CHUNK):
         chunk = np.arange(start, min(start + CHUNK, n))

@@ -4,7 +4,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from vlmsel.selection.scores.support.source_head import headed
+from vlmsel.selection.scores.support.source_head import check_head
 
 LEAST = 1e-12
 
@@ -37,7 +37,7 @@ def leep(probabilities: Any, labels: Any) -> Leep:
     Raises:
         SelectionError: probabilities or labels cannot be scored.
     """
-    head, groups = headed(probabilities, labels)
+    head, groups = check_head(probabilities, labels)
     joint = groups.sums(head)
     used = joint.sum(axis=0)
     given = joint / np.where(used > 0, used, 1.0)

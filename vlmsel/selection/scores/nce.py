@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from vlmsel.selection.scores.support.source_head import headed
+from vlmsel.selection.scores.support.source_head import check_head
 
 
 def nce(probabilities: Any, labels: Any) -> float:
@@ -19,7 +19,7 @@ def nce(probabilities: Any, labels: Any) -> float:
     Raises:
         SelectionError: probabilities or labels cannot be scored.
     """
-    head, groups = headed(probabilities, labels)
+    head, groups = check_head(probabilities, labels)
     choice = head.argmax(axis=1)
     pairs, counts = np.unique(np.stack([choice, groups.codes], axis=1), axis=0, return_counts=True)
     of_choice = np.bincount(choice, minlength=head.shape[1])[pairs[:, 0]]

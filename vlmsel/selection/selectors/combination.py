@@ -14,7 +14,7 @@ from vlmsel.selection.divergence import EpsMode
 from vlmsel.selection.inner_divergence import inner_divergence
 from vlmsel.selection.needs import Needs
 from vlmsel.selection.problem import Problem
-from vlmsel.selection.rank_weights import PROFILES, scored
+from vlmsel.selection.rank_weights import PROFILES, score_by_weights
 from vlmsel.selection.ranking import TIE_DECIMALS
 from vlmsel.selection.registry import register
 from vlmsel.selection.score_arrays import pooled_divergence, source_weights, spread_divergence
@@ -78,7 +78,7 @@ class Combined(BaseSelector):
             # The choice must not depend on the order in which a zoo is given.
             named = np.sort(zoos, axis=1)
             ranks = arrays.ranks(named)
-            basis = _inner_basis(inner.pooled(named), self.gammas)
+            basis = _inner_basis(inner.pool(named), self.gammas)
             values = _score_mixes(mixes, basis, ranks)
             quality = ndcg(accuracy[named].swapaxes(1, 2)[:, :, None], values).sum(axis=1)
             # Sums of equal terms in another order differ in the last digits.
@@ -89,7 +89,7 @@ class Combined(BaseSelector):
             batches = [zoos[at : at + size] for at in range(0, len(zoos), size)]
             best = np.concatenate([choose(batch) for batch in batches])
             weights = best[:, None, :] @ _basis(outer[zoos], self.gammas)
-            return scored(weights, arrays.ranks(zoos))
+            return score_by_weights(weights, arrays.ranks(zoos))
 
         everyone = np.arange(len(arrays.known))[None]
 
@@ -100,7 +100,7 @@ class Combined(BaseSelector):
         def score_drawn(targets: np.ndarray) -> Scores:
             drawn = spread_divergence(arrays.drawn_divergence(dcd, targets))[:, arrays.known]
             weights = choice()[:, None, :] @ _basis(drawn, self.gammas)
-            return scored(weights, arrays.ranks(everyone))
+            return score_by_weights(weights, arrays.ranks(everyone))
 
         return Scorer(arrays.known_models, sources, score, arrays.unknown_models, score_drawn)
 

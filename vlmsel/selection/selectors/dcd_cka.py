@@ -12,7 +12,7 @@ from vlmsel.selection.knowledge import ModelKey
 from vlmsel.selection.needs import Needs
 from vlmsel.selection.problem import Problem
 from vlmsel.selection.problem_arrays import ProblemArrays
-from vlmsel.selection.rank_weights import scored
+from vlmsel.selection.rank_weights import score_by_weights
 from vlmsel.selection.registry import register
 from vlmsel.selection.selector import Scorer, Scores
 
@@ -56,7 +56,7 @@ class DcdCka(DonorWeighting):
                 [self.weigh(self.compare(mean_of_donors(carried[i][zoo]))) for i in zoo]
                 for zoo in zoos
             ]
-            return scored(np.array(weights), arrays.ranks(matched[zoos]))
+            return score_by_weights(np.array(weights), arrays.ranks(matched[zoos]))
 
         return Scorer(tuple(models), problem.sources, score, (*left_out, *arrays.unknown_models))
 

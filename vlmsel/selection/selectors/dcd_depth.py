@@ -6,7 +6,7 @@ from pydantic import Field
 from vlmsel.selection.carried_profiles import DEPTHS, mean_of_donors, resample_depth
 from vlmsel.selection.donor_weights import DonorWeighting, donor_shapes
 from vlmsel.selection.problem import Problem
-from vlmsel.selection.rank_weights import scored
+from vlmsel.selection.rank_weights import score_by_weights
 from vlmsel.selection.registry import register
 from vlmsel.selection.selector import Scorer, Scores
 
@@ -37,7 +37,7 @@ class DcdDepth(DonorWeighting):
 
         def score(zoos: np.ndarray) -> Scores:
             pooled = mean_of_donors(resampled[zoos])
-            return scored(self.weigh(self.compare(pooled))[:, None], arrays.ranks(zoos))
+            return score_by_weights(self.weigh(self.compare(pooled))[:, None], arrays.ranks(zoos))
 
         def score_drawn(targets: np.ndarray) -> Scores:
             drawn = (targets / totals[:, None])[:, :, None]
@@ -45,7 +45,7 @@ class DcdDepth(DonorWeighting):
             of_sources = np.broadcast_to(resampled[:, 1:], (len(targets), *resampled[:, 1:].shape))
             pooled = mean_of_donors(np.concatenate([of_target, of_sources], axis=2))
             ranks = arrays.ranks(np.arange(len(arrays.known))[None])
-            return scored(self.weigh(self.compare(pooled))[:, None], ranks)
+            return score_by_weights(self.weigh(self.compare(pooled))[:, None], ranks)
 
         return Scorer(
             arrays.known_models, problem.sources, score, arrays.unknown_models, score_drawn

@@ -4,7 +4,7 @@ import numpy as np
 
 from vlmsel.selection.donor_weights import DonorWeighting
 from vlmsel.selection.problem import Problem
-from vlmsel.selection.rank_weights import scored
+from vlmsel.selection.rank_weights import score_by_weights
 from vlmsel.selection.registry import register
 from vlmsel.selection.score_arrays import pooled_divergence, zoo_ranks
 from vlmsel.selection.selector import Scorer, Scores
@@ -35,13 +35,13 @@ class DcdFamilies(DonorWeighting):
 
         def score(zoos: np.ndarray) -> Scores:
             pooled = pool_families(ranks_of_sources[zoos], families[zoos])
-            return scored(self.weigh(pooled), arrays.ranks(zoos))
+            return score_by_weights(self.weigh(pooled), arrays.ranks(zoos))
 
         def score_drawn(targets: np.ndarray) -> Scores:
             drawn = rank_sources(arrays.drawn_divergence(self.dcd, targets)[:, arrays.known])
             pooled = pool_families(drawn, np.broadcast_to(families, drawn.shape[:2]))
             ranks = arrays.ranks(np.arange(len(arrays.known))[None])
-            return scored(self.weigh(pooled), ranks)
+            return score_by_weights(self.weigh(pooled), ranks)
 
         return Scorer(
             arrays.known_models, problem.sources, score, arrays.unknown_models, score_drawn

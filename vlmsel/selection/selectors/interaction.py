@@ -12,7 +12,7 @@ from vlmsel.selection.knowledge import value_matrix
 from vlmsel.selection.layers.likeness import centre, correlate
 from vlmsel.selection.needs import Needs
 from vlmsel.selection.problem import Problem
-from vlmsel.selection.rank_weights import scored
+from vlmsel.selection.rank_weights import score_by_weights
 from vlmsel.selection.registry import register
 from vlmsel.selection.score_arrays import pooled_divergence, source_weights, spread_divergence
 from vlmsel.selection.selector import BaseSelector, Scorer, Scores
@@ -50,7 +50,7 @@ class Interaction(BaseSelector):
         def score(zoos: np.ndarray) -> Scores:
             # A model without vectors is ranked by the weights of the others.
             weights = source_weights(pooled_divergence(values[zoos]), self.gamma)
-            return scored(weights, arrays.ranks(zoos))
+            return score_by_weights(weights, arrays.ranks(zoos))
 
         return Scorer(models, sources, score, arrays.unknown_models)
 

@@ -10,7 +10,7 @@ from vlmsel.errors import SelectionError
 from vlmsel.selection.knowledge import value_matrix
 from vlmsel.selection.needs import Needs
 from vlmsel.selection.problem import Problem
-from vlmsel.selection.rank_weights import scored
+from vlmsel.selection.rank_weights import score_by_weights
 from vlmsel.selection.registry import register
 from vlmsel.selection.score_arrays import source_weights, zoo_ranks
 from vlmsel.selection.selector import BaseSelector, Scorer, Scores
@@ -50,7 +50,7 @@ class OracleSimilarity(BaseSelector):
 
         def score(zoos: np.ndarray) -> Scores:
             ranks = arrays.ranks(zoos)
-            return scored(
+            return score_by_weights(
                 source_weights(-spearman(ranks, zoo_ranks(true[zoos])), self.gamma), ranks
             )
 

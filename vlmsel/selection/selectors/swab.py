@@ -24,7 +24,7 @@ from vlmsel.selection.texts.class_bridge import (
     THRESHOLD,
     Bridge,
     SourceClasses,
-    corrected_view,
+    correct_view,
     lay_out_classes,
     make_bridge,
 )
@@ -129,7 +129,7 @@ class Swab(BaseSelector):
         """Text features of each model on a task, captions moved by the gaps of the other tasks."""
         bridge = self._bridge(classes, task, views)
         moved = [
-            corrected_view(view, bridge.move(gaps))
+            correct_view(view, bridge.move(gaps))
             for view, gaps in zip(views, classes.gaps, strict=True)
         ]
         seed = task_seed(task)

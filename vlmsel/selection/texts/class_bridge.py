@@ -122,7 +122,7 @@ def _require(values: np.ndarray | None) -> np.ndarray:
     return values
 
 
-def corrected_view(view: TextView, gaps: np.ndarray) -> TextView:
+def correct_view(view: TextView, gaps: np.ndarray) -> TextView:
     """The view with its captions moved towards images by the gap of their class.
 
     Args:

@@ -55,14 +55,14 @@ class TextEvidence:
                     found.update(b"-" if values is None else np.ascontiguousarray(values).tobytes())
         return found.hexdigest()
 
-    def hidden(self, target: str) -> "TextEvidence":
+    def hide_labels(self, target: str) -> "TextEvidence":
         """The same without what labelled images of the target add."""
         views = dict(self.views)
         if target in views:
-            views[target] = {key: view.hidden() for key, view in views[target].items()}
+            views[target] = {key: view.hide_labels() for key, view in views[target].items()}
         return replace(self, views=views, features=self.feature_table)
 
-    def gives_away(self, target: str) -> bool:
+    def has_label_traces(self, target: str) -> bool:
         """True if anything made of the target's labels is left in it."""
         views = self.views.get(target, {}).values()
         return any(view.gaps is not None or view.accuracy is not None for view in views)

@@ -46,7 +46,7 @@ class TextView:
         if without:
             raise SelectionError(f"class '{self.names[without[0]]}' has no captions")
 
-    def hidden(self) -> "TextView":
+    def hide_labels(self) -> "TextView":
         """The same without what labelled images add."""
         return replace(self, gaps=None, accuracy=None)
 

@@ -40,7 +40,7 @@ class Sizes:
 Gate = Callable[[Sizes], str | None]
 
 
-def always(sizes: Sizes) -> str | None:
+def allow_all(sizes: Sizes) -> str | None:
     """No size is refused."""
     return None
 
@@ -65,7 +65,7 @@ def images_a_class(least: int) -> Gate:
     return gate
 
 
-def fits_memory(sizes: Sizes) -> str | None:
+def limit_memory(sizes: Sizes) -> str | None:
     """Refuse a matrix of images x classes that is too large."""
     if sizes.n * sizes.classes <= MOST_CELLS:
         return None
@@ -75,7 +75,7 @@ def fits_memory(sizes: Sizes) -> str | None:
     )
 
 
-def trains_in_time(sizes: Sizes) -> str | None:
+def limit_time(sizes: Sizes) -> str | None:
     """Refuse a fit that would take hours."""
     outputs = sizes.n * sizes.classes
     if outputs <= MOST_OUTPUTS and outputs * sizes.d <= MOST_WORK:
@@ -140,7 +140,7 @@ def enough_held_out(sizes: Sizes) -> str | None:
     )
 
 
-def shuffled_too_good(floor: float, chance: float, ceiling: float) -> str | None:
+def refuse_chance_like(floor: float, chance: float, ceiling: float) -> str | None:
     """Refuse a value whose labels hardly matter: shuffled ones reach half of what is possible.
 
     Args:

@@ -70,7 +70,7 @@ class ModelInputs:
             raise SelectionError("there are no zero-shot probabilities of this model")
         return zero_shot(self.zero_shot_head, self.task.columns)
 
-    def shuffled(self) -> "ModelInputs":
+    def shuffle_labels(self) -> "ModelInputs":
         """Return the same model with its labels dealt out anew: what chance would score."""
         labels = np.random.default_rng(self.seed).permutation(self.labels)
         return ModelInputs(

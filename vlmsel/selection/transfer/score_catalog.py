@@ -54,7 +54,7 @@ class Estimator:
 
     function: Callable[[ModelInputs], Value]
     definition: str
-    gate: g.Gate = g.always
+    gate: g.Gate = g.allow_all
     floor: Callable[[ModelInputs], float] | None = None
     needs: Needs = "features"
     cost: Cost = "closed form"
@@ -187,9 +187,9 @@ def _zero_shot_likelihood(inputs: ModelInputs) -> Value:
 
 
 _PAIRS = g.images_a_class(2)
-_HELD_OUT = g.all_of(_PAIRS, g.fits_memory)
-_TRAINED = g.all_of(_PAIRS, g.fits_memory, g.trains_in_time)
-_FITTED = g.all_of(_PAIRS, g.three_images_a_dimension, g.fits_memory)
+_HELD_OUT = g.all_of(_PAIRS, g.limit_memory)
+_TRAINED = g.all_of(_PAIRS, g.limit_memory, g.limit_time)
+_FITTED = g.all_of(_PAIRS, g.three_images_a_dimension, g.limit_memory)
 
 ESTIMATORS: dict[str, Estimator] = {
     "logme": Estimator(
@@ -221,11 +221,11 @@ ESTIMATORS: dict[str, Estimator] = {
     ),
     "ncti": Estimator(
         _ncti, "neural collapse: three terms scaled over the zoo",
-        g.all_of(_PAIRS, g.three_images_a_component, g.fits_memory),
+        g.all_of(_PAIRS, g.three_images_a_component, g.limit_memory),
         ceiling=lambda classes: 1.0, combine=s.combine_ncti,
     ),
     "etran": Estimator(
-        _etran, "energy and nearest-mean discriminant, scaled over the zoo", g.fits_memory,
+        _etran, "energy and nearest-mean discriminant, scaled over the zoo", g.limit_memory,
         has_one_dimension=True, combine=s.combine_etran,
     ),
     "ped": Estimator(
@@ -242,7 +242,7 @@ ESTIMATORS: dict[str, Estimator] = {
     ),
     "nleep": Estimator(
         _nleep, "LEEP of a Gaussian mixture, mean of 5 seeds",
-        g.all_of(_PAIRS, g.enough_for_a_mixture, g.trains_in_time), _blind_likelihood,
+        g.all_of(_PAIRS, g.enough_for_a_mixture, g.limit_time), _blind_likelihood,
         cost="trained",
     ),
     "knn": Estimator(_wrap_held_out(s.knn), "accuracy of the nearest image", _PAIRS, _chance),
@@ -256,7 +256,7 @@ ESTIMATORS: dict[str, Estimator] = {
     "ridge": Estimator(_ridge, "accuracy of ridge regression, left out", _HELD_OUT, _chance),
     "lda": Estimator(
         _wrap_held_out(s.lda), "accuracy of a shrunk discriminant, 5 folds",
-        g.all_of(g.images_a_class(3), g.fits_memory, g.trains_in_time), _chance, cost="trained",
+        g.all_of(g.images_a_class(3), g.limit_memory, g.limit_time), _chance, cost="trained",
     ),
     "lfc": Estimator(
         _wrap_plain(s.lfc), "correlation of the kernels of features and labels", _PAIRS, _zero,

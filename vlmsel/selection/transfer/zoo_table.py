@@ -13,7 +13,7 @@ from vlmsel.errors import SelectionError
 from vlmsel.selection.knowledge import ModelKey
 from vlmsel.selection.ranking import TIE_DECIMALS
 from vlmsel.selection.scores.support.label_groups import check_features
-from vlmsel.selection.transfer.gates import shuffled_too_good
+from vlmsel.selection.transfer.gates import refuse_chance_like
 from vlmsel.selection.transfer.labelled_task import LabelledTask, labelled_task
 from vlmsel.selection.transfer.model_inputs import ModelInputs, model_inputs
 from vlmsel.selection.transfer.score_catalog import Estimator, Value, find_estimator
@@ -193,7 +193,7 @@ def _load(given: Any, n: int, what: str) -> np.ndarray:
 
 def score_model(key: ModelKey, inputs: ModelInputs, chosen: Mapping[str, Estimator]) -> ScoredModel:
     """Score one model; what another model does is no part of it."""
-    shuffled = inputs.shuffled()
+    shuffled = inputs.shuffle_labels()
     cells = {name: _cell(estimator, inputs, shuffled) for name, estimator in chosen.items()}
     beside = _cell(find_estimator("probe"), inputs, shuffled).value
     zero_shot = None if inputs.zero_shot_head is None else inputs.zero_shot.accuracy
@@ -220,7 +220,7 @@ def _cell(estimator: Estimator, inputs: ModelInputs, shuffled: ModelInputs) -> S
         classes = inputs.groups.n_classes
         # What says nothing reaches 0, or the chance of naming a class.
         chance = 0.0 if estimator.ceiling(classes) > 1 else float(inputs.groups.priors.max())
-        reason = shuffled_too_good(floor, chance, estimator.ceiling(classes))
+        reason = refuse_chance_like(floor, chance, estimator.ceiling(classes))
     # A floor of a term is none of the combined score.
     return ScoredCell(value, None if estimator.combine else floor, reason)
 

@@ -155,7 +155,7 @@ class ChoiceScorer:
         prepared = self.prepare(pictures, choices)
         with torch.inference_mode():
             for batch in prepared.batches:
-                with self.shared_pictures():
+                with self.share_pictures():
                     scores = sum(batch.run(number) for number in range(batch.n_passes))
                 found[batch.places] = torch.as_tensor(scores).float().cpu()
                 for place, value in batch.outside.items():
@@ -237,7 +237,7 @@ class ChoiceScorer:
             self._model(**inputs, use_cache=False, logits_to_keep=1)
 
     @contextmanager
-    def shared_pictures(self) -> Iterator[None]:
+    def share_pictures(self) -> Iterator[None]:
         """Encode the pictures of a batch once, in the first of several forward passes."""
         core = self._model.model
         encode, kept = core.get_image_features, []

@@ -19,7 +19,7 @@ from vlmsel.zoo.open_clip_tables import Config, tag_config
 from vlmsel.zoo.output_silence import quiet_open_clip
 from vlmsel.zoo.preprocessing import BoundedTransform, ResizeMode
 from vlmsel.zoo.text_encoder import TextEncoder
-from vlmsel.zoo.towers import as_pair, input_size
+from vlmsel.zoo.towers import input_size, to_pair
 from vlmsel.zoo.weights import local_weights
 
 
@@ -67,7 +67,7 @@ def open_clip_transform(preprocess: Config) -> Transform:
     """open_clip's own preprocessing of images, within bounds."""
     config = PreprocessCfg(**preprocess)
     transform = cast(Transform, image_transform_v2(config, is_train=False))
-    return BoundedTransform(transform, as_pair(config.size), cast(ResizeMode, config.resize_mode))
+    return BoundedTransform(transform, to_pair(config.size), cast(ResizeMode, config.resize_mode))
 
 
 def _checkpoint(spec: ModelSpec) -> Path:

@@ -6,7 +6,7 @@ from vlmsel.zoo.catalog import ModelSpec
 from vlmsel.zoo.encoders import build_encoder
 from vlmsel.zoo.identity import ModelIdentity
 from vlmsel.zoo.loader import ImageEncoder, LoadedModel, freeze
-from vlmsel.zoo.towers import as_pair
+from vlmsel.zoo.towers import to_pair
 
 
 def load(spec: ModelSpec, identity: ModelIdentity, device: torch.device) -> LoadedModel:
@@ -22,7 +22,7 @@ def load(spec: ModelSpec, identity: ModelIdentity, device: torch.device) -> Load
         spec=spec,
         identity=identity,
         visual=visual,
-        image_size=as_pair(built.image_size),
+        image_size=to_pair(built.image_size),
         encode_image=ImageEncoder(visual),
         encode_text=built.encode_text,
         transform=built.transform,

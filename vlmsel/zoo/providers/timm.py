@@ -14,7 +14,7 @@ from vlmsel.zoo.encoders import from_timm
 from vlmsel.zoo.identity import ModelIdentity
 from vlmsel.zoo.loader import ImageEncoder, LoadedModel, freeze
 from vlmsel.zoo.providers.timm_tags import PREPROCESSING, folder_config, timm_name
-from vlmsel.zoo.towers import as_pair
+from vlmsel.zoo.towers import to_pair
 from vlmsel.zoo.weights import local_weights
 
 # Arguments of a constructor that a folder may name: sizes and switches of a tower.
@@ -34,7 +34,7 @@ def load(spec: ModelSpec, identity: ModelIdentity, device: torch.device) -> Load
     module = _build(spec)
     built = from_timm(spec, module)
     visual = freeze(built.module, device)
-    size = as_pair(built.image_size)
+    size = to_pair(built.image_size)
     return LoadedModel(spec, identity, visual, size, ImageEncoder(visual), None, built.transform)
 
 

@@ -27,7 +27,7 @@ def copy_groups(images: Any, n: int) -> np.ndarray:
     return np.unique(given.astype(str), return_inverse=True)[1]
 
 
-def same_image(groups: np.ndarray) -> np.ndarray | None:
+def find_same_image(groups: np.ndarray) -> np.ndarray | None:
     """Return (pairs, 2) of different rows with one image, both orders; None if there are none."""
     sizes = np.bincount(groups)
     if sizes.max() < 2:

@@ -36,7 +36,7 @@ def check_probabilities(probabilities: Any) -> np.ndarray:
     return given / total
 
 
-def headed(probabilities: Any, labels: Any) -> tuple[np.ndarray, LabelGroups]:
+def check_head(probabilities: Any, labels: Any) -> tuple[np.ndarray, LabelGroups]:
     """Check probabilities and labels.
 
     Raises:
