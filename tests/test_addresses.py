@@ -15,12 +15,12 @@ from vlmsel.addresses import (
 from vlmsel.errors import StoreError, TaskError
 
 
-def address(said: str | Path, base: Path | None = None) -> str:
-    return absolute_address(said, "store", StoreError, base=base)
+def address(location: str | Path, base: Path | None = None) -> str:
+    return absolute_address(location, "store", StoreError, base=base)
 
 
 @pytest.mark.parametrize(
-    ("said", "expected"),
+    ("location", "expected"),
     [
         ("x", "/here/x"),
         ("./x", "/here/x"),
@@ -47,12 +47,12 @@ def address(said: str | Path, base: Path | None = None) -> str:
         ("gs://bucket", "gs://bucket"),
     ],
 )
-def test_what_is_said_means_the_same_everywhere(said: str | Path, expected: str) -> None:
-    assert address(said, Path("/here")) == expected
+def test_what_is_said_means_the_same_everywhere(location: str | Path, expected: str) -> None:
+    assert address(location, Path("/here")) == expected
 
 
 @pytest.mark.parametrize(
-    ("said", "message"),
+    ("location", "message"),
     [
         ("", "store: the name is empty"),
         (" \n", "store: the name is empty"),
@@ -75,9 +75,9 @@ def test_what_is_said_means_the_same_everywhere(said: str | Path, expected: str)
         ("~no-such-user-here/x", "home is not known"),
     ],
 )
-def test_what_means_nothing_is_refused_in_one_line(said: str | Path, message: str) -> None:
+def test_what_means_nothing_is_refused_in_one_line(location: str | Path, message: str) -> None:
     with pytest.raises(StoreError, match=message) as caught:
-        address(said)
+        address(location)
     assert "secret" not in str(caught.value)
 
 
@@ -110,20 +110,20 @@ def test_no_link_is_followed(tmp_path: Path) -> None:
         assert found == tmp_path / name
 
 
-@pytest.mark.parametrize("said", ["s3://bucket/x.yaml?endpoint_override=h", "gs://b/x"])
-def test_an_address_is_no_local_file(said: str) -> None:
+@pytest.mark.parametrize("location", ["s3://bucket/x.yaml?endpoint_override=h", "gs://b/x"])
+def test_an_address_is_no_local_file(location: str) -> None:
     with pytest.raises(TaskError, match=r"catalog (s3|gs)://\S+ is an address, and a local file"):
-        absolute_path(said, "catalog", TaskError)
+        absolute_path(location, "catalog", TaskError)
 
 
 def test_what_a_job_of_ray_writes_is_not_relative(monkeypatch: pytest.MonkeyPatch) -> None:
     assert output_address("x", "store", StoreError) == os.path.abspath("x")
     monkeypatch.setenv("RAY_JOB_CONFIG_JSON_ENV_VAR", "{}")
-    for said in ("x", "../x", ".vlmsel/store"):
+    for location in ("x", "../x", ".vlmsel/store"):
         with pytest.raises(StoreError, match="a job of Ray does not run in the folder"):
-            output_address(said, "store", StoreError)
-    for said in ("/x", "s3://bucket/x", "file:///x", "~/x"):
-        output_address(said, "store", StoreError)
+            output_address(location, "store", StoreError)
+    for location in ("/x", "s3://bucket/x", "file:///x", "~/x"):
+        output_address(location, "store", StoreError)
 
 
 @pytest.mark.parametrize(

@@ -28,7 +28,7 @@ def test_entries_are_read(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "reason"),
     [
         (
             "pets: [{name: Rex, leg: 3}]",
@@ -49,8 +49,8 @@ def test_entries_are_read(tmp_path: Path) -> None:
         ("pets: !!python/object/apply:os.getcwd []", "not valid YAML"),
     ],
 )
-def test_every_mistake_is_one_line_with_the_file(tmp_path: Path, text: str, said: str) -> None:
-    with pytest.raises(CatalogError, match=said) as caught:
+def test_every_mistake_is_one_line_with_the_file(tmp_path: Path, text: str, reason: str) -> None:
+    with pytest.raises(CatalogError, match=reason) as caught:
         read(tmp_path, text)
     message = str(caught.value)
     assert "pets.yaml" in message

@@ -55,7 +55,7 @@ HOLE = {"name": "b", "version": "2", "vulns": [{"id": "PYSEC-1"}]}
 
 
 @pytest.mark.parametrize(
-    ("command", "code", "said"),
+    ("command", "code", "reason"),
     [
         (answers(json.dumps({"dependencies": [SOUND]})), 0, "1 packages checked, no known"),
         (answers(json.dumps({"dependencies": [SOUND, HOLE]}), 1), 1, "b 2: PYSEC-1"),
@@ -65,10 +65,10 @@ HOLE = {"name": "b", "version": "2", "vulns": [{"id": "PYSEC-1"}]}
         (["/no/such/program"], 3, "not checked: FileNotFoundError"),
     ],
 )
-def test_an_audit_says_what_was_checked(dependencies, command, code, said):
+def test_an_audit_says_what_was_checked(dependencies, command, code, reason):
     given, line = dependencies.audit(command)
     assert given == code
-    assert said in line
+    assert reason in line
 
 
 def test_a_database_that_does_not_answer_is_none(dependencies):

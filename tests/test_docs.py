@@ -151,7 +151,7 @@ def test_every_file_and_module_that_a_page_names_is_there(page):
 
 
 def unknown_imports(code: str) -> set[str]:
-    """What an example imports from vlmsel and no module there has."""
+    """Find names that an example imports from vlmsel and no module has."""
     imports = (node for node in ast.walk(ast.parse(code)) if isinstance(node, ast.ImportFrom))
     names = ((node.module or "", alias.name) for node in imports for alias in node.names)
     return {f"{m}.{name}" for m, name in names if m.startswith("vlmsel") and not has_name(m, name)}

@@ -31,7 +31,7 @@ def bomb(kind: str) -> str:
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "reason"),
     [
         (bomb("list"), "unfold to more than"),
         (bomb("merge"), "unfold to more than"),
@@ -48,9 +48,9 @@ def bomb(kind: str) -> str:
         ("x" * (MAX_YAML_BYTES + 1), "more than 8 MB"),
     ],
 )
-def test_what_cannot_be_read_is_a_short_value_error_at_once(text: str, said: str) -> None:
+def test_what_cannot_be_read_is_a_short_value_error_at_once(text: str, reason: str) -> None:
     start = time.process_time()
-    with pytest.raises(ValueError, match=said) as caught:
+    with pytest.raises(ValueError, match=reason) as caught:
         parse_yaml(text)
     assert time.process_time() - start < 10
     assert len(str(caught.value)) < 300

@@ -69,7 +69,7 @@ def test_a_kept_name_is_short_and_stays_what_it_is(name: str) -> None:
 
 
 def test_long_names_stay_apart() -> None:
-    one, two = stored("写" * 60 + "a"), stored("写" * 60 + "b")
-    assert one != two
-    assert one.startswith("写" * 10)
-    assert one[-9] == "~"
+    first, second = stored("写" * 60 + "a"), stored("写" * 60 + "b")
+    assert first != second
+    assert first.startswith("写" * 10)
+    assert first[-9] == "~"

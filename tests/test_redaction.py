@@ -46,11 +46,11 @@ def test_addresses_without_credentials_pass(address):
     ],
 )
 def test_addresses_with_credentials_are_refused_by_one_rule(address):
-    said = explain_refusal(address)
-    assert said is not None
+    reason = explain_refusal(address)
+    assert reason is not None
     scheme = address.partition(":")[0].strip().lower()
-    assert said.startswith(f"no credentials in {scheme}:// addresses")
-    assert "secret" not in said
+    assert reason.startswith(f"no credentials in {scheme}:// addresses")
+    assert "secret" not in reason
 
 
 @pytest.mark.parametrize(

@@ -28,7 +28,7 @@ class Tiny(nn.Module):
 
 @dataclass(frozen=True)
 class Model:
-    """What `attribute` needs of a loaded model."""
+    """Parts of a loaded model that `attribute` needs."""
 
     visual: nn.Module
 

@@ -35,8 +35,8 @@ def test_completeness_error_by_hand():
 
 
 def test_without_a_cutting_block_there_is_no_completeness():
-    one = torch.ones(1, dtype=torch.float64)
-    assert completeness_error(one[:, None], one, 0 * one, (False,)).isnan().all()
+    ones = torch.ones(1, dtype=torch.float64)
+    assert completeness_error(ones[:, None], ones, 0 * ones, (False,)).isnan().all()
 
 
 def test_profile_distance_by_hand():

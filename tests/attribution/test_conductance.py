@@ -208,8 +208,8 @@ def test_values_do_not_depend_on_batch_or_groups(tiny, images, rule, path):
     objective, blocks = make_objective("l2", tiny), named_blocks(tiny)
     whole = layer_conductance(objective, images, blocks, rule=rule, path=path)
     for i in range(len(images)):
-        one = layer_conductance(objective, images[i : i + 1], blocks, rule=rule, path=path)
-        torch.testing.assert_close(one.scores[0], whole.scores[i], rtol=1e-6, atol=0)
+        single = layer_conductance(objective, images[i : i + 1], blocks, rule=rule, path=path)
+        torch.testing.assert_close(single.scores[0], whole.scores[i], rtol=1e-6, atol=0)
     groups = layer_conductance(
         objective, images, blocks, rule=rule, path=path, groups=[[0], [1, 2]]
     )

@@ -85,8 +85,8 @@ def test_a_real_tower_in_small_batches_and_groups(family):
     whole = layer_conductance(objective, images, blocks, **options)
     halves = [list(range(len(blocks) // 2)), list(range(len(blocks) // 2, len(blocks)))]
     for i in range(len(images)):
-        one = layer_conductance(objective, images[i : i + 1], blocks, groups=halves, **options)
-        torch.testing.assert_close(one.scores[0], whole.scores[i], rtol=1e-5, atol=0)
+        single = layer_conductance(objective, images[i : i + 1], blocks, groups=halves, **options)
+        torch.testing.assert_close(single.scores[0], whole.scores[i], rtol=1e-5, atol=0)
 
 
 def test_coca_is_attributed_before_its_normalisation():

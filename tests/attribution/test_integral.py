@@ -61,7 +61,7 @@ def test_only_the_blocks_of_one_group_are_held(tiny, images, monkeypatch):
             alive.add(self)
 
     def objective(x):
-        most.append(sum(1 for one in alive if one._units))
+        most.append(sum(1 for rule_sum in alive if rule_sum._units))
         return make_objective("l2", tiny)(x)
 
     rule, blocks = quadrature("refined", 5), named_blocks(tiny)

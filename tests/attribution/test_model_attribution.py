@@ -155,7 +155,7 @@ def test_overflow_names_the_block(model, pictures):
 
 
 class Underflow(nn.Module):
-    """What the first block gives is added so small that float32 has no gradient left for it."""
+    """Output of the first block is added so small that float32 has no gradient for it."""
 
     def __init__(self):
         super().__init__()

@@ -180,8 +180,8 @@ def test_several_prompts_per_image_equal_plain_autograd(model, pictures, objecti
 def test_values_do_not_depend_on_batch_or_memory(model, pictures):
     chosen = settings("score-mean", "both")
     whole = scored(model, pictures, chosen)
-    alone = [scored(model, one[None], chosen) for one in pictures]
-    torch.testing.assert_close(whole.scores, torch.cat([one.scores for one in alone]))
+    alone = [scored(model, item[None], chosen) for item in pictures]
+    torch.testing.assert_close(whole.scores, torch.cat([item.scores for item in alone]))
     # Enough for one block of one image at a time.
     weights = 2 * sum(p.numel() * 8 for p in model.text_tower.parameters())
     bounded = scored(model, pictures, chosen, max_memory_gb=(weights + 900_000) / 2**30)

@@ -103,8 +103,10 @@ def test_recorded_accuracy_is_what_is_measured(name: str, task_name: str, tokeni
 @pytest.mark.parametrize("record", RECORDS, ids=NAMES)
 def test_model_is_good_at_what_it_was_made_for(record):
     made = recipe(record.model)
-    own = [record.accuracy[task.name] for task in demo_tasks() if task.family in made.required]
-    assert sum(own) / len(own) >= made.learned - 0.05
+    accuracies = [
+        record.accuracy[task.name] for task in demo_tasks() if task.family in made.required
+    ]
+    assert sum(accuracies) / len(accuracies) >= made.learned - 0.05
 
 
 def test_vocabulary_is_made_the_same_again(tmp_path, tokenizer):

@@ -49,15 +49,15 @@ def test_a_run_that_was_stopped_goes_on_as_if_it_was_not(lessons, tmp_path):
 
 
 def test_training_learns(lessons, tmp_path):
-    one = {"directions": lessons["directions"]}
+    chosen = {"directions": lessons["directions"]}
     recipe = replace(TINY, text=(1, 32, 32), steps=40)
-    start = TrainingRun.start(recipe, one, seed=0).advance()
-    run = train_vlm(recipe, one, seed=0, kept=tmp_path / "run.pt", quiet=True)
+    start = TrainingRun.start(recipe, chosen, seed=0).advance()
+    run = train_vlm(recipe, chosen, seed=0, kept=tmp_path / "run.pt", quiet=True)
     assert run.step == 40
     assert run.advance() < 0.6 * start
 
 
-@pytest.mark.parametrize("question", trained_questions(), ids=lambda one: one.name)
+@pytest.mark.parametrize("question", trained_questions(), ids=lambda question: question.name)
 def test_prompts_are_what_the_processor_makes_of_them(question, processor):
     (image,), _ = draw_items(question, split="test", n=1, seed=0)
     parts = [{"type": "image"}, {"type": "text", "text": question.text}]

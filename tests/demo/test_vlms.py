@@ -57,8 +57,8 @@ def test_a_model_loads_offline_and_is_as_good_as_recorded(record):
         )
         # Two pictures of two hundred may flip with another version of torch or Pillow.
         assert measured == pytest.approx(record.accuracy[name], abs=0.0101)
-    own = [record.accuracy[name] for name in made.required]
-    assert sum(own) / len(own) >= made.learned - 0.05
+    accuracies = [record.accuracy[name] for name in made.required]
+    assert sum(accuracies) / len(accuracies) >= made.learned - 0.05
     assert _generates_options(model, processor, made.required[0]) >= 0.9
 
 

@@ -53,7 +53,7 @@ def test_zoos_of_another_size_are_scaled():
     assert table["true_low"].to_list() == table["true_high"].to_list() == [1, 2, 3, 4, 5]
 
 
-def test_a_small_zoo_speaks_for_every_place_of_a_much_larger_one():
+def test_a_small_zoo_covers_every_place_of_a_much_larger_one():
     table = calibrated_ranks(result_of([[1, 2, 3], [2, 1, 3]]), "s", 40)
     assert table.height == 40
     assert table["n_errors"].min() > 0

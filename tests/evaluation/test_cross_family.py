@@ -49,13 +49,13 @@ def test_every_family_is_donor_once_and_no_model_is_its_own():
     found = exchanges(MODELS)
     assert [len(ranking) for ranking in found[ONE_FOR_OTHERS]] == [1, 1, 1]
     (ranking,) = found[OTHERS_FOR_ONE]
-    assert sorted(key for one in ranking for key in one.recipients) == sorted(MODELS)
+    assert sorted(key for swap in ranking for key in swap.recipients) == sorted(MODELS)
     for rankings in found.values():
-        for one in (exchange for ranking in rankings for exchange in ranking):
-            assert not one.recipients & one.donors
-            assert one.recipients | one.donors == set(MODELS)
+        for swap in (exchange for ranking in rankings for exchange in ranking):
+            assert not swap.recipients & swap.donors
+            assert swap.recipients | swap.donors == set(MODELS)
     # A family of one model is a family.
-    assert {("rn50", "p")} in [set(one.donors) for (one,) in found[ONE_FOR_OTHERS]]
+    assert {("rn50", "p")} in [set(swap.donors) for (swap,) in found[ONE_FOR_OTHERS]]
 
 
 def test_one_family_alone_is_refused():
@@ -72,20 +72,20 @@ def test_a_similarity_of_others_finds_the_twins_where_average_rank_cannot(tables
     assert mean["average-rank"] < 0.2
     for name in ("dcd-depth", "dcd-families", "dcd-pooled"):
         assert mean[f"{name}, carried"] > 0.6
-    own = found.filter(variant=OWN).row(0, named=True)
-    assert (own["change"], own["change_low"], own["change_high"]) == (0, 0, 0)
+    row = found.filter(variant=OWN).row(0, named=True)
+    assert (row["change"], row["change_low"], row["change_high"]) == (0, 0, 0)
     gain = found.filter(variant="dcd-families, carried").row(0, named=True)
     assert gain["gain_low"] > 0
 
 
 def test_carried_scores_are_those_of_a_problem_without_the_own_family(tables):
     held_out = hold_out(*tables)
-    one = held_out.tasks[0]
+    task = held_out.tasks[0]
     selector = make_selector("dcd-families")
     found = judge_families({"x": Approach(selector, is_carried=True)}, held_out)
-    mine = found.filter(design=OTHERS_FOR_ONE, target="task-00", metric="tau")["value"][0]
+    value = found.filter(design=OTHERS_FOR_ONE, target="task-00", metric="tau")["value"][0]
     truth, scores = [], []
-    for key, accuracy in sorted(((m, p), a) for m, p, a in one.truth.rows()):
+    for key, accuracy in sorted(((m, p), a) for m, p, a in task.truth.rows()):
         family = key[0].split("-")[0]
         others = [name for name, _ in MODELS if name.split("-")[0] != family]
         donors = tables[1].filter(pl.col("model").is_in(others))
@@ -93,4 +93,4 @@ def test_carried_scores_are_those_of_a_problem_without_the_own_family(tables):
         ranking = selector.rank(type(alone)(alone.target, alone.sources, alone.accuracies, donors))
         scores.append(ranking.table.filter(model=key[0])["score"][0])
         truth.append(accuracy)
-    assert mine == pytest.approx(tau(truth, scores))
+    assert value == pytest.approx(tau(truth, scores))

@@ -36,9 +36,9 @@ def test_rankings_are_those_of_the_selector() -> None:
     far = divergence_columns(grid, {"e": 2.0}, **OPTIONS)
     rows = ranking_rows(far, grid, ["e"], {"g": 5.0}).join(truth_rows(grid), on="target").collect()
     selector = make_selector("dcd", eta=2.0, gamma=5.0, eps=1e-6)
-    for one in held_out.tasks:
-        got = rows.filter(target=one.problem.target).row(0, named=True)
-        table = selector.rank(one.problem).table.join(one.truth, on=["model", "pretrained"])
+    for task in held_out.tasks:
+        got = rows.filter(target=task.problem.target).row(0, named=True)
+        table = selector.rank(task.problem).table.join(task.truth, on=["model", "pretrained"])
         pairs = sorted(zip(got["score"], got["truth"], strict=True))
         expected = sorted(table.select("score", "accuracy").rows())
         assert np.array(pairs) == pytest.approx(np.array(expected))

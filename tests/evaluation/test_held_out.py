@@ -1,4 +1,4 @@
-"""What a selector may know of a target."""
+"""Knowledge of a target that a selector may have."""
 
 import polars as pl
 import pytest
@@ -12,14 +12,14 @@ Tables = tuple[pl.DataFrame, pl.DataFrame]
 
 def test_the_problem_holds_the_sources_and_never_the_target(tables: Tables) -> None:
     held_out = hold_out(*tables)
-    assert [one.problem.target for one in held_out.tasks] == sorted(TASKS)
-    for one in held_out.tasks:
-        others = set(TASKS) - {one.problem.target}
-        assert set(one.problem.sources) == set(one.problem.accuracies["task"]) == others
-        assert one.problem.profiles is not None
-        assert set(one.problem.profiles["task"]) == set(TASKS)
-        expected = tables[0].filter(task=one.problem.target).sort("model")["acc1"].to_list()
-        assert one.truth["accuracy"].to_list() == expected
+    assert [task.problem.target for task in held_out.tasks] == sorted(TASKS)
+    for task in held_out.tasks:
+        others = set(TASKS) - {task.problem.target}
+        assert set(task.problem.sources) == set(task.problem.accuracies["task"]) == others
+        assert task.problem.profiles is not None
+        assert set(task.problem.profiles["task"]) == set(TASKS)
+        expected = tables[0].filter(task=task.problem.target).sort("model")["acc1"].to_list()
+        assert task.truth["accuracy"].to_list() == expected
 
 
 def test_a_model_that_no_source_knows_is_in_no_zoo(tables: Tables) -> None:

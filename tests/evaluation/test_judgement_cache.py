@@ -1,4 +1,4 @@
-"""What a leave-one-out keeps: found again only where nothing changed, and never trusted blindly."""
+"""Kept leave-one-outs: found again only where nothing changed, and never trusted blindly."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -40,10 +40,10 @@ def judge(tables: Tables, *names: str, **options: float) -> LeaveOneOut:
     return leave_one_out(made, *tables, is_cached=True)
 
 
-def assert_same(one: LeaveOneOut, other: LeaveOneOut) -> None:
+def assert_same(first: LeaveOneOut, second: LeaveOneOut) -> None:
     for name in ("metrics", "rankings", "left_out"):
-        assert getattr(one, name).equals(getattr(other, name))
-    assert one.weights.collect().equals(other.weights.collect())
+        assert getattr(first, name).equals(getattr(second, name))
+    assert first.weights.collect().equals(second.weights.collect())
 
 
 @pytest.mark.parametrize("holes", [0.0, 0.2])
@@ -120,9 +120,9 @@ def test_the_code_is_that_of_this_package(monkeypatch, tmp_path):
         (tmp_path / name).mkdir()
     (tmp_path / "selection" / "scoring.py").write_text("A = 1\n")
     monkeypatch.setattr(judgement_cache, "ROOT", tmp_path)
-    one = judgement_cache.code_version.__wrapped__()
+    code = judgement_cache.code_version.__wrapped__()
     (tmp_path / "selection" / "scoring.py").write_text("A = 2\n")
-    assert len({version, one, judgement_cache.code_version.__wrapped__()}) == 3
+    assert len({version, code, judgement_cache.code_version.__wrapped__()}) == 3
 
 
 @pytest.mark.parametrize("damage", ["cut", "flipped", "empty", "other arrays", "pickled"])

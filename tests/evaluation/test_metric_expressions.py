@@ -19,7 +19,7 @@ def test_same_as_one_ranking_at_a_time(n_models: int, levels: int) -> None:
     columns = {
         name: pl.Series(
             [
-                [None if gone else float(v) for v, gone in zip(row, holes, strict=True)]
+                [None if is_missing else float(v) for v, is_missing in zip(row, holes, strict=True)]
                 for row, holes in zip(values, missing, strict=True)
             ],
             dtype=pl.Array(pl.Float64, n_models),

@@ -60,11 +60,11 @@ def test_a_hole_leaves_the_pair_out() -> None:
 
 def test_seed_and_missing_baseline() -> None:
     metrics = long({"a": [0.1, 0.5, 0.3, 0.8]})
-    one, same, other = (
+    first, same, other = (
         paired_bootstrap(metrics, n_bootstrap=50, seed=seed, baseline="a") for seed in (1, 1, 2)
     )
-    assert one.equals(same)
-    assert not one.equals(other)
+    assert first.equals(same)
+    assert not first.equals(other)
     alone = paired_bootstrap(metrics, n_bootstrap=50, baseline="nobody").row(0, named=True)
     assert [alone[name] for name in ("delta", "delta_low", "delta_high")] == [None] * 3
 

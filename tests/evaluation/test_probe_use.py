@@ -32,8 +32,8 @@ def make_tables() -> ProbeTables:
         )
         centres, order = rng.normal(size=(3, 16)), rng.permutation(4)
         for model, key in enumerate(MODELS):
-            apart = 0.15 + 0.25 * order[model]
-            vectors = rng.normal(size=(60, 16)) + apart * centres[CODES]
+            offset = 0.15 + 0.25 * order[model]
+            vectors = rng.normal(size=(60, 16)) + offset * centres[CODES]
             for shots in (None, *OPTIONS.shots):
                 results[key, task, shots] = probe_unit(vectors, None, images[task], shots, OPTIONS)
     return ProbeTables(MODELS, images, results, OPTIONS)
@@ -80,9 +80,9 @@ def test_scores_that_see_labels_foretell_what_average_rank_cannot(loo):
 def test_what_is_refused_is_named_with_its_reason_and_never_ranked(loo):
     assert values(loo, "logme@1").is_empty()
     assert values(loo, "hscore@4").is_empty(), "12 images of 16 dimensions"
-    gone = loo.left_out.filter(name="hscore@4")["reason"].to_list()
-    assert len(gone) == 5
-    assert "noise included" in gone[0]
+    reasons = loo.left_out.filter(name="hscore@4")["reason"].to_list()
+    assert len(reasons) == 5
+    assert "noise included" in reasons[0]
     assert values(loo, "posterior@1").is_empty()
     assert values(loo, "posterior@4").height == 5
 

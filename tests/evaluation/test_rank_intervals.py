@@ -65,12 +65,12 @@ def test_against_a_plain_loop(problem: Problem, images: pl.DataFrame) -> None:
         )
         places.append(ranking.table.sort("model")["rank"].to_numpy())
     loop = np.array(places)
-    own = table.sort("model")
+    ordered = table.sort("model")
     # 150 and 400 draws of one distribution: shares agree to four standard errors (0.04 each).
-    assert own["p_top"].to_numpy() == pytest.approx((loop <= 5).mean(0), abs=0.16)
-    assert (own["rank_low"].to_numpy() <= np.quantile(loop, 0.2, axis=0)).all()
-    assert (own["rank_high"].to_numpy() >= np.quantile(loop, 0.8, axis=0)).all()
-    assert own["p_top"].sum() == pytest.approx(5.0)
+    assert ordered["p_top"].to_numpy() == pytest.approx((loop <= 5).mean(0), abs=0.16)
+    assert (ordered["rank_low"].to_numpy() <= np.quantile(loop, 0.2, axis=0)).all()
+    assert (ordered["rank_high"].to_numpy() >= np.quantile(loop, 0.8, axis=0)).all()
+    assert ordered["p_top"].sum() == pytest.approx(5.0)
 
 
 class CopiedZoos:
@@ -133,14 +133,14 @@ def test_a_selector_without_images_varies_with_the_source_tasks_only(problem: Pr
 
 
 def test_seed(problem: Problem, images: pl.DataFrame) -> None:
-    one, same, other = (
+    first, same, other = (
         rank_intervals(
             make_selector("dcd"), problem, images, resampling=Resampling(n=60, seed=seed)
         ).drop("score")  # a mean over images may differ in its last digit
         for seed in (1, 1, 2)
     )
-    assert one.equals(same)
-    assert not one.equals(other)
+    assert first.equals(same)
+    assert not first.equals(other)
 
 
 def test_one_image_gives_no_interval(problem: Problem) -> None:

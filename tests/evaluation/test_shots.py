@@ -31,9 +31,9 @@ def test_a_copy_of_a_drawn_image_is_not_judged_on():
     images = task(labels=np.repeat([0, 1], 12), checksums=sums)
     drawn = draw_shots(images, 1, 0)
     assert len(drawn) == 2
-    left = find_undrawn(images, drawn)
-    assert len(left) == 12
-    assert not set(images.copies[left]) & set(images.copies[drawn])
+    rest = find_undrawn(images, drawn)
+    assert len(rest) == 12
+    assert not set(images.copies[rest]) & set(images.copies[drawn])
 
 
 def test_order_of_the_rows_is_that_of_the_ids():

@@ -30,10 +30,10 @@ def test_a_subzoo_is_ranked_as_if_it_were_alone() -> None:
     got = {round(value, 9) for value in zoos.filter(metric="tau")["value"]}
     models = accuracies["model"].unique().sort().to_list()
     alone = set()
-    for i, one in enumerate(models):
+    for i, model in enumerate(models):
         for other in models[i + 1 :]:
             pair = [
-                table.filter(pl.col("model").is_in([one, other]))
+                table.filter(pl.col("model").is_in([model, other]))
                 for table in (accuracies, profiles)
             ]
             result = leave_one_out([make_selector("dcd-pooled")], *pair)

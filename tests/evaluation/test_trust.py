@@ -1,4 +1,4 @@
-"""What is printed under a ranking."""
+"""Lines printed under a ranking."""
 
 from dataclasses import replace
 

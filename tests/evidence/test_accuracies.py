@@ -69,7 +69,7 @@ def slow_accuracies(logits: Logits, labels: list[int]) -> tuple[float, float | N
     """acc1, acc5 and mean per class recall, image by image."""
     right, near, by_class = [], [], {}
     for row, label in zip(logits, labels, strict=True):
-        order = sorted(range(len(row)), key=lambda one: (-row[one], one))
+        order = sorted(range(len(row)), key=lambda place: (-row[place], place))
         right.append(order[0] == label)
         near.append(label in order[:5])
         by_class.setdefault(label, []).append(order[0] == label)
@@ -323,11 +323,11 @@ def test_of_several_imports_the_first_by_name_counts() -> None:
 
 
 def test_sources_choose_and_order() -> None:
-    own = measured(0.5)
+    computed = measured(0.5)
     tables = imported((0.1, "cars", "b"), (0.2, "cars", "c"), (0.3, "dtd", "c"))
 
     def picked(*sources: str) -> list[tuple[str, float]]:
-        found = join_imported(own, tables, sources=sources)
+        found = join_imported(computed, tables, sources=sources)
         return found.select("task", "acc1").rows()
 
     assert picked("c", "b") == [("cars", 0.2), ("dtd", 0.3)]
@@ -336,4 +336,4 @@ def test_sources_choose_and_order() -> None:
     assert picked("c", "measured") == [("cars", 0.2), ("dtd", 0.3)]
     assert join_imported(NOTHING, tables, sources=["measured"]).is_empty()
     with pytest.raises(StoreError, match="store here has no accuracies from 'd'"):
-        join_imported(own, tables, sources=["d"], address="here")
+        join_imported(computed, tables, sources=["d"], address="here")

@@ -1,4 +1,4 @@
-"""What a library raises on one task or model is the trouble of that one."""
+"""Errors of a library on one task or model concern that one alone."""
 
 import logging
 from pathlib import Path

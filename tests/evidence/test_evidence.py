@@ -199,7 +199,7 @@ def test_a_corrupt_file_is_named_left_and_passed_over(
     assert path in store.folder.files(kind), "it is left where it is"
     assert store.folder.files("quarantine") == []
     lost = [EVERY_PLACE[1]] if kind == "prediction" else []
-    assert places(evidence.accuracies) == [one for one in EVERY_PLACE if one not in lost]
+    assert places(evidence.accuracies) == [place for place in EVERY_PLACE if place not in lost]
 
 
 def test_a_task_with_a_missing_cell_is_not_counted(store: Store, catalogued: Catalogued) -> None:
@@ -298,15 +298,15 @@ def test_a_wrong_labels_file_is_a_fault_of_its_task_alone(
     specs = dict(catalogued.specs)
     specs["cars"] = specs["cars"].model_copy(update={"labels": str(tmp_path / "none.csv")})
     evidence = Evidence(store, replace(catalogued, specs=specs), WANTS)
-    assert places(evidence.accuracies) == [one for one in EVERY_PLACE if one[1] == "pets"]
+    assert places(evidence.accuracies) == [place for place in EVERY_PLACE if place[1] == "pets"]
     (fault,) = evidence.label_faults
     assert str(fault) == f"cars: labels {tmp_path}/none.csv: No such file or directory"
     assert set(evidence.labels["task"]) == {"pets"}
 
 
 def test_tasks_without_class_names_are_asked_no_predictions(store: Store) -> None:
-    both = make_catalogued([make_images("cars", 3), make_images("bare", 3, labelled=False)])
-    some = replace(both, prompts={"cars": both.prompts["cars"]})
+    catalogued = make_catalogued([make_images("cars", 3), make_images("bare", 3, labelled=False)])
+    some = replace(catalogued, prompts={"cars": catalogued.prompts["cars"]})
     evidence = Evidence(store, some, WANTS)
     assert {cell.task for cell in evidence.wanted("profile")} == {"cars", "bare"}
     assert {cell.task for cell in evidence.wanted("prediction")} == {"cars"}
@@ -317,8 +317,8 @@ def test_imports_stand_beside(store: Store, catalogued: Catalogued) -> None:
     measure(store, catalogued.only(["cars"]))
     row = {"model": ["RN50"] * 2, "pretrained": ["openai"] * 2, "task": ["cars", "pets"]}
     stored_tables.write_accuracies(store.folder, pl.DataFrame({**row, "acc1": [0.1, 0.2]}), "lovm")
-    own = Evidence(store, catalogued, WANTS).accuracies
-    found = join_imported(own, stored_tables.read_accuracies(store.folder))
+    measured = Evidence(store, catalogued, WANTS).accuracies
+    found = join_imported(measured, stored_tables.read_accuracies(store.folder))
     assert found.select("model", "task", "acc1", "source").rows() == [
         ("RN50", "cars", 0.5, MEASURED),
         ("RN50", "pets", 0.2, "lovm"),
@@ -341,25 +341,25 @@ def test_shards_are_shared_by_kinds_that_want_different_numbers(catalogued: Cata
 
 
 def test_a_cell_follows_from_all_that_can_change_its_values(catalogued: Catalogued) -> None:
-    one = replace(catalogued.only(["cars"]), models=catalogued.models[:1])
+    fewer = replace(catalogued.only(["cars"]), models=catalogued.models[:1])
 
     def keys(found: Catalogued, wants: Iterable[Want] = tuple(WANTS.values())) -> dict[str, str]:
         cells = wanted(found, wants)
         return {cell.kind: cell.key for cell, shard in cells if len(shard.images) == 25}
 
-    base = keys(one)
-    prompts = {"cars": replace(one.prompts["cars"], templates=("a {}",))}
-    other_prompts = keys(replace(one, prompts=prompts))
+    base = keys(fewer)
+    prompts = {"cars": replace(fewer.prompts["cars"], templates=("a {}",))}
+    other_prompts = keys(replace(fewer, prompts=prompts))
     assert other_prompts["profile"] == base["profile"]
     assert other_prompts["prediction"] != base["prediction"]
-    weights = replace(one, models=(make_model("RN50", "other"),))
-    images = list(one.indexes["cars"].images)
+    weights = replace(fewer, models=(make_model("RN50", "other"),))
+    images = list(fewer.indexes["cars"].images)
     renamed = [replace(ref, sha256="x" + ref.sha256) for ref in images]
-    pixels = replace(one, indexes={"cars": TaskIndex("cars", tuple(renamed))})
+    pixels = replace(fewer, indexes={"cars": TaskIndex("cars", tuple(renamed))})
     settings = (Want(PAPER), Want(Prediction(logits=1)))
-    for other in (keys(weights), keys(pixels), keys(one, settings)):
+    for other in (keys(weights), keys(pixels), keys(fewer, settings)):
         assert not set(other.values()) & set(base.values())
     moved = [replace(ref, source="/elsewhere", label=None) for ref in images]
-    elsewhere = replace(one, indexes={"cars": TaskIndex("cars", tuple(moved))})
+    elsewhere = replace(fewer, indexes={"cars": TaskIndex("cars", tuple(moved))})
     assert keys(elsewhere) == base
-    assert keys(one, (Want(PROFILE, 25), Want(PREDICTION, 26))) == base
+    assert keys(fewer, (Want(PROFILE, 25), Want(PREDICTION, 26))) == base

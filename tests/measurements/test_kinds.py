@@ -33,7 +33,7 @@ class Norm(Measurement):
 
 @pytest.fixture(autouse=True)
 def own_registry(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What a test registers is gone after it."""
+    """Remove after a test what it registers."""
     monkeypatch.setattr(kinds, "_CLASSES", dict(kinds._CLASSES))
 
 
@@ -89,8 +89,8 @@ def test_the_digest_follows_kind_and_every_setting() -> None:
         *(Embedding(), Embedding(layer="visual.ln_post"), Norm(), Norm(order=1)),
         *(Profile(), Profile(settings=AttributionSettings(n_steps=3))),
     ]
-    assert len({one.digest for one in found}) == len(found)
-    assert all(len(one.digest) == 16 for one in found)
+    assert len({kind.digest for kind in found}) == len(found)
+    assert all(len(kind.digest) == 16 for kind in found)
     assert Prediction().digest == Prediction(logits="full").digest
     assert Profile().digest == AttributionSettings().digest
 

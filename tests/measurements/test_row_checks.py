@@ -113,11 +113,11 @@ def test_a_failed_row_holds_no_value_at_all(measurement: Measurement, make: Make
 @every_kind
 def test_a_row_that_comes_twice_is_refused(measurement: Measurement, make: Make) -> None:
     rows = make(failed=("c",))
-    for place, said in (
+    for place, complaint in (
         (0, "image a.*: it comes twice"),
         (rows.num_rows - 1, "image c.*: it comes twice"),
     ):
-        with pytest.raises(StoreError, match=said):
+        with pytest.raises(StoreError, match=complaint):
             check_rows(measurement, pa.concat_tables([rows, rows.slice(place, 1)]), "x")
 
 
@@ -142,7 +142,7 @@ def test_zero_is_a_value() -> None:
 
 
 @pytest.mark.parametrize(
-    ("column", "value", "said"),
+    ("column", "value", "complaint"),
     [
         ("argmax", 1, "argmax is not the first of top"),
         ("top", [0, 2], "top names a class that is not there"),
@@ -157,9 +157,9 @@ def test_zero_is_a_value() -> None:
         ("log_sum_exp", float("-inf"), "log_sum_exp is not finite"),
     ],
 )
-def test_impossible_answers_are_named(column: str, value: object, said: str) -> None:
+def test_impossible_answers_are_named(column: str, value: object, complaint: str) -> None:
     rows = with_value(make_predictions(CELL, failed=["c"]), column, 1, value)
-    with pytest.raises(StoreError, match=f"image b: {said}"):
+    with pytest.raises(StoreError, match=f"image b: {complaint}"):
         check_rows(PREDICTION, rows, "x")
 
 

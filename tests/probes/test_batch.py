@@ -54,8 +54,8 @@ def batch(model: LoadedModel, tasks: TaskCatalog) -> Batch:
 
 
 def probe_all(batch: Batch, measurements: Sequence[Measurement]) -> None:
-    for one in measurements:
-        assert make_probe(one).measure(batch).images
+    for measurement in measurements:
+        assert make_probe(measurement).measure(batch).images
 
 
 def test_all_probes_that_read_embeddings_share_one_forward_pass(
@@ -114,18 +114,20 @@ def test_a_stored_embedding_takes_no_pass(model: LoadedModel, batch: Batch) -> N
 def test_a_block_that_is_not_there_is_the_trouble_of_who_asks_for_it(
     model: LoadedModel, batch: Batch
 ) -> None:
-    one = Batch(model, batch.images, batch.sha256s, prompts=batch.prompts, layers=["no-such-block"])
-    probe_all(one, [Prediction(), Embedding()])
+    again = Batch(
+        model, batch.images, batch.sha256s, prompts=batch.prompts, layers=["no-such-block"]
+    )
+    probe_all(again, [Prediction(), Embedding()])
     with pytest.raises(ModelError, match="no block 'no-such-block'"):
-        one.layer("no-such-block")
+        again.layer("no-such-block")
 
 
 def test_a_model_without_blocks_still_has_an_embedding() -> None:
     images = torch.rand(2, 3, 8, 8)
-    one = Batch(made_up_model(), images, ["0", "1"], layers=["no-such-block"])
-    assert torch.equal(one.embedding, images.flatten(1))
+    again = Batch(made_up_model(), images, ["0", "1"], layers=["no-such-block"])
+    assert torch.equal(again.embedding, images.flatten(1))
     with pytest.raises(ModelError, match="no block 'no-such-block'"):
-        one.layer("no-such-block")
+        again.layer("no-such-block")
 
 
 def test_prompts_are_encoded_once_for_all_batches_of_a_task() -> None:

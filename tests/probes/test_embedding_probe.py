@@ -65,9 +65,9 @@ def test_the_output_is_the_embedding_before_normalisation(zoo: Zoo, tasks: TaskC
         found = decoded(tasks, model)
         with torch.no_grad():
             expected = model.encode_image(images_of(found))
-        mine = vectors(make_batch(model, found))
-        assert torch.equal(mine, expected)
-        assert not torch.allclose(mine.norm(dim=1), torch.ones(len(mine)))
+        batch_vectors = vectors(make_batch(model, found))
+        assert torch.equal(batch_vectors, expected)
+        assert not torch.allclose(batch_vectors.norm(dim=1), torch.ones(len(batch_vectors)))
 
 
 @pytest.mark.parametrize("in_parts", [False, True])
@@ -168,16 +168,16 @@ def test_a_block_whose_output_is_not_finite_fails_its_image_alone(
 def test_embeddings_are_stored_in_float32_and_read_back_bit_for_bit(
     zoo: Zoo, tasks: TaskCatalog, store: Store
 ) -> None:
-    one = TaskCatalog(tasks=tasks.tasks[:1])
-    summary = measure(zoo, one, store, [Want(Embedding())])
+    first_task = TaskCatalog(tasks=tasks.tasks[:1])
+    summary = measure(zoo, first_task, store, [Want(Embedding())])
     assert (summary.measured, summary.exit_code()) == (2, 0)
     rows = store.scan(store.cells("embedding", Embedding().digest)).measured
     assert rows.schema["vector"] == pl.List(pl.Float32)
     for spec in zoo.models:
         model = load_model(spec)
         found = decoded(tasks, model)
-        mine = rows.filter(pl.col("model") == spec.model)
-        by_image = dict(mine.select("image_id", "vector").iter_rows())
+        model_rows = rows.filter(pl.col("model") == spec.model)
+        by_image = dict(model_rows.select("image_id", "vector").iter_rows())
         kept = torch.tensor([by_image[ref.image_id] for ref in found.refs])
         assert torch.equal(kept, make_batch(model, found).embedding)
 
@@ -212,11 +212,11 @@ def test_every_block_at_once_is_one_block_after_the_other(zoo: Zoo, tasks: TaskC
         names = [name for name, _ in functional_blocks(model.visual)]
         alone = [vectors(make_batch(model, found, name), name) for name in names]
         whole = vectors(make_batch(model, found, "every-block"), "every-block")
-        widest = max(one.shape[1] for one in alone)
+        widest = max(item.shape[1] for item in alone)
         by_block = whole.unflatten(1, (len(names), widest))
-        for number, one in enumerate(alone):
-            assert torch.equal(by_block[:, number, : one.shape[1]], one)
-            assert not by_block[:, number, one.shape[1] :].any()
+        for number, item in enumerate(alone):
+            assert torch.equal(by_block[:, number, : item.shape[1]], item)
+            assert not by_block[:, number, item.shape[1] :].any()
 
 
 def test_stored_embeddings_keep_their_digest() -> None:

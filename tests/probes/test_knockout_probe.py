@@ -163,9 +163,9 @@ def test_cells_are_measured_resumed_and_in_the_same_pass(
     vision = store.scan(store.cells("knockout", Knockout().digest)).measured
     answers = store.scan(store.cells("prediction", Prediction().digest)).measured
     keys = ["model", "task", "image_id"]
-    both = vision.filter(pl.col("state") == "base").join(answers, on=keys)
-    assert both.height == answers.height
-    assert both["argmax"].to_list() == both["argmax_right"].to_list()
+    joined = vision.filter(pl.col("state") == "base").join(answers, on=keys)
+    assert joined.height == answers.height
+    assert joined["argmax"].to_list() == joined["argmax_right"].to_list()
 
 
 def test_a_variant_is_a_model_of_its_own_in_the_store(
@@ -173,11 +173,11 @@ def test_a_variant_is_a_model_of_its_own_in_the_store(
 ) -> None:
     base = zoo.find("demo-vit-digits")
     variant = base.model_copy(update={"model": f"{base.model}@vision.0"})
-    both = Zoo(models=(base, variant))
-    assert measure(both, tasks, store, [Want(Prediction())]).measured == 2 * 3
+    models = Zoo(models=(base, variant))
+    assert measure(models, tasks, store, [Want(Prediction())]).measured == 2 * 3
     cells = store.cells("prediction", Prediction().digest)
     folders = {path.split("/")[2] for path in cells.values()}
     assert folders == {"demo-vit-digits@demo", "demo-vit-digits%40vision.0@demo"}
     assert len({cell.key for cell in cells}) == 6
-    digests = {identity.digest for _, identity in look_up(both, tasks).models}
+    digests = {identity.digest for _, identity in look_up(models, tasks).models}
     assert len(digests) == 2

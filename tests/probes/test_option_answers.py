@@ -111,4 +111,6 @@ def test_a_dual_encoder_answers_no_questions():
 
 def test_earlier_predictions_keep_their_key():
     assert Prediction().digest == "ff91353f5419e1c3"
-    assert len({Prediction(options=one).digest for one in ("sum", "mean", "generated")}) == 3
+    assert (
+        len({Prediction(options=options).digest for options in ("sum", "mean", "generated")}) == 3
+    )

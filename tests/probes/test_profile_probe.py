@@ -49,8 +49,8 @@ def frame(profile: Profile, batch: Batch) -> pl.DataFrame:
 def test_rows_are_what_attribution_gives_for_each_image_alone(
     zoo: Zoo, tasks: TaskCatalog, store: Store, profile: Profile
 ) -> None:
-    one = Zoo(models=zoo.models[:1])
-    measure(one, TaskCatalog(tasks=tasks.tasks[:1]), store, [Want(profile)])
+    first_model = Zoo(models=zoo.models[:1])
+    measure(first_model, TaskCatalog(tasks=tasks.tasks[:1]), store, [Want(profile)])
     rows = store.scan(store.cells("profile", profile.digest)).measured
     model = load_model(zoo.models[0])
     assert rows["image_id"].n_unique() == 6
@@ -58,11 +58,11 @@ def test_rows_are_what_attribution_gives_for_each_image_alone(
         with Image.open(Path(tasks.tasks[0].images) / image_id) as file:
             image = model.transform(file.convert("RGB"))
         expected = attribute(model, image[None], profile.settings)
-        mine = rows.filter(pl.col("image_id") == image_id).sort("block")
-        assert mine["block_name"].to_list() == list(expected.names)
-        scores = torch.tensor(mine["conductance"].to_list())
+        image_rows = rows.filter(pl.col("image_id") == image_id).sort("block")
+        assert image_rows["block_name"].to_list() == list(expected.names)
+        scores = torch.tensor(image_rows["conductance"].to_list())
         torch.testing.assert_close(scores, expected.scores[0], rtol=1e-5, atol=0, check_dtype=False)
-        assert mine["objective"][0] == pytest.approx(float(expected.objective[0]), rel=1e-5)
+        assert image_rows["objective"][0] == pytest.approx(float(expected.objective[0]), rel=1e-5)
 
 
 def test_images_in_parts_keep_their_numbers(
@@ -93,7 +93,7 @@ def test_the_alignment_objective_uses_the_class_names(
 ) -> None:
     plain = class_prompts(tasks.tasks[0])
     other = ClassPrompts(("circle", "triangle"), plain.templates)
-    found = [frame(aligned(settings), make_batch(zoo, tasks, one)) for one in (plain, other)]
+    found = [frame(aligned(settings), make_batch(zoo, tasks, images)) for images in (plain, other)]
     assert found[0].height == found[1].height > 0
     assert not found[0]["conductance"].equals(found[1]["conductance"])
 

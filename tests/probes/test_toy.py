@@ -132,10 +132,10 @@ def test_it_is_measured_stored_scanned_and_then_skipped(
         "length",
     ]
     vectors = store.scan(store.cells("embedding", Embedding().digest)).measured
-    both = rows.join(vectors, on="image_id")
-    assert both.height == 6
-    norm = both["vector"].list.eval(pl.element().cast(pl.Float64).pow(2)).list.sum().sqrt()
-    assert both["length"].to_list() == pytest.approx(norm.to_list())
+    joined = rows.join(vectors, on="image_id")
+    assert joined.height == 6
+    norm = joined["vector"].list.eval(pl.element().cast(pl.Float64).pow(2)).list.sum().sqrt()
+    assert joined["length"].to_list() == pytest.approx(norm.to_list())
     assert store.settings("brightness") == {Brightness().digest: Brightness()}
     again = measure(zoo, tasks, store, wants)
     assert (again.measured, again.skipped) == (0, 2)

@@ -1,4 +1,4 @@
-"""What is exported comes back by import, word for word and digit for digit."""
+"""Exported tables come back by import, word for word and digit for digit."""
 
 import polars as pl
 import pytest
@@ -127,7 +127,7 @@ def test_predictions_come_back_and_those_without_a_label_are_named(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "complaint"),
     [
         ("m,p,t,x,,,,measured", "is no number"),
         ("m,p,t,inf,,,,measured", "is no number"),
@@ -135,8 +135,8 @@ def test_predictions_come_back_and_those_without_a_label_are_named(tmp_path):
         ("m,p,t,0.5,,,,a\nm,p,t,0.6,,,,b", "comes twice"),
     ],
 )
-def test_a_damaged_table_is_refused(tmp_path, text, said):
+def test_a_damaged_table_is_refused(tmp_path, text, complaint):
     path = tmp_path / "a.csv"
     path.write_text(",".join(COLUMNS["accuracies"]) + f"\n{text}\n")
-    with pytest.raises(StoreError, match=said):
+    with pytest.raises(StoreError, match=complaint):
         read_exported(path, "accuracies")

@@ -99,8 +99,8 @@ def test_quickgelu_names(table) -> None:
     assert set(read_lovm_table(table(LOVM), quickgelu=True).frame["model"]) == {
         "ViT-B-32-quickgelu"
     }
-    both = OPENCLIP + "ViT-B-32-quickgelu,openai,151.28,14.78,0.5,0.61,0.88,0.3,0.2\n"
-    result = read_openclip_results(table(both), quickgelu=True)
+    text = OPENCLIP + "ViT-B-32-quickgelu,openai,151.28,14.78,0.5,0.61,0.88,0.3,0.2\n"
+    result = read_openclip_results(table(text), quickgelu=True)
     right = result.frame.filter(pl.col("pretrained") == "openai")
     assert right.select("model", "acc1").rows() == [
         ("ViT-B-32-quickgelu", 0.61),
@@ -210,8 +210,8 @@ def test_a_header_alone_is_no_table(table, reader, text: str) -> None:
 
 
 def test_one_model_and_one_task_are_readable(table) -> None:
-    one = read_lovm_table(table("\n".join(LOVM.splitlines()[:2]) + "\n"))
-    assert one.frame.height == 1
+    table_read = read_lovm_table(table("\n".join(LOVM.splitlines()[:2]) + "\n"))
+    assert table_read.frame.height == 1
 
 
 def test_unknown_tasks_are_listed_not_dropped(table) -> None:
@@ -267,11 +267,11 @@ def test_a_profile_of_zeros_is_left_out_and_absurd_values_are_refused(table) -> 
 
 
 def test_own_task_names_go_on_top_of_the_shipped_ones(table, tmp_path: Path) -> None:
-    own = tmp_path / "names.yaml"
-    own.write_text("tasks: {birds: {also: [My Birds]}}")
+    names = tmp_path / "names.yaml"
+    names.write_text("tasks: {birds: {also: [My Birds]}}")
     text = PROFILES.replace(",dr,", ",my birds,")
     assert set(read_published_profiles(table(text)).frame["task"]) != {"birds", "cars"}
-    found = read_published_profiles(table(text), names=with_own_names(own))
+    found = read_published_profiles(table(text), names=with_own_names(names))
     assert "birds" in set(found.frame["task"])
     assert found.left_out.is_empty()
 
@@ -288,8 +288,8 @@ def test_what_may_be_fractions_among_percentages_is_doubted(table) -> None:
     assert doubts("a,x,84,0.9,50\nb,x,60,0.8,40\nc,x,70,0.7,30\n") == (
         "all 3 values of pets are at most 1 %: right, or fractions?",
     )
-    (one,) = doubts("a,x,84,90,50\nb,x,0.6,0.87,0.4\nc,x,70,70,30\n")
-    assert "all 3 values of b/x" in one
+    (doubt,) = doubts("a,x,84,90,50\nb,x,0.6,0.87,0.4\nc,x,70,70,30\n")
+    assert "all 3 values of b/x" in doubt
     (cell,) = doubts("a,x,84,90,50\nb,x,60,0.8,40\nc,x,70,70,30\n")
     assert cell.startswith("acc1 = 0.8 (b/x on pets) is at most 1 %")
 
@@ -314,7 +314,7 @@ def test_columns_without_a_name_are_no_tasks(table) -> None:
 
 
 @pytest.mark.parametrize(
-    ("content", "said"),
+    ("content", "complaint"),
     [
         (b"name;pretrained;cars\na;x;0.1\n", "separated by semicolons; save it again"),
         (b"name\tpretrained\tcars\na\tx\t0.1\n", "separated by tabs"),
@@ -327,10 +327,10 @@ def test_columns_without_a_name_are_no_tasks(table) -> None:
     ],
     ids=["semicolons", "tabs", "gzip", "utf-16", "open quote", "ragged", "blank", "CR"],
 )
-def test_other_files_say_what_they_are(tmp_path: Path, content: bytes, said: str) -> None:
+def test_other_files_say_what_they_are(tmp_path: Path, content: bytes, complaint: str) -> None:
     path = tmp_path / "table.csv"
     path.write_bytes(content)
-    with pytest.raises(StoreError, match=said):
+    with pytest.raises(StoreError, match=complaint):
         read_openclip_results(path)
 
 

@@ -23,11 +23,11 @@ def test_csv_gives_every_digit_back():
 
 
 def test_targets(tmp_path):
-    there = tmp_path / "a.csv"
-    there.write_text("mine")
+    path = tmp_path / "a.csv"
+    path.write_text("mine")
     with pytest.raises(StoreError, match="is there already"):
-        check_target(there, overwrite=False)
-    check_target(there, overwrite=True)
+        check_target(path, overwrite=False)
+    check_target(path, overwrite=True)
     with pytest.raises(StoreError, match="says no format"):
         check_target(tmp_path / "a.xlsx", overwrite=False)
     (tmp_path / "b.csv").mkdir()

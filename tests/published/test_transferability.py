@@ -118,7 +118,9 @@ def test_shipped_facts():
     assert sizes["resnet50"] == 25_557_032
     from torchvision.models import resnet34
 
-    assert sizes["resnet34"] == sum(one.numel() for one in resnet34(weights=None).parameters())
+    assert sizes["resnet34"] == sum(
+        parameter.numel() for parameter in resnet34(weights=None).parameters()
+    )
     printed = printed_taus()
     assert printed["weighted_tau"].is_between(-1, 1).all()
     assert printed["source"].null_count() == 0

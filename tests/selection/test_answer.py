@@ -114,12 +114,12 @@ def test_an_estimate_ranks_where_there_are_no_labels():
 
 
 def test_an_evaluated_model_is_known_and_two_make_the_order():
-    one = answer(Question(MODELS, ACCURACY, evaluated={MODELS[2]: 0.55}))
-    assert one.basis == "average-rank"
-    np.testing.assert_allclose(one.accuracy, [0.4823, 0.4101, 0.5502, 0.3321], atol=5e-5)
-    assert one.next_model == 0
-    two = answer(Question(MODELS, ACCURACY, evaluated={MODELS[2]: 0.3, MODELS[3]: 0.7}))
-    assert (two.basis, two.first) == ("posterior", 3)
+    first = answer(Question(MODELS, ACCURACY, evaluated={MODELS[2]: 0.55}))
+    assert first.basis == "average-rank"
+    np.testing.assert_allclose(first.accuracy, [0.4823, 0.4101, 0.5502, 0.3321], atol=5e-5)
+    assert first.next_model == 0
+    second = answer(Question(MODELS, ACCURACY, evaluated={MODELS[2]: 0.3, MODELS[3]: 0.7}))
+    assert (second.basis, second.first) == ("posterior", 3)
 
 
 def test_an_evaluated_model_gives_no_hits(question):

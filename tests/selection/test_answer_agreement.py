@@ -45,10 +45,10 @@ def test_few_sources_and_one_model_say_nothing():
 
 def test_sources_answer_by_the_same_models():
     better = {
-        name: answers(np.vstack([one.classes, np.repeat(one.classes[:1], 9, axis=0)]))
-        for name, one in SOURCES.items()
+        name: answers(np.vstack([known.classes, np.repeat(known.classes[:1], 9, axis=0)]))
+        for name, known in SOURCES.items()
     }
     target = by_chance(99, known=0.5)
     assert measure_agreement(target, better) == measure_agreement(target, SOURCES)
-    strangers = {name: answers(one.classes, first=50) for name, one in SOURCES.items()}
+    strangers = {name: answers(known.classes, first=50) for name, known in SOURCES.items()}
     assert measure_agreement(target, strangers) is None

@@ -49,8 +49,8 @@ def test_many_targets_at_once_are_each_alone():
     measure, n_blocks = DcdDivergence(), np.array([4, 2])
     found = measure.towards(targets, sources, n_blocks)
     assert found.shape == (6, 2, 3)
-    for i, one in enumerate(targets):
-        np.testing.assert_allclose(found[i], measure.towards(one, sources, n_blocks), rtol=1e-14)
+    for i, target in enumerate(targets):
+        np.testing.assert_allclose(found[i], measure.towards(target, sources, n_blocks), rtol=1e-14)
 
 
 def test_without_profiles_there_is_nothing_to_compare(problem):

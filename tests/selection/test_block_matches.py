@@ -71,21 +71,21 @@ def test_each_block_finds_its_like_in_another_architecture():
 
 def test_images_are_matched_by_name_and_at_most_some_are_taken(monkeypatch):
     rng = np.random.default_rng(1)
-    one = outputs(rng, [[0, 1], [2, 3, 4]])
+    blocks = outputs(rng, [[0, 1], [2, 3, 4]])
     shuffled = rng.permutation(30)
-    names = tuple(one.images[i] for i in shuffled)
-    other = BlockOutputs(names, one.vectors[shuffled][:, ::-1])
-    assert match_blocks({A: one, B: other}).nearest[A, B].tolist() == [1, 0]
+    names = tuple(blocks.images[i] for i in shuffled)
+    other = BlockOutputs(names, blocks.vectors[shuffled][:, ::-1])
+    assert match_blocks({A: blocks, B: other}).nearest[A, B].tolist() == [1, 0]
     monkeypatch.setattr(block_matches, "MOST_SHARED", 12)
-    assert match_blocks({A: one, B: other}).nearest[A, B].tolist() == [1, 0]
+    assert match_blocks({A: blocks, B: other}).nearest[A, B].tolist() == [1, 0]
 
 
 def test_models_that_share_no_images_are_named():
     rng = np.random.default_rng(1)
-    here = outputs(rng, [[0], [1]])
-    there = outputs(rng, [[0], [1]], images=12, names=[f"j{i}" for i in range(12)])
+    first = outputs(rng, [[0], [1]])
+    second = outputs(rng, [[0], [1]], images=12, names=[f"j{i}" for i in range(12)])
     with pytest.raises(SelectionError, match=r"2 models share 0 images .*b/x has 12\): measure"):
-        match_blocks({A: here, B: there})
+        match_blocks({A: first, B: second})
     with pytest.raises(SelectionError, match="no model has embeddings"):
         match_blocks({})
 

@@ -41,8 +41,8 @@ def compute(long_profiles, values: np.ndarray, **options) -> np.ndarray:
 
 
 def test_golden_numbers_of_the_published_profiles(published):
-    one = published.filter(model="ViT-B-32", pretrained="openai")
-    pairs = dcd_matrix(one, eta=2.0)
+    model_rows = published.filter(model="ViT-B-32", pretrained="openai")
+    pairs = dcd_matrix(model_rows, eta=2.0)
     found = {(row["source"], row["target"]): row["dcd"] for row in pairs.iter_rows(named=True)}
     assert found["eurosat", "car"] == pytest.approx(0.43091, abs=5e-6)
     assert found["car", "eurosat"] == pytest.approx(0.76511, abs=5e-6)

@@ -64,7 +64,7 @@ def test_measures_of_one_model_are_means_over_its_images(name):
     assert scores(name, answers(H, **{name: values})) == pytest.approx(np.nanmean(values, axis=1))
 
 
-def test_weights_make_sure_models_heard():
+def test_weights_favour_sure_models():
     # Two models agree, one that is sure contradicts them.
     classes = np.array([[0] * 6, [1] * 6, [1] * 6, [0] * 6])
     sure = np.array([[0.95] * 6, [0.40] * 6, [0.40] * 6, [0.5] * 6])

@@ -91,10 +91,10 @@ def test_the_distance_is_the_energy_distance(sources):
         ]
         return float(np.mean(pairs))
 
-    for one, other in ((0, 1), (1, 2), (2, 0)):
-        x, y = shares[tasks[one]], shares[tasks[other]]
+    for first, second in ((0, 1), (1, 2), (2, 0)):
+        x, y = shares[tasks[first]], shares[tasks[second]]
         expected = 2 * mean(x, y, same=False) - mean(x, x, same=True) - mean(y, y, same=True)
-        assert found[one, other] == pytest.approx(expected, rel=1e-9)
+        assert found[first, second] == pytest.approx(expected, rel=1e-9)
 
 
 @given(st.floats(0.01, 100))
@@ -103,11 +103,11 @@ def test_the_scale_of_a_model_does_not_matter(factor):
     samples = {f"t{i}": sample(rng, rng.lognormal(size=BLOCKS)) for i in range(4)}
     whole = frame(samples)
     scaled = whole.with_columns(pl.col("conductance") * factor)
-    one, other = novelty(whole, "t0"), novelty(scaled, "t0")
-    assert one is not None
-    assert other is not None
-    assert one.nearest == other.nearest
-    assert other.distance == pytest.approx(one.distance, rel=1e-6)
+    first, second = novelty(whole, "t0"), novelty(scaled, "t0")
+    assert first is not None
+    assert second is not None
+    assert first.nearest == second.nearest
+    assert second.distance == pytest.approx(first.distance, rel=1e-6)
 
 
 def test_ready_profiles_are_samples_of_one(sources):

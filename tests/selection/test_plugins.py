@@ -118,7 +118,7 @@ def test_an_unknown_option_names_those_there_are(module):
 
 
 def install(folder: Path, module: str, entries: str) -> None:
-    """What pip leaves of a package with entry points."""
+    """Files that pip leaves of a package with entry points."""
     info = folder / "own_selectors-1.0.dist-info"
     info.mkdir()
     (info / "METADATA").write_text("Metadata-Version: 2.1\nName: own-selectors\nVersion: 1.0\n")

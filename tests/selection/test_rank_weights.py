@@ -18,8 +18,8 @@ def slow_scores(problem, *, gamma: float, scale: str, pooled: bool) -> pl.DataFr
     dcd = dcd_matrix(problem.profiles, targets=[problem.target])
     weights = similarity(dcd, gamma=gamma, scale=scale, pooled=pooled)
     ranks = task_ranks(problem.accuracies).rename({"task": "source"})
-    spoken = weights.join(ranks, on=[*KEYS, "source"])
-    return spoken.group_by(KEYS).agg(score=(pl.col("weight") * pl.col("rank")).sum()).sort(KEYS)
+    weighted = weights.join(ranks, on=[*KEYS, "source"])
+    return weighted.group_by(KEYS).agg(score=(pl.col("weight") * pl.col("rank")).sum()).sort(KEYS)
 
 
 @pytest.mark.parametrize("scale", ["none", "spread"])

@@ -1,4 +1,4 @@
-"""What holds for every selector, shipped or to come."""
+"""Properties of every selector, shipped or to come."""
 
 import dataclasses
 

@@ -95,7 +95,7 @@ def test_spread_knows_no_unit(dcd, unit):
 
 @given(dcd=DIVERGENCES)
 @settings(max_examples=20, deadline=None)
-def test_gamma_0_listens_to_all_sources(dcd):
+def test_gamma_0_weighs_all_sources_alike(dcd):
     found = effective_sources(similarity(table(dcd), gamma=0.0))
     assert found["effective"].item() == pytest.approx(len(dcd))
     assert found["n_sources"].item() == len(dcd)

@@ -67,8 +67,8 @@ def test_the_best_logits_alone_give_no_entropy(logits):
 
 
 def test_a_missing_answer_has_failed_and_tasks_are_apart(logits):
-    both = pl.concat([predictions(logits), predictions(logits, "u")])
-    gap = both.filter(~((pl.col("model") == "m1") & (pl.col("image_id") == "i4")))
+    rows = pl.concat([predictions(logits), predictions(logits, "u")])
+    gap = rows.filter(~((pl.col("model") == "m1") & (pl.col("image_id") == "i4")))
     found = zoo_answers(gap)
     assert set(found) == {"t", "u"}
     hole = found["t"].images.index("i4")
@@ -90,6 +90,6 @@ def test_models_by_place(logits):
 
 
 def test_arrays_of_another_shape_are_refused():
-    one = np.zeros((1, 2))
+    logits = np.zeros((1, 2))
     with pytest.raises(SelectionError, match="one row per model"):
-        ZooAnswers((("a", "p"),), ("x",), one.astype(int), 2, one, one, one)
+        ZooAnswers((("a", "p"),), ("x",), logits.astype(int), 2, logits, logits, logits)

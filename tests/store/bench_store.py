@@ -1,4 +1,4 @@
-"""How long listing, scanning and verifying take; run with `python -m tests.store.bench_store`."""
+"""Time of listing, scanning and verifying; run with `python -m tests.store.bench_store`."""
 
 import sys
 import time

@@ -44,9 +44,9 @@ def look(store, columns=None):
     )
 
 
-def same(one, other):
+def same(first, second):
     return all(
-        a.equals(b) if hasattr(a, "equals") else a == b for a, b in zip(one, other, strict=True)
+        a.equals(b) if hasattr(a, "equals") else a == b for a, b in zip(first, second, strict=True)
     )
 
 
@@ -114,14 +114,14 @@ def test_killed_at_any_step(tmp_path, monkeypatch, steps):
     store = Store(tmp_path)
     fill(store)
     before = look(store)
-    left = [steps]
+    remaining = [steps]
     for name in ("write_atomic", "delete"):
         do = getattr(LocalFolder, name)
 
         def step(folder, *args, do=do):
-            if left[0] == 0:
+            if remaining[0] == 0:
                 raise KilledError
-            left[0] -= 1
+            remaining[0] -= 1
             return do(folder, *args)
 
         monkeypatch.setattr(LocalFolder, name, step)
@@ -152,7 +152,7 @@ def test_a_reader_whose_index_goes_before_it_is_read(tmp_path, monkeypatch):
     compact(store)
     late = make_cell(model="RN50", images=("x",))
     store.write(late, PROFILE, make_rows(late, ("x",)))
-    there = store.cells(*ARGS)
+    cells = store.cells(*ARGS)
     list_names, list_files = LocalFolder.names, LocalFolder.files
 
     def compacted_after(do, folder, prefix):
@@ -163,7 +163,7 @@ def test_a_reader_whose_index_goes_before_it_is_read(tmp_path, monkeypatch):
 
     reader = Store(tmp_path)
     monkeypatch.setattr(LocalFolder, "files", lambda f, p: compacted_after(list_files, f, p))
-    assert reader.cells(*ARGS) == there
+    assert reader.cells(*ARGS) == cells
     again = make_cell(model="RN50", images=("y",))
     store.write(again, PROFILE, make_rows(again, ("y",)))
     reader = Store(tmp_path)

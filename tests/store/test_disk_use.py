@@ -10,11 +10,11 @@ def test_cells_files_and_bytes(store_uri):
         for images in (("a",), ("b",)):
             cell = make_cell(model=model, images=images)
             store.write(cell, PROFILE, make_rows(cell, images))
-    before = {(one.what, one.model): one for one in store_sizes(store.folder)}
+    before = {(used.what, used.model): used for used in store_sizes(store.folder)}
     assert before["profile", "A/openai"].cells == 2
     assert before["profile", "A/openai"].files == 2
     compact_settings(store.folder, PROFILE.kind, PROFILE.digest, lambda cell: True)
-    after = {(one.what, one.model): one for one in store_sizes(store.folder)}
+    after = {(used.what, used.model): used for used in store_sizes(store.folder)}
     assert after["profile", "A/openai"].cells == 2
     on_disk = [e for e in store.folder.entries("profile") if "A@" in e.path]
     size = sum(entry.size for entry in on_disk)

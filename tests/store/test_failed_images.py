@@ -94,7 +94,7 @@ def test_killed_in_between_the_note_never_says_too_little(
 def test_two_writers_of_a_new_cell_each_have_a_note_of_their_own(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, first: list[str]
 ) -> None:
-    one, other, cell = Store(tmp_path), Store(tmp_path), make_cell()
+    writer, reader, cell = Store(tmp_path), Store(tmp_path), make_cell()
     second = [] if first else ["z"]
     real = type(open_folder(tmp_path)).write_atomic
     met: list[str] = []
@@ -103,16 +103,16 @@ def test_two_writers_of_a_new_cell_each_have_a_note_of_their_own(
         if "settings.json" not in path and not met:
             met.append(path)
             # The first one has looked and found nothing; now the second one does all.
-            other.write(cell, PROFILE, make_rows(cell, failed=second))
+            reader.write(cell, PROFILE, make_rows(cell, failed=second))
         real(self, path, data)
 
     with monkeypatch.context() as patch:
         patch.setattr(type(open_folder(tmp_path)), "write_atomic", write_atomic)
-        one.write(cell, PROFILE, make_rows(cell, failed=first))
+        writer.write(cell, PROFILE, make_rows(cell, failed=first))
     assert len([p for p in open_folder(tmp_path).files("profile") if "@" in p]) == 2
-    in_rows = lost(one)
-    assert len(one.cells("profile", PROFILE.digest)) == 1
-    assert {i for i, _ in one.failed_in(cell)} == in_rows
+    in_rows = lost(writer)
+    assert len(writer.cells("profile", PROFILE.digest)) == 1
+    assert {i for i, _ in writer.failed_in(cell)} == in_rows
     assert {i for i, _ in notes(str(tmp_path)).get(cell, ())} == in_rows
 
 
@@ -157,6 +157,6 @@ def test_notes_of_one_kind_are_not_read_for_another(tmp_path: Path) -> None:
     store.write(answers, prediction, make_predictions(answers, failed=["y", "z"]))
     assert notes(str(tmp_path)) == {profile: (("y", "truncated"),)}
     files = store.cells("prediction", prediction.digest)
-    both = (("y", "truncated"), ("z", "truncated"))
-    assert store.failed_images(files) == {answers: both}
-    assert store.failed_in(answers) == both
+    images = (("y", "truncated"), ("z", "truncated"))
+    assert store.failed_images(files) == {answers: images}
+    assert store.failed_in(answers) == images

@@ -25,15 +25,19 @@ def test_notes_are_plain_json(store_uri: str) -> None:
 
 
 def test_cells_measured_since_are_not_failures(store_uri: str) -> None:
-    log, one, two = FailureLog(open_folder(store_uri)), make_cell(task="a"), make_cell(task="b")
-    for cell in (two, one):
+    log, first, second = (
+        FailureLog(open_folder(store_uri)),
+        make_cell(task="a"),
+        make_cell(task="b"),
+    )
+    for cell in (second, first):
         log.add(cell, "no", "error")
     assert log.frame(*PLACE, set)["task"].to_list() == ["a", "b"]
-    assert log.frame(*PLACE, lambda: {one})["task"].to_list() == ["b"]
+    assert log.frame(*PLACE, lambda: {first})["task"].to_list() == ["b"]
     assert log.frame("embedding", PROFILE.digest, set).is_empty()
     assert log.frame("profile", PAPER.digest, set).is_empty()
-    log.forget(two)
-    log.forget(two)
+    log.forget(second)
+    log.forget(second)
     assert log.frame(*PLACE, set)["task"].to_list() == ["a"]
 
 

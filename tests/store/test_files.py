@@ -19,9 +19,9 @@ from vlmsel.store.keys import file_name
 
 
 def test_the_first_name_of_a_stem_counts() -> None:
-    one, two = f"t@k.{'1' * 16}.parquet", f"t@k.{'2' * 16}.parquet"
+    first, second = f"t@k.{'1' * 16}.parquet", f"t@k.{'2' * 16}.parquet"
     others = ["settings.json", f"t@k2.{'1' * 16}.parquet", "t@k.json", "t@k.half.parquet"]
-    assert files_of_stem([two, *others, one], "t@k") == [one, two]
+    assert files_of_stem([second, *others, first], "t@k") == [first, second]
 
 
 def test_any_change_is_corruption() -> None:

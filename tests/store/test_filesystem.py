@@ -103,9 +103,9 @@ def test_denied_bucket(s3_uri: str, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_credentials_in_an_address_are_refused_and_not_repeated(uri: str) -> None:
     with pytest.raises(StoreError, match="put them into the environment") as caught:
         open_folder(uri)
-    said = str(caught.value)
-    assert "topsecret" not in said
-    assert "AKIAUSER" not in said
+    message = str(caught.value)
+    assert "topsecret" not in message
+    assert "AKIAUSER" not in message
 
 
 def test_unreachable_server_shows_no_keys(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -42,8 +42,8 @@ def leftovers(folder: Path) -> list[Path]:
 
 def test_a_killed_write_is_cleaned_and_a_living_one_is_not(stuck, tmp_path: Path) -> None:
     process, owner = stuck
-    (left,) = leftovers(tmp_path)
-    assert owner in left.name
+    (leftover,) = leftovers(tmp_path)
+    assert owner in leftover.name
     assert not is_dead(owner)
     assert open_folder(tmp_path).clean(["profiles"]) == 0
     process.kill()
@@ -71,10 +71,10 @@ def test_leftovers_of_elsewhere_go_after_a_day(tmp_path: Path) -> None:
 def test_a_leftover_that_may_not_be_deleted_stops_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    left = tmp_path / "a" / ".0123456789ab-1-1.0123456789abcdef.tmp"
-    left.parent.mkdir()
-    left.write_bytes(b"x")
-    os.utime(left, (0, 0))
+    leftover = tmp_path / "a" / ".0123456789ab-1-1.0123456789abcdef.tmp"
+    leftover.parent.mkdir()
+    leftover.write_bytes(b"x")
+    os.utime(leftover, (0, 0))
 
     def refuse(_: object) -> None:
         raise PermissionError(13, "Permission denied")
@@ -105,5 +105,7 @@ def test_where_the_system_does_not_name_itself_nothing_is_sure(
         raise FileNotFoundError(2, "No such file")
 
     monkeypatch.setattr(os, "readlink", no_such_file)
-    here = [owners._place.__wrapped__() for _ in range(2)]
-    assert here[0] != here[1], "two machines of one name must not take each other for themselves"
+    places = [owners._place.__wrapped__() for _ in range(2)]
+    assert places[0] != places[1], (
+        "two machines of one name must not take each other for themselves"
+    )

@@ -10,7 +10,7 @@ from vlmsel.tasks.sources import find_sources
 
 
 @pytest.mark.parametrize(
-    ("said", "reason"),
+    ("answer", "reason"),
     [
         ("google::cloud::Status(UNAVAILABLE: a OAuth2 access token", "no credentials for Google"),
         ("google::cloud::Status(UNAVAILABLE: curl", "cannot be reached"),
@@ -22,8 +22,8 @@ from vlmsel.tasks.sources import find_sources
         ("AWS Error SLOW_DOWN: me@x", "the server answered SLOW_DOWN"),
     ],
 )
-def test_answers_in_plain_words(said: str, reason: str) -> None:
-    told = cloud_reason(OSError(said))
+def test_answers_in_plain_words(answer: str, reason: str) -> None:
+    told = cloud_reason(OSError(answer))
     assert told is not None
     assert reason in told
     assert "me@x" not in told
@@ -58,6 +58,6 @@ def test_without_google_images_and_store_say_what_to_do(
         find_sources(f"gs://bucket/x?{options}")
     with pytest.raises(StoreError, match=r"cannot list gs://bucket/x\S* \S") as store:
         open_folder(f"gs://bucket/x?{options}").names("")
-    said = f"{images.value} {store.value}"
-    assert "hunter2" not in said
-    assert "google::cloud" not in said
+    messages = f"{images.value} {store.value}"
+    assert "hunter2" not in messages
+    assert "google::cloud" not in messages

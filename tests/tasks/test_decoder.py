@@ -26,7 +26,7 @@ def noise(mode: str = "RGB", size: tuple[int, int] = (32, 24)) -> Image.Image:
 
 
 def png_of_size(width: int, height: int) -> bytes:
-    """A valid header that claims any size, and no pixels to speak of."""
+    """A valid header that claims any size, and hardly any pixels."""
 
     def chunk(kind: bytes, data: bytes) -> bytes:
         return (
@@ -165,7 +165,7 @@ def test_truncated_images_are_errors(kind: str, keep: float) -> None:
 
 
 @pytest.mark.parametrize(
-    ("data", "said"),
+    ("data", "reason"),
     [
         (b"", "the file is empty"),
         (b"hello, I am no image", "not an image of a known format"),
@@ -173,8 +173,8 @@ def test_truncated_images_are_errors(kind: str, keep: float) -> None:
         (b"\x89PNG\r\n\x1a\n" + b"\0" * 40, "not an image|corrupt"),
     ],
 )
-def test_what_is_no_image_is_said(data: bytes, said: str) -> None:
-    with pytest.raises(ImageError, match=said):
+def test_what_is_no_image_is_said(data: bytes, reason: str) -> None:
+    with pytest.raises(ImageError, match=reason):
         decode_image(data)
 
 

@@ -85,7 +85,7 @@ def test_class_names_in_another_form_of_unicode_agree(read) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "reason"),
     [
         (
             "",
@@ -120,8 +120,8 @@ def test_class_names_in_another_form_of_unicode_agree(read) -> None:
         ("image,label\n" + "x" * 200_000 + ",dog\n", "not a CSV file: field larger"),
     ],
 )
-def test_a_bad_file_is_named_with_the_line(read, text: str | bytes, said: str) -> None:
-    with pytest.raises(TaskError, match=said) as caught:
+def test_a_bad_file_is_named_with_the_line(read, text: str | bytes, reason: str) -> None:
+    with pytest.raises(TaskError, match=reason) as caught:
         read(text)
     assert "labels.csv" in str(caught.value)
     assert "\n" not in str(caught.value)

@@ -16,14 +16,14 @@ def test_where_no_folder_is_a_class_there_are_no_labels() -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "said"),
+    ("name", "reason"),
     [
         ("dgo/1.png", r"dgo/1\.png is in no folder named after a class; did you mean dog"),
         ("1.png", r"1\.png is in no folder named after a class$"),
     ],
 )
-def test_a_stranger_among_labelled_images_is_an_error(name: str, said: str) -> None:
-    with pytest.raises(TaskError, match=said):
+def test_a_stranger_among_labelled_images_is_an_error(name: str, reason: str) -> None:
+    with pytest.raises(TaskError, match=reason):
         folder_labels("t", ["dog/1.png", name], CLASSES)
 
 

@@ -46,10 +46,10 @@ def test_a_footer_that_says_less_than_its_pages_is_refused(tmp_path):
     path = written(tmp_path / "x.parquet", values, compression="gzip", use_dictionary=False)
     size = pq.ParquetFile(path).metadata.row_group(0).column(0).total_uncompressed_size
     data = path.read_bytes()
-    said, lie = _zigzag(size), _zigzag(size // 6)
-    assert len(said) == len(lie)
+    stated, lie = _zigzag(size), _zigzag(size // 6)
+    assert len(stated) == len(lie)
     start = data.rindex(b"PAR1", 0, len(data) - 4) if data.count(b"PAR1") > 2 else 4
-    path.write_bytes(data[:start] + data[start:].replace(said, lie))
+    path.write_bytes(data[:start] + data[start:].replace(stated, lie))
     with pytest.raises(TaskError, match=r"unfold to \d+ bytes, and its footer says"):
         scan_parquet(str(path))
 

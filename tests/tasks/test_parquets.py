@@ -68,7 +68,7 @@ def test_a_row_without_bytes_is_an_empty_image(tmp_path: Path, png: MakePng) -> 
 
 
 @pytest.mark.parametrize(
-    ("columns", "said"),
+    ("columns", "reason"),
     [
         ({"img": [b"x"], "y": [1]}, "has no column 'image'; its columns: img, y"),
         ({"image": ["text"]}, "column 'image' must hold bytes or a struct with bytes, not string"),
@@ -76,8 +76,8 @@ def test_a_row_without_bytes_is_an_empty_image(tmp_path: Path, png: MakePng) -> 
         ({"image": [b"x"], "label": ["cat"]}, "column 'label' must be integer, not string"),
     ],
 )
-def test_columns_that_will_not_do(tmp_path: Path, columns: dict[str, object], said: str) -> None:
-    with pytest.raises(TaskError, match=said):
+def test_columns_that_will_not_do(tmp_path: Path, columns: dict[str, object], reason: str) -> None:
+    with pytest.raises(TaskError, match=reason):
         scan_parquet(write(tmp_path / "x.parquet", columns))
 
 
@@ -109,10 +109,10 @@ def test_bytes_of_every_kind_are_read(tmp_path: Path, png: MakePng, kind: pa.Dat
     plain = pa.array(data, pa.binary())
     column = plain.dictionary_encode() if pa.types.is_dictionary(kind) else plain.cast(kind)
     path = write(tmp_path / "x.parquet", {"image": column})
-    digests = [hashlib.sha256(one or b"").hexdigest() for one in data]
+    digests = [hashlib.sha256(value or b"").hexdigest() for value in data]
     assert [found.sha256 for found in scan_parquet(path)] == digests
     rows = {str(number) for number in range(4)}
-    assert list(dict(read_parquet(path, rows)).values()) == [one or b"" for one in data]
+    assert list(dict(read_parquet(path, rows)).values()) == [value or b"" for value in data]
 
 
 def shared(path: Path, value: bytes, n_rows: int, *, nested: bool = False) -> str:
@@ -139,7 +139,7 @@ def test_a_value_that_many_rows_share_is_in_memory_once(tmp_path: Path, nested: 
     for _, data in read_parquet(path, {str(row) for row in range(60)}):
         assert data == value
         peak = max(peak, pa.total_allocated_bytes() - before)
-    assert {one.sha256 for one in found} == {hashlib.sha256(value).hexdigest()}
+    assert {ref.sha256 for ref in found} == {hashlib.sha256(value).hexdigest()}
     assert len(found) == 60
     # 480 MB where every row has its own.
     assert peak < 100 << 20
@@ -173,18 +173,18 @@ def test_values_too_large_for_images_are_not_hashed(
 
 
 @pytest.mark.parametrize(
-    ("columns", "said"),
+    ("columns", "reason"),
     [
         (["image", "image"], "has two columns 'image'; rename one"),
         (["image", "label", "label"], "has two columns 'label'; rename one"),
     ],
 )
 def test_a_column_twice_is_named(
-    tmp_path: Path, png: MakePng, columns: list[str], said: str
+    tmp_path: Path, png: MakePng, columns: list[str], reason: str
 ) -> None:
     arrays = [pa.array([png(0)]) if name == "image" else pa.array([1]) for name in columns]
     pq.write_table(pa.Table.from_arrays(arrays, names=columns), tmp_path / "x.parquet")
-    with pytest.raises(TaskError, match=said):
+    with pytest.raises(TaskError, match=reason):
         scan_parquet(str(tmp_path / "x.parquet"))
 
 

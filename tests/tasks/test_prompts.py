@@ -13,9 +13,9 @@ def spec(**more: object) -> TaskSpec:
 
 
 def test_own_class_names_and_templates() -> None:
-    own = class_prompts(spec(classnames=("cat", "dog"), templates=("a {}.", "the {c}")))
-    assert own.classnames == ("cat", "dog")
-    assert own.texts("cat") == ("a cat.", "the cat")
+    prompts = class_prompts(spec(classnames=("cat", "dog"), templates=("a {}.", "the {c}")))
+    assert prompts.classnames == ("cat", "dog")
+    assert prompts.texts("cat") == ("a cat.", "the cat")
 
 
 def test_without_templates_there_is_a_usual_one() -> None:
@@ -40,7 +40,7 @@ def test_own_words_win_over_clip_benchmark() -> None:
 
 
 @pytest.mark.parametrize(
-    ("prompts", "said"),
+    ("prompts", "reason"),
     [
         (None, "task 't' has no class names: add `classnames` or `prompts`"),
         ("clip-benchmark:eurosta", "does not know 'eurosta'; did you mean eurosat"),
@@ -48,9 +48,9 @@ def test_own_words_win_over_clip_benchmark() -> None:
         ("clip-benchmark:cifar100", "has no classnames of 'cifar100': add `classnames`"),
     ],
 )
-def test_what_is_not_there_is_said(prompts: str | None, said: str) -> None:
+def test_what_is_not_there_is_said(prompts: str | None, reason: str) -> None:
     assert has_classnames(spec(prompts=prompts)) == (prompts is not None)
-    with pytest.raises(TaskError, match=said):
+    with pytest.raises(TaskError, match=reason):
         class_prompts(spec(prompts=prompts))
 
 

@@ -58,7 +58,7 @@ def test_rows_of_common_exports(row, question, label):
 
 
 @pytest.mark.parametrize(
-    ("row", "said"),
+    ("row", "reason"),
     [
         ({"options": ["a", "b"]}, "it has no question"),
         ({"question": "Describe it.", "answer": "a dog"}, "no options, and open answers are not"),
@@ -77,8 +77,8 @@ def test_rows_of_common_exports(row, question, label):
         ({"question": "?", "A": "x", "C": "y", "answer": "A"}, "option B is missing before later"),
     ],
 )
-def test_rows_that_are_no_question_are_refused(row, said):
-    with pytest.raises(TaskError, match=f"^file, row 3: .*{said}"):
+def test_rows_that_are_no_question_are_refused(row, reason):
+    with pytest.raises(TaskError, match=f"^file, row 3: .*{reason}"):
         parse_row("file, row 3", 3, row)
 
 
@@ -161,8 +161,8 @@ def test_a_labels_file_names_options_by_letters(tmp_path, png):
     # Options that other questions have, or none.
     for letter in "CZ":
         (tmp_path / "labels.csv").write_text(f"image,label\nq1,C\nq0,{letter}\n")
-        said = f"line 3: the question has no option '{letter}'; its options are A to B$"
-        with pytest.raises(TaskError, match=said):
+        message = f"line 3: the question has no option '{letter}'; its options are A to B$"
+        with pytest.raises(TaskError, match=message):
             label_table(spec, index_task(spec))
 
 
@@ -179,22 +179,22 @@ def test_questions_without_a_picture_are_passed_over(tmp_path, png):
 
 
 @pytest.mark.parametrize(
-    ("change", "said"),
+    ("change", "reason"),
     [
         ({"id": "same"}, "two of its questions have the id 'same'"),
         ({"image": "x.png"}, "image 'x.png' is no base64; if it is a path, name the folder"),
         ({"question": None}, "row 0: it has no question"),
     ],
 )
-def test_files_that_hold_no_questions(tmp_path, png, change, said):
+def test_files_that_hold_no_questions(tmp_path, png, change, reason):
     rows = [row | change for row in with_pictures(png)]
-    with pytest.raises(TaskError, match=said) as caught:
+    with pytest.raises(TaskError, match=reason) as caught:
         index_task(questioned(tmp_path, rows))
     assert "\n" not in str(caught.value)
 
 
 @pytest.mark.parametrize(
-    ("line", "said"),
+    ("line", "reason"),
     [
         ("{", "line 2: no JSON"),
         ("[1]", "line 2: no JSON object"),
@@ -202,24 +202,24 @@ def test_files_that_hold_no_questions(tmp_path, png, change, said):
         ('{"question": "?", "options": ["a", "b"], "image": "a.png"}', "is no base64; if it is a"),
     ],
 )
-def test_lines_that_hold_no_questions(tmp_path, png, line, said):
+def test_lines_that_hold_no_questions(tmp_path, png, line, reason):
     good = {"question": "?", "options": ["a", "b"], "image": base64.b64encode(png()).decode()}
     (tmp_path / "q.jsonl").write_text(f"{json.dumps(good)}\n{line}\n")
-    with pytest.raises(TaskError, match=said):
+    with pytest.raises(TaskError, match=reason):
         index_task(TaskSpec.model_validate({"name": "q", "questions": str(tmp_path / "q.jsonl")}))
 
 
 @pytest.mark.parametrize(
-    ("entry", "said"),
+    ("entry", "reason"),
     [
         ("questions: q.jsonl, classnames: [a, b]", "`questions` take the place of class names"),
         ("images: x, answers: words", "`answers` need `questions`"),
         ("questions: q.jsonl, answers: free", "'answers'"),
     ],
 )
-def test_catalog_entries_that_contradict_themselves(tmp_path, entry, said):
+def test_catalog_entries_that_contradict_themselves(tmp_path, entry, reason):
     (tmp_path / "tasks.yaml").write_text(f"tasks: [{{name: q, {entry}}}]")
-    with pytest.raises(CatalogError, match=said):
+    with pytest.raises(CatalogError, match=reason):
         load_tasks(tmp_path / "tasks.yaml")
 
 

@@ -99,7 +99,7 @@ def test_it_is_said_which_image_lost_its_place(
     names = pictures(tmp_path / "images", 30, {4})
     index = index_task(folder_task(tmp_path / "images"), cache=tmp_path / "cache")
     found = with_readable_first(index, cache=tmp_path / "cache")
-    said = f"1 image(s) that cannot be decoded; the first, {names[4]}: not an image"
-    assert found.passed_over[0].startswith(said)
-    assert said in caplog.text
+    message = f"1 image(s) that cannot be decoded; the first, {names[4]}: not an image"
+    assert found.passed_over[0].startswith(message)
+    assert message in caplog.text
     assert found.unreadable == {names[4]}

@@ -99,8 +99,8 @@ def test_every_chosen_image_is_in_one_shard_whatever_the_order(
 
 
 @given(st.integers(1, 400), st.integers(1, 400))
-def test_more_images_measure_the_new_ones_only(one: int, other: int) -> None:
-    few, many = sorted((one, other))
+def test_more_images_measure_the_new_ones_only(fewer: int, more: int) -> None:
+    few, many = sorted((fewer, more))
     index = made([f"image-{i}" for i in range(400)])
     before, after = plan_shards(index, n_images=few), plan_shards(index, n_images=many)
     # All but the stratum that the smaller number cuts short.
@@ -133,7 +133,7 @@ def test_a_new_image_changes_few_shards() -> None:
     names = [f"image-{i}" for i in range(2000)]
     before = contents(plan_shards(made(names), n_images=None))
     after = [contents(plan_shards(made([*names, f"new-{i}"]), n_images=None)) for i in range(20)]
-    changed = [len(before - one) for one in after]
+    changed = [len(before - keys) for keys in after]
     # The one that it falls into, and in each later stratum those that an image leaves or enters.
     assert sum(changed) / len(changed) < len(strata(2000))
     assert max(changed) <= 2 * len(strata(2000))
@@ -220,10 +220,10 @@ def test_a_source_that_went_away_fails_its_images_only(
     tasks: dict[str, TaskSpec], kind: str
 ) -> None:
     shard = plan_one(tasks[kind])
-    gone = shard.images[0].source
-    Path(gone).unlink()
+    removed = shard.images[0].source
+    Path(removed).unlink()
     for image, data in read_shard(shard):
-        assert isinstance(data, TaskError) == (image.source == gone)
+        assert isinstance(data, TaskError) == (image.source == removed)
         if isinstance(data, TaskError):
             assert str(data).startswith(f"{image.image_id}: ")
             assert "cannot be read" in str(data)

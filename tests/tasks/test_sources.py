@@ -33,7 +33,7 @@ def test_links_to_images_are_read_and_linked_folders_left_out(tmp_path: Path, fo
 
 
 @pytest.mark.parametrize(
-    ("make", "said"),
+    ("make", "reason"),
     [
         ([], "folder .*/place does not exist$"),
         (["place/"], "folder .*/place is empty$"),
@@ -45,12 +45,12 @@ def test_links_to_images_are_read_and_linked_folders_left_out(tmp_path: Path, fo
     ],
 )
 def test_each_kind_of_nothing_has_its_own_message(
-    tmp_path: Path, make: list[str], said: str
+    tmp_path: Path, make: list[str], reason: str
 ) -> None:
     for name in make:
         path = tmp_path / name
         path.mkdir() if name.endswith("/") else path.write_bytes(b"")
-    with pytest.raises(TaskError, match=said):
+    with pytest.raises(TaskError, match=reason):
         find_sources(str(tmp_path / "place"))
 
 
@@ -83,7 +83,7 @@ def test_a_file_whose_name_looks_like_a_pattern_is_taken_as_it_is(tmp_path: Path
 
 
 @pytest.mark.parametrize(
-    ("name", "said"),
+    ("name", "reason"),
     [
         ("no.tar", r"file .*no\.tar does not exist"),
         ("s-{0..1}.tar", r"file .*s-0\.tar does not exist"),
@@ -91,8 +91,8 @@ def test_a_file_whose_name_looks_like_a_pattern_is_taken_as_it_is(tmp_path: Path
         ("gone/no-*.parquet", "no file matches"),
     ],
 )
-def test_files_that_are_not_there(tmp_path: Path, name: str, said: str) -> None:
-    with pytest.raises(TaskError, match=said):
+def test_files_that_are_not_there(tmp_path: Path, name: str, reason: str) -> None:
+    with pytest.raises(TaskError, match=reason):
         find_sources(str(tmp_path / name))
 
 
@@ -132,7 +132,7 @@ def test_object_stores_are_listed_and_read_like_folders(
 
 
 @pytest.mark.parametrize(
-    ("uri", "said"),
+    ("uri", "reason"),
     [
         ("s3://images/nothing", "folder s3://images/nothing does not exist"),
         ("s3://images/nothing.tar", "file s3://images/nothing.tar does not exist"),
@@ -141,9 +141,9 @@ def test_object_stores_are_listed_and_read_like_folders(
     ],
 )
 def test_what_is_missing_in_an_object_store_is_said_without_options(
-    s3_options: str, uri: str, said: str
+    s3_options: str, uri: str, reason: str
 ) -> None:
-    with pytest.raises(TaskError, match=said) as caught:
+    with pytest.raises(TaskError, match=reason) as caught:
         find_sources(f"{uri}?{s3_options}")
     assert "endpoint_override" not in str(caught.value)
 

@@ -209,7 +209,7 @@ def test_the_label_of_a_name_with_dots_is_found(
 ) -> None:
     members = {"clip v0.1.png": png(0), "clip v0.1.cls": b"1", "k.left.png": png(1), "k.cls": b"2"}
     found = scan_tar(str(make_tar(tmp_path / "x.tar", members)))
-    assert {one.member: one.label for one in found} == {"clip v0.1.png": 1, "k.left.png": 2}
+    assert {ref.member: ref.label for ref in found} == {"clip v0.1.png": 1, "k.left.png": 2}
 
 
 @pytest.mark.parametrize("label", [b"9" * 60, b"2147483648"])

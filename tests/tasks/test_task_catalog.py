@@ -21,7 +21,7 @@ def test_local_paths_are_made_absolute_and_remote_ones_left(tmp_path: Path) -> N
 
 
 @pytest.mark.parametrize(
-    ("entry", "said"),
+    ("entry", "reason"),
     [
         ("{name: a, image: x}", "did you mean images|key 'images': Field required"),
         ("{name: a, images: x, class_names: [b]}", "unknown key 'class_names'; did you mean"),
@@ -38,10 +38,10 @@ def test_local_paths_are_made_absolute_and_remote_ones_left(tmp_path: Path) -> N
         ("{name: a, images: x}, {name: a, images: y}", "two tasks of one name: a"),
     ],
 )
-def test_impossible_entries_are_refused(tmp_path: Path, entry: str, said: str) -> None:
+def test_impossible_entries_are_refused(tmp_path: Path, entry: str, reason: str) -> None:
     path = tmp_path / "tasks.yaml"
     path.write_text(f"tasks: [{entry}]")
-    with pytest.raises(CatalogError, match=said) as caught:
+    with pytest.raises(CatalogError, match=reason) as caught:
         load_tasks(path)
     assert str(path) in str(caught.value)
     assert "\n" not in str(caught.value)
@@ -93,7 +93,7 @@ def test_a_target_of_a_long_name_is_shortened_and_a_task_of_one_is_refused(tmp_p
 
 
 @pytest.mark.parametrize(
-    ("said", "expected"),
+    ("address", "expected"),
     [
         ("pics", "{here}/pics"),
         ("../pics", "{here}/../pics"),
@@ -104,11 +104,11 @@ def test_a_target_of_a_long_name_is_shortened_and_a_task_of_one_is_refused(tmp_p
     ],
 )
 def test_images_are_seen_from_the_catalogs_folder(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, said: str, expected: str
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, address: str, expected: str
 ) -> None:
     (tmp_path / "sub").mkdir()
     (tmp_path / "sub" / "t.yaml").write_text(
-        f"tasks: [{{name: t, images: '{said}'}}]", encoding="utf-8"
+        f"tasks: [{{name: t, images: '{address}'}}]", encoding="utf-8"
     )
     monkeypatch.chdir(tmp_path)
     for source in ("sub/t.yaml", tmp_path / "sub" / "t.yaml"):
@@ -116,7 +116,7 @@ def test_images_are_seen_from_the_catalogs_folder(
         assert task.images == expected.format(here=tmp_path / "sub")
 
 
-@pytest.mark.parametrize("said", ["", "s3://bucket/t.yaml", "s3:/b/t.yaml", "http://h/t.yaml"])
-def test_a_catalog_is_a_local_file(said: str) -> None:
+@pytest.mark.parametrize("address", ["", "s3://bucket/t.yaml", "s3:/b/t.yaml", "http://h/t.yaml"])
+def test_a_catalog_is_a_local_file(address: str) -> None:
     with pytest.raises(CatalogError, match=r"task catalog.* (empty|an address|two slashes|http)"):
-        load_tasks(said)
+        load_tasks(address)

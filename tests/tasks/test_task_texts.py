@@ -25,7 +25,7 @@ def texts(tmp_path, *, names=("cat", "dog"), captions=None, synonyms=None, suffi
 
 
 def of_role(found: TaskTexts, role: str) -> list[tuple[int, str]]:
-    return [(one.class_number, one.text) for one in found.texts if one.role == role]
+    return [(text.class_number, text.text) for text in found.texts if text.role == role]
 
 
 @pytest.mark.parametrize("suffix", [".yaml", ".json"])

@@ -18,7 +18,7 @@ NUMBERS = ("image_size", "width", "patch_size", "head_width", "mlp_ratio", "laye
 
 
 def shape_of_tower(model: str) -> str:
-    """What distinguishes an architecture's visual tower from others, sizes and text apart."""
+    """Return what distinguishes an architecture's visual tower, without sizes and text."""
     vision = open_clip.get_model_config(model)["vision_cfg"]
     name = re.sub(r"patch\d+|_\d+$", "", vision.get("timm_model_name", ""))
     kept = {

@@ -24,7 +24,7 @@ def test_paths_are_made_absolute_against_the_catalog(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("entry", "said"),
+    ("entry", "reason"),
     [
         ("{model: a, pretrain: x}", "key 'pretrained': Field required|did you mean pretrained"),
         ("{model: a, pretrained: x, weight: w}", "unknown key 'weight'; did you mean weights?"),
@@ -36,10 +36,10 @@ def test_paths_are_made_absolute_against_the_catalog(tmp_path: Path) -> None:
         ("{model: a, pretrained: x}, {model: a, pretrained: x}", "two models of one name: a/x"),
     ],
 )
-def test_impossible_entries_are_refused(tmp_path: Path, entry: str, said: str) -> None:
+def test_impossible_entries_are_refused(tmp_path: Path, entry: str, reason: str) -> None:
     path = tmp_path / "zoo.yaml"
     path.write_text(f"models: [{entry}]")
-    with pytest.raises(CatalogError, match=said) as caught:
+    with pytest.raises(CatalogError, match=reason) as caught:
         load_zoo(path)
     assert str(path) in str(caught.value)
     assert "\n" not in str(caught.value)

@@ -123,7 +123,7 @@ def test_a_bias_that_the_checkpoint_lacks_is_not_taken_for_zero(
 
 
 @pytest.mark.parametrize(
-    ("name", "data", "said"),
+    ("name", "data", "reason"),
     [
         ("w.npz", b"PK\x03\x04", "a NumPy archive; save"),
         ("w.pt", b"version https://git-lfs.github.com/spec/v1\noid sha256:0", "pointer of Git LFS"),
@@ -132,10 +132,10 @@ def test_a_bias_that_the_checkpoint_lacks_is_not_taken_for_zero(
     ],
 )
 def test_files_of_other_kinds_are_told_apart(
-    tmp_path: Path, name: str, data: bytes, said: str
+    tmp_path: Path, name: str, data: bytes, reason: str
 ) -> None:
     (tmp_path / name).write_bytes(data)
-    with pytest.raises(ModelError, match=rf"m/p: .*{name} is .*{said}"):
+    with pytest.raises(ModelError, match=rf"m/p: .*{name} is .*{reason}"):
         read_shapes("m/p", tmp_path / name)
 
 

@@ -102,13 +102,13 @@ def test_another_transform_is_another_preprocessing(module: Path) -> None:
 
 
 def test_without_weights_the_label_is_the_version(module: Path) -> None:
-    one = spec_of("my_encoders:from_timm")
-    two = one.model_copy(update={"pretrained": "v2"})
-    assert identify(one).weights_sha256 != identify(two).weights_sha256
+    spec = spec_of("my_encoders:from_timm")
+    two = spec.model_copy(update={"pretrained": "v2"})
+    assert identify(spec).weights_sha256 != identify(two).weights_sha256
 
 
 @pytest.mark.parametrize(
-    ("encoder", "said"),
+    ("encoder", "reason"),
     [
         (
             "no_such_module:build",
@@ -123,7 +123,7 @@ def test_without_weights_the_label_is_the_version(module: Path) -> None:
     ],
 )
 def test_mistakes_are_named(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, encoder: str, said: str
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, encoder: str, reason: str
 ) -> None:
     (tmp_path / "broken.py").write_text(
         "from torch import nn\ndef number(spec): return 3\ndef bare(spec): return nn.Linear(1, 1)\n"
@@ -132,7 +132,7 @@ def test_mistakes_are_named(
     (tmp_path / "worse.py").write_text("raise KeyError\n")
     monkeypatch.syspath_prepend(tmp_path)
     monkeypatch.delitem(sys.modules, "broken", raising=False)
-    with pytest.raises(ModelError, match=said):
+    with pytest.raises(ModelError, match=reason):
         load_model(spec_of(encoder))
 
 

@@ -84,7 +84,7 @@ def test_every_tag_of_open_clip_has_an_allowed_preprocessing() -> None:
 
 
 @pytest.mark.parametrize(
-    ("place", "values", "said"),
+    ("place", "values", "reason"),
     [
         ("text_cfg", {"tokenizer_kwargs": {"trust_remote_code": True}}, "trust_remote_code"),
         ("text_cfg", {"tokenizer_kwargs": {"auto_map": {"AutoTokenizer": ["x.Y", None]}}}, "auto"),
@@ -107,10 +107,10 @@ def test_every_tag_of_open_clip_has_an_allowed_preprocessing() -> None:
     ],
 )
 def test_what_is_not_known_to_be_harmless_is_refused(
-    tiny_dir: Path, place: str, values: dict[str, Any], said: str
+    tiny_dir: Path, place: str, values: dict[str, Any], reason: str
 ) -> None:
     edit(tiny_dir, lambda document: document["model_cfg"][place].update(values))
-    with pytest.raises(ModelError, match=said) as caught:
+    with pytest.raises(ModelError, match=reason) as caught:
         identify(local(tiny_dir))
     assert "\n" not in str(caught.value)
     assert str(tiny_dir / "open_clip_config.json") in str(caught.value)
@@ -157,7 +157,7 @@ def test_a_switch_that_is_off_is_no_switch() -> None:
 
 
 @pytest.mark.parametrize(
-    ("change", "said"),
+    ("change", "reason"),
     [
         ({"mode": "L"}, "mode' is L"),
         ({"interpolation": "lanczos"}, "lanczos"),
@@ -170,10 +170,10 @@ def test_a_switch_that_is_off_is_no_switch() -> None:
     ],
 )
 def test_a_preprocessing_that_open_clip_cannot_do_names_key_and_value(
-    tiny_dir: Path, change: dict[str, Any], said: str
+    tiny_dir: Path, change: dict[str, Any], reason: str
 ) -> None:
     edit(tiny_dir, lambda document: document["preprocess_cfg"].update(change))
-    with pytest.raises(ModelError, match=said):
+    with pytest.raises(ModelError, match=reason):
         load_model(local(tiny_dir))
 
 
@@ -264,7 +264,7 @@ def test_code_of_the_folder_never_runs(with_tokenizer: Path, tmp_path: Path, whe
 
 
 @pytest.mark.parametrize(
-    ("file", "content", "said"),
+    ("file", "content", "reason"),
     [
         ("config.json", {"auto_map": {"AutoModel": "own.Model"}}, "auto_map.*run code"),
         ("config.json", {"text_config": {"auto_map": {"A": "x--own.B"}}}, r"text_config\.auto_map"),
@@ -284,13 +284,13 @@ def test_code_of_the_folder_never_runs(with_tokenizer: Path, tmp_path: Path, whe
     ],
 )
 def test_a_folder_of_transformers_that_asks_for_code_or_a_hub_is_refused(
-    tmp_path: Path, file: str, content: object, said: str
+    tmp_path: Path, file: str, content: object, reason: str
 ) -> None:
     (tmp_path / "config.json").write_text('{"model_type": "clip"}')
     (tmp_path / file).write_text(json.dumps(content))
-    with pytest.raises(ModelError, match=said):
+    with pytest.raises(ModelError, match=reason):
         check_transformers("m", tmp_path)
-    with pytest.raises(ModelError, match=said):
+    with pytest.raises(ModelError, match=reason):
         identify(local(tmp_path))
 
 

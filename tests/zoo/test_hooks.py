@@ -64,10 +64,10 @@ def test_uniform_weights_are_one_over_the_outputs_and_put_back(block, x):
 
 @pytest.mark.parametrize("part", ["block", "attention", "mlp", "branch", "uniform-weights"])
 def test_everything_is_restored_whatever_happens(block, x, part):
-    there = block(x)
+    before = block(x)
     with pytest.raises(ZeroDivisionError), silenced(block, part):
         raise ZeroDivisionError
-    assert torch.equal(block(x), there)
+    assert torch.equal(block(x), before)
     assert not block._forward_hooks
     assert "forward" not in block.__dict__
 
@@ -94,7 +94,7 @@ def test_a_forward_that_another_library_set_is_put_back(block, x):
 
 
 def test_a_library_that_collects_states_by_hooks_sees_the_silenced_one_only_with_prepend(block, x):
-    """What LLaVA reads: hidden states that hooks collect, set up before the knockout."""
+    """Read hidden states as LLaVA does: hooks collect them, set up before the knockout."""
     collected = []
     block.register_forward_hook(lambda _m, _i, output: collected.append(output))
     with silenced(block, "block"):
@@ -111,7 +111,7 @@ def test_the_block_is_bypassed_in_every_family(family):
     visual, images = build(family)
     encode = ImageEncoder(visual)
     with torch.no_grad():
-        there = encode(images)
+        before = encode(images)
         changed = {}
         for part in ("block", "branch"):
             for name, block in functional_blocks(visual)[-2:]:
@@ -121,10 +121,10 @@ def test_the_block_is_bypassed_in_every_family(family):
                 except BypassError:
                     continue
                 if seen.n_calls:
-                    changed[part, name] = not torch.equal(output, there)
+                    changed[part, name] = not torch.equal(output, before)
         assert changed
         assert all(changed.values())
-        assert torch.equal(encode(images), there)
+        assert torch.equal(encode(images), before)
 
 
 @pytest.mark.parametrize("family", ["ViT", "EVA"])

@@ -89,9 +89,9 @@ def test_a_file_under_a_tags_name_is_that_tag(tmp_path: Path) -> None:
     with pytest.raises(ModelError, match="use model 'ViT-B-32-quickgelu'"):
         identify(wrong)
     siglip = ModelSpec(model="ViT-B-16-SigLIP", pretrained="webli", weights=str(file))
-    own = siglip.model_copy(update={"pretrained": "own"})
+    tuned = siglip.model_copy(update={"pretrained": "own"})
     assert configuration(siglip)[1]["mean"] == (0.5, 0.5, 0.5)
-    assert configuration(own)[1] == configuration(siglip)[1]
+    assert configuration(tuned)[1] == configuration(siglip)[1]
 
 
 @pytest.mark.parametrize(
@@ -102,8 +102,8 @@ def test_a_file_of_ones_own_has_the_preprocessing_that_all_tags_share(
 ) -> None:
     (tmp_path / "epoch.pt").write_bytes(b"x")
     tags = open_clip.list_pretrained_tags_by_model(model)
-    own = ModelSpec(model=model, pretrained="tuned", weights=str(tmp_path / "epoch.pt"))
-    preprocess = configuration(own)[1]
+    tuned = ModelSpec(model=model, pretrained="tuned", weights=str(tmp_path / "epoch.pt"))
+    preprocess = configuration(tuned)[1]
     for tag in tags:
         assert preprocess == configuration(ModelSpec(model=model, pretrained=tag))[1]
 
@@ -112,11 +112,11 @@ def test_a_file_of_an_architecture_whose_tags_differ_must_say_its_preprocessing(
     tmp_path: Path,
 ) -> None:
     (tmp_path / "epoch.pt").write_bytes(b"x")
-    own = ModelSpec(model="ViT-L-14", pretrained="tuned", weights=str(tmp_path / "epoch.pt"))
+    tuned = ModelSpec(model="ViT-L-14", pretrained="tuned", weights=str(tmp_path / "epoch.pt"))
     with pytest.raises(ModelError, match=r"differ in their preprocessing \(mean, std\).*epoch\.pt"):
-        configuration(own)
+        configuration(tuned)
     # As the message says.
-    named = own.model_copy(update={"pretrained": "laion2b_s32b_b82k"})
+    named = tuned.model_copy(update={"pretrained": "laion2b_s32b_b82k"})
     assert configuration(named)[1]["mean"] == (0.5, 0.5, 0.5)
 
 

@@ -37,9 +37,9 @@ def test_a_variant_is_a_model_and_a_layer_and_an_own_name_is_not():
     assert spec.silenced == LayerName("vision", 0)
     assert spec.base == ModelSpec(model="ViT-B-32", pretrained="openai")
     assert spec.name == "ViT-B-32@vision.0/openai"
-    own = ModelSpec(model="mine@home", pretrained="x")
-    assert own.silenced is None
-    assert own.base is own
+    named = ModelSpec(model="mine@home", pretrained="x")
+    assert named.silenced is None
+    assert named.base is named
 
 
 def test_a_catalog_with_an_unknown_layer_is_refused_in_one_line(tmp_path):

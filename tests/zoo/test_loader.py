@@ -92,13 +92,13 @@ def test_untrained_timm_towers_take_another_size() -> None:
 
 
 @pytest.mark.parametrize(
-    ("device", "said"), [("gpu", "unknown device 'gpu'"), ("cuda", "torch sees no CUDA")]
+    ("device", "reason"), [("gpu", "unknown device 'gpu'"), ("cuda", "torch sees no CUDA")]
 )
 def test_devices_that_are_not_there(
-    spec: ModelSpec, device: str, said: str, monkeypatch: pytest.MonkeyPatch
+    spec: ModelSpec, device: str, reason: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
-    with pytest.raises(ModelError, match=said):
+    with pytest.raises(ModelError, match=reason):
         load_model(spec, device=device)
 
 

@@ -18,7 +18,7 @@ def test_a_configuration_is_a_copy() -> None:
 
 
 @pytest.mark.parametrize(
-    ("model", "pretrained", "said"),
+    ("model", "pretrained", "reason"),
     [
         ("ViT-B-32", "openai", "trained with QuickGELU.*use model 'ViT-B-32-quickgelu'"),
         ("ViT-B-16", "dfn2b", "trained with QuickGELU.*use model 'ViT-B-16-quickgelu'"),
@@ -32,9 +32,9 @@ def test_a_configuration_is_a_copy() -> None:
     ],
 )
 def test_what_does_not_fit_is_refused_with_the_right_name(
-    model: str, pretrained: str, said: str
+    model: str, pretrained: str, reason: str
 ) -> None:
-    with pytest.raises(ModelError, match=said):
+    with pytest.raises(ModelError, match=reason):
         tag_config(model, pretrained)
 
 

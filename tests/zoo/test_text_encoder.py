@@ -37,11 +37,11 @@ def test_own_merges_are_used(tmp_path: Path, tiny_dir: Path) -> None:
     merges = tmp_path / "merges.txt.gz"
     with gzip.open(merges, "wt") as file:
         file.write("#version\nc a\nca t</w>\n")
-    own = load_model(spec_of(tiny_dir, bpe_path=str(merges))).encode_text
+    encode = load_model(spec_of(tiny_dir, bpe_path=str(merges))).encode_text
     usual = load_model(spec_of(tiny_dir)).encode_text
-    assert own is not None
+    assert encode is not None
     assert usual is not None
-    assert not torch.allclose(own(["cat"]), usual(["cat"]))
+    assert not torch.allclose(encode(["cat"]), usual(["cat"]))
 
 
 def test_a_tokenizer_that_is_too_large_for_the_model_is_refused(tiny_dir: Path) -> None:

@@ -108,7 +108,7 @@ def test_a_repository_without_safetensors_is_asked_for_the_other_file(
 
 
 @pytest.mark.parametrize(
-    ("error", "said"),
+    ("error", "reason"),
     [
         (OfflineModeIsEnabled("offline"), "offline mode is on"),
         (TRANSPORT_ERROR("name or service not known"), "the hub cannot be reached"),
@@ -116,10 +116,10 @@ def test_a_repository_without_safetensors_is_asked_for_the_other_file(
     ],
 )
 def test_offline_is_one_line_with_the_way_out(
-    hub_cache: Path, monkeypatch: pytest.MonkeyPatch, error: Exception, said: str
+    hub_cache: Path, monkeypatch: pytest.MonkeyPatch, error: Exception, reason: str
 ) -> None:
     answer(monkeypatch, safe=error, bin=error)
-    with pytest.raises(ModelError, match=said) as caught:
+    with pytest.raises(ModelError, match=reason) as caught:
         hub_sha256(SPEC, TAG)
     assert "hf download org/repo" in str(caught.value)
     assert "\n" not in str(caught.value)

@@ -35,9 +35,9 @@ def test_average_rank_looks_at_no_image_and_dcd_does(table: pl.DataFrame) -> Non
 
 
 def test_one_image_is_too_few(data: StudyData) -> None:
-    one = data.reference.filter(image_id="i0")
+    image_rows = data.reference.filter(image_id="i0")
     with pytest.raises(SelectionError, match="fewer than 2 images"):
-        number_of_images(replace(data, profiles={"x": one}))
+        number_of_images(replace(data, profiles={"x": image_rows}))
 
 
 def test_an_image_that_failed_for_one_model_is_not_drawn(data: StudyData) -> None:

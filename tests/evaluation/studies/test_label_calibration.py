@@ -27,8 +27,8 @@ def test_intervals_hold_where_the_model_is_right(held_out):
     assert found["n_cases"].to_list() == [120, 120]
     assert found["rank_held"].is_between(0.9, 0.99).all()
     assert found["accuracy_held"].is_between(0.8, 0.97).all()
-    said, was = (found[name].to_numpy() for name in ("expected_regret", "realised_regret"))
-    np.testing.assert_allclose(said, was, atol=0.012)
+    expected, realised = (found[name].to_numpy() for name in ("expected_regret", "realised_regret"))
+    np.testing.assert_allclose(expected, realised, atol=0.012)
     assert found["rank_width"][1] < found["rank_width"][0]
 
 

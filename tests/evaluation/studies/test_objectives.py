@@ -115,13 +115,13 @@ def test_the_words_follow_the_numbers():
             row("other", -0.1, -0.2, -0.05, selector="dcd"),
         ]
     )
-    said = verdict(rows, "store")
-    assert "Better than its reference in NDCG@5 or tau: up." in said
-    assert "Worse: down." in said
-    assert "Better in one and worse in the other: torn." in said
-    assert "No difference that these tasks can show: even." in said
-    assert "other," not in said
-    assert "l2" not in said
+    text = verdict(rows, "store")
+    assert "Better than its reference in NDCG@5 or tau: up." in text
+    assert "Worse: down." in text
+    assert "Better in one and worse in the other: torn." in text
+    assert "No difference that these tasks can show: even." in text
+    assert "other," not in text
+    assert "l2" not in text
 
 
 def test_a_page_has_its_command_machine_and_date(rows):

@@ -26,7 +26,7 @@ def test_gamma_zero_hears_all_alike(data: StudyData) -> None:
     assert table["effective"].to_list() == pytest.approx([4.0] * len(table))
 
 
-def test_nobody_listens(data: StudyData) -> None:
+def test_no_selector_weighs_sources(data: StudyData) -> None:
     deaf = replace(data, selectors={"average-rank": make_selector("average-rank")})
     with pytest.raises(SelectionError, match="weighs sources"):
         sources_weighed(deaf)

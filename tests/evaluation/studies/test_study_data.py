@@ -1,4 +1,4 @@
-"""What the studies share."""
+"""Input that the studies share."""
 
 import pytest
 

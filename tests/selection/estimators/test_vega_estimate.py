@@ -7,12 +7,12 @@ from scipy.stats import pearsonr
 from vlmsel.selection.estimators.vega_estimate import RIDGE, edge_score, vega_parts
 
 
-def world(apart: float) -> tuple[np.ndarray, np.ndarray]:
+def world(spread: float) -> tuple[np.ndarray, np.ndarray]:
     """Four classes on a circle, two of them near, with images around each."""
     rng = np.random.default_rng(0)
     angles = np.array([0.0, 0.4, 2.0, 4.0])
     classes = np.column_stack([np.cos(angles), np.sin(angles)])
-    images = np.repeat(classes, 10, axis=0) + apart * rng.normal(size=(40, 2))
+    images = np.repeat(classes, 10, axis=0) + spread * rng.normal(size=(40, 2))
     return images / np.linalg.norm(images, axis=1, keepdims=True), classes
 
 
@@ -32,10 +32,12 @@ def test_edges_are_those_of_every_pair():
     for i in range(4):
         for j in range(i + 1, 4):
             a, b = images[assigned == i], images[assigned == j]
-            one, two = a.var(axis=0) + ridge, b.var(axis=0) + ridge
-            both = (one + two) / 2
-            apart = np.sum((a.mean(axis=0) - b.mean(axis=0)) ** 2 / both) / 8
-            distance.append(apart + 0.5 * np.log(both.prod() / np.sqrt(one.prod() * two.prod())))
+            first, second = a.var(axis=0) + ridge, b.var(axis=0) + ridge
+            mean = (first + second) / 2
+            shift = np.sum((a.mean(axis=0) - b.mean(axis=0)) ** 2 / mean) / 8
+            distance.append(
+                shift + 0.5 * np.log(mean.prod() / np.sqrt(first.prod() * second.prod()))
+            )
             text.append(classes[i] @ classes[j])
     assert vega_parts(images, classes).edges == pytest.approx(pearsonr(text, distance)[0])
 

@@ -78,17 +78,17 @@ def test_guesses_are_among_the_options_of_each_question():
 
 def test_towers_and_parts_are_joined_and_must_be_of_the_same_images():
     rows = knockout_rows({-1: [0, 1, 1, 0], 0: [0, 0, 1, 0]})
-    both = [label_knockouts(rows, LABELS, "text", "attention")]
-    both.append(label_knockouts(rows, LABELS, "vision", "block"))
-    (answers,) = collect_answers(pl.concat(both))
+    labelled = [label_knockouts(rows, LABELS, "text", "attention")]
+    labelled.append(label_knockouts(rows, LABELS, "vision", "block"))
+    (answers,) = collect_answers(pl.concat(labelled))
     assert answers.layers == ("vision.0", "text.0.attention")
-    one = choose_layers(answers, ["text.0.attention"])
-    assert one.layers == ("text.0.attention",)
+    chosen = choose_layers(answers, ["text.0.attention"])
+    assert chosen.layers == ("text.0.attention",)
     with pytest.raises(SelectionError, match=r"no layer 'vision\.7'.*TOWER\.NUMBER.*vision\.0"):
         choose_layers(answers, ["vision.7"])
-    both[1] = both[1].filter(pl.col("image_id") != "i0")
+    labelled[1] = labelled[1].filter(pl.col("image_id") != "i0")
     with pytest.raises(SelectionError, match="not measured on the same images"):
-        list(collect_answers(pl.concat(both)))
+        list(collect_answers(pl.concat(labelled)))
 
 
 def vectors_of(tasks: dict[str, list[float]], half: float = 0.01) -> pl.DataFrame:
@@ -103,8 +103,8 @@ def vectors_of(tasks: dict[str, list[float]], half: float = 0.01) -> pl.DataFram
 def test_likeness_is_pearson_raw_and_centred_with_saturated_tasks_left_out():
     rng = np.random.default_rng(0)
     early = np.array([-0.8, -0.4, -0.1, 0.0, 0.0])
-    own = {name: rng.normal(0, 0.1, 5) for name in "abc"}
-    tasks = {f"{name}-{twin}": (early + own[name] + rng.normal(0, 0.01, 5)).tolist()
+    noise = {name: rng.normal(0, 0.1, 5) for name in "abc"}
+    tasks = {f"{name}-{twin}": (early + noise[name] + rng.normal(0, 0.01, 5)).tolist()
              for name in "abc" for twin in "12"}  # fmt: skip
     tasks |= {"easy": [0.0] * 5}
     (found,) = compare_tasks(vectors_of(tasks))
@@ -126,7 +126,7 @@ def test_likeness_is_pearson_raw_and_centred_with_saturated_tasks_left_out():
 
 
 def test_saturated_tasks_would_look_identical():
-    """Why they are left out: centred, each is minus the mean."""
+    """Reason to leave them out: centred, each is minus the mean."""
     values = np.array([[0.0, 0.0, 0.0], [0.0, 0.0, 0.0], [-0.5, -0.1, 0.1]])
     assert np.isnan(correlate(values)[0, 1])
     assert correlate(values - values.mean(axis=0))[0, 1] == pytest.approx(1.0)
@@ -138,9 +138,9 @@ def test_outcomes_of_a_constant_model_have_a_vector_of_zeros():
 
 
 def test_the_zoo_as_one_model_has_the_layers_of_all_and_only_those_of_every_task():
-    one = vectors_of({"a": [0.1, -0.2], "b": [0.0, 0.3]})
+    vectors = vectors_of({"a": [0.1, -0.2], "b": [0.0, 0.3]})
     other = vectors_of({"a": [0.4, 0.5]}).with_columns(model=pl.lit("n"))
-    (found,) = compare_tasks(pool_models(pl.concat([one, other])))
+    (found,) = compare_tasks(pool_models(pl.concat([vectors, other])))
     assert found.model == ("zoo", "pooled")
     assert found.layers == ("m/p vision.0", "m/p vision.1")
     np.testing.assert_allclose(found.vectors, [[0.1, -0.2], [0.0, 0.3]])

@@ -101,9 +101,9 @@ def test_order_of_models_changes_nothing(order):
 def test_more_labels_narrow_every_spread(seed, n, more):
     rng = np.random.default_rng(seed)
     prior, hits = fit_prior(rng.random((6, 5))), rng.integers(0, 2, (n, 5)).astype(float)
-    now = condition(prior, observe_hits(hits)).covariances
+    after = condition(prior, observe_hits(hits)).covariances
     then = condition(prior, observe_hits(hits, more=more)).covariances
-    variances = [np.diagonal(part, axis1=1, axis2=2) for part in (now, then)]
+    variances = [np.diagonal(part, axis1=1, axis2=2) for part in (after, then)]
     assert (variances[1] < variances[0] + 1e-12).all()
 
 

@@ -73,9 +73,9 @@ def test_a_model_without_predictions_is_not_observed(hits):
 
 
 def test_more_labels_narrow_the_noise_and_keep_what_was_seen(hits):
-    now, then = observe_hits(hits), observe_hits(hits, more=25)
-    np.testing.assert_array_equal(now.y, then.y)
-    np.testing.assert_allclose(then.noise, now.noise * 10.5 / 35.5)
+    before, after = observe_hits(hits), observe_hits(hits, more=25)
+    np.testing.assert_array_equal(before.y, after.y)
+    np.testing.assert_allclose(after.noise, before.noise * 10.5 / 35.5)
 
 
 def test_counts_need_not_be_whole():

@@ -66,16 +66,16 @@ def _slow(table):
     scale = [[np.arcsin(np.sqrt(p)) for p in row] for row in table]
     known = [[not np.isnan(y) for y in row] for row in scale]
     levels, spreads = [], []
-    for row, here in zip(scale, known, strict=True):
-        values = [y for y, k in zip(row, here, strict=True) if k]
+    for row, known_row in zip(scale, known, strict=True):
+        values = [y for y, k in zip(row, known_row, strict=True) if k]
         m = sum(values) / len(values)
         levels.append(m)
         spreads.append(max(1e-3, (sum((y - m) ** 2 for y in values) / len(values)) ** 0.5))
     root = [d**0.5 for d in spreads]
     product = 1.0
-    for one in root:
-        product *= one
-    h = [one / product ** (1 / len(root)) for one in root]
+    for value in root:
+        product *= value
+    h = [value / product ** (1 / len(root)) for value in root]
     mean = []
     for i in range(len(scale[0])):
         z = [(scale[s][i] - levels[s]) / h[s] for s in range(len(scale)) if known[s][i]]

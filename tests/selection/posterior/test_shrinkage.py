@@ -18,15 +18,15 @@ def slow(x: np.ndarray) -> np.ndarray:
         scale = np.sqrt(v[i] * v[j]) if unit else 1.0
         w = [x[k, i] * x[k, j] / scale for k in range(n)]
         mean = sum(w) / n
-        return n / (n - 1) * mean, n / (n - 1) ** 3 * sum((one - mean) ** 2 for one in w)
+        return n / (n - 1) * mean, n / (n - 1) ** 3 * sum((value - mean) ** 2 for value in w)
 
     off = [(i, j) for i in range(m) for j in range(m) if i != j]
     r = {pair: product(*pair, unit=True) for pair in off}
     share = min(1.0, sum(b for _, b in r.values()) / sum(a**2 for a, _ in r.values()))
     median = float(np.median(v))
     noise = sum(product(i, i, unit=False)[1] for i in range(m))
-    share_v = min(1.0, noise / sum((one - median) ** 2 for one in v))
-    w = [max(share_v * median + (1 - share_v) * one, 1e-10) for one in v]
+    share_v = min(1.0, noise / sum((value - median) ** 2 for value in v))
+    w = [max(share_v * median + (1 - share_v) * value, 1e-10) for value in v]
     found = np.diag(w)
     for (i, j), (a, _) in r.items():
         found[i, j] = (1 - share) * a * np.sqrt(w[i] * w[j])

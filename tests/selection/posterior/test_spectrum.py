@@ -16,10 +16,10 @@ def test_it_equals_the_posterior_of_each_draw(seed, n_models, n):
     rng = np.random.default_rng(seed)
     prior = fit_prior(rng.random((5, n_models)))
     hits = rng.integers(0, 2, (3, n, n_models)).astype(float)
-    seen = [observe_hits(one) for one in hits]
+    seen = [observe_hits(draw) for draw in hits]
     found = SpectralPrior(prior).condition(observe_draws(hits))
-    for i, one in enumerate(seen):
-        alone = condition(prior, one)
+    for i, draw in enumerate(seen):
+        alone = condition(prior, draw)
         np.testing.assert_allclose(found.scores[i], alone.score, rtol=1e-6)
         np.testing.assert_allclose(found.weights[i], alone.weights, rtol=1e-5)
 

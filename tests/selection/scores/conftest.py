@@ -43,10 +43,10 @@ def golden():
 def clouds():
     """A maker of labelled Gaussian clouds: features, labels."""
 
-    def make(n_per_class, d, classes=5, *, apart=1.0, seed=0):
+    def make(n_per_class, d, classes=5, *, scale=1.0, seed=0):
         random = np.random.default_rng(seed)
         labels = np.repeat(np.arange(classes), n_per_class)
-        means = random.normal(size=(classes, d)) * apart
+        means = random.normal(size=(classes, d)) * scale
         return means[labels] + random.normal(size=(len(labels), d)), labels
 
     return make

@@ -24,7 +24,7 @@ def _slow(x, y):
 
 
 def test_pairs_one_by_one_and_in_chunks(clouds, monkeypatch):
-    x, y = clouds(8, 6, apart=0.3)
+    x, y = clouds(8, 6, scale=0.3)
     expected = _slow(x, y)
     assert gbc(x, y, covariance="diagonal", dimensions=None) == pytest.approx(expected)
     monkeypatch.setattr(sys.modules["vlmsel.selection.scores.gbc"], "CHUNK", 40)
@@ -32,7 +32,7 @@ def test_pairs_one_by_one_and_in_chunks(clouds, monkeypatch):
 
 
 def test_it_rises_with_the_distance_and_the_logarithm_tells_apart_what_rounds_to_zero(clouds):
-    near, far = (clouds(8, 6, apart=apart) for apart in (100, 200))
+    near, far = (clouds(8, 6, scale=scale) for scale in (100, 200))
     assert gbc(*near) == gbc(*far) == 0
     assert gbc(*near, log_scale=True) < gbc(*far, log_scale=True)
 

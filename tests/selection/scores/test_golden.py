@@ -90,9 +90,9 @@ def values(digits, scored, head):
         "itm_score": itm.score,
     }
     found |= {f"logme_first_{k}_rows": s.logme(x[:k], y[:k]) for k in SHORT}
-    found |= {name: one.score for name, one in peds.items()}
+    found |= {name: score.score for name, score in peds.items()}
     found |= {
-        name.replace("sfda", "steps"): one.steps for name, one in peds.items() if "sfda" in name
+        name.replace("sfda", "steps"): score.steps for name, score in peds.items() if "sfda" in name
     }
     found |= {
         f"knn_loo_{metric}_k{k}": s.knn(x, y, k=k, metric=metric)
@@ -110,10 +110,10 @@ def values(digits, scored, head):
 def test_every_golden_number_is_met(values, golden):
     assert golden.keys() - WRONG == values.keys()
     off = {
-        name: (values[name], one["value"])
-        for name, one in golden.items()
+        name: (values[name], value["value"])
+        for name, value in golden.items()
         if name not in WRONG | ROUNDED
-        and not np.isclose(values[name], one["value"], rtol=one["rtol"], atol=1e-15)
+        and not np.isclose(values[name], value["value"], rtol=value["rtol"], atol=1e-15)
     }
     assert not off
 
@@ -132,8 +132,8 @@ def test_parc_has_ties_where_the_reference_has_rounding(scored, values, golden):
         ("parc_all", x),
         ("parc_pca32", PCA(32, svd_solver="full").fit_transform(x)),
     ):
-        apart = pdist(StandardScaler().fit_transform(rows), "correlation")
-        exact = 100 * spearmanr(apart, labels).statistic
+        distances = pdist(StandardScaler().fit_transform(rows), "correlation")
+        exact = 100 * spearmanr(distances, labels).statistic
         assert values[name] == pytest.approx(exact, rel=1e-6)
         assert values[name] == pytest.approx(golden[name]["value"], rel=0.02)
 

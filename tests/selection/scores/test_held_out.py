@@ -18,7 +18,7 @@ def _without(groups, i):
 @pytest.fixture
 def copied(clouds):
     """Clouds in which eight images come two or three times."""
-    x, y = clouds(9, 5, 3, apart=0.4)
+    x, y = clouds(9, 5, 3, scale=0.4)
     rows = np.concatenate([np.arange(len(y)), np.arange(8), [3, 4]])
     return x[rows], y[rows], np.array([f"sha{i}" for i in rows])
 
@@ -71,7 +71,7 @@ def test_copies_on_both_sides_would_flatter():
 
 
 def test_probe_rarely_ties_in_likelihood_and_grows_with_the_distance(clouds):
-    near, far = (s.probe(*clouds(10, 5, apart=apart), standardise=True) for apart in (0.3, 2))
+    near, far = (s.probe(*clouds(10, 5, scale=scale), standardise=True) for scale in (0.3, 2))
     assert near.log_likelihood < far.log_likelihood < 0
     assert near.accuracy < far.accuracy
     assert near.converged

@@ -29,7 +29,7 @@ def test_noise_saturates_one_and_not_the_other():
 
 
 def test_very_wide_noise_saturates_the_shrunk_one_as_well():
-    """Why its gate looks at shuffled labels, too."""
+    """Reason why its gate looks at shuffled labels, too."""
     y = np.repeat(np.arange(5), 4)
     noise = np.random.default_rng(0).normal(size=(20, 4000))
     assert hscore_shrunk(noise, y) > 3

@@ -37,10 +37,10 @@ def test_updates_are_those_of_torch(hidden, steps):
             layer = torch.relu(layer @ weights[2 * i].T + weights[2 * i + 1])
         start = functional.normalize(layer @ weights[-4].T + weights[-3])
         theta, centres = start.detach(), torch.eye(3, dtype=torch.float64)[codes]
-        apart = start - centres
+        difference = start - centres
         for _ in range(steps):
-            apart = apart - options.eta * theta @ (theta.T @ apart) / len(codes)
-        logits = (apart + centres) @ weights[-2].T + weights[-1]
+            difference = difference - options.eta * theta @ (theta.T @ difference) / len(codes)
+        logits = (difference + centres) @ weights[-2].T + weights[-1]
         loss = functional.cross_entropy(logits, torch.tensor(codes))
         optimizer.zero_grad()
         loss.backward()

@@ -18,7 +18,7 @@ def _evidence(x, t, alpha, beta):
 
 @pytest.mark.parametrize("d", [3, 80])
 def test_it_is_the_maximum_of_the_evidence(clouds, d):
-    x, y = clouds(12, d, 3, apart=0.3)
+    x, y = clouds(12, d, 3, scale=0.3)
     best = []
     for c in range(3):
         t = (y == c).astype(float)

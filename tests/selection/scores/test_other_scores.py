@@ -23,7 +23,7 @@ def test_transrate_written_out(clouds):
 
 
 def test_transrate_prefers_wide_noise(scored):
-    """Why its gate lets it rank models of one dimension only."""
+    """Reason why its gate lets it rank models of one dimension only."""
     x, y = scored
     noise = np.random.default_rng(0).normal(size=(500, 512))
     assert s.transrate(noise, y) > s.transrate(x, y)
@@ -40,40 +40,40 @@ def test_parc_pair_by_pair(clouds):
     x, y = clouds(4, 6, 3)
     z = (x - x.mean(axis=0)) / x.std(axis=0)
     pairs = [(i, j) for i in range(len(y)) for j in range(i)]
-    apart = [1 - np.corrcoef(z[i], z[j])[0, 1] for i, j in pairs]
+    distances = [1 - np.corrcoef(z[i], z[j])[0, 1] for i, j in pairs]
     other = [y[i] != y[j] for i, j in pairs]
-    assert s.parc(x, y) == pytest.approx(100 * spearmanr(apart, other).statistic)
+    assert s.parc(x, y) == pytest.approx(100 * spearmanr(distances, other).statistic)
 
 
 def test_sfda_is_perfect_for_wide_noise():
-    """Why its gate wants three images a dimension."""
+    """Reason why its gate wants three images per dimension."""
     y = np.repeat(np.arange(5), 20)
     noise = np.random.default_rng(0).normal(size=(100, 512))
     assert s.sfda(noise, y).score > 0.99
 
 
 def test_ped_does_not_move_what_does_not_overlap(clouds):
-    x, y = clouds(8, 5, apart=50)
+    x, y = clouds(8, 5, scale=50)
     assert s.ped(x, y) == (s.sfda(x, y).score, 0)
 
 
 def test_ped_moves_classes_apart(clouds):
-    x, y = clouds(8, 5, apart=0.5)
+    x, y = clouds(8, 5, scale=0.5)
     assert s.ped(x, y).steps > 0
     assert s.ped(x, y, base="logme").score > s.logme(x, y)
 
 
 def test_combinations_are_of_the_zoo(clouds):
-    zoo = [clouds(50, 6, apart=apart) for apart in (0.1, 0.5, 2)]
-    etran = s.combine_etran([s.etran(*one) for one in zoo])
-    terms = [s.ncti(*one) for one in zoo]
+    zoo = [clouds(50, 6, scale=scale) for scale in (0.1, 0.5, 2)]
+    etran = s.combine_etran([s.etran(*task) for task in zoo])
+    terms = [s.ncti(*task) for task in zoo]
     ncti = s.combine_ncti(terms)
     assert etran.min() >= 0
     assert etran.max() <= 1
     seli, ncc, vc = (np.array(column) for column in list(zip(*terms, strict=True))[:3])
-    parts = [(one - one.min()) / np.ptp(one) for one in (seli, ncc, vc)]
+    parts = [(column - column.min()) / np.ptp(column) for column in (seli, ncc, vc)]
     assert np.allclose(ncti, parts[0] + parts[1] - parts[2])
-    short = s.combine_etran([s.etran(*clouds(5, 6, apart=apart)) for apart in (0.1, 0.5, 2)])
+    short = s.combine_etran([s.etran(*clouds(5, 6, scale=scale)) for scale in (0.1, 0.5, 2)])
     assert list(np.argsort(short)) == [0, 1, 2]  # without energies: 25 images have no tail
 
 

@@ -1,4 +1,4 @@
-"""What must hold of every score whatever the features."""
+"""Properties of every score whatever the features."""
 
 import numpy as np
 import pytest
@@ -38,16 +38,16 @@ CLOUDS = st.fixed_dictionaries(
         "n_per_class": st.integers(4, 9),
         "d": st.integers(2, 40),
         "classes": st.integers(2, 5),
-        "apart": st.floats(0.1, 3),
+        "scale": st.floats(0.1, 3),
         "seed": st.integers(0, 1000),
     }
 )
 
 
-def _clouds(n_per_class, d, classes, apart, seed):
+def _clouds(n_per_class, d, classes, scale, seed):
     random = np.random.default_rng(seed)
     labels = np.repeat(np.arange(classes), n_per_class)
-    means = random.normal(size=(classes, d)) * apart
+    means = random.normal(size=(classes, d)) * scale
     return means[labels] + random.normal(size=(len(labels), d)), labels, random
 
 

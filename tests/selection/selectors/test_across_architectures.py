@@ -68,8 +68,8 @@ def test_depth_is_dcd_of_the_mean_resampled_profile(world):
     points = (np.arange(6) + 0.5) / 6
     mean = np.mean(
         [
-            [np.interp(points, at[one.shape[1]], task) for task in loud(one)]
-            for one in shapes.values()
+            [np.interp(points, at[shape.shape[1]], task) for task in loud(shape)]
+            for shape in shapes.values()
         ],
         axis=0,
     )
@@ -81,15 +81,15 @@ def test_depth_is_dcd_of_the_mean_resampled_profile(world):
 def test_families_weigh_alike_whatever_their_size(world):
     problem, shapes = world
     ranks = {
-        model: np.argsort(np.argsort([dcd(one[0], one[i]) for i in range(1, 5)])) + 1.0
-        for model, one in shapes.items()
+        model: np.argsort(np.argsort([dcd(shape[0], shape[i]) for i in range(1, 5)])) + 1.0
+        for model, shape in shapes.items()
     }
     pooled = ((ranks["vit-0"] + ranks["vit-1"]) / 2 + ranks["rn50"]) / 2
     for found in weights_of(problem, "dcd-families").values():
         np.testing.assert_allclose(found, softmax(pooled))
 
 
-def test_a_family_of_one_model_speaks_as_loud_as_one_of_many():
+def test_a_family_of_one_model_counts_as_much_as_one_of_many():
     values = np.array([[[1.0, 2.0], [3.0, 2.0], [9.0, np.nan]]])
     pooled = pool_families(values, np.array([[0, 0, 1]]))
     assert pooled.tolist() == [[[5.5, 2.0]]]

@@ -55,7 +55,7 @@ def test_chooses_what_nested_leave_one_out_chooses(make_problem, seed):
     np.testing.assert_allclose(found.sort("model")["score"], expected, rtol=1e-12)
 
 
-def test_listens_to_the_twin_when_sources_have_twins(make_problem):
+def test_prefers_the_twin_when_sources_have_twins(make_problem):
     ranking = make_selector("combined").rank(twins(make_problem, 0))
     heaviest = ranking.reasons.group_by("rank", maintain_order=True).first()
     assert set(heaviest["source"]) == {"t1"}

@@ -22,8 +22,8 @@ def test_weights_are_those_of_its_definition(problem, name, eta, gamma, scale, p
     dcd = dcd_matrix(problem.profiles, eta=eta).filter(target="t0")
     expected = similarity(dcd, gamma=gamma, scale=scale, pooled=pooled)
     keys = ["model", "pretrained", "source"]
-    both = ranking.weights.join(expected, on=keys, suffix="_expected", validate="1:1")
-    assert len(both) == 30
-    assert both.select((pl.col("weight") - pl.col("weight_expected")).abs().max()).item() < 1e-12
+    joined = ranking.weights.join(expected, on=keys, suffix="_expected", validate="1:1")
+    assert len(joined) == 30
+    assert joined.select((pl.col("weight") - pl.col("weight_expected")).abs().max()).item() < 1e-12
     mean = effective_sources(expected)["effective"].mean()
     assert ranking.effective_sources == pytest.approx(mean)

@@ -29,8 +29,8 @@ def test_a_task_that_no_one_knows(problem):
 
 
 def test_models_that_it_does_not_know_are_named(problem):
-    gone = (pl.col("task") == "t2") & (pl.col("model") == "d")
-    fewer = dataclasses.replace(problem, accuracies=problem.accuracies.filter(~gone))
+    is_missing = (pl.col("task") == "t2") & (pl.col("model") == "d")
+    fewer = dataclasses.replace(problem, accuracies=problem.accuracies.filter(~is_missing))
     ranking = make_selector("imagenet", task="t2").rank(fewer)
     assert ranking.left_out.rows() == [("d", "p", "no accuracy on t2")]
     assert len(ranking.table) == 5

@@ -37,7 +37,7 @@ def test_known_coefficients_rank_the_target_as_its_accuracies_do(published):
     np.testing.assert_allclose(ranking["score"], centred, atol=1e-9)
 
 
-def test_imagenet_speaks_where_it_may(published):
+def test_imagenet_counts_where_it_may(published):
     imagenet = published.truth.select(
         "model", "pretrained", task=pl.lit("imagenet"), acc1="accuracy"
     )

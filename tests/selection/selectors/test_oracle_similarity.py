@@ -9,7 +9,7 @@ from vlmsel.selection.registry import make_selector
 from vlmsel.selection.selectors.oracle_similarity import spearman
 
 
-def test_listens_to_the_source_that_orders_the_zoo_like_the_target(make_problem):
+def test_prefers_the_source_that_orders_the_zoo_like_the_target(make_problem):
     target = np.arange(6) / 10
     rng = np.random.default_rng(0)
     problem = make_problem(np.stack([target, rng.permutation(target), target, -target + 1], axis=1))

@@ -62,14 +62,14 @@ def test_a_model_without_predictions_keeps_a_score(problem):
     assert set(scores(replace(problem, hits=hits))) == {"m0", "m1", "m2", "m3"}
 
 
-def test_with_one_source_the_hits_speak_alone(problem):
-    one = replace(
+def test_with_one_source_only_the_hits_count(problem):
+    single = replace(
         problem,
         sources=("s0",),
         accuracies=problem.accuracies.filter(task="s0"),
         hits=LabelledHits(KEYS[:3], HITS[:, :3]),
     )
-    table = make_selector("posterior").rank(one).table
+    table = make_selector("posterior").rank(single).table
     rates = dict(zip([key[0] for key in KEYS], HITS.mean(axis=0), strict=True))
     order = table["model"].to_list()
     assert order[-1] == "m3"

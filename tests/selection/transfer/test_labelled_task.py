@@ -1,4 +1,4 @@
-"""What is left out of a task, and that it is said."""
+"""Images left out of a task, with notes that say so."""
 
 import numpy as np
 import pytest

@@ -30,8 +30,8 @@ def test_the_order_that_is_right_on_the_sources_gets_the_weight():
 
 
 def test_weights_that_are_all_positive_are_those_of_plain_least_squares():
-    both = [((true + noise(i)) / 2, true + noise(i + 50)) for i, true in enumerate(TRUE)]
-    places = [np.stack(pair) for pair in both]
+    pairs = [((true + noise(i)) / 2, true + noise(i + 50)) for i, true in enumerate(TRUE)]
+    places = [np.stack(pair) for pair in pairs]
     found = learn_mixture(NAMES, SOURCES, places, TRUE)
     rows = np.concatenate([(p - p.mean(axis=1, keepdims=True)).T for p in places])
     weights = np.linalg.lstsq(rows, np.concatenate(TRUE) - 4.5)[0]

@@ -12,7 +12,7 @@ from vlmsel.selection.transfer import (
     score_zoo,
 )
 
-FROM_FEATURES = [name for name, one in ESTIMATORS.items() if one.needs == "features"]
+FROM_FEATURES = [name for name, score in ESTIMATORS.items() if score.needs == "features"]
 
 
 @pytest.mark.parametrize(
@@ -96,9 +96,9 @@ def test_ties_at_the_top_are_no_ranking(clouds):
 
 def test_equal_accuracies_go_by_likelihood(clouds):
     zoo, labels = clouds()
-    apart = np.eye(4)[labels]
+    corners = np.eye(4)[labels]
     noise = zoo["m0", "p"][:, :4]
-    sure = {("near", ""): apart * 8 + noise, ("far", ""): apart * 20 + noise}
+    sure = {("near", ""): corners * 8 + noise, ("far", ""): corners * 20 + noise}
     found = score_zoo(sure, labels, estimators=["probe"], options=ScoreOptions(normalise=False))
     assert (found.table["value"] == 1).all()
     assert found.ranking("probe")["model"].to_list() == ["far", "near"]
@@ -170,11 +170,11 @@ def test_ten_thousand_classes(clouds):
 def test_loading_late_in_threads_is_the_same(clouds):
     zoo, labels = clouds()
     late = {key: (lambda rows=rows: rows) for key, rows in zoo.items()}
-    one = score_zoo(zoo, labels, estimators=["logme", "knn", "gbc"]).table
+    table = score_zoo(zoo, labels, estimators=["logme", "knn", "gbc"]).table
     two = score_zoo(
         late, labels, estimators=["logme", "knn", "gbc"], options=ScoreOptions(threads=2)
     ).table
-    assert one.equals(two)
+    assert table.equals(two)
 
 
 def test_what_is_no_question_is_refused(clouds):

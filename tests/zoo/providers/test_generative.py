@@ -61,7 +61,11 @@ def rendered(family, prompt):
 def inputs_of(family, questions, images, **options):
     texts = [rendered(family, question.prompt) for question in questions]
     found = family.processor(
-        text=texts, images=[[one] for one in images], return_tensors="pt", padding=True, **options
+        text=texts,
+        images=[[image] for image in images],
+        return_tensors="pt",
+        padding=True,
+        **options,
     )
     return {name: value for name, value in found.items() if name != "labels"}
 
@@ -150,7 +154,7 @@ def test_blocks_are_where_the_architecture_has_them(family):
         found = [block for _, block in tower_blocks(family.loaded, tower)]
         expected = list(model.get_submodule(path))
         assert len(found) == len(expected) == 3
-        assert all(one is other for one, other in zip(found, expected, strict=True))
+        assert all(first is second for first, second in zip(found, expected, strict=True))
 
 
 def test_capabilities(family):
@@ -252,7 +256,7 @@ def test_generation_with_a_cache_is_that_without_one(load_family, name):
 
 def test_embeddings_are_means_of_what_the_language_model_reads(load_family):
     llava = load_family("llava")
-    images = torch.stack([llava.loaded.transform(one) for one in pictures()])
+    images = torch.stack([llava.loaded.transform(picture) for picture in pictures()])
     with torch.no_grad():
         found = llava.loaded.encode_image(images)
         outputs = llava.model.get_image_features(pixel_values=images)
@@ -302,7 +306,7 @@ def end_prompts(folder: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("break_it", "said"),
+    ("break_it", "reason"),
     [
         (lambda f: write(f, "processor_config.json", patch_size=4), "processor does not fit"),
         (lambda f: write(f, "config.json", image_token_index=3), "expects 3: the processor in"),
@@ -313,9 +317,9 @@ def end_prompts(folder: Path) -> None:
         (lambda f: (f / "model.safetensors").unlink(), "only safetensors are read"),
     ],
 )  # fmt: skip
-def test_folders_that_do_not_fit_are_refused(llava_copy, break_it, said):
+def test_folders_that_do_not_fit_are_refused(llava_copy, break_it, reason):
     break_it(llava_copy)
-    with pytest.raises(ModelError, match=said) as caught:
+    with pytest.raises(ModelError, match=reason) as caught:
         load_model(ModelSpec(model="llava", pretrained="x", weights=str(llava_copy)))
     assert "\n" not in str(caught.value)
 
@@ -336,7 +340,7 @@ def test_a_tokenizer_that_ends_prompts_is_refused(llava_copy):
 
 
 @pytest.mark.parametrize(
-    ("question", "said"),
+    ("question", "reason"),
     [
         (ChoicePrompt("what", ("dark red", "dark blue"), whole=False), None),
         (ChoicePrompt("what", ("very dark red", "very dark red"), whole=True), None),
@@ -346,13 +350,13 @@ def test_a_tokenizer_that_ends_prompts_is_refused(llava_copy):
         (ChoicePrompt("what <image> ?", ("red", "blue")), "own word for a picture, <image>"),
     ],
 )  # fmt: skip
-def test_questions_that_cannot_be_asked_fail_alone(load_family, question, said):
+def test_questions_that_cannot_be_asked_fail_alone(load_family, question, reason):
     choices = [QUESTIONS[0], question, QUESTIONS[2]]
     found = load_family("llava").loaded.score_choices(pictures(), choices)
     assert torch.isfinite(found.log_probabilities[[0, 2]]).all()
-    if said is None:
+    if reason is None:
         assert not found.failures
         return
     assert list(found.failures) == [1]
-    assert said in found.failures[1]
+    assert reason in found.failures[1]
     assert torch.isnan(found.log_probabilities[1]).all()

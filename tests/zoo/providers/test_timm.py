@@ -36,8 +36,8 @@ def test_embeddings_are_those_of_the_tower(tower, tmp_path, layout):
     image = loaded.transform(Image.new("RGB", (200, 180), (9, 99, 199)))[None]
     assert tuple(image.shape[2:]) == loaded.image_size
     with torch.no_grad():
-        own = tower.forward_head(tower.forward_features(image), pre_logits=True)
-        torch.testing.assert_close(loaded.encode_image(image), own, rtol=1e-6, atol=1e-6)
+        expected = tower.forward_head(tower.forward_features(image), pre_logits=True)
+        torch.testing.assert_close(loaded.encode_image(image), expected, rtol=1e-6, atol=1e-6)
     assert len(functional_blocks(loaded.visual)) == len(tower.blocks)
     assert loaded.identity == identify(spec)
 

@@ -67,11 +67,11 @@ def test_logits_are_those_of_the_models_own_forward(saved, kind):
     assert ("attention_mask" in words) == (kind != "siglip_2")
     names = [name for name in ("input_ids", "attention_mask") if name in words]
     with torch.no_grad():
-        own = model(pixel_values=inputs["pixel_values"], **{name: words[name] for name in names})
+        output = model(pixel_values=inputs["pixel_values"], **{name: words[name] for name in names})
         vectors = loaded.encode_image(images)
         cosine = torch.nn.functional.normalize(vectors, dim=-1) @ loaded.encode_text(TEXTS).T
     logits = loaded.logit_scale * cosine + loaded.logit_bias
-    torch.testing.assert_close(logits, own.logits_per_image, rtol=1e-6, atol=1e-6)
+    torch.testing.assert_close(logits, output.logits_per_image, rtol=1e-6, atol=1e-6)
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -160,7 +160,7 @@ def write(folder: Path, name: str, **values: object) -> None:
 
 
 @pytest.mark.parametrize(
-    ("break_it", "said"),
+    ("break_it", "reason"),
     [
         (lambda f: (f / "model.safetensors").unlink(), "only safetensors are read"),
         (lambda f: (f / "preprocessor_config.json").unlink(), "no image processor in"),
@@ -175,9 +175,9 @@ def write(folder: Path, name: str, **values: object) -> None:
         (lambda f: write(f, "config.json", transformers_weights="x.safetensors"), "call the file"),
     ],
 )
-def test_a_damaged_folder_is_one_line(clip, break_it, said):
+def test_a_damaged_folder_is_one_line(clip, break_it, reason):
     break_it(clip)
-    with pytest.raises(ModelError, match=said) as caught:
+    with pytest.raises(ModelError, match=reason) as caught:
         load_model(spec(clip))
     assert "\n" not in str(caught.value)
 

@@ -21,11 +21,11 @@ def test_features_without_centring_follow(features):
     parts = decompose(features)
     singular = parts.uncentred[0]
     assert np.allclose(singular, np.linalg.svd(features, compute_uv=False))
-    left = np.linalg.svd(features, full_matrices=False)[0]
+    axes = np.linalg.svd(features, full_matrices=False)[0]
     targets = np.random.default_rng(1).normal(size=(len(features), 2))
     below = parts.left_vectors[:, : parts.rank].T @ targets, targets.sum(axis=0) / np.sqrt(parts.n)
     found = parts.uncentred[1].T @ np.vstack(below)
-    assert np.allclose(np.abs(found), np.abs(left.T @ targets))
+    assert np.allclose(np.abs(found), np.abs(axes.T @ targets))
 
 
 def test_principal_components_are_those_of_scikit_learn(features):
