@@ -17,7 +17,7 @@ EVERY_BLOCK = "every-block"
 class Embedding(Measurement):
     """The image embedding before normalisation, or the mean output of a block or of all of them.
 
-    Stored in float32, 4 D bytes an image: predictions for other classes are derived from it, and
+    Stored in float32, 4 D bytes per image: predictions for other classes are derived from it, and
     are then equal bit for bit to those of a forward pass.
 
     Attributes:

@@ -50,7 +50,7 @@ class RankWeighting(BaseSelector):
         arrays, measure = problem.arrays, self.divergence()
         arrays.require_profiles(self.name)
         of_all = self._scale(arrays.divergence(measure))
-        # Pooled, a model of the pool speaks for the similarity only where the zoo holds it.
+        # Pooled, a model of the pool counts for the similarity only where the zoo holds it.
         is_ranked = np.isfinite(of_all[arrays.known]).any(axis=1) | self.pooled
         ranked = np.flatnonzero(is_ranked)
         divergence = of_all[arrays.known[ranked]]

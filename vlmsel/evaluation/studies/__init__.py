@@ -50,7 +50,7 @@ STUDIES: dict[str, Study] = {
         off_task_images,
         "quality when a share of the target's images shows another task",
     ),
-    "sources": Study(sources_weighed, "which sources a selector listens to, target by target"),
+    "sources": Study(sources_weighed, "which sources a selector weighs, target by target"),
     "zoos": Study(
         other_zoos,
         "whether a comparison holds in 1,000 random zoos of 70 % of the models",

@@ -70,7 +70,7 @@ def judge_orders(
 ) -> pl.DataFrame:
     """Pick, label, rank and compare, for every order on every task of every table.
 
-    Random orders are drawn `n_draws` times a task, those that compute their pick at most
+    Random orders are drawn `n_draws` times per task, those that compute their pick at most
     `N_ACTIVE_DRAWS` times, since only ties differ. A table of one task is judged on `2 * n_draws`
     pools of `POOL_IMAGES` of its images, which stand for tasks.
 

@@ -8,7 +8,7 @@ from vlmsel.errors import SelectionError
 from vlmsel.selection.posterior.scale import to_scale
 from vlmsel.selection.posterior.shrinkage import shrunk_covariance
 
-# Fewer sources say nothing of how models move together: labels alone speak.
+# Fewer sources say nothing of how models move together: only labels count.
 MIN_SOURCES = 2
 LEAST_SPREAD = 1e-3
 LEVEL_VARIANCE = 0.01
@@ -64,8 +64,8 @@ def fit_prior(accuracy: np.ndarray, mean: np.ndarray | None = None) -> Prior:
             f"a prior needs {MIN_SOURCES} sources that know the models, there are "
             f"{int(known.any(axis=1).sum()) if table.ndim == 2 else 0}; rank by the labels alone"
         )
-    speaking = known.any(axis=1)
-    y, known = to_scale(table[speaking]), known[speaking]
+    is_known = known.any(axis=1)
+    y, known = to_scale(table[is_known]), known[is_known]
     level, spread = _level_and_spread(y, known)
     h = np.sqrt(spread)
     h = h / np.exp(np.log(h).mean())

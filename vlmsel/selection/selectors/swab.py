@@ -84,18 +84,18 @@ class Swab(BaseSelector):
                 "prediction`"
             )
         # All models with texts say how alike classes are, whatever zoo is ranked.
-        speakers = [
+        with_texts = [
             key
             for key in sorted(texts.views[problem.target])
             if _has_all(texts, key, sources, problem.target)
         ]
-        models = tuple(key for key in arrays.known_models if key in speakers)
+        models = tuple(key for key in arrays.known_models if key in with_texts)
         if not models:
             raise SelectionError(f"no model has texts of {problem.target} and of all its sources")
         tasks = (*sources, problem.target)
-        views = {task: [texts.views[task][key] for key in speakers] for task in tasks}
-        classes = lay_out_classes(texts.views, speakers, sources)
-        rows = [speakers.index(key) for key in models]
+        views = {task: [texts.views[task][key] for key in with_texts] for task in tasks}
+        classes = lay_out_classes(texts.views, with_texts, sources)
+        rows = [with_texts.index(key) for key in models]
         features = known_features(texts, arrays, models, tasks)
         places = [FEATURES.index(name) for name in TEXT_FEATURES]
         for column, task in enumerate(tasks):
@@ -117,7 +117,7 @@ class Swab(BaseSelector):
             return Scores(np.stack(found))
 
         unranked = [
-            (key, "no texts of all tasks") for key in arrays.known_models if key not in speakers
+            (key, "no texts of all tasks") for key in arrays.known_models if key not in with_texts
         ]
         return Scorer(models, problem.sources, score, (*arrays.unknown_models, *unranked))
 
