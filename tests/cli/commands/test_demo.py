@@ -12,6 +12,9 @@ from vlmsel.cli.commands.demo import layer_studies
 from vlmsel.execution.plan.run_options import RunOptions
 from vlmsel.zoo.catalog import load_zoo
 
+# A whole demo is an evaluation, a sweep, three rankings, silenced layers and a report.
+pytestmark = pytest.mark.timeout(90)
+
 
 @pytest.fixture(scope="module")
 def whole(lab, tmp_path_factory) -> Path:
