@@ -1,6 +1,7 @@
 """The commands that measure and judge, end to end on a small laboratory and a real MLflow."""
 
 import json
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -100,9 +101,10 @@ def test_refresh_measures_what_was_lost(own_lab, vlmsel, kind):
     assert vlmsel("status", "--store", own_lab.store).code == 0
 
 
-def test_two_refreshes_at_once_do_the_work_once(own_lab, vlmsel):
+def test_two_refreshes_at_once_do_the_work_once(own_lab, vlmsel, tmp_path):
     chosen = (own_lab.store / "workspace.json").read_text()
-    other = ["--tasks", "demo", "--n-images", "7"]
+    tasks = shutil.copy(own_lab.tasks, tmp_path / "others.yaml")
+    other = ["--tasks", tasks, "--n-images", "7"]
     with hold_lease(str(own_lab.store), "refresh") as lease:
         answer = vlmsel("refresh", "--store", own_lab.store, "--tracking-uri", own_lab.uri, *other)
     assert answer.code == 2
