@@ -1,7 +1,7 @@
 """The labels of a person at work: every action, and taking it back."""
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from vlmsel.errors import TaskError
@@ -107,6 +107,7 @@ ACTIONS = st.lists(st.sampled_from(["label", "none", "skip", "undo", "lost"]), m
 
 
 @given(ACTIONS)
+@example(["label"] * 11 + ["skip", "lost", "undo"])
 def test_every_image_is_labelled_open_or_unreadable_and_undo_takes_back(actions):
     book = LabelBook(IMAGES, CLASSES, 2)
     for action in actions:

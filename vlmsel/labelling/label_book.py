@@ -140,7 +140,9 @@ class LabelBook:
             raise StaleLabelError("something else was done meanwhile; look, and undo again")
         labels = {x: name for x, name in self.labels.items() if x != image}
         skipped = {x: n for x, n in self.skipped.items() if x != image}
-        return self._next(labels=labels, skipped=skipped, reopened=image)
+        # What cannot be read is not asked for again.
+        reopened = None if image in self.unreadable else image
+        return self._next(labels=labels, skipped=skipped, reopened=reopened)
 
     @property
     def last(self) -> str | None:
@@ -162,7 +164,9 @@ class LabelBook:
         if image in self.unreadable:
             return self
         reopened = None if self.reopened == image else self.reopened
-        return self._next(unreadable={**self.unreadable, image: reason}, reopened=reopened)
+        skipped = {x: n for x, n in self.skipped.items() if x != image}
+        unreadable = {**self.unreadable, image: reason}
+        return self._next(unreadable=unreadable, skipped=skipped, reopened=reopened)
 
     def _due_at(self, image: str) -> int:
         """Number of labels at which an image that was put off comes again."""
