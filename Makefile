@@ -53,6 +53,7 @@ bench: $(STAMP) ## speed, as ratios measured in one run
 	$(PY) bench/sweep.py
 	$(PY) bench/passes.py
 	$(PY) bench/ranking.py
+	$(PY) bench/startup.py
 
 bench-base: $(STAMP) ## measure what `make bench` compares ranking with: commit db16f25
 	$(PY) bench/ranking.py --base
