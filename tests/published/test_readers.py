@@ -227,7 +227,7 @@ def test_published_tables_join() -> None:
     lovm = read_lovm_table(DATA / "lovm_eval_table.csv")
     assert profiles.left_out.is_empty()
     assert lovm.left_out.is_empty()
-    # METHOD.md: eighteen tasks of the profiles have accuracies in open_clip's table, all in LOVM's.
+    # Eighteen tasks of the profiles have accuracies in open_clip's table, all in LOVM's.
     profiled = profiles.frame.select("model", "pretrained", "task").unique()
     joined = accuracies.frame.join(profiled, on=["model", "pretrained", "task"])
     assert joined["task"].n_unique() == 18

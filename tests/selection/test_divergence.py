@@ -18,7 +18,7 @@ ETAS = st.floats(-3, 10)
 
 
 def reference_dcd(t: np.ndarray, s: np.ndarray, eta: float, eps: float) -> float:
-    """Step 4 and 5 of METHOD.md, one block at a time."""
+    """Importance and DCD of docs/internals/selection.md, one block at a time."""
     norm = max(math.sqrt(math.fsum(x * x for x in t)), eps)
     raised = [math.exp(eta * x / norm) for x in t]
     terms = [

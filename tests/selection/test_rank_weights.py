@@ -14,7 +14,7 @@ KEYS = ["model", "pretrained"]
 
 
 def slow_scores(problem, *, gamma: float, scale: str, pooled: bool) -> pl.DataFrame:
-    """Steps 5 to 7 of METHOD.md as joins of polars tables."""
+    """Score of docs/internals/selection.md by joins of polars tables."""
     dcd = dcd_matrix(problem.profiles, targets=[problem.target])
     weights = similarity(dcd, gamma=gamma, scale=scale, pooled=pooled)
     ranks = task_ranks(problem.accuracies).rename({"task": "source"})

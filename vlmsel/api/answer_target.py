@@ -13,9 +13,9 @@ from vlmsel.errors import TaskError
 from vlmsel.published.names import fold, load_names
 from vlmsel.selection.zoo_answers import image_order
 from vlmsel.tasks.class_folders import find_class_folders
+from vlmsel.tasks.folder_labels import find_twins, plain_name
 from vlmsel.tasks.index import TaskIndex, index_task
 from vlmsel.tasks.label_tables import NO_CLASS, read_labels
-from vlmsel.tasks.labels import find_twins, plain_name
 from vlmsel.tasks.pictures import Pictures, look_at_pictures
 from vlmsel.tasks.prompts import class_prompts
 from vlmsel.tasks.shards import FIRST_STRATUM, plan_shards

@@ -12,7 +12,7 @@ from vlmsel.labelling.label_book import LabelBook
 from vlmsel.labelling.label_files import LabelFiles, choose_path, locate_images
 from vlmsel.labelling.picked_images import DEFAULT_ORDER, find_page_order
 from vlmsel.selection.orders import PickingOrder
-from vlmsel.tasks.labels import find_twins, plain_name
+from vlmsel.tasks.folder_labels import find_twins, plain_name
 from vlmsel.tasks.task_catalog import TARGET_PREFIX
 
 

@@ -2,15 +2,14 @@
 
     drawing -> families -> bundle -> tars and tasks.yaml, for all that reads tasks
                    |
-    recipes -> learn -> checkpoint, zeroshot -> models/, manifest.json, for all that reads a zoo
+    recipes -> lessons -> demo_checkpoint, zeroshot -> models/, manifest.json, for a zoo
 
     demo_questions -> question_bundle -> Parquet and questions.yaml: multiple-choice questions
           |
     vlm_recipes -> vlm_lessons -> vlm_folder -> vlms/, vlm_manifest.json: generative models
 
-`demo_tasks` is the door for those who want pictures; `ZOO` and `MANIFEST` are the door for those
-who want models. `model_builder` made what lies in `models/`, `vlm_builder` what lies in `vlms/`;
-nothing is trained when the demo runs.
+`demo_tasks` gives pictures, `ZOO` and `MANIFEST` give models. `model_builder` made what lies in
+`models/`, `vlm_builder` what lies in `vlms/`; nothing is trained when the demo runs.
 """
 
 from pathlib import Path

@@ -19,8 +19,8 @@ from dataclasses import asdict, dataclass
 from pydantic import FiniteFloat, TypeAdapter
 
 from vlmsel.errors import ExecutionError, StoreError
-from vlmsel.store.faults import MissingFileError
 from vlmsel.store.filesystem import Folder, open_folder
+from vlmsel.store.os_errors import MissingFileError
 from vlmsel.store.owners import is_dead, this_process
 
 log = logging.getLogger(__name__)

@@ -6,8 +6,8 @@ from types import MappingProxyType
 
 from vlmsel.errors import TaskError
 from vlmsel.outside_names import shown
+from vlmsel.tasks.folder_labels import plain_name
 from vlmsel.tasks.label_tables import NO_CLASS
-from vlmsel.tasks.labels import plain_name
 
 # A picture that was put off comes again after so many labels.
 COMES_AGAIN = 5

@@ -6,8 +6,8 @@
     embedding     the image embedding, or a block's output
     knockout      zero-shot answers with every layer silenced in turn
     text          the text embedding of prompts, captions and synonyms
-    registry      kind -> class; one line adds a kind of your own
-    rows          the checks that rows of every kind pass before they are stored
+    kinds         kind -> class; one line adds a kind of your own
+    row_checks    the checks that rows of every kind pass before they are stored
 
 A measurement knows no probe; `vlmsel.probes` says how each kind is computed.
 """

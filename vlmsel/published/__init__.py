@@ -1,8 +1,8 @@
 """Other people's tables: readers, names and cleaning. Nothing of a table goes silently.
 
 A reader takes a file and gives a long table in canonical names, with what was left out and why
-(`cleaning.Imported`). `layouts` recognises the layout of a table; `names` and ``names.yaml`` say
-what tasks and models are called elsewhere. Where the tables are kept is the store's affair.
+(`clean_tables.Imported`). `layouts` recognises the layout of a table; `names` and ``names.yaml``
+say what tasks and models are called elsewhere. `stored_tables` keeps them in a store.
 """
 
 from vlmsel.published.class_accuracies import read_class_accuracies

@@ -1,9 +1,10 @@
 """From profiles and known accuracies to a ranked zoo.
 
 ```
-long profiles -> profiles.task_profiles -> divergence.dcd_matrix -> similarity -> weights over
-sources accuracies    -> knowledge.task_ranks   ------------------------------------------> scores
--> ranking.Ranking ```
+long profiles -> profiles.task_profiles -> divergence.dcd_matrix -> similarity -> weights --\
+accuracies    -> knowledge.task_ranks ----------------------------------------------------> scores
+                                                                                 -> ranking.Ranking
+```
 
 `problem` says what a selector may know, `selector` what it must offer, `selectors/` holds one a
 file, `score_arrays` the arithmetic on arrays that all of them share, and `registry` finds them by

@@ -29,7 +29,7 @@ def block_importance(
     """Weigh the blocks of every profile by its own shape.
 
     alpha = softmax(eta * t / max(||t||_2, eps)), which maximises <alpha, t^> + H(alpha) / eta
-    (METHOD.md, step 4). eta = 0 weighs all blocks alike.
+    (docs/internals/selection.md). eta = 0 weighs all blocks alike.
 
     Args:
         profiles: long rows or task profiles, see `task_profiles`.
@@ -62,8 +62,8 @@ def dcd_matrix(
     """Compute DCD for every model and every ordered pair of its tasks.
 
     DCD(S -> T) = sum_l alpha_l * |t_l - s_l| / (|t_l| + eps), with t the target and s the source
-    profile, neither normalised, and alpha the importance of the target's blocks (METHOD.md, step
-    5).
+    profile, neither normalised, and alpha the importance of the target's blocks
+    (docs/internals/selection.md).
 
     Args:
         profiles: long rows or task profiles, see `task_profiles`.

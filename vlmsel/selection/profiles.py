@@ -9,8 +9,9 @@ from vlmsel.errors import SelectionError
 def task_profiles(profiles: pl.DataFrame | pl.LazyFrame) -> pl.DataFrame:
     """Average per-image block scores into one profile per model and task.
 
-    g_M(T) = mean over the images x of T of C(x), a vector with one entry per block (METHOD.md, step
-    3). Every image counts once; rows without a conductance (failed images) are left out.
+    g_M(T) = mean over the images x of T of C(x), a vector with one entry per block
+    (docs/internals/selection.md). Every image counts once; rows without a conductance (failed
+    images) are left out.
 
     Args:
         profiles: long rows with model, pretrained, task, block, block_name, conductance and, where

@@ -23,7 +23,9 @@ PROFILES = Needs(on_sources=frozenset({"profile"}), on_target=frozenset({"profil
 
 
 class RankWeighting(BaseSelector):
-    """Score = sum_S w_S r_S, w = softmax over sources of -gamma * D_S (METHOD.md, steps 6, 7).
+    """Score = sum_S w_S r_S, w = softmax over sources of -gamma * D_S.
+
+    The formula is in docs/internals/selection.md.
 
     Attributes:
         gamma: sharpness of the weights.

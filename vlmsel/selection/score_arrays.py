@@ -73,7 +73,7 @@ def weights_of_known(weights: np.ndarray, ranks: np.ndarray) -> np.ndarray:
 
 
 def weighted_ranks(weights: np.ndarray, ranks: np.ndarray) -> np.ndarray:
-    """Return sum_S w_S r_S (METHOD.md, step 7) of shape (..., models).
+    """Return sum_S w_S r_S (docs/internals/selection.md) of shape (..., models).
 
     Args:
         weights: as `weights_of_known` returns them.

@@ -19,7 +19,8 @@ def similarity(
 ) -> pl.DataFrame:
     """Turn divergences into weights over sources.
 
-    w_S = softmax over sources of -gamma * D_S (METHOD.md, step 6). D is DCD itself (`none`) or,
+    w_S = softmax over sources of -gamma * D_S
+    (docs/internals/selection.md). D is DCD itself (`none`) or,
     with `spread`, (DCD - mean) / std over the sources of one model and target, all zero where they
     do not differ. Pooled, D is averaged over the models that know the source and all models of a
     target share one vector of weights.

@@ -1,10 +1,10 @@
 """Measurements as Parquet files that are whole or absent, and never written twice.
 
     execution --write--> Store --scan--> evidence
-    published tables --imports--> Store (under imported/)
 
-filesystem (local, s3, gs) < keys (names), schema (bytes) < files < cells, failures, imported <
-store. imports reads other people's tables; duplicates finds one measurement printed twice.
+`filesystem` (local, s3, gs) < `keys` (names), `row_bytes` < `files` < `cells`, `cell_commit`,
+`failures` < `store`. `packs` and `compaction` keep many small cells in few files. Published tables
+lie under imported/ by the same means; `vlmsel.published.stored_tables` keeps them.
 """
 
 from vlmsel.store.keys import CellId, cell_key

@@ -10,11 +10,11 @@ import polars as pl
 
 from vlmsel.redaction import redact
 from vlmsel.store.cells import cell_folder, cell_stem, settings_folder
-from vlmsel.store.faults import DeniedError, MissingFileError
 from vlmsel.store.files import READERS
 from vlmsel.store.filesystem import Folder
 from vlmsel.store.keys import CellId, decode_model_folder, decode_stem
 from vlmsel.store.notes import read_note, seal_note
+from vlmsel.store.os_errors import DeniedError, MissingFileError
 
 log = logging.getLogger(__name__)
 

@@ -11,9 +11,9 @@ import polars as pl
 import pyarrow as pa
 
 from vlmsel.errors import StoreError
-from vlmsel.store.faults import MissingFileError
 from vlmsel.store.filesystem import Folder
 from vlmsel.store.keys import content_digest, parse_file_name
+from vlmsel.store.os_errors import MissingFileError
 from vlmsel.store.row_bytes import from_bytes
 
 Cell = TypeVar("Cell")

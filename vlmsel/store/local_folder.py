@@ -10,8 +10,8 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from vlmsel.store.faults import disk_faults
 from vlmsel.store.file_entry import FileEntry
+from vlmsel.store.os_errors import disk_faults
 from vlmsel.store.owners import OWNER, is_dead, this_process
 
 TEMPORARY = re.compile(rf"\.(?P<owner>{OWNER.pattern})\.[0-9a-f]{{16}}\.tmp")

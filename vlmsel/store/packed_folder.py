@@ -6,8 +6,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 
-from vlmsel.store.faults import MissingFileError
 from vlmsel.store.filesystem import FileEntry, Folder
+from vlmsel.store.os_errors import MissingFileError
 from vlmsel.store.packs import INDEX_FILE, Member, PackIndex, is_of_a_pack, parse_index
 
 log = logging.getLogger(__name__)

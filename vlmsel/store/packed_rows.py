@@ -7,10 +7,10 @@ import numpy as np
 import polars as pl
 import pyarrow as pa
 
-from vlmsel.store.faults import MissingFileError
 from vlmsel.store.files import is_corrupt
 from vlmsel.store.filesystem import Folder
 from vlmsel.store.keys import content_digest
+from vlmsel.store.os_errors import MissingFileError
 from vlmsel.store.packed_folder import PackedFolder, group_by_pack
 from vlmsel.store.packs import Member
 from vlmsel.store.row_bytes import from_bytes

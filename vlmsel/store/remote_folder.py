@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pyarrow import fs
 
 from vlmsel.errors import StoreError
-from vlmsel.store.faults import MissingFileError, server_faults
 from vlmsel.store.file_entry import FileEntry
+from vlmsel.store.os_errors import MissingFileError, server_faults
 from vlmsel.tasks.clouds import NO_SUCH_BUCKET
 
 

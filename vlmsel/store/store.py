@@ -13,8 +13,9 @@ from vlmsel.measurements.kinds import measurement_class
 from vlmsel.measurements.measurement import Measurement
 from vlmsel.measurements.row_checks import check_rows
 from vlmsel.store import known_settings
+from vlmsel.store.cell_commit import commit_cell, failed_in_cell
 from vlmsel.store.cells import cell_files, cell_folder, cell_stem, walk_cells
-from vlmsel.store.failed_images import FailedImages, ImageReasons, commit_cell, failed_in_cell
+from vlmsel.store.failed_images import FailedImages, ImageReasons
 from vlmsel.store.failures import FailureLog
 from vlmsel.store.files import QUARANTINE, files_of_stem, quarantine_corrupt, read_sound
 from vlmsel.store.filesystem import open_folder

@@ -14,10 +14,10 @@ from vlmsel.errors import TaskError
 from vlmsel.outside_names import readable
 from vlmsel.redaction import describe_error, redact
 from vlmsel.tasks.decoder import MAX_IMAGE_BYTES
+from vlmsel.tasks.folder_labels import check_labels, folder_labels
 from vlmsel.tasks.found_image import FoundImage, unread_digest
 from vlmsel.tasks.index_cache import Scans, load_scans, save_scans, take_forgotten
 from vlmsel.tasks.json_lines import scan_json_lines
-from vlmsel.tasks.labels import check_labels, folder_labels
 from vlmsel.tasks.locations import display, open_source
 from vlmsel.tasks.parquets import scan_parquet
 from vlmsel.tasks.prompts import class_prompts, has_classnames

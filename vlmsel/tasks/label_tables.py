@@ -13,8 +13,8 @@ import polars as pl
 from vlmsel.addresses import absolute_path
 from vlmsel.errors import TaskError
 from vlmsel.suggest import nearest
+from vlmsel.tasks.folder_labels import plain_name
 from vlmsel.tasks.index import TaskIndex
-from vlmsel.tasks.labels import plain_name
 from vlmsel.tasks.prompts import class_prompts
 from vlmsel.tasks.questions import LETTERS
 from vlmsel.tasks.task_catalog import TaskSpec

@@ -14,9 +14,9 @@ import pyarrow.parquet as pq
 
 from vlmsel.errors import TaskError
 from vlmsel.tasks.decoder import MAX_IMAGE_BYTES
+from vlmsel.tasks.folder_labels import stored_label
 from vlmsel.tasks.found_image import FoundImage, unread_digest
 from vlmsel.tasks.json_lines import base64_error, decode_text
-from vlmsel.tasks.labels import stored_label
 from vlmsel.tasks.locations import display, is_remote, open_source, reason
 from vlmsel.tasks.outages import read_error
 from vlmsel.tasks.parquet_pages import page_bytes

@@ -18,8 +18,8 @@ from pathlib import PurePosixPath
 
 from vlmsel.errors import TaskError
 from vlmsel.tasks.decoder import MAX_IMAGE_BYTES, UNREAD_SUFFIXES, image_suffixes
+from vlmsel.tasks.folder_labels import stored_label
 from vlmsel.tasks.found_image import FoundImage, unread_digest, unread_members
-from vlmsel.tasks.labels import stored_label
 from vlmsel.tasks.locations import display, open_source, reason
 from vlmsel.tasks.outages import read_error
 

@@ -11,7 +11,10 @@ from vlmsel.selection.similarity import Scale
 
 @register
 class Dcd(RankWeighting):
-    """Directional Conductance Divergence with literal gamma, per model (METHOD.md, steps 4 to 7).
+    """Directional Conductance Divergence with literal gamma, per model.
+
+    `array_divergences.DcdDivergence` computes it for selectors, `dcd_matrix` for tables; the
+    formula is in docs/internals/selection.md.
 
     Attributes:
         eta: sharpness of the block importance.

@@ -5,7 +5,7 @@ import errno
 import pytest
 
 from vlmsel.errors import StoreError
-from vlmsel.store.faults import MissingFileError, disk_faults, server_faults
+from vlmsel.store.os_errors import MissingFileError, disk_faults, server_faults
 
 
 @pytest.mark.parametrize(

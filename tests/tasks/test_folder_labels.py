@@ -1,7 +1,7 @@
 import pytest
 
 from vlmsel.errors import TaskError
-from vlmsel.tasks.labels import check_labels, folder_labels
+from vlmsel.tasks.folder_labels import check_labels, folder_labels
 
 CLASSES = ("tabby cat", "dog")
 
