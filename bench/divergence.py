@@ -17,7 +17,7 @@ import time
 import numpy as np
 import polars as pl
 
-from vlmsel.selection.divergence import dcd_matrix
+from vlmsel.selection.dcd_table import dcd_matrix
 
 ETA, EPS = 2.0, 1e-8
 

@@ -31,9 +31,9 @@ from vlmsel.execution.plan.preparation import plan_measurements
 from vlmsel.execution.plan.run_options import RunOptions, WorkerOptions
 from vlmsel.execution.plan.units import CellOutcome, ModelUnits, Unit, UnitOutcome
 from vlmsel.execution.plan.work_plan import Plan
+from vlmsel.execution.run_summary import RunSummary
 from vlmsel.execution.work.dispatch import IN_FLIGHT
 from vlmsel.execution.work.loop import Lost, OnOutcome, work_loop
-from vlmsel.execution.work.run_summary import RunSummary
 from vlmsel.execution.work.worker import record_failure
 from vlmsel.measurements import Profile, Want
 from vlmsel.store.store import Store

@@ -12,7 +12,7 @@ from vlmsel.api.known_zoo import KnownZoo, shipped_zoo
 from vlmsel.errors import SelectionError
 from vlmsel.execution.plan.timings import write_timings
 from vlmsel.execution.plan.units import Job
-from vlmsel.execution.work.run_summary import RunSummary, Tally
+from vlmsel.execution.run_summary import RunSummary, Tally
 from vlmsel.measurements.embedding import Embedding
 
 FACTS = pl.DataFrame(
@@ -83,4 +83,4 @@ def keep_times(zoo: KnownZoo, *, prediction: float, embedding: float) -> None:
         tally = Tally(n_images=100, seconds=100 * seconds)
         kind = measurement.kind
         summary = RunSummary(tallies={(kind, model, pretrained, "task"): tally})
-        write_timings(zoo.store, Job(measurements={kind: measurement}), summary)
+        write_timings(zoo.store, Job(measurements={kind: measurement}), summary.tallies)

@@ -1,4 +1,4 @@
-"""Exit codes and variables of docs/guide/environment.md, compared with the code both ways."""
+"""Exit codes and variables of docs/guide/exit-codes.md, compared with the code both ways."""
 
 import ast
 import importlib.util
@@ -9,7 +9,7 @@ from pathlib import Path
 from vlmsel.cli import app
 
 ROOT = Path(__file__).parents[2]
-PAGE = (ROOT / "docs" / "guide" / "environment.md").read_text(encoding="utf-8")
+PAGE = (ROOT / "docs" / "guide" / "exit-codes.md").read_text(encoding="utf-8")
 MODULES = sorted([*(ROOT / "vlmsel").rglob("*.py"), *(ROOT / "jobs").glob("*.py")])
 CODE = {path: path.read_text(encoding="utf-8") for path in MODULES}
 NAME = re.compile(r"[A-Z][A-Z0-9_]{2,}\*?")
@@ -142,7 +142,7 @@ def test_the_variables_of_the_makefile_and_of_the_cluster_are_on_the_page():
 def test_every_variable_of_a_library_is_used_somewhere_here():
     places = [*(ROOT / "cluster").rglob("*"), ROOT / "Makefile"]
     pages = (ROOT / "docs").rglob("*.md")
-    places += [page for page in pages if page.name != "environment.md"]
+    places += [page for page in pages if page.name != "exit-codes.md"]
     texts = (path.read_text(encoding="utf-8") for path in places if path.is_file())
     text = "\n".join([*CODE.values(), *texts])
     listed = variables("Variables of libraries that are often needed")

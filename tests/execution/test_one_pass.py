@@ -15,9 +15,9 @@ from torch import Tensor
 from vlmsel.errors import ModelError
 from vlmsel.execution.plan.run_options import RunOptions
 from vlmsel.execution.run import measure
+from vlmsel.execution.run_summary import RunSummary
 from vlmsel.execution.work import decoded_images as decoded_module
 from vlmsel.execution.work import worker as worker_module
-from vlmsel.execution.work.run_summary import RunSummary
 from vlmsel.measurements import Embedding, Measurement, Prediction, Profile, Want
 from vlmsel.probes.embedding_probe import EmbeddingProbe
 from vlmsel.probes.prediction_probe import PredictionProbe

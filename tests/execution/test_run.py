@@ -15,7 +15,7 @@ from vlmsel.execution.plan.run_options import RunOptions
 from vlmsel.execution.plan.timings import read_timings
 from vlmsel.execution.plan.work_plan import Plan, describe_plan
 from vlmsel.execution.run import measure
-from vlmsel.execution.work.run_summary import RunSummary
+from vlmsel.execution.run_summary import RunSummary
 from vlmsel.measurements import Embedding, Measurement, Prediction, Profile, Want
 from vlmsel.store.store import Store
 from vlmsel.tasks.decoder import decode_image

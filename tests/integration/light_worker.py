@@ -6,7 +6,7 @@ from pathlib import Path
 
 import ray
 
-from vlmsel.execution.executors.placement import Demand
+from vlmsel.execution.plan.placement import Demand
 from vlmsel.execution.plan.run_options import WorkerOptions
 from vlmsel.execution.plan.units import CellOutcome, Job, Unit, UnitOutcome
 from vlmsel.store.owners import this_process

@@ -23,7 +23,7 @@ from tests.warm_processes import WarmProcess
 from vlmsel.execution.plan.run_options import RunOptions
 from vlmsel.execution.plan.units import CellOutcome
 from vlmsel.execution.run import measure
-from vlmsel.execution.work.run_summary import RunSummary
+from vlmsel.execution.run_summary import RunSummary
 from vlmsel.store.store import Store
 from vlmsel.tasks.task_catalog import TaskCatalog
 from vlmsel.zoo.catalog import Zoo

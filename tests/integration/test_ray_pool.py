@@ -14,7 +14,6 @@ from tests.execution.conftest import draw_task
 from tests.integration.light_worker import AT_ONCE, LightWorker
 from tests.integration.problem import Wants, assert_equal_stores, stored, stored_cells
 from vlmsel.errors import ExecutionError, StoreError
-from vlmsel.execution.executors.placement import Node, Resources
 from vlmsel.execution.executors.ray.actor_pool import run_ray
 from vlmsel.execution.executors.ray.session import (
     IN_JOB,
@@ -22,6 +21,7 @@ from vlmsel.execution.executors.ray.session import (
     cluster_resources,
     hold_gpus,
 )
+from vlmsel.execution.plan.placement import Node, Resources
 from vlmsel.execution.plan.preparation import plan_measurements
 from vlmsel.execution.plan.run_options import RunOptions
 from vlmsel.execution.plan.units import CellOutcome

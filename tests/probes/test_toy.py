@@ -32,7 +32,7 @@ from vlmsel.store.store import Store
 from vlmsel.tasks.task_catalog import TaskCatalog
 from vlmsel.zoo.catalog import Zoo, load_zoo
 
-BUILT_IN = ("profile", "prediction", "embedding", "knockout", "text")
+BUILT_IN = measurement_kinds()
 
 
 class Brightness(Measurement):

@@ -6,7 +6,7 @@ import pytest
 
 from vlmsel.errors import SelectionError
 from vlmsel.selection.array_divergences import DcdDivergence
-from vlmsel.selection.divergence import dcd_matrix
+from vlmsel.selection.dcd_table import dcd_matrix
 from vlmsel.selection.profiles import task_profiles
 from vlmsel.selection.task_grid import lay_out
 

@@ -7,7 +7,7 @@ import polars as pl
 import pytest
 
 from vlmsel.selection.array_divergences import DcdDivergence
-from vlmsel.selection.divergence import dcd_matrix
+from vlmsel.selection.dcd_table import dcd_matrix
 from vlmsel.selection.inner_divergence import inner_divergence
 from vlmsel.selection.problem import Problem
 from vlmsel.selection.similarity import scaled_divergence

@@ -5,7 +5,7 @@ import polars as pl
 import pytest
 
 from vlmsel.errors import SelectionError
-from vlmsel.selection.divergence import dcd_matrix
+from vlmsel.selection.dcd_table import dcd_matrix
 from vlmsel.selection.knowledge import task_ranks
 from vlmsel.selection.registry import make_selector
 from vlmsel.selection.similarity import similarity

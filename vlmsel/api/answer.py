@@ -29,7 +29,7 @@ from vlmsel.execution.plan.run_options import RunOptions
 from vlmsel.execution.plan.units import CellOutcome
 from vlmsel.execution.plan.work_plan import Plan
 from vlmsel.execution.run import execute
-from vlmsel.execution.work.run_summary import RunSummary
+from vlmsel.execution.run_summary import RunSummary
 from vlmsel.measurements.measurement import Want
 from vlmsel.selection.answer import (
     Answer,

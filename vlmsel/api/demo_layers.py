@@ -11,7 +11,7 @@ from vlmsel.demo.demo_questions import demo_question
 from vlmsel.demo.question_bundle import write_demo_questions
 from vlmsel.execution.plan.run_options import RunOptions
 from vlmsel.execution.plan.work_plan import Plan
-from vlmsel.execution.work.run_summary import RunSummary
+from vlmsel.execution.run_summary import RunSummary
 from vlmsel.measurements.knockout import Knockout
 from vlmsel.report.inputs import ReportStudy
 from vlmsel.store import Store

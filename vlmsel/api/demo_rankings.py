@@ -19,7 +19,7 @@ from vlmsel.api.workspace import Workspace
 from vlmsel.columns import MODEL
 from vlmsel.execution.plan.run_options import RunOptions
 from vlmsel.execution.plan.work_plan import Plan
-from vlmsel.execution.work.run_summary import RunSummary
+from vlmsel.execution.run_summary import RunSummary
 from vlmsel.selection.zoo_answers import image_order
 from vlmsel.store.local_folder import LocalFolder
 

@@ -17,7 +17,7 @@ from vlmsel.execution.plan.run_options import RunOptions
 from vlmsel.execution.plan.units import CellOutcome
 from vlmsel.execution.plan.work_plan import Plan
 from vlmsel.execution.run import execute
-from vlmsel.execution.work.run_summary import RunSummary
+from vlmsel.execution.run_summary import RunSummary
 from vlmsel.selection.registry import make_selector
 from vlmsel.store.store import Store
 from vlmsel.tasks.pictures import Pictures, look_at_pictures

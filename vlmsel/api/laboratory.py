@@ -27,7 +27,7 @@ from vlmsel.evidence.accuracies import join_imported
 from vlmsel.evidence.evidence import Evidence
 from vlmsel.evidence.failure import Failure
 from vlmsel.published import stored_tables
-from vlmsel.selection.divergence import dcd_matrix
+from vlmsel.selection.dcd_table import dcd_matrix
 from vlmsel.selection.needs import Supply, find_lacks
 from vlmsel.selection.registry import make_selector, selector_names
 from vlmsel.selection.selector import BaseSelector

@@ -6,7 +6,7 @@ from pathlib import Path
 from vlmsel.api.workspace import open_workspace
 from vlmsel.execution.plan.run_options import RunOptions
 from vlmsel.execution.run import execute
-from vlmsel.execution.work.run_summary import RunSummary
+from vlmsel.execution.run_summary import RunSummary
 from vlmsel.measurements.kinds import measurement_class
 from vlmsel.measurements.measurement import Measurement
 from vlmsel.store.store import Store

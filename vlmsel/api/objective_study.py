@@ -28,7 +28,7 @@ from vlmsel.evaluation.studies.setting_variants import to_stages
 from vlmsel.evidence.evidence import Evidence
 from vlmsel.execution.plan.run_options import RunOptions
 from vlmsel.execution.plan.work_plan import Plan
-from vlmsel.execution.work.run_summary import RunSummary
+from vlmsel.execution.run_summary import RunSummary
 from vlmsel.measurements.embedding import EVERY_BLOCK, Embedding
 from vlmsel.measurements.profile import Profile
 from vlmsel.selection.block_matches import BlockMatches, BlockOutputs, match_blocks, split_blocks

@@ -15,7 +15,7 @@ from vlmsel.evidence.accuracies import SCHEMA
 from vlmsel.evidence.catalog_contents import Catalogued
 from vlmsel.execution.plan.run_options import RunOptions
 from vlmsel.execution.plan.work_plan import Plan
-from vlmsel.execution.work.run_summary import RunSummary
+from vlmsel.execution.run_summary import RunSummary
 from vlmsel.tasks.prompts import ClassPrompts, class_prompts, has_classnames
 from vlmsel.tasks.task_catalog import TaskCatalog, TaskSpec
 

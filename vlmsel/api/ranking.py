@@ -13,7 +13,7 @@ from vlmsel.evaluation.leave_one_out import BASELINE, LeaveOneOut
 from vlmsel.evaluation.metrics import TOP
 from vlmsel.evaluation.rank_intervals import rank_intervals
 from vlmsel.evaluation.trust import trust
-from vlmsel.selection.divergence import task_profiles
+from vlmsel.selection.dcd_table import task_profiles
 from vlmsel.selection.novelty import Novelty, novelty
 from vlmsel.selection.problem import Problem
 from vlmsel.selection.ranking import Ranking, top_sources

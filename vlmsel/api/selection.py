@@ -8,7 +8,7 @@ import polars as pl
 from vlmsel.api.notices import Notice, find_notices, headline
 from vlmsel.evaluation.metrics import TOP
 from vlmsel.evaluation.trust import Trust
-from vlmsel.execution.work.run_summary import RunSummary
+from vlmsel.execution.run_summary import RunSummary
 from vlmsel.selection.novelty import Novelty
 from vlmsel.selection.ranking import Ranking
 from vlmsel.settings import AttributionSettings

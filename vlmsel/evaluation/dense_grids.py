@@ -11,7 +11,7 @@ import polars as pl
 
 from vlmsel.columns import MODEL
 from vlmsel.evaluation.held_out import HeldOut, HeldOutTasks
-from vlmsel.selection.divergence import EpsMode
+from vlmsel.selection.dcd_table import EpsMode
 from vlmsel.selection.knowledge import value_matrix
 from vlmsel.selection.ranking import TIE_DECIMALS
 from vlmsel.selection.score_arrays import zoo_ranks

@@ -20,7 +20,7 @@ from vlmsel.evaluation.dense_grids import (
 from vlmsel.evaluation.held_out import hold_out
 from vlmsel.evaluation.metric_expressions import with_metrics
 from vlmsel.evaluation.metrics import METRICS
-from vlmsel.selection.divergence import EpsMode
+from vlmsel.selection.dcd_table import EpsMode
 from vlmsel.selection.similarity import Scale
 
 

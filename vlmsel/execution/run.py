@@ -6,15 +6,15 @@ Look at what is there, plan what is not, and have it done.
 import logging
 from collections.abc import Callable, Sequence
 
-from vlmsel.execution.executors.placement import Resources
 from vlmsel.execution.lease import LEASES, hold_run_lease
+from vlmsel.execution.plan.placement import Resources
 from vlmsel.execution.plan.preparation import plan_measurements
 from vlmsel.execution.plan.run_options import RunOptions
 from vlmsel.execution.plan.timings import TIMINGS, write_timings
 from vlmsel.execution.plan.units import CellOutcome
 from vlmsel.execution.plan.work_plan import Plan
+from vlmsel.execution.run_summary import RunSummary
 from vlmsel.execution.work.run_log import RUNS, logged_run
-from vlmsel.execution.work.run_summary import RunSummary
 from vlmsel.measurements.kinds import measurement_kinds
 from vlmsel.measurements.measurement import Want
 from vlmsel.published.stored_tables import IMPORTED
@@ -56,7 +56,7 @@ def execute(
         if n_left:
             log.info("deleted %d temporary file(s) of killed runs", n_left)
     done = _execute_recorded(plan, store, options, on_outcome) if plan.work else RunSummary()
-    write_timings(store, plan.job, done)
+    write_timings(store, plan.job, done.tallies)
     forget_sources(_changed_sources(plan, done))
     before = RunSummary(
         faults=plan.faults,

@@ -11,7 +11,7 @@ file, `score_arrays` the arithmetic on arrays that all of them share, and `regis
 name.
 """
 
-from vlmsel.selection.divergence import block_importance, dcd_matrix
+from vlmsel.selection.dcd_table import block_importance, dcd_matrix
 from vlmsel.selection.knowledge import task_ranks
 from vlmsel.selection.problem import Problem
 from vlmsel.selection.profiles import task_profiles

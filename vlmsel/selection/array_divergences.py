@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from vlmsel.selection.divergence import EpsMode
+from vlmsel.selection.dcd_table import EpsMode
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ import typer
 
 from vlmsel.cli.views.plan_run import finish_beside, finish_for_images
 from vlmsel.evidence.failure import Failure
-from vlmsel.execution.work.run_summary import RunSummary
+from vlmsel.execution.run_summary import RunSummary
 
 FAULT = Failure("m", "p", "", None, "no weights")
 

@@ -2,8 +2,8 @@ import pytest
 
 from tests.execution.builders import JOB, THREE, identity, job, shard, spec, wanted
 from vlmsel.errors import ExecutionError
-from vlmsel.execution.executors.placement import Node, Resources
 from vlmsel.execution.plan.forecast import add_requested_gpus, forecast, this_machine
+from vlmsel.execution.plan.placement import Node, Resources
 from vlmsel.execution.plan.work_plan import Known, Plan, plan_cells
 
 SHARDS = [shard(name, n_images=1) for name in "abcd"]

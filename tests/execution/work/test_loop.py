@@ -10,9 +10,9 @@ from vlmsel.errors import ExecutionError, StoreError
 from vlmsel.execution.plan.limits import MAX_TRIES, MODEL_DEATHS, OUTAGE_TRIES, Limits
 from vlmsel.execution.plan.units import Cell, CellOutcome, ModelUnits, Unit, UnitOutcome
 from vlmsel.execution.plan.work_plan import Known, Plan, plan_cells
+from vlmsel.execution.run_summary import RunSummary
 from vlmsel.execution.work.dispatch import IN_FLIGHT
 from vlmsel.execution.work.loop import Lost, work_loop
-from vlmsel.execution.work.run_summary import RunSummary
 from vlmsel.store.keys import CellId
 
 LIMITS = Limits(deadline_s=100.0, patience_s=300.0)

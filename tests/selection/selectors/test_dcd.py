@@ -3,7 +3,7 @@
 import polars as pl
 import pytest
 
-from vlmsel.selection.divergence import dcd_matrix
+from vlmsel.selection.dcd_table import dcd_matrix
 from vlmsel.selection.registry import make_selector
 from vlmsel.selection.similarity import effective_sources, similarity
 

@@ -10,7 +10,7 @@ from vlmsel.cli.option_groups import RunFlags, WantFlags, takes_flags
 
 if TYPE_CHECKING:
     from vlmsel.api.workspace import Workspace
-    from vlmsel.execution.work.run_summary import RunSummary
+    from vlmsel.execution.run_summary import RunSummary
 
 Kinds = Annotated[
     list[str],

@@ -240,7 +240,7 @@ def _finish(selection: "Selection", allow_failures: int) -> None:
     """Name what failed and end with the true exit code."""
     from vlmsel.cli.views.plan_run import finish_for_images
     from vlmsel.cli.views.ranking_view import name_failures
-    from vlmsel.execution.work.run_summary import RunSummary
+    from vlmsel.execution.run_summary import RunSummary
 
     n_images = name_failures(selection.failed_images)
     finish_for_images(selection.summary or RunSummary(), n_images, allow_failures)

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from vlmsel.api.objective_study import ObjectiveStudy
     from vlmsel.api.workspace import Workspace
     from vlmsel.execution.plan.work_plan import Plan
-    from vlmsel.execution.work.run_summary import RunSummary
+    from vlmsel.execution.run_summary import RunSummary
 
 NAME = "objectives"
 DESCRIPTION = (

@@ -14,7 +14,7 @@ from vlmsel.errors import SettingsError
 if TYPE_CHECKING:
     from vlmsel.api.workspace import Workspace
     from vlmsel.execution.plan.work_plan import Plan
-    from vlmsel.execution.work.run_summary import RunSummary
+    from vlmsel.execution.run_summary import RunSummary
 
 NAME = "prompts"
 DESCRIPTION = (

@@ -267,7 +267,7 @@ def finish_answer(answer: "TargetAnswer", allow_failures: int) -> None:
     """Name what failed and end with the true exit code."""
     from vlmsel.cli.views.plan_run import finish_for_images
     from vlmsel.cli.views.ranking_view import name_failures
-    from vlmsel.execution.work.run_summary import RunSummary
+    from vlmsel.execution.run_summary import RunSummary
 
     summary = answer.summary or RunSummary(faults=_unread_files(answer))
     failures = (*summary.failures, *summary.earlier)

@@ -16,8 +16,8 @@ from vlmsel.execution.plan.limits import Limits
 from vlmsel.execution.plan.run_options import RunOptions
 from vlmsel.execution.plan.work_plan import Plan
 from vlmsel.execution.run import execute
+from vlmsel.execution.run_summary import RunSummary
 from vlmsel.execution.work.logs import log_json_lines
-from vlmsel.execution.work.run_summary import RunSummary
 from vlmsel.store.store import Store
 
 SHOWN_FAILURES = 10

@@ -7,8 +7,8 @@ import polars as pl
 
 from vlmsel.cli.views.console import emit_json, say, show_table, warn
 from vlmsel.cli.views.run_progress import duration
-from vlmsel.execution.executors.placement import Resources
 from vlmsel.execution.plan.forecast import Forecast, add_requested_gpus, forecast, this_machine
+from vlmsel.execution.plan.placement import Resources
 from vlmsel.execution.plan.run_options import RunOptions
 from vlmsel.execution.plan.work_plan import Plan, describe_plan
 from vlmsel.execution.run import cluster_supply

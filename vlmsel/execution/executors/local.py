@@ -19,10 +19,10 @@ from vlmsel.execution.plan.limits import Limits
 from vlmsel.execution.plan.run_options import WorkerOptions
 from vlmsel.execution.plan.units import Job, ModelUnits, Unit, UnitOutcome
 from vlmsel.execution.plan.work_plan import Plan
+from vlmsel.execution.run_summary import RunSummary
 from vlmsel.execution.work.device import best_device, check_device
 from vlmsel.execution.work.in_flight import InFlight
 from vlmsel.execution.work.loop import Lost, OnOutcome, work_loop
-from vlmsel.execution.work.run_summary import RunSummary
 from vlmsel.execution.work.worker import record_failure
 
 LocalWorker = ThreadWorker | ChildWorker

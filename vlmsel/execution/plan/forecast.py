@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from vlmsel.execution.executors.placement import Demand, FreeResources, Node, Resources, place
+from vlmsel.execution.plan.placement import Demand, FreeResources, Node, Resources, place
 from vlmsel.execution.plan.work_plan import Plan
 
 # Of one model: enough for a guess, and a plan of a million units stays quick.

@@ -2,10 +2,11 @@
 
 import json
 from collections import defaultdict
+from collections.abc import Mapping
+from typing import Protocol
 
 from vlmsel.documents import parse_json
 from vlmsel.execution.plan.units import Job
-from vlmsel.execution.work.run_summary import RunSummary
 from vlmsel.measurements.measurement import Measurement
 from vlmsel.store.filesystem import Folder
 from vlmsel.store.store import Store
@@ -13,6 +14,24 @@ from vlmsel.store.store import Store
 TIMINGS = "timings"
 # Seconds per image that no measurement takes: a note that says so is damaged.
 LONGEST_S = 1e5
+
+
+class TimedImages(Protocol):
+    """Images that have values, and the seconds that all of them took."""
+
+    @property
+    def n_images(self) -> int:
+        """Number of these images."""
+        ...
+
+    @property
+    def seconds(self) -> float:
+        """Time of all of them."""
+        ...
+
+
+# By kind, model, pretrained and task, as the summary of a run holds them.
+Tallies = Mapping[tuple[str, str, str, str], TimedImages]
 
 
 def read_timings(store: Store, measurement: Measurement) -> dict[str, float]:
@@ -26,24 +45,24 @@ def read_timings(store: Store, measurement: Measurement) -> dict[str, float]:
     return _parse(folder, name)
 
 
-def write_timings(store: Store, job: Job, summary: RunSummary) -> None:
+def write_timings(store: Store, job: Job, tallies: Tallies) -> None:
     """Keep what a run measured.
 
     Two drivers may overwrite each other: it is a hint, never a result.
     """
     for kind, measurement in job.measurements.items():
-        measured = seconds_per_image(summary, kind)
+        measured = seconds_per_image(tallies, kind)
         if measured:
             known = read_timings(store, measurement) | measured
             data = json.dumps(known, sort_keys=True, indent=1).encode()
             store.folder.write_atomic(f"{TIMINGS}/{_name(measurement)}", data)
 
 
-def seconds_per_image(summary: RunSummary, kind: str) -> dict[str, float]:
+def seconds_per_image(tallies: Tallies, kind: str) -> dict[str, float]:
     """Compute per image of a kind by model name, of the models that measured something."""
     images: dict[str, int] = defaultdict(int)
     seconds: dict[str, float] = defaultdict(float)
-    for (measured_kind, model, pretrained, _), tally in summary.tallies.items():
+    for (measured_kind, model, pretrained, _), tally in tallies.items():
         if measured_kind == kind:
             images[f"{model}/{pretrained}"] += tally.n_images
             seconds[f"{model}/{pretrained}"] += tally.seconds

@@ -15,8 +15,8 @@ from vlmsel.errors import ExecutionError
 from vlmsel.execution.plan.limits import Limits, OutageBreaker, first_of
 from vlmsel.execution.plan.units import CellOutcome, ModelUnits, Unit, UnitOutcome
 from vlmsel.execution.plan.work_plan import Plan
+from vlmsel.execution.run_summary import RunSummary
 from vlmsel.execution.work.dispatch import IN_FLIGHT, START_S, ModelQueue, Turn, next_model
-from vlmsel.execution.work.run_summary import RunSummary
 
 log = logging.getLogger(__name__)
 

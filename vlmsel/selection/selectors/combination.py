@@ -10,7 +10,7 @@ from pydantic import Field
 
 from vlmsel.errors import SelectionError
 from vlmsel.selection.array_divergences import DcdDivergence
-from vlmsel.selection.divergence import EpsMode
+from vlmsel.selection.dcd_table import EpsMode
 from vlmsel.selection.inner_divergence import inner_divergence
 from vlmsel.selection.needs import Needs
 from vlmsel.selection.problem import Problem

@@ -3,7 +3,7 @@
 from pydantic import Field
 
 from vlmsel.selection.array_divergences import DcdDivergence, Divergence
-from vlmsel.selection.divergence import EpsMode
+from vlmsel.selection.dcd_table import EpsMode
 from vlmsel.selection.rank_weights import RankWeighting
 from vlmsel.selection.registry import register
 from vlmsel.selection.similarity import Scale

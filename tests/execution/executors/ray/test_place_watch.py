@@ -4,8 +4,8 @@ import pytest
 from ray.exceptions import RayError
 
 from vlmsel.errors import ExecutionError
-from vlmsel.execution.executors.placement import Demand
 from vlmsel.execution.executors.ray.place_watch import LOOK_S, ROOM_S, Free, PlaceWatch
+from vlmsel.execution.plan.placement import Demand
 
 DEMAND = Demand(cpus=2)
 FULL, EMPTY = {"a": {"CPU": 1.0}, "b": {"CPU": 1.0}}, {"a": {"CPU": 1.0}, "b": {"CPU": 2.0}}

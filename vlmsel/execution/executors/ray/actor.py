@@ -10,8 +10,8 @@ from dataclasses import replace
 import ray
 
 from vlmsel.errors import VlmselError
-from vlmsel.execution.executors.placement import Demand
 from vlmsel.execution.executors.ray.worker_metrics import WorkerMetrics
+from vlmsel.execution.plan.placement import Demand
 from vlmsel.execution.plan.run_options import WorkerOptions
 from vlmsel.execution.plan.units import Job, Unit, UnitOutcome
 from vlmsel.execution.work.logs import log_json_lines

@@ -20,17 +20,17 @@ from ray.exceptions import (
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from vlmsel.errors import ExecutionError, VlmselError
-from vlmsel.execution.executors.placement import Demand, FreeResources, Resources, place
 from vlmsel.execution.executors.ray.actor import RayWorker, kill_process
 from vlmsel.execution.executors.ray.place_watch import PlaceWatch
 from vlmsel.execution.executors.ray.session import cluster_resources, hold_gpus, ray_session
 from vlmsel.execution.plan.decoded_share import cache_bytes_for
+from vlmsel.execution.plan.placement import Demand, FreeResources, Resources, place
 from vlmsel.execution.plan.run_options import RunOptions, WorkerOptions
 from vlmsel.execution.plan.units import Job, ModelUnits, Unit, UnitOutcome
 from vlmsel.execution.plan.work_plan import Plan
+from vlmsel.execution.run_summary import RunSummary
 from vlmsel.execution.work.dispatch import IN_FLIGHT, START_S
 from vlmsel.execution.work.loop import Lost, OnOutcome, work_loop
-from vlmsel.execution.work.run_summary import RunSummary
 
 log = logging.getLogger(__name__)
 

@@ -11,7 +11,7 @@ from ray._private.state import available_resources_per_node
 from ray.exceptions import RayError
 
 from vlmsel.errors import ExecutionError
-from vlmsel.execution.executors.placement import Demand
+from vlmsel.execution.plan.placement import Demand
 
 # Between looks, each of which asks the cluster.
 LOOK_S = 10.0

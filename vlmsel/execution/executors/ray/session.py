@@ -15,8 +15,8 @@ from ray.autoscaler.sdk import request_resources
 from ray.experimental.internal_kv import _internal_kv_get
 
 from vlmsel.errors import ExecutionError
-from vlmsel.execution.executors.placement import Node, Resources
 from vlmsel.execution.executors.ray.local_cluster import local_cluster
+from vlmsel.execution.plan.placement import Node, Resources
 
 log = logging.getLogger(__name__)
 

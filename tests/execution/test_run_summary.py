@@ -4,7 +4,7 @@ from hypothesis import strategies as st
 
 from vlmsel.evidence.failure import Failure
 from vlmsel.execution.plan.units import CellOutcome
-from vlmsel.execution.work.run_summary import RunSummary
+from vlmsel.execution.run_summary import RunSummary
 from vlmsel.store.keys import CellId
 
 outcomes = st.builds(

@@ -2,7 +2,7 @@ import pytest
 
 from tests.execution.builders import work
 from vlmsel.errors import ExecutionError
-from vlmsel.execution.executors.placement import (
+from vlmsel.execution.plan.placement import (
     Demand,
     FreeResources,
     Node,

@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from vlmsel.errors import SelectionError
-from vlmsel.selection import divergence
-from vlmsel.selection.divergence import block_importance, dcd_matrix
+from vlmsel.selection import dcd_table
+from vlmsel.selection.dcd_table import block_importance, dcd_matrix
 from vlmsel.selection.profiles import task_profiles
 
 POSITIVE = st.floats(1e-3, 1e3)
@@ -121,7 +121,7 @@ def test_batches_do_not_change_the_result(long_profiles, monkeypatch):
     rng = np.random.default_rng(1)
     rows = pl.concat([long_profiles(rng.lognormal(size=(4, 3)), model=f"m{i}") for i in range(5)])
     whole = dcd_matrix(rows)
-    monkeypatch.setattr(divergence, "BATCH_ELEMENTS", 2 * 4 * 3)
+    monkeypatch.setattr(dcd_table, "BATCH_ELEMENTS", 2 * 4 * 3)
     assert dcd_matrix(rows).equals(whole)
 
 
