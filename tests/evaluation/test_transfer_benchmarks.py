@@ -101,7 +101,7 @@ def test_page_and_figure_hold_what_was_judged(pool):
     values, left_out = judge_benchmarks(accuracies, scores, {})
     found = summarise_benchmarks(values)
     page = benchmark_page(found, printed_taus(), left_out, {"pool": (6, 5)}, "the command")
-    assert "Written by `the command`" in page
+    assert "Made by the command" in page
     assert "## pool: 6 models, 5 data sets" in page
     assert "| knows | 5 | 1.000 [1.000, 1.000] |" in page
     assert "on fewer than 5 data sets, so no evidence: part" in page
