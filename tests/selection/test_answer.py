@@ -5,35 +5,14 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from tests.selection.posterior.conftest import HITS
+from tests.selection.posterior.conftest import SOURCES as ACCURACY
 from vlmsel.errors import SelectionError
 from vlmsel.selection.answer import Question, answer, average_rank_order, compute_regret_after
 from vlmsel.selection.posterior import advise, condition, fit_prior, observe_hits
 from vlmsel.selection.zoo_answers import ZooAnswers
 
-ACCURACY = np.array(
-    [
-        [0.70, 0.60, 0.80, 0.50],
-        [0.90, 0.85, 0.95, 0.80],
-        [0.40, 0.20, 0.30, 0.25],
-        [0.65, 0.66, 0.72, 0.40],
-        [0.30, 0.35, 0.50, 0.28],
-    ]
-)
 MODELS = tuple((name, "x") for name in "abcd")
-HITS = np.array(
-    [
-        [1, 1, 1, 0],
-        [1, 0, 1, 1],
-        [0, 0, 0, 0],
-        [1, 1, 1, 1],
-        [1, 0, 0, 0],
-        [1, 1, 1, 1],
-        [0, 0, 1, 0],
-        [1, 1, 1, 0],
-        [1, 0, 1, 1],
-        [0, 1, 0, 0],
-    ]
-)
 
 
 def answers_of(classes: np.ndarray, n_classes: int = 3) -> ZooAnswers:
