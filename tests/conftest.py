@@ -48,15 +48,23 @@ def _turn(item: pytest.Item) -> int:
     return next((i for i, start in enumerate(FIRST) if place.startswith(start)), len(FIRST))
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """What tests remember of their images and answers is nothing for the user's cache."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("VLMSEL_CACHE", str(tmp_path_factory.mktemp("cache")))
+        yield
+
+
 @pytest.fixture(scope="session")
 def empty_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A database of MLflow without runs, to be copied: making its tables takes seconds."""
 
     def fill(folder: Path) -> None:
-        # tracking sets MLflow up before it is imported.
-        from mlflow.tracking import MlflowClient
+        # Sets MLflow up before it is imported.
+        from vlmsel import tracking  # noqa: F401, I001
 
-        from vlmsel import tracking  # noqa: F401
+        from mlflow.tracking import MlflowClient
 
         MlflowClient(f"sqlite:///{folder}/mlflow.db").search_experiments()
 

@@ -2,6 +2,7 @@
 
 import fcntl
 import os
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -25,6 +26,8 @@ def fill_once(factory: pytest.TempPathFactory, name: str, fill: Callable[[Path],
     with (root / f"{name}.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not (folder / DONE).exists():
+            # Of a worker that died, or whose filling failed.
+            shutil.rmtree(folder, ignore_errors=True)
             folder.mkdir()
             fill(folder)
             (folder / DONE).touch()

@@ -7,6 +7,10 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
+# Processes that import torch, or threads that measure: a busy machine needs longer.
+pytestmark = pytest.mark.timeout(180)
 ROOT = Path(__file__).parents[1]
 PAGE = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
 FILE = re.compile(r"^```python\n# (\S+\.py)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
@@ -18,8 +22,10 @@ WEIGHTS = ("models", "vlms")
 def copy_package(root: Path) -> None:
     """Copy the package and its tests, without the bytes of the embedded models."""
     # Bytecode comes along: modification times are kept.
-    shutil.copytree(ROOT / "vlmsel", root / "vlmsel", ignore=shutil.ignore_patterns(*WEIGHTS))
-    shutil.copytree(ROOT / "tests", root / "tests")
+    # But for what other workers are writing at this moment.
+    ignore = shutil.ignore_patterns(*WEIGHTS, "*.pyc.*")
+    shutil.copytree(ROOT / "vlmsel", root / "vlmsel", ignore=ignore)
+    shutil.copytree(ROOT / "tests", root / "tests", ignore=ignore)
     shutil.copy(ROOT / "pyproject.toml", root)
     for name in WEIGHTS:
         (root / "vlmsel" / "demo" / name).symlink_to(ROOT / "vlmsel" / "demo" / name)

@@ -6,7 +6,7 @@ CELL = [*MODEL, "task"]
 # The source of accuracies that were measured here, where those of several sources meet.
 MEASURED = "measured"
 
-# ImageNet as tables name it; its accuracy is a rival of every selector.
+# ImageNet as tables name it, catalogs of a user's own first and published tables last.
 IMAGENET_NAMES = ("imagenet", "imagenet1k")
 
 # Text features in the words of LOVM's table; the first is ImageNet's accuracy.

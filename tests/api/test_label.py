@@ -25,6 +25,8 @@ from vlmsel.errors import SettingsError, TaskError
 from vlmsel.execution.work.decoded_images import DecodedCache
 from vlmsel.extras import LIBRARIES
 
+# Processes that import torch, or threads that measure: a busy machine needs longer.
+pytestmark = pytest.mark.timeout(180)
 WAIT_S = 120
 
 

@@ -1,7 +1,7 @@
 """A small laboratory, measured once a session through the real command line."""
 
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -90,14 +90,6 @@ def lab(tmp_path_factory: pytest.TempPathFactory, empty_database: Path) -> Lab:
         images=folder / "images",
         uri=f"sqlite:///{database}",
     )
-
-
-@pytest.fixture(scope="session", autouse=True)
-def _own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """What these tests remember of their images and answers is nothing for the user's cache."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("VLMSEL_CACHE", str(tmp_path_factory.mktemp("cache")))
-        yield
 
 
 @pytest.fixture

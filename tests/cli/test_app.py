@@ -128,6 +128,8 @@ def test_no_example_is_of_a_command_that_is_not_there():
         ("select x --foo", "vlmsel select: no such option: --foo"),
         ("selct", "vlmsel: no such command 'selct'"),
         ("layers adapt", "vlmsel layers adapt: missing option '--model'"),
+        ("evaluate --selector", "vlmsel evaluate: option '--selector' requires an argument"),
+        ("layers vectors --tower", "vlmsel layers vectors: option '--tower' requires an argument"),
     ],
 )
 def test_a_usage_error_is_one_line(words, reason, capsys):

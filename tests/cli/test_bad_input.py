@@ -12,6 +12,8 @@ import pytest
 from tests.warm_processes import WarmProcess, run_command
 from vlmsel.store.store import Store
 
+# Processes that import torch, or threads that measure: a busy machine needs longer.
+pytestmark = pytest.mark.timeout(180)
 COMMAND = Path(sys.executable).parent / "vlmsel"
 NO_SERVER = "http://127.0.0.1:9"
 

@@ -3,19 +3,17 @@
 import json
 import shutil
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 import yaml
 from mlflow.tracking import MlflowClient
 
 from tests.cli.thread_counts import run_and_count
+from tests.shared_data import DATA
 from tests.warm_processes import WarmProcess
 from vlmsel.errors import TrackingError
 from vlmsel.execution.lease import hold_lease
 from vlmsel.store.store import Store
-
-DATA = Path(__file__).parents[3] / "shared" / "data"
 
 
 def runs(uri: str, kind: str) -> list:

@@ -1,11 +1,10 @@
 """A small zoo with known order: who foretells it, what the truth of a draw is, what is refused."""
 
-from pathlib import Path
-
 import numpy as np
 import polars as pl
 import pytest
 
+from tests.shared_data import DATA
 from vlmsel.errors import SelectionError
 from vlmsel.evaluation.probe_page import compare_mixture, mixture_sentences, shot_table, use_page
 from vlmsel.evaluation.probe_tables import ProbeTables
@@ -15,7 +14,6 @@ from vlmsel.evaluation.shots import LabelledImages, find_undrawn
 from vlmsel.published.clip_benchmark import read_clip_benchmark
 from vlmsel.published.linear_probes import read_linear_probes
 
-DATA = Path(__file__).parents[3] / "shared/data"
 MODELS = tuple((f"m{i}", "x") for i in range(4))
 TASKS = tuple(f"task {i}" for i in range(5))
 OPTIONS = ProbeOptions(shots=(1, 4), draws=2, estimators=("logme", "hscore", "probe-likelihood"))

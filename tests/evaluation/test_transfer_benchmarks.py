@@ -1,12 +1,11 @@
 """Published scores beside average rank: the figures that are known, and a pool by hand."""
 
-from pathlib import Path
-
 import numpy as np
 import polars as pl
 import pytest
 from scipy.stats import weightedtau
 
+from tests.shared_data import DATA
 from vlmsel.errors import SelectionError
 from vlmsel.evaluation.studies.published_transfer import benchmark_page
 from vlmsel.evaluation.transfer_benchmarks import judge_benchmarks, summarise_benchmarks
@@ -15,7 +14,7 @@ from vlmsel.published.printed_taus import printed_taus
 from vlmsel.published.transferability import SCORES, read_transferability
 from vlmsel.report.study_figures import benchmark_figure
 
-PUBLISHED = Path(__file__).parents[3] / "shared" / "data" / "transferability"
+PUBLISHED = DATA / "transferability"
 
 
 @pytest.fixture(scope="module")

@@ -13,6 +13,8 @@ from vlmsel.errors import ExecutionError
 from vlmsel.execution.lease import Lease, hold_lease, read_lease
 from vlmsel.store.filesystem import open_folder
 
+# Processes that import torch, or threads that measure: a busy machine needs longer.
+pytestmark = pytest.mark.timeout(180)
 PATH = "leases/refresh.json"
 # Alone there is nobody to wait for.
 hold = partial(hold_lease, settle_s=0.0)

@@ -70,11 +70,3 @@ def undisturbed(
     store = Store(tmp_path_factory.mktemp("undisturbed"))
     assert measure(zoo, tasks, store, wants).exit_code() == 0
     return stored(store.uri, wants)
-
-
-@pytest.fixture(scope="session", autouse=True)
-def _own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """What these tests remember of their images is nothing for the user's cache."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("VLMSEL_CACHE", str(tmp_path_factory.mktemp("cache")))
-        yield

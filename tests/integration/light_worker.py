@@ -19,7 +19,7 @@ POLL_S = 0.05
 
 
 class LightWorker:
-    """What `RayWorker` is to the crew, but it imports no torch and every cell is measured at once.
+    """What `RayWorker` is to the pool, but it imports no torch and every cell is measured at once.
 
     Where a file `at-once` lies beside the store, a unit is done when so many actors have one: they
     work at the same time, or the test never ends.

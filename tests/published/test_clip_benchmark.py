@@ -1,13 +1,10 @@
-import os
-from pathlib import Path
-
 import pytest
 
+from tests.shared_data import DATA
 from vlmsel.errors import StoreError
 from vlmsel.published import read_clip_benchmark, recognise
 from vlmsel.published.layouts import Layout
 
-DATA = Path(os.environ.get("VLMSEL_SHARED_DATA", Path(__file__).parents[3] / "shared" / "data"))
 TABLE = """model_fullname,arch,downstream_dataset,acc1,acc5,mean_per_class_recall,task
 ViT-B-32 openai,ViT-B-32,vtab/pets,0.8,0.9,0.81,zeroshot_classification
 ViT-B-32 openai,ViT-B-32,imagenet1k,0.6,,0.6,zeroshot_classification

@@ -1,13 +1,10 @@
-import os
-from pathlib import Path
-
 import polars as pl
 import pytest
 
+from tests.shared_data import DATA
 from vlmsel.errors import StoreError
 from vlmsel.published import read_image_predictions
 
-DATA = Path(os.environ.get("VLMSEL_SHARED_DATA", Path(__file__).parents[3] / "shared" / "data"))
 CUES = pl.DataFrame(
     {
         "model": ["clip/a", "clip/a", "clip/a", "vlm/vqa/b", "b"],

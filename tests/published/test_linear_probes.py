@@ -2,12 +2,13 @@ from pathlib import Path
 
 import pytest
 
+from tests.shared_data import DATA
 from vlmsel.errors import StoreError
 from vlmsel.published.linear_probes import read_linear_probes
 from vlmsel.published.stored_tables import read_probes, write_probes
 from vlmsel.store.filesystem import open_folder
 
-REAL = Path(__file__).parents[3] / "shared/data/transferability/clip_linear_probe_best.csv"
+REAL = DATA / "transferability" / "clip_linear_probe_best.csv"
 HEAD = "model,pretrained,dataset,fewshot_k,lp_acc1\n"
 
 

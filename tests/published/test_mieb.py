@@ -1,14 +1,11 @@
-import os
-from pathlib import Path
-
 import pytest
 
+from tests.shared_data import DATA
 from vlmsel.errors import StoreError
 from vlmsel.published import read_mieb, recognise
 from vlmsel.published.layouts import Layout
 from vlmsel.published.mieb import Protocol
 
-DATA = Path(os.environ.get("VLMSEL_SHARED_DATA", Path(__file__).parents[3] / "shared" / "data"))
 TABLE = """model,revision,task,split,subset,main_score,accuracy
 openai__clip,1,CIFAR10ZeroShot,test,default,0.8,0.8
 openai__clip,1,CLEVRZeroShot,test,default,0.2,0.2

@@ -1,11 +1,11 @@
 """Published tables: the layouts of the three sources, and every way in which a table can be bad."""
 
-import os
 from pathlib import Path
 
 import polars as pl
 import pytest
 
+from tests.shared_data import DATA
 from vlmsel.errors import StoreError
 from vlmsel.published import (
     read_lovm_table,
@@ -17,7 +17,6 @@ from vlmsel.published.names import with_own_names
 from vlmsel.published.twin_profiles import duplicate_groups
 from vlmsel.store import Store
 
-DATA = Path(os.environ.get("VLMSEL_SHARED_DATA", Path(__file__).parents[3] / "shared" / "data"))
 needs_data = pytest.mark.skipif(
     not DATA.is_dir(), reason=f"the published tables are not in {DATA} (VLMSEL_SHARED_DATA)"
 )

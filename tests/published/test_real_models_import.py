@@ -1,15 +1,15 @@
 """The shipped table is what its command writes."""
 
 import filecmp
-from pathlib import Path
 
 import pytest
 
+from tests.shared_data import DATA
 from vlmsel.errors import StoreError
 from vlmsel.published.real_models import ACCURACIES, FOLDER, TASKS, real_models
 from vlmsel.published.real_models_import import build
 
-PUBLISHED = Path(__file__).parents[3] / "shared" / "data" / "openclip_results.csv"
+PUBLISHED = DATA / "openclip_results.csv"
 
 
 @pytest.mark.skipif(not PUBLISHED.exists(), reason="the published table is not at hand")

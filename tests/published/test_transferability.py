@@ -1,16 +1,15 @@
 """Readers of transferability tables: every layout, what is left out, what is refused."""
 
-from pathlib import Path
-
 import polars as pl
 import pytest
 
+from tests.shared_data import DATA
 from vlmsel.errors import StoreError
 from vlmsel.published.model_sizes import model_sizes
 from vlmsel.published.printed_taus import printed_taus
 from vlmsel.published.transferability import as_accuracies, read_transferability
 
-PUBLISHED = Path(__file__).parents[3] / "shared" / "data" / "transferability"
+PUBLISHED = DATA / "transferability"
 
 FINE_TUNED = """source,pool,setting,dataset,model,accuracy
 x,cnn (2 CNNs),fine-tune,pets,resnet34,80

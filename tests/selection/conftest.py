@@ -3,19 +3,19 @@
 from collections.abc import Callable
 from dataclasses import replace
 from itertools import product
-from pathlib import Path
 
 import numpy as np
 import polars as pl
 import pytest
 
+from tests.shared_data import DATA
 from vlmsel.selection.block_matches import BlockMatches
 from vlmsel.selection.problem import Problem
 from vlmsel.selection.texts.text_evidence import GRAPH_COLUMNS, TextEvidence
 from vlmsel.selection.texts.text_view import TextView, unit
 from vlmsel.selection.zoo_answers import ZooAnswers
 
-PUBLISHED = Path(__file__).parents[3] / "shared" / "data" / "published_profiles.csv"
+PUBLISHED = DATA / "published_profiles.csv"
 
 
 def _long_profiles(

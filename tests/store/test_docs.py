@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
+from tests.shared_data import DATA
 from vlmsel.store.store import Store
 
 ROOT = Path(__file__).parents[2]
-DATA = ROOT.parent / "shared" / "data"
 PAGE = (ROOT / "docs" / "internals" / "store.md").read_text(encoding="utf-8")
 EXAMPLES = re.findall(r"^```python\n(.*?)^```", PAGE, re.MULTILINE | re.DOTALL)
 

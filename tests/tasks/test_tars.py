@@ -7,8 +7,6 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from webdataset import TarWriter
-from webdataset.tariterators import base_plus_ext
 
 from vlmsel.errors import TaskError
 from vlmsel.tasks import tars
@@ -19,6 +17,9 @@ MakeTar = Callable[..., Path]
 
 
 def test_a_shard_of_webdatasets_own_writer(tmp_path: Path, png: MakePng) -> None:
+    # Within: it imports torch.
+    from webdataset import TarWriter
+
     path = tmp_path / "s.tar"
     with TarWriter(str(path)) as writer:
         for i in range(3):
@@ -37,6 +38,8 @@ def test_a_shard_of_webdatasets_own_writer(tmp_path: Path, png: MakePng) -> None
 @settings(deadline=None, max_examples=60)
 @given(st.from_regex(r"([a-z.]{0,3}/)?[a-zA-Z0-9]{1,4}(\.[a-z]{1,3}){1,2}", fullmatch=True))
 def test_keys_are_split_as_webdataset_does(name: str) -> None:
+    from webdataset.tariterators import base_plus_ext
+
     key, extension = base_plus_ext(name)
     assert split_key(name) == (key, extension.casefold())
 

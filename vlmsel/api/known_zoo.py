@@ -170,7 +170,8 @@ def _build_zoo(
     kept = {key: spec for key, spec in specs.items() if key not in dropped}
     tasks = set(once.accuracies["task"])
     sources = tuple(sorted(tasks - set(IMAGENET_NAMES)))
-    reference = next((name for name in IMAGENET_NAMES if name in tasks), None)
+    # Published tables cover more models than a task of the user's own.
+    reference = next((name for name in reversed(IMAGENET_NAMES) if name in tasks), None)
     models = list(kept)
     imagenet = None
     if reference is not None:

@@ -7,7 +7,6 @@ from vlmsel.api.answer import TargetAnswer
 from vlmsel.api.answer_lines import answer_lines, basis_words, worth_line
 
 SHOWN_MODELS = 5
-PERCENT = 100.0
 # Of the curve: every number of labels up to here, then each number at which stopping is checked.
 DENSE = 30
 

@@ -10,6 +10,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
+from vlmsel.cli.examples import EXAMPLES
 from vlmsel.cli.late_command import LateCommand
 from vlmsel.cli.views.console import fail, say, show_log_records, show_tracebacks
 from vlmsel.errors import VlmselError
@@ -237,25 +238,34 @@ def run(args: Sequence[str]) -> int:
     except SystemExit as stop:
         return stop.code if isinstance(stop.code, int) else EXIT_INCOMPLETE
     except typer.Abort:
-        fail("stopped: no more input")
-        return EXIT_INCOMPLETE
+        fail("stopped")
+        return EXIT_INTERRUPTED
     except Exception as error:
         # The base class of usage errors is private to typer.
         if not hasattr(error, "format_message"):
             raise
-        return _refuse_usage(error)
+        return _refuse_usage(error, given)
     return code if isinstance(code, int) else EXIT_OK
 
 
-def _refuse_usage(error: Any) -> int:
+def _refuse_usage(error: Any, given: Sequence[str]) -> int:
     """Say in one line what is misspelt or missing; without a command the help is enough."""
-    context = getattr(error, "ctx", None)
     if type(error).__name__ == "NoArgsIsHelpError":
-        return EXIT_BAD_INPUT  # it has shown the help
-    command = context.command_path if context is not None else "vlmsel"
+        # Where rich is at hand, it has printed the help already.
+        if text := error.format_message():
+            typer.echo(text)
+        return EXIT_BAD_INPUT
+    context = getattr(error, "ctx", None)
+    command = context.command_path if context is not None else _command_of(given)
     reason = " ".join(error.format_message().split()).rstrip(".")
     fail(f"{command}: {reason[:1].lower()}{reason[1:]} ({command} --help lists what there is)")
     return EXIT_BAD_INPUT
+
+
+def _command_of(given: Sequence[str]) -> str:
+    """Return the command that a line begins with, for an error that does not say."""
+    words = next((n for n in (2, 1) if " ".join(given[:n]) in EXAMPLES), 0)
+    return " ".join(["vlmsel", *given[:words]])
 
 
 def main() -> None:

@@ -121,6 +121,7 @@ def cache_of(
 def code_version() -> str:
     """Digest of the code and the libraries that a judgement depends on."""
     files = sorted(path for name in PACKAGES for path in (ROOT / name).rglob("*.py"))
+    files.append(ROOT / "columns.py")
     digest = hashlib.sha256()
     for name in ("vlmsel", *LIBRARIES):
         digest.update(f"{name} {version(name)}\n".encode())

@@ -1,7 +1,7 @@
-"""From profiles and known accuracies to a ranked zoo.
+r"""From profiles and known accuracies to a ranked zoo.
 
 ```
-long profiles -> profiles.task_profiles -> divergence.dcd_matrix -> similarity -> weights --\
+long profiles -> profiles.task_profiles -> dcd_table.dcd_matrix -> similarity -> weights --\
 accuracies    -> knowledge.task_ranks ----------------------------------------------------> scores
                                                                                  -> ranking.Ranking
 ```

@@ -1,6 +1,6 @@
 """Divergences between profiles laid out as arrays: one target, or many, against all tasks at once.
 
-`divergence.dcd_matrix` gives the same numbers as a table. Here they are what selectors work on: a
+`dcd_table.dcd_matrix` gives the same numbers as a table. Here they are what selectors work on: a
 leave-one-out asks for the same pairs once a selector and target, a bootstrap for thousands of
 targets.
 """
@@ -45,7 +45,7 @@ class Divergence:
 
 @dataclass(frozen=True)
 class DcdDivergence(Divergence):
-    """Directional Conductance Divergence, see `divergence.dcd_matrix`.
+    """Directional Conductance Divergence, see `dcd_table.dcd_matrix`.
 
     DCD(S -> T) = sum_l alpha_l |t_l - s_l| / (|t_l| + eps), alpha = softmax(eta t / max(||t||,
     eps)).

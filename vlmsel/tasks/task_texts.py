@@ -18,7 +18,6 @@ from vlmsel.tasks.shards import Shard
 from vlmsel.tasks.task_catalog import TaskSpec
 
 Role = Literal["prompt", "caption", "synonym"]
-ROLES: tuple[Role, ...] = ("prompt", "caption", "synonym")
 SHARD_TEXTS = 4096
 MAX_SHOWN = 60
 FROM_TEMPLATES = "captions are the task's own templates, filled with each class name"

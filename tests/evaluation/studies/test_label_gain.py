@@ -1,11 +1,9 @@
-import os
-from pathlib import Path
-
 import numpy as np
 import polars as pl
 import pytest
 
 from tests.evaluation.conftest import make_tables
+from tests.shared_data import DATA
 from vlmsel.errors import SelectionError
 from vlmsel.evaluation.held_out import hold_out
 from vlmsel.evaluation.metrics import evaluate_ranking
@@ -14,8 +12,6 @@ from vlmsel.evaluation.twin_checkpoints import count_once
 from vlmsel.published import read_accuracies
 from vlmsel.report.study_figures import labels_figure
 from vlmsel.selection.registry import make_selector
-
-DATA = Path(os.environ.get("VLMSEL_SHARED_DATA", Path(__file__).parents[4] / "shared" / "data"))
 
 
 @pytest.fixture

@@ -25,6 +25,8 @@ from vlmsel.store.store import Store
 from vlmsel.tasks.task_catalog import TaskCatalog
 from vlmsel.zoo.catalog import ModelSpec, Zoo
 
+# Processes that import torch, or threads that measure: a busy machine needs longer.
+pytestmark = pytest.mark.timeout(180)
 QUICK = RunOptions(limits=Limits(deadline_s=2.0, patience_s=3.0))
 
 # One test has a child of the real kind; each of those imports torch.

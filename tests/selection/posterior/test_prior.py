@@ -1,17 +1,14 @@
-import os
-from pathlib import Path
-
 import numpy as np
 import polars as pl
 import pytest
 
+from tests.shared_data import DATA
 from vlmsel.errors import SelectionError
 from vlmsel.evaluation.twin_checkpoints import count_once
 from vlmsel.selection.knowledge import value_matrix
 from vlmsel.selection.posterior.prior import fit_prior
 
 NAN = float("nan")
-DATA = Path(os.environ.get("VLMSEL_SHARED_DATA", Path(__file__).parents[4] / "shared" / "data"))
 
 
 def close(found, expected, decimals=6):

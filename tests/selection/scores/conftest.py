@@ -1,13 +1,14 @@
 """Digits, and what the scores say of them where the golden numbers are at hand."""
 
 import json
-from pathlib import Path
 
 import numpy as np
 import pytest
 from sklearn.datasets import load_digits
 
-GOLDEN = Path(__file__).parents[4] / "shared" / "data" / "golden_digits.json"
+from tests.shared_data import DATA
+
+GOLDEN = DATA / "golden_digits.json"
 
 
 @pytest.fixture(scope="session")

@@ -206,7 +206,7 @@ def _study_exactness(weights: Path | None, destination: _Destination) -> None:
 
 
 def _study_transferability(tables: list[Path] | None, seed: int, destination: _Destination) -> None:
-    judged = transferability.run_benchmarks(tables, seed=seed, out=destination.out)
+    judged = transferability.run_benchmarks(tables, seed=seed)
     params = {"seed": seed, "tables": [path.name for path in tables or ()]}
     done = destination.keep(judged.table, judged.figure, params)
     done["page"] = str(transferability.write_page(judged, destination.out))

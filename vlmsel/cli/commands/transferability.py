@@ -57,7 +57,7 @@ def refuse(options: Mapping[str, object]) -> None:
             raise SettingsError(f"{name} has no effect on study {NAME}: leave it out")
 
 
-def run_benchmarks(tables: list[Path] | None, *, seed: int, out: Path) -> BenchmarkStudy:
+def run_benchmarks(tables: list[Path] | None, *, seed: int) -> BenchmarkStudy:
     """Read the tables and judge every score on every pool.
 
     Raises:

@@ -60,7 +60,8 @@ def lay_out(task: HeldOut) -> Target:
     problem = task.problem
     models = task.truth.select("model", "pretrained").rows()
     named = list(problem.sources)
-    references = [name for name in IMAGENET_NAMES if name in set(problem.accuracies["task"])]
+    known = set(problem.accuracies["task"])
+    references = [name for name in reversed(IMAGENET_NAMES) if name in known]
     if len(named) + len(references) < MIN_SOURCES:
         raise SelectionError(
             f"{problem.target} has {len(named)} source task(s); a posterior needs {MIN_SOURCES}"

@@ -1,4 +1,4 @@
-"""From a few labels to a ranking: an empirical-Bayes Gaussian process over the models of a zoo.
+r"""From a few labels to a ranking: an empirical-Bayes Gaussian process over the models of a zoo.
 
 ```
 accuracies on the sources -> prior.fit_prior ------------------\

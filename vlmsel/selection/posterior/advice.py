@@ -10,7 +10,6 @@ import numpy as np
 # Labels after which the verdict may change.
 CHECKS = (5, 10, 15, 20, 30, 40, 50, 75, 100, 150, 200)
 TOLERANCE = 0.02
-MORE_LABELS = 25
 N_DRAWS = 2000
 TOP = 5
 LEVEL = 0.95

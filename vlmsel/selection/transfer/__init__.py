@@ -2,7 +2,7 @@
 
 ```
 features of each model, labels -> labelled_task (what is left out, said) -> model_inputs
-model_inputs -> estimators (value, gate, floor of each) -> zoo_table (places, beside the probe)
+model_inputs -> score_catalog (value, gate, floor of each) -> zoo_table (places, beside the probe)
 ```
 
 `score_catalog` names every score, `gates` says for which sizes one means nothing and why, and
