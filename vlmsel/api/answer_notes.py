@@ -26,10 +26,11 @@ def describe_draw(draw: LabelDraw, target: TargetLabels, answers: ZooAnswers | N
     notes = []
     beyond = len(set(target.labels) - set(target.order))
     if beyond and not target.is_sorted:
-        notes.append(f"{beyond} labels are of images beyond the {len(target.order)} looked at")
+        images = f"of images beyond the {len(target.order)} looked at"
+        notes.append(f"{_count_labels(beyond)} {images}")
     if draw.unused:
         notes.append(
-            f"{len(draw.unused)} labels are not used: labels must be of the next images in the "
+            f"{_count_labels(len(draw.unused))} not used: labels must be of the next images in the "
             f"order, without a gap (the first gap is {draw.wanted[0]}); say --labels-are-random if "
             "the images were drawn at random"
         )
@@ -75,3 +76,7 @@ def describe_answer(
         models = "1 model has" if left_out == 1 else f"{left_out} models have"
         notes.append(f"{models} no place in the ranking: {lack}")
     return notes
+
+
+def _count_labels(n: int) -> str:
+    return "1 label is" if n == 1 else f"{n} labels are"
