@@ -32,7 +32,8 @@ from vlmsel.attribution.exactness import converged
 from vlmsel.attribution.memory import GB
 from vlmsel.settings import AttributionSettings
 from vlmsel.zoo.blocks import functional_blocks
-from vlmsel.zoo.loader import LoadedModel, load_untrained
+from vlmsel.zoo.loaded_model import LoadedModel
+from vlmsel.zoo.loader import load_untrained
 
 CPU_MODELS = ("ViT-B-32", "RN50", "convnext_tiny", "ViT-B-16-SigLIP")
 TWELVE_BLOCKS = "ViT-B-32"

@@ -25,7 +25,8 @@ from vlmsel.attribution.model_attribution import ieee_float32
 from vlmsel.probes.silenced_layers import Silenced, Way, growing, plain, resumed
 from vlmsel.zoo.blocks import Blocks, functional_blocks
 from vlmsel.zoo.layer_name import Part
-from vlmsel.zoo.loader import LoadedModel, load_untrained
+from vlmsel.zoo.loaded_model import LoadedModel
+from vlmsel.zoo.loader import load_untrained
 
 Encode = Callable[[Tensor], Tensor]
 WAYS: dict[str, Way] = {"plain": plain, "resumed": resumed, "growing": growing}

@@ -23,7 +23,7 @@ from vlmsel.measurements import Prediction, Profile
 from vlmsel.store.cells import cell_folder, cell_stem
 from vlmsel.store.keys import CellId, images_digest
 from vlmsel.store.store import Store
-from vlmsel.tasks.index import ImageRef
+from vlmsel.tasks.image_ref import ImageRef
 from vlmsel.tasks.shards import Shard
 from vlmsel.zoo.catalog import ModelSpec
 from vlmsel.zoo.identity import ModelIdentity

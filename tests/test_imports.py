@@ -1,7 +1,9 @@
 """The import rules of docs/internals/architecture.md, proved in fresh interpreters."""
 
+import ast
 import subprocess
 import sys
+from graphlib import TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -92,3 +94,23 @@ def test_the_front_door_loads_no_torch():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
+
+
+def test_no_module_imports_itself_in_a_circle():
+    """Imports within functions count, too; a package's `__init__` only hands names on."""
+    files = {path: _dotted(path) for path in (ROOT / "vlmsel").rglob("*.py")}
+    modules = {name for path, name in files.items() if path.stem != "__init__"}
+    graph: dict[str, set[str]] = {}
+    for path, name in files.items():
+        if name in modules:
+            nodes = ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+            froms = [node for node in nodes if isinstance(node, ast.ImportFrom) and node.module]
+            named = {node.module for node in froms}
+            named |= {f"{node.module}.{alias.name}" for node in froms for alias in node.names}
+            # A child process names its own module.
+            graph[name] = named & modules - {name}
+    TopologicalSorter(graph).prepare()
+
+
+def _dotted(path: Path) -> str:
+    return ".".join(path.relative_to(ROOT).with_suffix("").parts)

@@ -12,7 +12,7 @@ from vlmsel.attribution.model_attribution import attribute
 from vlmsel.attribution.objective import make_objective
 from vlmsel.settings import AttributionSettings
 from vlmsel.zoo.blocks import functional_blocks
-from vlmsel.zoo.loader import ImageEncoder
+from vlmsel.zoo.loaded_model import ImageEncoder
 from vlmsel.zoo.towers import build_visual
 
 # Family: architecture, and an image size that its tower takes and that is quick.

@@ -17,7 +17,8 @@ from vlmsel.evidence.wanted_cells import wanted_cells, wanted_shards
 from vlmsel.measurements import Embedding, Prediction, Want
 from vlmsel.published import stored_tables
 from vlmsel.store import CellId, Store
-from vlmsel.tasks.index import ImageRef, TaskIndex
+from vlmsel.tasks.image_ref import ImageRef
+from vlmsel.tasks.index import TaskIndex
 from vlmsel.tasks.prompts import class_prompts
 from vlmsel.tasks.shards import Shard
 from vlmsel.tasks.task_catalog import TaskSpec

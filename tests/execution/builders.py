@@ -7,7 +7,7 @@ from vlmsel.evidence.wanted_cells import RequestedMeasurement, WantedShard
 from vlmsel.execution.plan.units import Cell, Job, ModelUnits, Unit
 from vlmsel.measurements import Embedding, Measurement, Prediction, Profile
 from vlmsel.store.keys import images_digest
-from vlmsel.tasks.index import ImageRef
+from vlmsel.tasks.image_ref import ImageRef
 from vlmsel.tasks.shards import Shard
 from vlmsel.zoo.catalog import ModelSpec
 from vlmsel.zoo.identity import ModelIdentity

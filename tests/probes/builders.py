@@ -10,7 +10,7 @@ from torchvision.transforms.functional import to_tensor
 from tests.execution.builders import sha, spec
 from vlmsel.probes.batch import Batch
 from vlmsel.tasks.prompts import ClassPrompts
-from vlmsel.zoo.loader import LoadedModel
+from vlmsel.zoo.loaded_model import LoadedModel
 
 
 def made_up_model(

@@ -22,7 +22,8 @@ from vlmsel.tasks.shards import plan_shards
 from vlmsel.tasks.task_catalog import TaskCatalog
 from vlmsel.zoo.blocks import functional_blocks
 from vlmsel.zoo.catalog import ModelSpec, Zoo
-from vlmsel.zoo.loader import LoadedModel, load_model
+from vlmsel.zoo.loaded_model import LoadedModel
+from vlmsel.zoo.loader import load_model
 
 
 def decoded(tasks: TaskCatalog, model: LoadedModel) -> DecodedShard:

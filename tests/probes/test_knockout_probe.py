@@ -18,7 +18,8 @@ from vlmsel.store.store import Store
 from vlmsel.tasks.prompts import ClassPrompts
 from vlmsel.tasks.task_catalog import TaskCatalog
 from vlmsel.zoo.catalog import ModelSpec, Zoo, load_zoo
-from vlmsel.zoo.loader import LoadedModel, load_model
+from vlmsel.zoo.loaded_model import LoadedModel
+from vlmsel.zoo.loader import load_model
 
 PROMPTS = ClassPrompts(("circle", "square", "cross"), ("a {}.", "the {}"))
 MODEL = "demo-vit-land"

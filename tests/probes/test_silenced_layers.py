@@ -15,7 +15,7 @@ from vlmsel.probes.silenced_layers import (
     resumed,
 )
 from vlmsel.zoo.blocks import functional_blocks
-from vlmsel.zoo.loader import ImageEncoder
+from vlmsel.zoo.loaded_model import ImageEncoder
 
 L, ROWS = 5, 3
 

@@ -10,7 +10,8 @@ from vlmsel.measurements import Text
 from vlmsel.probes.batch import Batch, TextBatch
 from vlmsel.probes.text_probe import TextProbe
 from vlmsel.zoo.catalog import load_zoo
-from vlmsel.zoo.loader import LoadedModel, load_model
+from vlmsel.zoo.loaded_model import LoadedModel
+from vlmsel.zoo.loader import load_model
 
 WORDS = ("a cat", "a dog")
 

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from vlmsel.errors import TaskError
 from vlmsel.tasks import parquets, shards, tars
-from vlmsel.tasks.index import ImageRef, TaskIndex, index_task
+from vlmsel.tasks.image_ref import ImageRef
+from vlmsel.tasks.index import TaskIndex, index_task
 from vlmsel.tasks.locations import open_source
 from vlmsel.tasks.shards import MOST_IMAGES, Shard, plan_shards, read_shard, strata
 from vlmsel.tasks.task_catalog import TaskSpec

@@ -7,7 +7,7 @@ from torch import nn
 from tests.attribution.test_families import FAMILIES, build
 from vlmsel.zoo.blocks import functional_blocks
 from vlmsel.zoo.hooks import BypassError, hooked, replace_forward, silenced
-from vlmsel.zoo.loader import ImageEncoder
+from vlmsel.zoo.loaded_model import ImageEncoder
 
 
 class Residual(nn.Module):

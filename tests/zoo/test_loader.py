@@ -12,7 +12,8 @@ from vlmsel.errors import ModelError
 from vlmsel.zoo.blocks import functional_blocks
 from vlmsel.zoo.catalog import ModelSpec
 from vlmsel.zoo.identity import identify
-from vlmsel.zoo.loader import ImageEncoder, load_model, load_untrained
+from vlmsel.zoo.loaded_model import ImageEncoder
+from vlmsel.zoo.loader import load_model, load_untrained
 
 State = dict[str, torch.Tensor]
 

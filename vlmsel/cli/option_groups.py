@@ -2,16 +2,22 @@
 
 import functools
 import inspect
+import logging
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, fields, is_dataclass
 from typing import TYPE_CHECKING, Any, get_type_hints
 
 from vlmsel.cli import options as o
 from vlmsel.errors import SettingsError
+from vlmsel.execution.plan.limits import Limits
 from vlmsel.execution.plan.run_options import RunOptions
+from vlmsel.execution.work.logs import log_json_lines
 
 if TYPE_CHECKING:
     from vlmsel.cli.wanted_kinds import MeasurementOptions
+
+
+HOUR_S = 3600.0
 
 
 @dataclass(frozen=True)
@@ -34,10 +40,33 @@ class RunFlags:
     price: o.Price = None
 
     def options(self) -> RunOptions:
-        """Options of a run; one that belongs to the other executor is refused."""
-        from vlmsel.cli.views.plan_run import run_options
+        """Return the options of a run; one that belongs to the other executor is refused.
 
-        return run_options(self)
+        The workers of the local executor are this process, so their log lines begin here.
+        """
+        level = self.log_level
+        is_loud = level in (o.LogLevelChoice.info, o.LogLevelChoice.debug)
+        if self.executor is o.Executor.local and is_loud:
+            log_json_lines(level.value)
+        elif self.executor is o.Executor.local:
+            logging.getLogger("vlmsel").setLevel(level.value.upper())
+        return RunOptions(
+            executor=self.executor.value,
+            device=self.device,
+            max_memory_gb=self.max_memory,
+            n_workers=self.workers,
+            address=self.address,
+            n_gpus=self.n_gpus,
+            threads=self.threads,
+            log_level=level.value,
+            retry_failed=self.retry_failed,
+            verify=self.verify,
+            limits=Limits(
+                self.deadline,
+                self.patience,
+                None if self.max_hours is None else self.max_hours * HOUR_S,
+            ),
+        )
 
 
 @dataclass(frozen=True)

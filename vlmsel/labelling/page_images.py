@@ -10,7 +10,7 @@ from threading import Lock
 
 from vlmsel.errors import ImageError, TaskError
 from vlmsel.tasks.decoder import decode_image
-from vlmsel.tasks.index import ImageRef
+from vlmsel.tasks.image_ref import ImageRef
 from vlmsel.tasks.shards import Shard, read_shard
 
 # Enough to zoom in on a screen; a photograph of it has some hundred kilobytes.

@@ -18,7 +18,7 @@ from vlmsel.tasks.prompts import ClassPrompts, TaskPrompts
 from vlmsel.tasks.questions import TaskQuestions
 from vlmsel.zoo.blocks import functional_blocks
 from vlmsel.zoo.hooks import hooked
-from vlmsel.zoo.loader import LoadedModel
+from vlmsel.zoo.loaded_model import LoadedModel
 
 # Images of 224 x 224 in one forward pass without gradients, more of smaller ones.
 FORWARD_IMAGES = 32

@@ -20,7 +20,7 @@ from vlmsel.tasks.prompts import ClassPrompts
 from vlmsel.tasks.questions import TaskQuestions
 from vlmsel.zoo.blocks import Blocks
 from vlmsel.zoo.layer_name import Part, Tower
-from vlmsel.zoo.loader import LoadedModel
+from vlmsel.zoo.loaded_model import LoadedModel
 from vlmsel.zoo.variants import tower_blocks
 
 # Texts at once: what every layer gave of them is kept.

@@ -10,7 +10,8 @@ remembers what was read. Nothing here needs torch.
 """
 
 from vlmsel.tasks.decoder import decode_image
-from vlmsel.tasks.index import BadSource, ImageRef, TaskIndex, index_task
+from vlmsel.tasks.image_ref import ImageRef
+from vlmsel.tasks.index import BadSource, TaskIndex, index_task
 from vlmsel.tasks.prompts import ClassPrompts, class_prompts
 from vlmsel.tasks.shards import Shard, plan_shards, read_shard
 from vlmsel.tasks.task_catalog import TaskCatalog, TaskSpec, folder_task, load_tasks

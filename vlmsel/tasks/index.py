@@ -16,6 +16,7 @@ from vlmsel.redaction import describe_error, redact
 from vlmsel.tasks.decoder import MAX_IMAGE_BYTES
 from vlmsel.tasks.folder_labels import check_labels, folder_labels
 from vlmsel.tasks.found_image import FoundImage, unread_digest
+from vlmsel.tasks.image_ref import ImageRef
 from vlmsel.tasks.index_cache import Scans, load_scans, save_scans, take_forgotten
 from vlmsel.tasks.json_lines import scan_json_lines
 from vlmsel.tasks.locations import display, open_source
@@ -34,30 +35,6 @@ CHUNK_BYTES = 1 << 20
 MANY_COPIES = 0.05
 # What was passed over is said once per task.
 _warned: set[tuple[str, str]] = set()
-
-
-@dataclass(frozen=True)
-class ImageRef:
-    """Reference to one image: its place, checksum and label; small and picklable.
-
-    Attributes:
-        image_id: unique within the task: path in the folder, tar key, or row number (after the
-            file's name where the task's images are given by a pattern).
-        sha256: of the image's bytes.
-        source: file that holds it, as `open_source` takes it.
-        member: tar member or row number; None where the file is the image.
-        label: index into the class names, if known.
-        offset: where its bytes begin in a plain tar, so that no other member need be passed.
-        size: how many bytes there.
-    """
-
-    image_id: str
-    sha256: str
-    source: str
-    member: str | None
-    label: int | None
-    offset: int | None = None
-    size: int | None = None
 
 
 @dataclass(frozen=True)

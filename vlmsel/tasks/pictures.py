@@ -13,7 +13,7 @@ from PIL import Image
 
 from vlmsel.errors import ImageError, TaskError
 from vlmsel.tasks.decoder import decode_image
-from vlmsel.tasks.index import ImageRef
+from vlmsel.tasks.image_ref import ImageRef
 from vlmsel.tasks.shards import Shard, read_shard
 
 # Levels of 255. A copy saved as JPEG, with its coarse colours, stays within CLOSE of the picture in

@@ -25,7 +25,7 @@ from vlmsel.tasks.sources import Sources, find_sources, kind_of
 from vlmsel.tasks.task_catalog import TaskSpec
 
 if TYPE_CHECKING:
-    from vlmsel.tasks.index import ImageRef
+    from vlmsel.tasks.image_ref import ImageRef
 
 # What a row without a picture is indexed as.
 NO_PICTURE = hashlib.sha256(b"").hexdigest()

@@ -14,7 +14,8 @@ from vlmsel.errors import ImageError, TaskError, UnavailableError
 from vlmsel.outside_names import readable
 from vlmsel.redaction import redact
 from vlmsel.tasks.decoder import decode_image
-from vlmsel.tasks.index import ImageRef, TaskIndex
+from vlmsel.tasks.image_ref import ImageRef
+from vlmsel.tasks.index import TaskIndex
 from vlmsel.tasks.shards import CHANGED, FIRST_STRATUM, Shard, rank_images, read_shard
 
 log = logging.getLogger(__name__)

@@ -16,7 +16,8 @@ from operator import itemgetter
 
 from vlmsel.errors import TaskError
 from vlmsel.tasks.decoder import MAX_IMAGE_BYTES
-from vlmsel.tasks.index import ImageRef, TaskIndex
+from vlmsel.tasks.image_ref import ImageRef
+from vlmsel.tasks.index import TaskIndex
 from vlmsel.tasks.json_lines import read_json_lines
 from vlmsel.tasks.locations import open_source, reason
 from vlmsel.tasks.outages import read_error

@@ -12,7 +12,7 @@ from vlmsel.documents import parse_yaml, read_json
 from vlmsel.errors import TaskError
 from vlmsel.suggest import nearest
 from vlmsel.tasks.folder_labels import plain_name
-from vlmsel.tasks.index import ImageRef
+from vlmsel.tasks.image_ref import ImageRef
 from vlmsel.tasks.prompts import ClassPrompts
 from vlmsel.tasks.shards import Shard
 from vlmsel.tasks.task_catalog import TaskSpec

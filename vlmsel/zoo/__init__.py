@@ -22,11 +22,12 @@ if TYPE_CHECKING:
     from vlmsel.zoo.blocks import functional_blocks
     from vlmsel.zoo.encoders import Encoder
     from vlmsel.zoo.identity import ModelIdentity, identify
-    from vlmsel.zoo.loader import LoadedModel, load_model, load_untrained
+    from vlmsel.zoo.loaded_model import LoadedModel
+    from vlmsel.zoo.loader import load_model, load_untrained
 
 _LAZY = {
     "Encoder": "encoders",
-    "LoadedModel": "loader",
+    "LoadedModel": "loaded_model",
     "ModelDescription": "architecture_facts",
     "ModelIdentity": "identity",
     "describe_architectures": "architecture_facts",

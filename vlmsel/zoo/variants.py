@@ -13,7 +13,7 @@ from vlmsel.zoo.hooks import BypassError, silenced
 from vlmsel.zoo.layer_name import HOW_TO_NAME, LayerName, Tower
 
 if TYPE_CHECKING:
-    from vlmsel.zoo.loader import LoadedModel
+    from vlmsel.zoo.loaded_model import LoadedModel
 
 # What a silenced layer is tried on when a variant is loaded.
 TRIED_TEXT = "a photo"

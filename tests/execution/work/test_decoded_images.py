@@ -16,7 +16,8 @@ from tests.execution.conftest import draw_task
 from vlmsel.errors import TaskError
 from vlmsel.execution.work import decoded_images as module
 from vlmsel.execution.work.decoded_images import STALE_S, DecodedCache, decode_shard, tensor_bytes
-from vlmsel.tasks.index import ImageRef, index_task
+from vlmsel.tasks.image_ref import ImageRef
+from vlmsel.tasks.index import index_task
 from vlmsel.tasks.shards import Shard, plan_shards
 from vlmsel.tasks.task_catalog import TaskSpec
 

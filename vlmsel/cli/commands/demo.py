@@ -63,7 +63,7 @@ def demo(
     from vlmsel.cli.commands.evaluate import show_left_out, show_summary
     from vlmsel.cli.run_records import track_evaluation, track_sweep, tracking_uri_for
     from vlmsel.cli.views.judgement_bar import judging_bar
-    from vlmsel.cli.views.plan_run import failures_frame, finish, run_options, run_plan
+    from vlmsel.cli.views.plan_run import failures_frame, finish, run_plan
     from vlmsel.demo.demo_tasks import (
         demo_task,
         sample_truth,
@@ -76,7 +76,7 @@ def demo(
     catalog = write_demo_tasks(out / "tasks")
     sample = write_sample_folder(out / "sample-images", task, n=SAMPLE_IMAGES)
     workspace = open_workspace(store, zoo="demo", tasks=str(catalog), kinds=KINDS)
-    options = run_options(RunFlags(executor=executor))
+    options = RunFlags(executor=executor).options()
     say(f"{len(workspace.zoo.models)} models, {len(workspace.tasks.tasks)} tasks, folder {out}")
     uri = tracking_uri_for(store, None)
     workspace.remember()

@@ -1,27 +1,21 @@
 """Running a plan so that a person sees it go, and saying truthfully what came of it."""
 
-import logging
 from collections.abc import Mapping
 from dataclasses import asdict, fields, replace
 
 import polars as pl
 import typer
 
-from vlmsel.cli.option_groups import RunFlags
-from vlmsel.cli.options import Executor, LogLevelChoice
 from vlmsel.cli.views.console import emit_json, say, warn
 from vlmsel.cli.views.run_progress import progress_bar
 from vlmsel.evidence.failure import Failure
-from vlmsel.execution.plan.limits import Limits
 from vlmsel.execution.plan.run_options import RunOptions
 from vlmsel.execution.plan.work_plan import Plan
 from vlmsel.execution.run import execute
 from vlmsel.execution.run_summary import RunSummary
-from vlmsel.execution.work.logs import log_json_lines
 from vlmsel.store.store import Store
 
 SHOWN_FAILURES = 10
-HOUR_S = 3600.0
 
 
 def run_plan(plan: Plan, store: Store, options: RunOptions, *, what: str) -> RunSummary:
@@ -167,35 +161,6 @@ def summary_dict(summary: RunSummary) -> dict[str, object]:
 def list_passed_over(summary: RunSummary | None) -> list[dict[str, str]]:
     """Files beside the images that are not read, as ``--json`` prints them."""
     return [{"task": p.task, "what": p.reason} for p in (summary.passed_over if summary else ())]
-
-
-def run_options(flags: RunFlags) -> RunOptions:
-    """Options of a run from the command line; an option of the other executor is refused.
-
-    The workers of the local executor are this process, so their log lines begin here.
-    """
-    level = flags.log_level
-    if flags.executor is Executor.local and level in (LogLevelChoice.info, LogLevelChoice.debug):
-        log_json_lines(level.value)
-    elif flags.executor is Executor.local:
-        logging.getLogger("vlmsel").setLevel(level.value.upper())
-    return RunOptions(
-        executor=flags.executor.value,
-        device=flags.device,
-        max_memory_gb=flags.max_memory,
-        n_workers=flags.workers,
-        address=flags.address,
-        n_gpus=flags.n_gpus,
-        threads=flags.threads,
-        log_level=level.value,
-        retry_failed=flags.retry_failed,
-        verify=flags.verify,
-        limits=Limits(
-            flags.deadline,
-            flags.patience,
-            None if flags.max_hours is None else flags.max_hours * HOUR_S,
-        ),
-    )
 
 
 def failures_frame(summary: RunSummary) -> pl.DataFrame | None:

@@ -7,7 +7,7 @@ import pyarrow as pa
 from vlmsel.measurements.measurement import REASON, SHARED, Measurement
 from vlmsel.probes.protocol import Probed
 from vlmsel.store.keys import CellId
-from vlmsel.tasks.index import ImageRef
+from vlmsel.tasks.image_ref import ImageRef
 
 
 def cell_rows(

@@ -29,7 +29,7 @@ from vlmsel.outside_names import readable
 from vlmsel.private_temp import UnsafeFolderError, file_lock, make_private, user_folder
 from vlmsel.redaction import describe_error, redact
 from vlmsel.tasks.decoder import decode_image
-from vlmsel.tasks.index import ImageRef
+from vlmsel.tasks.image_ref import ImageRef
 from vlmsel.tasks.outages import UNAVAILABLE, is_unavailable
 from vlmsel.tasks.shards import Shard, read_shard
 

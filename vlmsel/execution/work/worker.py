@@ -37,7 +37,7 @@ from vlmsel.probes.probe_registry import make_probe
 from vlmsel.probes.protocol import Probe, Probed
 from vlmsel.redaction import describe_error
 from vlmsel.store.store import Store
-from vlmsel.tasks.index import ImageRef
+from vlmsel.tasks.image_ref import ImageRef
 from vlmsel.tasks.outages import TRANSIENT, is_unavailable, may_pass
 from vlmsel.tasks.questions import TaskQuestions
 from vlmsel.tasks.shards import Shard
@@ -45,7 +45,8 @@ from vlmsel.tasks.task_texts import TextShard
 from vlmsel.zoo.capabilities import Capability
 from vlmsel.zoo.catalog import ModelSpec
 from vlmsel.zoo.identity import ModelIdentity
-from vlmsel.zoo.loader import LoadedModel, load_model
+from vlmsel.zoo.loaded_model import LoadedModel
+from vlmsel.zoo.loader import load_model
 
 log = logging.getLogger(__name__)
 

@@ -17,7 +17,7 @@ from vlmsel.zoo.catalog import ModelSpec
 from vlmsel.zoo.encoders import Transform
 from vlmsel.zoo.folder_rules import SAFE_OPTIONS, has_vocabulary
 from vlmsel.zoo.identity import ModelIdentity
-from vlmsel.zoo.loader import LoadedModel, freeze
+from vlmsel.zoo.loaded_model import LoadedModel, freeze
 from vlmsel.zoo.preprocessing import BoundedTransform
 from vlmsel.zoo.providers.choice_scorer import LONGEST_MESSAGE, PROCESS_ERRORS, ChoiceScorer
 from vlmsel.zoo.providers.whole_model import BUILD_ERRORS, load_whole

@@ -14,7 +14,7 @@ from vlmsel.zoo.checkpoint import CHECKPOINT_ERRORS, check_shapes, misfit, read_
 from vlmsel.zoo.encoders import Transform
 from vlmsel.zoo.folder_rules import check_preprocessing
 from vlmsel.zoo.identity import ModelIdentity, configuration
-from vlmsel.zoo.loader import ImageEncoder, LoadedModel, freeze
+from vlmsel.zoo.loaded_model import ImageEncoder, LoadedModel, freeze
 from vlmsel.zoo.open_clip_tables import Config, tag_config
 from vlmsel.zoo.output_silence import quiet_open_clip
 from vlmsel.zoo.preprocessing import BoundedTransform, ResizeMode

@@ -5,7 +5,7 @@ import torch
 from vlmsel.zoo.catalog import ModelSpec
 from vlmsel.zoo.encoders import build_encoder
 from vlmsel.zoo.identity import ModelIdentity
-from vlmsel.zoo.loader import ImageEncoder, LoadedModel, freeze
+from vlmsel.zoo.loaded_model import ImageEncoder, LoadedModel, freeze
 from vlmsel.zoo.towers import to_pair
 
 

@@ -12,7 +12,7 @@ from vlmsel.zoo.catalog import ModelSpec
 from vlmsel.zoo.checkpoint import CHECKPOINT_ERRORS, misfit, read_shapes
 from vlmsel.zoo.encoders import from_timm
 from vlmsel.zoo.identity import ModelIdentity
-from vlmsel.zoo.loader import ImageEncoder, LoadedModel, freeze
+from vlmsel.zoo.loaded_model import ImageEncoder, LoadedModel, freeze
 from vlmsel.zoo.providers.timm_tags import PREPROCESSING, folder_config, timm_name
 from vlmsel.zoo.towers import to_pair
 from vlmsel.zoo.weights import local_weights

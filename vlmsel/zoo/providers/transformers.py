@@ -19,7 +19,7 @@ from vlmsel.zoo.catalog import ModelSpec
 from vlmsel.zoo.encoders import Transform
 from vlmsel.zoo.folder_rules import SAFE_OPTIONS, has_vocabulary
 from vlmsel.zoo.identity import ModelIdentity
-from vlmsel.zoo.loader import ImageEncoder, LoadedModel, freeze
+from vlmsel.zoo.loaded_model import ImageEncoder, LoadedModel, freeze
 from vlmsel.zoo.preprocessing import BoundedTransform
 from vlmsel.zoo.providers import generative
 from vlmsel.zoo.providers.commentary import quiet_transformers
