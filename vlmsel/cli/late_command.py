@@ -38,7 +38,7 @@ class LateCommand(TyperCommand):
             alone.command(self.name)(found)
             command = get_command(alone)
         command.name = self.name
-        _add_examples(command, self.name)
+        _add_examples(command, self.name or "")
         return command
 
     def make_context(self, *args: Any, **kwargs: Any) -> Any:
