@@ -248,7 +248,9 @@ def test_threads_reach_torch_and_a_line_a_cell_is_logged_on_request(lab, tmp_pat
     assert all(any(key in line["cell"] for key in keys) for line in lines)
 
 
-def test_on_ray_a_demand_is_checked_before_anything_is_measured(lab, vlmsel, tmp_path):
+def test_on_ray_a_demand_is_checked_before_anything_is_measured(lab, vlmsel, tmp_path, monkeypatch):
+    # Other tests of this worker may have left it connected to a cluster of theirs.
+    monkeypatch.setattr("ray.is_initialized", lambda: False)
     command = ["profile", *catalogs(lab, tmp_path / "new"), "--executor", "ray"]
     answer = vlmsel(*command, "--address", "127.0.0.1:9", "--dry-run")
     assert answer.code == 2

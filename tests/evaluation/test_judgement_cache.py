@@ -118,11 +118,14 @@ def test_the_code_is_that_of_this_package(monkeypatch, tmp_path):
     assert version == judgement_cache.code_version()
     for name in ("selection", "evaluation"):
         (tmp_path / name).mkdir()
+    (tmp_path / "columns.py").write_text("MODEL = []\n")
     (tmp_path / "selection" / "scoring.py").write_text("A = 1\n")
     monkeypatch.setattr(judgement_cache, "ROOT", tmp_path)
     code = judgement_cache.code_version.__wrapped__()
     (tmp_path / "selection" / "scoring.py").write_text("A = 2\n")
-    assert len({version, code, judgement_cache.code_version.__wrapped__()}) == 3
+    other = judgement_cache.code_version.__wrapped__()
+    (tmp_path / "columns.py").write_text("MODEL = [1]\n")
+    assert len({version, code, other, judgement_cache.code_version.__wrapped__()}) == 4
 
 
 @pytest.mark.parametrize("damage", ["cut", "flipped", "empty", "other arrays", "pickled"])
