@@ -40,9 +40,9 @@ def test_tests_of_one_group_stay_on_one_worker(tmp_path: Path) -> None:
 # A fresh interpreter that collects thousands of tests.
 @pytest.mark.timeout(120)
 def test_collecting_what_is_fast_loads_nothing_heavy() -> None:
-    """Of the folders that `make test-fast` runs; a test that needs torch imports it itself."""
+    """Of the pure folders in the Makefile; a test there that needs torch imports it itself."""
     (line,) = re.findall(
-        r"^FAST +:= .*tests/,(.*)\)$", (ROOT / "Makefile").read_text(), re.MULTILINE
+        r"^PURE +:= .*tests/,(.*)\)$", (ROOT / "Makefile").read_text(), re.MULTILINE
     )
     folders = [f"tests/{name}" for name in line.split()]
     assert all((ROOT / folder).is_dir() for folder in folders)
