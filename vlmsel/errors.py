@@ -64,3 +64,8 @@ class TrackingError(VlmselError):
 def first_line(error: BaseException, longest: int | None = None) -> str:
     """First line of an error's message, cut to `longest` characters; its class without one."""
     return (str(error).strip().splitlines() or [type(error).__name__])[0][:longest]
+
+
+def one_line(error: BaseException, longest: int | None = None) -> str:
+    """Return an error's whole message on one line, cut to `longest` characters."""
+    return " ".join(str(error).split())[:longest]

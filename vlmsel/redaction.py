@@ -10,7 +10,7 @@ import re
 from functools import lru_cache
 from urllib.parse import quote, unquote
 
-from vlmsel.errors import VlmselError
+from vlmsel.errors import VlmselError, one_line
 
 BLOT = "***"
 # A library may put a whole document into its message.
@@ -81,7 +81,7 @@ def describe_error(error: BaseException) -> str:
     """An error's message on one line without secrets, with its class where it is none of ours."""
     if isinstance(error, SystemExit):
         return f"its code asked to exit (SystemExit {error.code})"
-    text = redact(" ".join(str(error).split()))[:LONGEST_REASON]
+    text = redact(one_line(error))[:LONGEST_REASON]
     if isinstance(error, VlmselError):
         return text
     return f"{type(error).__name__}: {text}" if text else type(error).__name__

@@ -13,7 +13,7 @@ from typer.core import TyperGroup
 from vlmsel.cli.examples import EXAMPLES
 from vlmsel.cli.late_command import LateCommand
 from vlmsel.cli.views.console import fail, say, show_log_records, show_tracebacks
-from vlmsel.errors import VlmselError
+from vlmsel.errors import VlmselError, one_line
 from vlmsel.redaction import describe_error, redact
 
 DEBUG = "--debug"
@@ -30,7 +30,7 @@ class Commands(TyperGroup):
             # Here, not at exit, where Python would complain about a reader that went away.
             sys.stdout.flush()
         except VlmselError as error:
-            raise _stop(ctx, EXIT_BAD_INPUT, " ".join(str(error).split()), error) from None
+            raise _stop(ctx, EXIT_BAD_INPUT, one_line(error), error) from None
         except BrokenPipeError:
             # The reader of our output went away (`| head`): that is no failure of ours.
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -9,7 +9,7 @@ from typing import Literal
 
 from vlmsel.addresses import absolute_path
 from vlmsel.documents import parse_yaml, read_json
-from vlmsel.errors import TaskError
+from vlmsel.errors import TaskError, one_line
 from vlmsel.suggest import nearest
 from vlmsel.tasks.folder_labels import plain_name
 from vlmsel.tasks.image_ref import ImageRef
@@ -174,7 +174,7 @@ def _document(path: Path, where: str) -> object:
     except OSError as error:
         raise TaskError(f"{where} cannot be read: {error.strerror}") from None
     except ValueError as error:
-        raise TaskError(f"{where} cannot be read: {' '.join(str(error).split())}") from None
+        raise TaskError(f"{where} cannot be read: {one_line(error)}") from None
 
 
 def _describe_more(names: list[str]) -> str:

@@ -12,7 +12,7 @@ from typing import Any
 import ray
 import ray._raylet
 
-from vlmsel.errors import ExecutionError
+from vlmsel.errors import ExecutionError, one_line
 from vlmsel.execution.executors.ray import watchdog
 
 TOKEN_BYTES = 32
@@ -59,7 +59,7 @@ def _start(options: Mapping[str, Any]) -> None:
     try:
         ray.init(address="local", **options)
     except Exception as error:  # Ray raises just that where a machine is too busy
-        message = " ".join(str(error).split())[:200]
+        message = one_line(error, 200)
         raise ExecutionError(
             f"Ray does not start on this machine: {message}. Try again when it is less busy; "
             "Ray's logs are in /tmp/ray/session_latest/logs"

@@ -6,7 +6,7 @@ from typing import TypeVar
 import ray
 from ray.exceptions import RayError, RayTaskError
 
-from vlmsel.errors import ExecutionError, VlmselError
+from vlmsel.errors import ExecutionError, VlmselError, one_line
 from vlmsel.execution.executors.ray.session import ray_session
 from vlmsel.execution.plan.run_options import RunOptions
 
@@ -47,4 +47,4 @@ def _result(task: "ray.ObjectRef[Result]") -> Result:
             raise error.cause from None
         raise
     except RayError as error:
-        raise ExecutionError(f"Ray lost a task: {' '.join(str(error).split())[:200]}") from error
+        raise ExecutionError(f"Ray lost a task: {one_line(error, 200)}") from error

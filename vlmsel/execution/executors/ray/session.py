@@ -14,7 +14,7 @@ import ray
 from ray.autoscaler.sdk import request_resources
 from ray.experimental.internal_kv import _internal_kv_get
 
-from vlmsel.errors import ExecutionError
+from vlmsel.errors import ExecutionError, one_line
 from vlmsel.execution.executors.ray.local_cluster import local_cluster
 from vlmsel.execution.plan.placement import Node, Resources
 
@@ -90,7 +90,7 @@ def _connect(target: str | None) -> None:
     except (ConnectionError, ValueError, RuntimeError) as error:
         raise ExecutionError(
             f"no Ray cluster answers at {target or 'auto'}: start one with `ray start --head`, "
-            f"or leave RAY_ADDRESS unset ({' '.join(str(error).split())[:200]})"
+            f"or leave RAY_ADDRESS unset ({one_line(error, 200)})"
         ) from error
 
 
