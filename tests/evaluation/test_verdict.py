@@ -5,9 +5,9 @@ import polars as pl
 import pytest
 
 from vlmsel.errors import SelectionError
-from vlmsel.evaluation.leave_one_out import LeaveOneOut
+from vlmsel.evaluation.leave_one_out import BASELINE, LeaveOneOut
 from vlmsel.evaluation.paired_bootstrap import MIN_TARGETS
-from vlmsel.evaluation.verdict import DEFAULT_SELECTOR, judge_evidence
+from vlmsel.evaluation.verdict import judge_evidence
 from vlmsel.selection import make_selector, selector_names
 
 METRICS = ("ndcg5", "tau", "regret1")
@@ -188,5 +188,5 @@ def test_needs_the_baseline() -> None:
 
 
 def test_the_default_is_a_selector_that_cannot_peek() -> None:
-    assert DEFAULT_SELECTOR in selector_names()
-    assert not make_selector(DEFAULT_SELECTOR).oracle
+    assert BASELINE in selector_names()
+    assert not make_selector(BASELINE).oracle

@@ -25,7 +25,6 @@ from vlmsel.evaluation.trust import Trust, trust
 from vlmsel.selection.registry import make_selector, selector_names
 
 # What the rule gives on the tables of docs/results/evaluation.md.
-DEFAULT_SELECTOR = "average-rank"
 
 DECISIVE = "ndcg5"
 GUARDS = ("ndcg5", "tau", "regret1")
