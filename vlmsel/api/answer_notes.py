@@ -27,12 +27,12 @@ def describe_draw(draw: LabelDraw, target: TargetLabels, answers: ZooAnswers | N
     beyond = len(set(target.labels) - set(target.order))
     if beyond and not target.is_sorted:
         images = f"of images beyond the {len(target.order)} looked at"
-        notes.append(f"{_count_labels(beyond)} {images}")
+        notes.append(f"{_count(beyond, 'label is', 'labels are')} {images}")
     if draw.unused:
         notes.append(
-            f"{_count_labels(len(draw.unused))} not used: labels must be of the next images in the "
-            f"order, without a gap (the first gap is {draw.wanted[0]}); say --labels-are-random if "
-            "the images were drawn at random"
+            f"{_count(len(draw.unused), 'label is', 'labels are')} not used: labels must be of the "
+            f"next images in the order, without a gap (the first gap is {draw.wanted[0]}); say "
+            "--labels-are-random if the images were drawn at random"
         )
     if target.labels and answers is None:
         notes.append("no model was run on the images, so labels say nothing yet")
@@ -52,7 +52,8 @@ def describe_answer(
     """
     notes = []
     if found.n_outside:
-        notes.append(f"{found.n_outside} labelled images are in none of the classes and dropped")
+        images = _count(found.n_outside, "labelled image is", "labelled images are")
+        notes.append(f"{images} in none of the classes and dropped")
     classes = {target.labels[image] for image in draw.used if target.labels[image] >= 0}
     if len(draw.used) > 1 and len(classes) == 1:
         name = target.classnames[classes.pop()]
@@ -73,10 +74,10 @@ def describe_answer(
             "estimate": "they were not run on the images, or gave no answer",
             "average-rank": "no source task knows their accuracy",
         }[found.basis]
-        models = "1 model has" if left_out == 1 else f"{left_out} models have"
+        models = _count(left_out, "model has", "models have")
         notes.append(f"{models} no place in the ranking: {lack}")
     return notes
 
 
-def _count_labels(n: int) -> str:
-    return "1 label is" if n == 1 else f"{n} labels are"
+def _count(n: int, single: str, several: str) -> str:
+    return f"{n} {single if n == 1 else several}"
