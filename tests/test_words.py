@@ -12,7 +12,7 @@ PACKAGE = Path(__file__).parents[1] / "vlmsel"
 FILES = sorted(PACKAGE.rglob("*.py"))
 TREES = {path.relative_to(PACKAGE.parent): ast.parse(path.read_text("utf-8")) for path in FILES}
 # Nouns of the field; others that end so are no names for a module.
-NOUNS = {"embedding", "handwriting", "label_standing", "ped", "preprocessing", "ranking"}
+NOUNS = {"embedding", "handwriting", "ped", "ranking"}
 QUESTIONS = re.compile(
     r"(What|Where|Whether|How|Which|Who|Whose|When|Why|Does|Is|Are|Do|Can|Has|If)\b"
 )

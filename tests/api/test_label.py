@@ -19,7 +19,7 @@ from vlmsel.api.answer import (
 )
 from vlmsel.api.label import LabelSession
 from vlmsel.api.label_plan import check_extra, plan_labels, read_book
-from vlmsel.api.label_standing import choose_points
+from vlmsel.api.label_state import choose_points
 from vlmsel.cli.views.answer_view import answer_dict
 from vlmsel.errors import SettingsError, TaskError
 from vlmsel.execution.work.decoded_images import DecodedCache

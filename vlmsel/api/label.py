@@ -18,7 +18,7 @@ from vlmsel.api.answer import (
 )
 from vlmsel.api.label_measurement import BackgroundMeasurement
 from vlmsel.api.label_plan import LabelPlan, name_classes, read_book, with_classes
-from vlmsel.api.label_standing import Standing, choose_points, draw_standing
+from vlmsel.api.label_state import Standing, choose_points, draw_standing
 from vlmsel.errors import ImageError, TaskError, VlmselError
 from vlmsel.execution.plan.run_options import RunOptions
 from vlmsel.labelling.label_book import LabelBook, StaleLabelError

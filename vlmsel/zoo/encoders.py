@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from vlmsel.errors import ModelError
 from vlmsel.zoo.catalog import ModelSpec
-from vlmsel.zoo.preprocessing import BoundedTransform
+from vlmsel.zoo.transform_bounds import BoundedTransform
 
 Transform = Callable[[Image.Image], Tensor]
 

@@ -18,9 +18,9 @@ from vlmsel.zoo.encoders import Transform
 from vlmsel.zoo.folder_rules import SAFE_OPTIONS, has_vocabulary
 from vlmsel.zoo.identity import ModelIdentity
 from vlmsel.zoo.loaded_model import LoadedModel, freeze
-from vlmsel.zoo.preprocessing import BoundedTransform
 from vlmsel.zoo.providers.choice_scorer import LONGEST_MESSAGE, PROCESS_ERRORS, ChoiceScorer
 from vlmsel.zoo.providers.whole_model import BUILD_ERRORS, load_whole
+from vlmsel.zoo.transform_bounds import BoundedTransform
 
 # Image encoders of the families by their names in `model.model`.
 ENCODERS = ("vision_tower", "visual", "vision_model")

@@ -17,9 +17,9 @@ from vlmsel.zoo.identity import ModelIdentity, configuration
 from vlmsel.zoo.loaded_model import ImageEncoder, LoadedModel, freeze
 from vlmsel.zoo.open_clip_tables import Config, tag_config
 from vlmsel.zoo.output_silence import quiet_open_clip
-from vlmsel.zoo.preprocessing import BoundedTransform, ResizeMode
 from vlmsel.zoo.text_encoder import TextEncoder
 from vlmsel.zoo.towers import input_size, to_pair
+from vlmsel.zoo.transform_bounds import BoundedTransform, ResizeMode
 from vlmsel.zoo.weights import local_weights
 
 

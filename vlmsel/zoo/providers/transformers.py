@@ -20,11 +20,11 @@ from vlmsel.zoo.encoders import Transform
 from vlmsel.zoo.folder_rules import SAFE_OPTIONS, has_vocabulary
 from vlmsel.zoo.identity import ModelIdentity
 from vlmsel.zoo.loaded_model import ImageEncoder, LoadedModel, freeze
-from vlmsel.zoo.preprocessing import BoundedTransform
 from vlmsel.zoo.providers import generative
 from vlmsel.zoo.providers.commentary import quiet_transformers
 from vlmsel.zoo.providers.transformers_folder import model_folder, read_config, weight_files
 from vlmsel.zoo.providers.whole_model import BUILD_ERRORS, load_whole
+from vlmsel.zoo.transform_bounds import BoundedTransform
 
 # Layers of transformers' encoders: `encoder.layers.0`, `encoder.layer.0`, ALIGN's `blocks.0`.
 BLOCK_PATTERN = r"(?:^|\.)(?:layers?|blocks|stages)\.\d+$"

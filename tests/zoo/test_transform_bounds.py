@@ -6,7 +6,7 @@ from open_clip.transform import PreprocessCfg, image_transform_v2
 from PIL import Image
 
 from vlmsel.errors import ImageError
-from vlmsel.zoo.preprocessing import MAX_RESIZED_PIXELS, BoundedTransform, resized_shape
+from vlmsel.zoo.transform_bounds import MAX_RESIZED_PIXELS, BoundedTransform, resized_shape
 
 sides = st.integers(1, 400)
 
