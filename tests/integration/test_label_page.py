@@ -250,6 +250,13 @@ def test_strangers_get_403(make_desk):
     assert ask(port, f"/images/999?token={token}", {}) == 400
 
 
+SETTLED = """async scheme => {
+  for (let frame = 0; frame < 2; frame++) await new Promise(requestAnimationFrame);
+  return matchMedia(`(prefers-color-scheme: ${scheme})`).matches
+    && document.getAnimations().every(each => each.playState !== "running");
+}"""
+
+
 def test_it_fits_and_has_no_serious_finding(make_desk):
     """With models and advice, at two widths, in both schemes, with every dialog."""
     desk = make_desk(starts=True)
@@ -266,6 +273,8 @@ def test_it_fits_and_has_no_serious_finding(make_desk):
         page.set_viewport_size({"width": width, "height": 900})
         for scheme in ("light", "dark"):
             page.emulate_media(color_scheme=scheme)
+            # Colours of both schemes are found on the way from one to the other.
+            page.wait_for_function(SETTLED, arg=scheme)
             assert page.evaluate("document.documentElement.scrollWidth") <= width
             for dialog in (None, "help-open", "add-open", "finish-open"):
                 # Where it is too narrow for the keys' help, there is no keyboard.
