@@ -30,7 +30,6 @@ from vlmsel.zoo.catalog import Zoo
 
 pytestmark = pytest.mark.xdist_group("jobs")
 
-RAY = str(Path(sys.executable).with_name("ray"))
 START_S = 150.0
 TOKEN = secrets.token_hex(32)
 
@@ -46,17 +45,37 @@ def free_ports(count: int) -> list[int]:
 
 
 @pytest.fixture(scope="module")
-def head(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The dashboard's address of a head started for this module."""
-    with running_head([RAY], tmp_path_factory.mktemp("head")) as address:
+def image(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An environment as in the cluster's image: the built wheel, and no checkout anywhere."""
+    folder = tmp_path_factory.mktemp("image")
+    build = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(folder)]
+    subprocess.run(build, cwd=ROOT, check=True, capture_output=True)
+    (wheel,) = folder.glob("*.whl")
+    venv.create(folder / "venv", symlinks=True)
+    (packages,) = (folder / "venv").glob("lib/python*/site-packages")
+    with zipfile.ZipFile(wheel) as archive:
+        archive.extractall(packages)
+    # The dependencies are this environment's; its own link to the checkout is not followed.
+    (packages / "dependencies.pth").write_text(sysconfig.get_path("purelib") + "\n")
+    return folder / "venv" / "bin" / "python"
+
+
+@pytest.fixture(scope="module")
+def head(image: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The dashboard's address of a head started for this module, with the image's Python.
+
+    The raylet starts its workers with the Python that started it.
+    """
+    with running_head(image, tmp_path_factory.mktemp("head")) as address:
         yield address
 
 
 @contextmanager
-def running_head(ray_command: list[str], folder: Path) -> Iterator[str]:
+def running_head(python: Path, folder: Path) -> Iterator[str]:
     """A head on ports of its own; gives the dashboard's address."""
     gcs, dashboard, agent, grpc, metrics, client, runtime = free_ports(7)
-    command = [*ray_command, "start", "--head", "--block", "--num-cpus=2", f"--port={gcs}"]
+    command = [str(python), "-m", "ray.scripts.scripts", "start", "--head", "--block"]
+    command += ["--num-cpus=2", f"--port={gcs}"]
     command += [f"--dashboard-port={dashboard}", f"--dashboard-agent-listen-port={agent}"]
     command += [f"--dashboard-agent-grpc-port={grpc}", f"--metrics-export-port={metrics}"]
     command += [f"--ray-client-server-port={client}", f"--runtime-env-agent-port={runtime}"]
@@ -212,21 +231,6 @@ def running(client: JobSubmissionClient, job: str) -> JobStatus | None:
     return found[0].status if found else None
 
 
-@pytest.fixture
-def image(tmp_path: Path) -> Path:
-    """An environment as in the cluster's image: the built wheel, and no checkout anywhere."""
-    build = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(tmp_path)]
-    subprocess.run(build, cwd=ROOT, check=True, capture_output=True)
-    (wheel,) = tmp_path.glob("*.whl")
-    venv.create(tmp_path / "venv", symlinks=True)
-    (packages,) = (tmp_path / "venv").glob("lib/python*/site-packages")
-    with zipfile.ZipFile(wheel) as archive:
-        archive.extractall(packages)
-    # The dependencies are this environment's; its own link to the checkout is not followed.
-    (packages / "dependencies.pth").write_text(sysconfig.get_path("purelib") + "\n")
-    return tmp_path / "venv" / "bin" / "python"
-
-
 SHOW = """
 import importlib.metadata, json, ray, vlmsel
 ray.init(address="auto", logging_level="ERROR")
@@ -241,6 +245,7 @@ entry.load()()
 
 
 def test_without_a_working_directory_driver_and_workers_use_the_wheel_of_the_image(
+    head: str,
     image: Path,
     zoo: Zoo,
     tasks: TaskCatalog,
@@ -253,9 +258,7 @@ def test_without_a_working_directory_driver_and_workers_use_the_wheel_of_the_ima
     script.write_text(SHOW)
     args = [*(want.kind for want in wants), *arguments(tmp_path, *one, settings, "store")]
     entry = [str(image), str(script), "measure", "--executor", "ray", *args]
-    # The raylet starts its workers with the Python that started it.
-    with running_head([str(image), "-m", "ray.scripts.scripts"], tmp_path) as address:
-        done = submit(address, "--", *entry)
+    done = submit(head, "--", *entry)
     assert done.returncode == 0, done.stdout + done.stderr
     found = next(line for line in done.stdout.splitlines() if line.startswith("FOUND "))
     files = json.loads(found.removeprefix("FOUND "))
