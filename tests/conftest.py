@@ -4,6 +4,7 @@ import os
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
@@ -15,10 +16,18 @@ import pytest
 from hypothesis import settings
 
 from tests.shared_folders import fill_once
+from tests.warm_processes import WarmChild
 
 ROOT = Path(__file__).parent
-# What takes longest begins first, so that no worker waits for another at the end.
-FIRST = ("integration", "cli", "zoo/test_blocks.py", "attribution/test_families.py")
+# What takes longest begins first, so that no worker waits for another at the end; before a cluster
+# of the session takes Ray's one fixed port, those that look at it.
+FIRST = (
+    "integration/test_ray_cluster.py",
+    "integration",
+    "cli",
+    "zoo/test_blocks.py",
+    "attribution/test_families.py",
+)
 # Tests of clusters, browsers and killed processes wait for others to start.
 INTEGRATION_S = 180
 
@@ -69,6 +78,15 @@ def empty_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
         MlflowClient(f"sqlite:///{folder}/mlflow.db").search_experiments()
 
     return fill_once(tmp_path_factory, "database", fill) / "mlflow.db"
+
+
+@pytest.fixture
+def warm_children(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Children of the local executor start at once, not after an import of torch."""
+    warm = SimpleNamespace(
+        Popen=WarmChild, DEVNULL=subprocess.DEVNULL, TimeoutExpired=subprocess.TimeoutExpired
+    )
+    monkeypatch.setattr("vlmsel.execution.executors.child.subprocess", warm)
 
 
 @pytest.fixture

@@ -34,7 +34,7 @@ class WarmProcess:
     ) -> None:
         (out, out_end), (err, err_end) = (CONTEXT.Pipe(duplex=False) for _ in range(2))
         self._process = CONTEXT.Process(
-            target=_work, args=(function, args, out_end, err_end, dict(environment), os.getcwd())
+            target=become, args=(function, args, out_end, err_end, dict(environment), os.getcwd())
         )
         self._process.start()
         out_end.close()
@@ -81,7 +81,7 @@ class WarmProcess:
         self._process.kill()
 
 
-def _work(
+def become(
     function: Callable[..., object],
     args: tuple[object, ...],
     out: Connection,
@@ -89,6 +89,7 @@ def _work(
     environment: dict[str, str],
     folder: str,
 ) -> None:
+    """Be the process of a function: its session, folder, environment and output."""
     os.setsid()
     os.chdir(folder)
     # The server's environment is that of its own start.
@@ -101,6 +102,22 @@ def _work(
         os.fdopen(number, "w", buffering=1, closefd=False) for number in (1, 2)
     )
     function(*args)
+
+
+class WarmChild(WarmProcess):
+    """A child of the local executor whose imports are done; takes what `subprocess.Popen` does."""
+
+    def __init__(
+        self, _: list[str], *, pass_fds: list[int], env: dict[str, str], **others: object
+    ) -> None:
+        with Connection(os.dup(pass_fds[0])) as connection:
+            super().__init__(_serve, connection, environment=env)
+
+
+def _serve(connection: Connection) -> None:
+    from vlmsel.execution.executors import child
+
+    child.main(connection.fileno())
 
 
 def run_command(words: Sequence[str]) -> None:

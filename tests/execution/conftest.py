@@ -1,16 +1,11 @@
 """Small real things: two demo models, three folders of drawn images, cheap settings."""
 
-import os
-import subprocess
-from multiprocessing.connection import Connection
 from pathlib import Path
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from tests.warm_processes import WarmProcess
 from vlmsel.measurements import Profile, Want
 from vlmsel.settings import AttributionSettings
 from vlmsel.store.store import Store
@@ -27,31 +22,6 @@ def _own_caches(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "tmp").mkdir()
     monkeypatch.setenv("VLMSEL_CACHE", str(tmp_path / "cache"))
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "tmp"))
-
-
-class WarmChild(WarmProcess):
-    """A child of the local executor whose imports are done; takes what `subprocess.Popen` does."""
-
-    def __init__(
-        self, _: list[str], *, pass_fds: list[int], env: dict[str, str], **others: object
-    ) -> None:
-        with Connection(os.dup(pass_fds[0])) as connection:
-            super().__init__(_serve, connection, environment=env)
-
-
-def _serve(connection: Connection) -> None:
-    from vlmsel.execution.executors import child
-
-    child.main(connection.fileno())
-
-
-@pytest.fixture
-def warm_children(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Children of the local executor start at once, not after an import of torch."""
-    warm = SimpleNamespace(
-        Popen=WarmChild, DEVNULL=subprocess.DEVNULL, TimeoutExpired=subprocess.TimeoutExpired
-    )
-    monkeypatch.setattr("vlmsel.execution.executors.child.subprocess", warm)
 
 
 @pytest.fixture

@@ -10,6 +10,7 @@ import pytest
 from tests.execution import bad_encoders
 from tests.execution.conftest import draw_task
 from tests.integration.problem import Wants, all_kinds, stored
+from tests.warm_ray import warm_workers
 from vlmsel.execution.executors.ray.local_cluster import local_cluster
 from vlmsel.execution.run import measure
 from vlmsel.settings import AttributionSettings
@@ -28,12 +29,15 @@ def ray_cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     notes = str(tmp_path_factory.mktemp("encoders"))
     variables = {"PYTHONPATH": str(ROOT), bad_encoders.FOLDER: notes, **S3_KEYS}
     os.environ[bad_encoders.FOLDER] = notes
-    with local_cluster(
-        num_cpus=2,
-        num_gpus=2,
-        include_dashboard=False,
-        log_to_driver=False,
-        runtime_env={"env_vars": variables},
+    with (
+        warm_workers() as python,
+        local_cluster(
+            num_cpus=2,
+            num_gpus=2,
+            include_dashboard=False,
+            log_to_driver=False,
+            runtime_env={"env_vars": variables, "py_executable": python},
+        ),
     ):
         yield
 

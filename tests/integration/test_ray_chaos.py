@@ -10,7 +10,7 @@ from typing import Any
 import polars as pl
 import pytest
 
-from tests.integration.drive import drive
+from tests.integration.drive import drive, drive_ray
 from tests.integration.problem import (
     Problem,
     Wants,
@@ -19,7 +19,10 @@ from tests.integration.problem import (
     stored_cells,
     write_problem,
 )
+from tests.integration.test_ray_cluster import mark_of, until
 from tests.warm_processes import WarmProcess
+from tests.warm_ray import warm_workers
+from vlmsel.execution.executors.ray.watchdog import find_marked
 from vlmsel.execution.plan.run_options import RunOptions
 from vlmsel.execution.plan.units import CellOutcome
 from vlmsel.execution.run import measure
@@ -46,13 +49,22 @@ def finish(problem: Problem, store: str, **more: Any) -> RunSummary:
 
 
 def start(
-    problem: Problem, folder: Path, executor: str = "local", *, store: str | None = None
+    problem: Problem, folder: Path, *, store: str | None = None, python: str | None = None
 ) -> WarmProcess:
-    """A driver in a process group of its own, so that all of it can be killed at once."""
+    """A driver in a process group of its own, so that all of it can be killed at once.
+
+    Args:
+        problem: what it measures.
+        folder: for the problem's file, and for the store.
+        store: another address of the store.
+        python: starts the workers of a Ray cluster of its own; None measures without Ray.
+    """
     path = write_problem(folder / "problem.json", problem)
     where = store or str(folder / "store")
     environment = {k: v for k, v in os.environ.items() if k != "RAY_ADDRESS"}
-    return WarmProcess(drive, str(path), where, executor, environment=environment)
+    if python is None:
+        return WarmProcess(drive, str(path), where, environment=environment)
+    return WarmProcess(drive_ray, str(path), where, python, environment=environment)
 
 
 def read_outcomes(driver: WarmProcess, count: int) -> None:
@@ -95,6 +107,7 @@ def test_actors_killed_at_random_moments(
 
 
 @ALONE
+@pytest.mark.usefixtures("warm_children")
 def test_a_driver_killed_twice_is_finished_by_the_third(
     problem: Problem, undisturbed: dict[str, pl.DataFrame], tmp_path: Path
 ) -> None:
@@ -115,12 +128,16 @@ def test_a_driver_killed_twice_is_finished_by_the_third(
 
 
 @ALONE
-def test_a_ray_driver_and_its_whole_cluster_killed_at_once(
+@pytest.mark.usefixtures("warm_children")
+def test_a_killed_ray_driver_leaves_nothing_of_its_cluster_and_the_next_finishes(
     problem: Problem, undisturbed: dict[str, pl.DataFrame], tmp_path: Path
 ) -> None:
-    driver = start(problem, tmp_path, "ray")
-    read_outcomes(driver, 2)
-    end(driver)
+    with warm_workers() as python:
+        driver = start(problem, tmp_path, python=python)
+        read_outcomes(driver, 2)
+        mark = mark_of(driver.pid)
+        driver.kill()
+        until(lambda: not list(find_marked(mark)))
     summary = finish(problem, str(tmp_path / "store"))
     assert 0 < summary.measured <= N_CELLS - 2
     assert_equal_stores(stored(tmp_path / "store", problem[2]), undisturbed)

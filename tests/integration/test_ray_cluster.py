@@ -16,8 +16,8 @@ import pytest
 from tests.integration.conftest import ROOT
 from vlmsel.execution.executors.ray.watchdog import VARIABLE, find_marked
 
-# What needs no cluster of the session runs beside what does.
-pytestmark = pytest.mark.xdist_group("chaos")
+# On the worker whose session has a cluster, before it starts: of two, only one gets Ray's port.
+pytestmark = pytest.mark.xdist_group("ray")
 
 # Nobody asked for authentication: what a user's environment says must not matter.
 DRIVER = """
@@ -139,7 +139,7 @@ def agent_port() -> int:
     return AGENT_PORT
 
 
-def test_nobody_without_the_token_runs_anything(
+def test_nobody_without_the_token_runs_anything_and_an_ended_driver_leaves_nothing(
     agent_port: int, driver: subprocess.Popen[str]
 ) -> None:
     # The agent is there a moment after the cluster.
@@ -154,14 +154,8 @@ def test_nobody_without_the_token_runs_anything(
     port = driver.gcs.rpartition(":")[2]  # type: ignore[attr-defined]
     said = first_line([sys.executable, "-c", NO_TOKEN, f"127.0.0.1:{port}"])
     assert "Authentication token is missing or incorrect" in said
-
-
-@pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGKILL])
-def test_a_driver_that_ends_leaves_nothing_of_its_cluster(
-    driver: subprocess.Popen[str], how: signal.Signals
-) -> None:
     mark = mark_of(driver.pid)
     until(lambda: names_of(mark) >= {"raylet", "gcs_server", "ray::Dashb", "ray::Runti"})
-    driver.send_signal(how)
+    driver.send_signal(signal.SIGTERM)
     driver.wait(WAIT_S)
     until(lambda: not list(find_marked(mark)))

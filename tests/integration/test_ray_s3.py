@@ -89,6 +89,7 @@ def expected(zoo: Zoo, tasks: TaskCatalog, wants: Wants, tmp_path: Path) -> dict
 
 
 @ALONE
+@pytest.mark.usefixtures("warm_children")
 def test_a_driver_killed_on_s3_is_finished_by_the_next(
     endpoint: str, bucket: str, remote: Problem, expected: dict[str, pl.DataFrame], tmp_path: Path
 ) -> None:

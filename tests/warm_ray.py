@@ -1,0 +1,57 @@
+"""Workers of Ray whose imports are done: forked from a process that has imported torch.
+
+Ray starts a fresh interpreter per worker, which imports torch and open_clip for longer than most
+tests measure. Here the command that Ray starts asks this process for a fork, which runs Ray's own
+script of a worker with the same arguments, environment and output.
+"""
+
+import json
+import runpy
+import socket
+import sys
+import tempfile
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from multiprocessing.connection import Connection
+from pathlib import Path
+
+from tests import warm_ray_client
+from tests.warm_processes import CONTEXT, become
+
+
+@contextmanager
+def warm_workers() -> Iterator[str]:
+    """Serve forks for the time of the block; gives `py_executable` of a runtime environment."""
+    with tempfile.TemporaryDirectory(prefix="warm-") as folder, socket.socket(socket.AF_UNIX) as at:
+        path = str(Path(folder) / "socket")
+        at.bind(path)
+        at.listen()
+        threading.Thread(target=_serve, args=(at,), daemon=True).start()
+        yield f"{sys.executable} -I -S {warm_ray_client.__file__} {path}"
+
+
+def _serve(at: socket.socket) -> None:
+    # The socket is closed when nobody needs workers any more.
+    with suppress(OSError):
+        while True:
+            client, _ = at.accept()
+            with client:
+                _fork(client)
+
+
+def _fork(client: socket.socket) -> None:
+    _, ends, _, _ = socket.recv_fds(client, 1, 2)
+    with client.makefile("rb") as asked:
+        words, environment, folder = json.loads(asked.read())
+    out, err = (Connection(end) for end in ends)
+    # The client waits until nobody holds its socket.
+    with Connection(client.detach()) as held, out, err:
+        args = (run_script, (words, held), out, err, environment, folder)
+        CONTEXT.Process(target=become, args=args, daemon=True).start()
+
+
+def run_script(words: Sequence[str], _held: Connection) -> None:
+    """Run Ray's script as its interpreter does; Ray is imported there, and reads its settings."""
+    sys.argv = list(words)
+    runpy.run_path(words[0], run_name="__main__")
