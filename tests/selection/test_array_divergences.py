@@ -1,5 +1,7 @@
 """Divergences as arrays against the table of `dcd_matrix`, and against scipy."""
 
+from dataclasses import replace
+
 import numpy as np
 import polars as pl
 import pytest
@@ -59,9 +61,8 @@ def test_without_profiles_there_is_nothing_to_compare(problem):
         grid.divergences(DcdDivergence(), 0)
 
 
-def test_what_does_not_fit_is_computed_again(problem, monkeypatch):
-    grid = lay_out(problem.accuracies, problem.profiles)
-    monkeypatch.setattr("vlmsel.selection.task_grid.KEPT_BYTES", 2 * 6 * 6 * 8)
+def test_what_does_not_fit_is_computed_again(problem):
+    grid = replace(lay_out(problem.accuracies, problem.profiles), kept_bytes=2 * 6 * 6 * 8)
     first = grid.divergences(DcdDivergence(), 0)
     for column in range(1, 6):
         grid.divergences(DcdDivergence(), column)

@@ -6,8 +6,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from vlmsel.errors import SelectionError
-from vlmsel.selection import block_matches
-from vlmsel.selection.block_matches import BlockOutputs, linear_cka, match_blocks, split_blocks
+from vlmsel.selection.block_matches import (
+    MOST_SHARED,
+    BlockOutputs,
+    linear_cka,
+    match_blocks,
+    split_blocks,
+)
 
 A, B = ("a", "x"), ("b", "x")
 
@@ -54,7 +59,7 @@ def outputs(rng, columns, images=30, names=None):
     ]
     width = max(block.shape[1] for block in blocks)
     padded = [np.pad(block, ((0, 0), (0, width - block.shape[1]))) for block in blocks]
-    ids = tuple(names or (f"i{i:02}" for i in range(images)))
+    ids = tuple(names or (f"i{i:03}" for i in range(images)))
     return BlockOutputs(ids, np.stack(padded, axis=1))
 
 
@@ -69,14 +74,21 @@ def test_each_block_finds_its_like_in_another_architecture():
     assert (found.n_blocks(A), found.n_blocks(B), found.n_blocks(("c", "x"))) == (2, 4, None)
 
 
-def test_images_are_matched_by_name_and_at_most_some_are_taken(monkeypatch):
+def test_images_are_matched_by_name():
     rng = np.random.default_rng(1)
     blocks = outputs(rng, [[0, 1], [2, 3, 4]])
     shuffled = rng.permutation(30)
     names = tuple(blocks.images[i] for i in shuffled)
     other = BlockOutputs(names, blocks.vectors[shuffled][:, ::-1])
     assert match_blocks({A: blocks, B: other}).nearest[A, B].tolist() == [1, 0]
-    monkeypatch.setattr(block_matches, "MOST_SHARED", 12)
+
+
+def test_of_many_images_some_are_taken_at_even_distances():
+    blocks = outputs(np.random.default_rng(1), [[0, 1], [2, 3, 4]], images=2 * MOST_SHARED)
+    # The blocks change places; on the images in between, which are not taken, they do not.
+    vectors = blocks.vectors[:, ::-1].copy()
+    vectors[1::2] = 100 * blocks.vectors[1::2]
+    other = BlockOutputs(blocks.images, vectors)
     assert match_blocks({A: blocks, B: other}).nearest[A, B].tolist() == [1, 0]
 
 

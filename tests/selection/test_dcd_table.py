@@ -8,8 +8,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from vlmsel.errors import SelectionError
-from vlmsel.selection import dcd_table
-from vlmsel.selection.dcd_table import block_importance, dcd_matrix
+from vlmsel.selection.dcd_table import BATCH_ELEMENTS, block_importance, dcd_matrix
 from vlmsel.selection.profiles import task_profiles
 
 POSITIVE = st.floats(1e-3, 1e3)
@@ -117,12 +116,17 @@ def test_only_pairs_that_a_model_knows(long_profiles):
     assert pairs.filter(model="full").equals(dcd_matrix(full))
 
 
-def test_batches_do_not_change_the_result(long_profiles, monkeypatch):
-    rng = np.random.default_rng(1)
-    rows = pl.concat([long_profiles(rng.lognormal(size=(4, 3)), model=f"m{i}") for i in range(5)])
-    whole = dcd_matrix(rows)
-    monkeypatch.setattr(dcd_table, "BATCH_ELEMENTS", 2 * 4 * 3)
-    assert dcd_matrix(rows).equals(whole)
+def test_batches_do_not_change_the_result():
+    """Profiles so long that a batch holds two of the three models."""
+    n_models, n_tasks, width = 3, 4, BATCH_ELEMENTS // (2 * 4)
+    cells = [(f"m{i}", "p", f"t{j}") for i in range(n_models) for j in range(n_tasks)]
+    profiles = np.random.default_rng(1).lognormal(size=(len(cells), width))
+    table = pl.DataFrame(cells, schema=["model", "pretrained", "task"], orient="row")
+    rows = table.with_columns(
+        profile=pl.Series(profiles, dtype=pl.Array(pl.Float64, width)).arr.to_list()
+    )
+    alone = [dcd_matrix(part) for part in rows.iter_slices(n_tasks)]
+    assert dcd_matrix(rows).equals(pl.concat(alone))
 
 
 def test_chosen_targets_are_rows_of_the_whole(long_profiles):

@@ -18,7 +18,7 @@ from vlmsel.selection.axes import Axes
 from vlmsel.selection.knowledge import ModelKey, value_matrix
 from vlmsel.selection.score_arrays import zoo_ranks
 
-# Divergences that are kept, in bytes; beyond, the oldest are computed again.
+# Of the divergences of one grid.
 KEPT_BYTES = 1 << 30
 
 
@@ -31,11 +31,13 @@ class TaskGrid(Axes):
         shapes: (models, tasks, blocks), task profiles; zeros behind the blocks that a model has,
             NaN throughout where there is no profile; None without profiles.
         n_blocks: (models,), blocks of each model.
+        kept_bytes: divergences that are kept; beyond, the oldest are computed again.
     """
 
     accuracy: np.ndarray
     shapes: np.ndarray | None
     n_blocks: np.ndarray
+    kept_bytes: int = KEPT_BYTES
     _kept: dict[tuple[Divergence, int], np.ndarray] = field(default_factory=dict, repr=False)
 
     @cached_property
@@ -65,7 +67,7 @@ class TaskGrid(Axes):
             target = self.shapes[:, column]
             found = divergence.towards(target, self.shapes, self.n_blocks)
             found[:, column] = np.nan
-            while self._kept and (len(self._kept) + 1) * found.nbytes > KEPT_BYTES:
+            while self._kept and (len(self._kept) + 1) * found.nbytes > self.kept_bytes:
                 del self._kept[next(iter(self._kept))]
             self._kept[key] = found
         return self._kept[key]

@@ -1,6 +1,5 @@
 """Held-out scores: against refitting image by image, and with copies of images."""
 
-import sys
 from collections import Counter
 
 import numpy as np
@@ -37,7 +36,7 @@ def test_ridge_is_that_of_refitting(copied, with_copies):
 
 
 @pytest.mark.parametrize("with_copies", [False, True])
-def test_neighbours_and_means_are_those_of_refitting(copied, with_copies, monkeypatch):
+def test_neighbours_and_means_are_those_of_refitting(copied, with_copies):
     x, y, images = copied
     groups = np.unique(images, return_inverse=True)[1] if with_copies else np.arange(len(y))
     near, mean = [], []
@@ -48,8 +47,8 @@ def test_neighbours_and_means_are_those_of_refitting(copied, with_copies, monkey
         means = np.array([x[rest][y[rest] == c].mean(axis=0) for c in range(3)])
         mean.append(((means - x[i]) ** 2).sum(axis=1).argmin() == y[i])
     given = images if with_copies else None
-    monkeypatch.setattr(sys.modules["vlmsel.selection.scores.knn"], "CHUNK", 10)
-    assert s.knn(x, y, k=3, metric="l2", images=given) == pytest.approx(np.mean(near))
+    in_chunks = s.knn(x, y, k=3, metric="l2", images=given, chunk=10)
+    assert in_chunks == pytest.approx(np.mean(near))
     # Only the own mean leaves an image out: the others do not hold it, as copies share a label.
     assert s.nearest_mean(x, y, images=given) == pytest.approx(np.mean(mean))
 

@@ -25,6 +25,7 @@ def gbc(
     unit_variance: bool = False,
     log_scale: bool = False,
     decomposition: Decomposition | None = None,
+    chunk: int = CHUNK,
 ) -> float:
     """GBC = - sum over i != j of exp(-D_ij), -C (C - 1) to 0, higher is better.
 
@@ -41,6 +42,7 @@ def gbc(
         unit_variance: scale the features to a mean variance of 1 first.
         log_scale: return -ln(-GBC), which tells well separated classes apart where GBC rounds to 0.
         decomposition: of the same features, when made before.
+        chunk: numbers at a time in the largest array; the score does not depend on it.
 
     Raises:
         SelectionError: features or labels cannot be scored, or the classes overlap nowhere within
@@ -59,7 +61,7 @@ def gbc(
     if covariance != "diagonal":
         variances = np.broadcast_to(variances.mean(axis=1, keepdims=True), (groups.n_classes, 1))
     times = rows.shape[1] if covariance == "spherical-d" else 1
-    overlap = _log_overlap(means, variances, times)
+    overlap = _log_overlap(means, variances, times, chunk)
     return float(-overlap) if log_scale else float(-np.exp(overlap))
 
 
@@ -68,10 +70,10 @@ def _variances(rows: np.ndarray, groups: LabelGroups, means: np.ndarray) -> np.n
     return np.maximum(groups.means((rows - means[groups.codes]) ** 2), FLOOR)
 
 
-def _log_overlap(means: np.ndarray, variances: np.ndarray, times: int) -> float:
+def _log_overlap(means: np.ndarray, variances: np.ndarray, times: int, chunk: int) -> float:
     """Ln of the sum over ordered pairs of exp(-D), in chunks of rows."""
     classes, d = means.shape
-    step = max(1, CHUNK // (classes * d))
+    step = max(1, chunk // (classes * d))
     logs = np.log(variances)
     parts = []
     for first in range(0, classes, step):

@@ -19,6 +19,7 @@ def knn(
     k: int = 1,
     metric: Literal["cosine", "l2"] = "cosine",
     images: Any = None,
+    chunk: int = CHUNK,
 ) -> float:
     """Share of the images whose k nearest other images vote for their class, higher is better.
 
@@ -31,6 +32,7 @@ def knn(
         k: neighbours, fewer than images.
         metric: of the distance.
         images: (n,) identities: copies of an image are no neighbours of each other.
+        chunk: rows at a time against all; the score does not depend on it.
 
     Raises:
         SelectionError: features or labels cannot be scored, or there are not k neighbours.
@@ -49,17 +51,17 @@ def knn(
     lengths = (rows**2).sum(axis=1)
     pairs = find_same_image(copies)
     right = 0
-    for start in range(0, n, CHUNK):
-        chunk = np.arange(start, min(start + CHUNK, n))
-        distance = lengths - 2 * rows[chunk] @ rows.T
-        distance[np.arange(len(chunk)), chunk] = np.inf
+    for start in range(0, n, chunk):
+        places = np.arange(start, min(start + chunk, n))
+        distance = lengths - 2 * rows[places] @ rows.T
+        distance[np.arange(len(places)), places] = np.inf
         if pairs is not None:
-            in_chunk = (pairs[:, 0] >= start) & (pairs[:, 0] <= chunk[-1])
+            in_chunk = (pairs[:, 0] >= start) & (pairs[:, 0] <= places[-1])
             distance[pairs[in_chunk, 0] - start, pairs[in_chunk, 1]] = np.inf
         near = np.argpartition(distance, k - 1, axis=1)[:, :k]
         by_distance = np.take_along_axis(distance, near, axis=1).argsort(axis=1, kind="stable")
         near = groups.codes[np.take_along_axis(near, by_distance, axis=1)]
-        right += int((_vote(near) == groups.codes[chunk]).sum())
+        right += int((_vote(near) == groups.codes[places]).sum())
     return right / n
 
 
