@@ -8,6 +8,7 @@ import zlib
 import numpy as np
 import pytest
 from PIL import Image
+from PIL.PngImagePlugin import PngImageFile
 
 from vlmsel.errors import ImageError
 from vlmsel.tasks import decoder
@@ -202,17 +203,19 @@ def test_the_bound_on_pixels_is_exact() -> None:
         decode_image(image, max_pixels=99)
 
 
-def test_large_pictures_take_turns(monkeypatch: pytest.MonkeyPatch) -> None:
-    turns = []
+@pytest.mark.parametrize(("height", "is_large"), [(4000, False), (4001, True)])
+def test_large_pictures_take_turns(
+    height: int, is_large: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    has_turn: list[bool] = []
+    load = PngImageFile.load
 
-    class Turn:
-        def __enter__(self) -> None:
-            turns.append(1)
+    def noting(image: PngImageFile) -> object:
+        has_turn.append(decoder._LARGE_PICTURE.locked())
+        return load(image)
 
-        def __exit__(self, *_: object) -> None: ...
-
-    monkeypatch.setattr(decoder, "_LARGE_PICTURE", Turn())
-    monkeypatch.setattr(decoder, "LARGE_PIXELS", 100)
-    for width, expected in ((10, 0), (11, 1)):
-        decode_image(encoded(noise(size=(width, 10)), "PNG"))
-        assert len(turns) == expected
+    monkeypatch.setattr(PngImageFile, "load", noting)
+    with pytest.raises(ImageError, match="corrupt or truncated"):
+        decode_image(png_of_size(4000, height))
+    assert has_turn == [is_large]
+    assert not decoder._LARGE_PICTURE.locked()

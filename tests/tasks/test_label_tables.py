@@ -5,9 +5,16 @@ from pathlib import Path
 import pytest
 
 from vlmsel.errors import TaskError
-from vlmsel.tasks import label_tables
+from vlmsel.tasks.image_ref import ImageRef
 from vlmsel.tasks.index import TaskIndex, index_task
-from vlmsel.tasks.label_tables import NO_CLASS, label_table, read_class_names
+from vlmsel.tasks.label_tables import (
+    MANY_IMAGES,
+    MAX_FILE_BYTES,
+    NO_CLASS,
+    SCHEMA,
+    label_table,
+    read_class_names,
+)
 from vlmsel.tasks.prompts import class_prompts
 from vlmsel.tasks.task_catalog import TaskSpec, load_tasks
 
@@ -47,7 +54,7 @@ def test_without_a_file_the_images_say_it(folder: Path, flat: Path) -> None:
     bare = TaskSpec(name="t", images=str(flat), classnames=CLASSES)
     found = label_table(bare, index_task(bare))
     assert found.is_empty()
-    assert dict(found.schema) == label_tables.SCHEMA
+    assert dict(found.schema) == SCHEMA
 
 
 @pytest.mark.parametrize(
@@ -159,18 +166,25 @@ def test_a_file_that_cannot_be_read_is_named(
         label_table(spec, index_task(spec))
 
 
-def test_a_file_that_is_too_large_is_refused(read, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(label_tables, "MAX_FILE_BYTES", 10)
-    with pytest.raises(TaskError, match="more than 10 bytes"):
-        read("image,label\na.png,dog\n")
+def test_a_file_that_is_too_large_is_refused(tmp_path: Path, flat: Path) -> None:
+    path = tmp_path / "labels.csv"
+    with path.open("wb") as file:
+        file.truncate(MAX_FILE_BYTES + 1)
+    spec = TaskSpec(name="pets", images=str(flat), classnames=CLASSES, labels=str(path))
+    with pytest.raises(TaskError, match="more than 268435456 bytes"):
+        label_table(spec, index_task(spec))
 
 
-def test_of_very_many_images_the_nearest_is_not_looked_for(
-    read, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(label_tables, "MANY_IMAGES", 2)
+def test_of_very_many_images_the_nearest_is_not_looked_for(tmp_path: Path) -> None:
+    path = tmp_path / "labels.csv"
+    path.write_text("image,label\nA.png,dog\n")
+    spec = TaskSpec(name="pets", images=str(tmp_path), classnames=CLASSES, labels=str(path))
+    names = ("a.png", *(f"{number}.png" for number in range(MANY_IMAGES)))
+    images = tuple(ImageRef(name, "0" * 64, name, None, None) for name in names)
+    with pytest.raises(TaskError, match=r"no image 'A\.png'; did you mean"):
+        label_table(spec, TaskIndex("pets", images[:2]))
     with pytest.raises(TaskError, match=r"no image 'A\.png'$"):
-        read("image,label\nA.png,dog\n")
+        label_table(spec, TaskIndex("pets", images))
 
 
 def test_a_catalog_names_its_file_relative_to_itself(tmp_path: Path, folder: Path) -> None:

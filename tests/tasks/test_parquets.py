@@ -90,12 +90,9 @@ def test_what_is_no_parquet_is_named(tmp_path: Path, png: MakePng, keep: int) ->
     assert "\n" not in str(caught.value)
 
 
-def test_rows_that_are_too_large_are_errors(
-    tmp_path: Path, png: MakePng, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_rows_that_are_too_large_are_errors(tmp_path: Path, png: MakePng) -> None:
     path = write(tmp_path / "x.parquet", {"image": [b"x" * 2000, png(1)]})
-    monkeypatch.setattr(parquets, "MAX_IMAGE_BYTES", 1000)
-    found = dict(read_parquet(path, {"0", "1"}))
+    found = dict(read_parquet(path, {"0", "1"}, max_image_bytes=1000))
     assert "2000 bytes, more than 1000" in str(found["0"])
     assert found["1"] == png(1)
 
@@ -153,22 +150,17 @@ def test_rows_that_cannot_hold_pictures_are_refused_at_once(tmp_path: Path) -> N
     assert time.process_time() - start < 5
 
 
-def test_a_row_group_that_unfolds_beyond_pictures_is_refused(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_row_group_that_unfolds_beyond_pictures_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "x.parquet"
     pq.write_table(pa.table({"image": [bytes(10_000)] * 50}), path, use_dictionary=False)
-    monkeypatch.setattr(parquets, "MAX_UNFOLDED_BYTES", 100_000)
     with pytest.raises(TaskError, match=r"x\.parquet: row group 0 unfolds from \d+ to \d+ bytes"):
-        scan_parquet(str(path))
+        scan_parquet(str(path), max_unfolded_bytes=100_000)
 
 
-def test_values_too_large_for_images_are_not_hashed(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_values_too_large_for_images_are_not_hashed(tmp_path: Path) -> None:
     path = write(tmp_path / "x.parquet", {"image": [b"a" * 2000, b"b" * 2000, b"c"]})
-    monkeypatch.setattr(parquets, "MAX_IMAGE_BYTES", 1000)
-    first, second, third = (found.sha256 for found in scan_parquet(path))
+    images = scan_parquet(path, max_image_bytes=1000)
+    first, second, third = (found.sha256 for found in images)
     assert first == second != third == hashlib.sha256(b"c").hexdigest()
 
 

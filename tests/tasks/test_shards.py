@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from vlmsel.errors import TaskError
-from vlmsel.tasks import parquets, shards, tars
+from vlmsel.tasks import parquets, tars
 from vlmsel.tasks.image_ref import ImageRef
 from vlmsel.tasks.index import TaskIndex, index_task
 from vlmsel.tasks.locations import open_source
@@ -270,14 +270,6 @@ def test_a_member_that_is_gone_is_said(tmp_path: Path, png: MakePng, make_tar: M
     found = {r.image_id: data for r, data in read_shard(shard)}
     assert found["a"] == png(1)
     assert str(found["b"]) == "b: it is no longer in its source file"
-
-
-def test_files_that_are_too_large_are_errors(
-    tasks: dict[str, TaskSpec], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    shard = plan_one(tasks["folder"])
-    monkeypatch.setattr(shards, "MAX_IMAGE_BYTES", 10)
-    assert all("more than 10 bytes" in str(data) for _, data in read_shard(shard))
 
 
 def test_shards_are_read_from_an_object_store(

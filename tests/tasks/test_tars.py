@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from vlmsel.errors import TaskError
-from vlmsel.tasks import tars
+from vlmsel.tasks.decoder import MAX_IMAGE_BYTES
 from vlmsel.tasks.tars import read_spans, read_tar, scan_tar, split_key
 
 MakePng = Callable[..., bytes]
@@ -150,17 +150,24 @@ def test_one_name_twice_is_refused(tmp_path: Path, png: MakePng) -> None:
 
 
 def test_members_that_are_too_large_are_not_read(
-    tmp_path: Path, png: MakePng, make_tar: MakeTar, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, png: MakePng, make_tar: MakeTar
 ) -> None:
-    path = make_tar(tmp_path / "s.tar", {"a.png": b"x" * 5000, "b.png": png(2)})
-    monkeypatch.setattr(tars, "MAX_IMAGE_BYTES", 1000)
+    path = make_tar(tmp_path / "s.tar", {"b.png": png(2)})
+    rest = path.read_bytes()
+    large = tarfile.TarInfo("a.png")
+    large.size = MAX_IMAGE_BYTES + tarfile.BLOCKSIZE
+    # Its bytes are a hole in the file.
+    with path.open("wb") as file:
+        file.write(large.tobuf())
+        file.seek(large.size, os.SEEK_CUR)
+        file.write(rest)
     spans = {f.member or "": (f.offset or 0, f.size or 0) for f in scan_tar(str(path))}
     for found in (
         dict(read_tar(str(path), {"a.png", "b.png"})),
         dict(read_spans(str(path), spans)),
     ):
         assert isinstance(found["a.png"], TaskError)
-        assert "5000 bytes, more than 1000" in str(found["a.png"])
+        assert "67109376 bytes, more than 67108864" in str(found["a.png"])
         assert found["b.png"] == png(2)
 
 
@@ -195,16 +202,16 @@ def test_long_names_of_people_are_read(tmp_path: Path, png: MakePng) -> None:
 
 
 def test_a_compressed_shard_that_unfolds_beyond_pictures_is_refused(
-    tmp_path: Path, make_tar: MakeTar, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, make_tar: MakeTar
 ) -> None:
     members = {f"{number}.png": bytes(50_000) for number in range(10)}
     path = str(make_tar(tmp_path / "x.tar.gz", members, "w:gz"))
     assert len(scan_tar(path)) == 10
-    monkeypatch.setattr(tars, "MAX_UNFOLDED_BYTES", 300_000)
     with pytest.raises(TaskError, match=r"x\.tar\.gz: its members unfold to over 300000 bytes"):
-        scan_tar(path)
+        scan_tar(path, max_unfolded_bytes=300_000)
     # A plain one of that size is on the disk.
-    assert len(scan_tar(str(make_tar(tmp_path / "y.tar", members)))) == 10
+    plain = str(make_tar(tmp_path / "y.tar", members))
+    assert len(scan_tar(plain, max_unfolded_bytes=300_000)) == 10
 
 
 def test_the_label_of_a_name_with_dots_is_found(

@@ -40,8 +40,18 @@ FOOTER_SLACK_BYTES = 1 << 16
 MAX_ROWS, MIN_ROW_BYTES = 100_000, 16
 
 
-def scan_parquet(uri: str) -> list[FoundImage]:
+def scan_parquet(
+    uri: str,
+    *,
+    max_image_bytes: int = MAX_IMAGE_BYTES,
+    max_unfolded_bytes: int = MAX_UNFOLDED_BYTES,
+) -> list[FoundImage]:
     """Every row of a file as an image; one without bytes is empty, which decodes to an error.
+
+    Args:
+        uri: of the file.
+        max_image_bytes: largest image that is hashed.
+        max_unfolded_bytes: what a row group may come to in any case.
 
     Raises:
         TaskError: no Parquet, no image column, labels that are no whole numbers, or more rows or
@@ -53,20 +63,27 @@ def scan_parquet(uri: str) -> list[FoundImage]:
         digests: dict[int, str] = {}
         columns = [IMAGE_COLUMN, LABEL_COLUMN] if labelled else [IMAGE_COLUMN]
         for group in range(file.metadata.num_row_groups):
-            for batch in _batches(uri, file, group, columns):
+            for batch in _batches(uri, file, group, columns, max_unfolded_bytes):
                 labels = batch[LABEL_COLUMN].to_pylist() if labelled else [None] * len(batch)
                 digests.clear()
                 for (place, value), label in zip(_values(batch), labels, strict=True):
                     row = str(len(found))
                     where = f"{display(uri)}, row {row}"
                     if place not in digests:
-                        digests[place] = _digest(_decode_bytes(where, value))
+                        digests[place] = _digest(_decode_bytes(where, value), max_image_bytes)
                     found.append(FoundImage(row, row, digests[place], stored_label(label, where)))
         return found
 
 
-def read_parquet(uri: str, rows: set[str]) -> Iterator[tuple[str, bytes | TaskError]]:
+def read_parquet(
+    uri: str, rows: set[str], *, max_image_bytes: int = MAX_IMAGE_BYTES
+) -> Iterator[tuple[str, bytes | TaskError]]:
     """The bytes of the named rows, in order; row groups without one are skipped.
+
+    Args:
+        uri: of the file.
+        rows: their numbers.
+        max_image_bytes: largest image.
 
     Raises:
         TaskError: as `scan_parquet`.
@@ -77,12 +94,17 @@ def read_parquet(uri: str, rows: set[str]) -> Iterator[tuple[str, bytes | TaskEr
         for group in range(file.metadata.num_row_groups):
             length = file.metadata.row_group(group).num_rows
             if any(start <= row < start + length for row in wanted):
-                yield from _read_group(uri, file, group, start, wanted)
+                yield from _read_group(uri, file, group, start, wanted, max_image_bytes)
             start += length
 
 
 def _read_group(
-    uri: str, file: pq.ParquetFile, group: int, start: int, wanted: set[int]
+    uri: str,
+    file: pq.ParquetFile,
+    group: int,
+    start: int,
+    wanted: set[int],
+    max_image_bytes: int,
 ) -> Iterator[tuple[str, bytes | TaskError]]:
     row = start
     for batch in _batches(uri, file, group, [IMAGE_COLUMN]):
@@ -91,13 +113,13 @@ def _read_group(
             for number, (_, value) in enumerate(_values(batch)):
                 if row + number in wanted:
                     data = _decode_bytes(f"{display(uri)}, row {row + number}", value)
-                    yield str(row + number), _image_bytes(data, paths[number])
+                    yield str(row + number), _image_bytes(data, paths[number], max_image_bytes)
         row += len(batch)
 
 
-def _image_bytes(value: pa.Scalar, path: str | None) -> bytes | TaskError:
-    if (size := _size(value)) > MAX_IMAGE_BYTES:
-        return TaskError(f"{size} bytes, more than {MAX_IMAGE_BYTES} allowed")
+def _image_bytes(value: pa.Scalar, path: str | None, max_image_bytes: int) -> bytes | TaskError:
+    if (size := _size(value)) > max_image_bytes:
+        return TaskError(f"{size} bytes, more than {max_image_bytes} allowed")
     data = _bytes(value)
     if not data and path:
         return TaskError(
@@ -107,7 +129,11 @@ def _image_bytes(value: pa.Scalar, path: str | None) -> bytes | TaskError:
 
 
 def _batches(
-    uri: str, file: pq.ParquetFile, group: int, columns: list[str]
+    uri: str,
+    file: pq.ParquetFile,
+    group: int,
+    columns: list[str],
+    max_unfolded_bytes: int = MAX_UNFOLDED_BYTES,
 ) -> Iterator[pa.RecordBatch]:
     """A row group in batches whose values fit into `BATCH_BYTES`, by what its footer says."""
     about = file.metadata.row_group(group)
@@ -115,7 +141,7 @@ def _batches(
     chunks = [chunk for chunk in chunks if chunk.path_in_schema.split(".")[0] in columns]
     unfolded = sum(chunk.total_uncompressed_size for chunk in chunks)
     folded = sum(chunk.total_compressed_size for chunk in chunks)
-    if unfolded > max(MAX_UNFOLDED_BYTES, MAX_RATIO * folded):
+    if unfolded > max(max_unfolded_bytes, MAX_RATIO * folded):
         raise TaskError(
             f"{display(uri)}: row group {group} unfolds from {folded} to {unfolded} bytes, which "
             "no pictures do; write it anew"
@@ -185,8 +211,8 @@ def _bytes(value: pa.Scalar) -> bytes:
     return b"" if _size(value) == 0 else value.as_buffer().to_pybytes()
 
 
-def _digest(value: pa.Scalar) -> str:
-    if (size := _size(value)) > MAX_IMAGE_BYTES:
+def _digest(value: pa.Scalar, max_image_bytes: int) -> str:
+    if (size := _size(value)) > max_image_bytes:
         return unread_digest(size)
     return hashlib.sha256(value.as_buffer() if size else b"").hexdigest()
 

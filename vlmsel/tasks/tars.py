@@ -43,8 +43,12 @@ CHUNK_BYTES = 1 << 20
 SPAN_READ_AHEAD_BYTES = 1 << 16
 
 
-def scan_tar(uri: str) -> list[FoundImage]:
+def scan_tar(uri: str, *, max_unfolded_bytes: int = MAX_UNFOLDED_BYTES) -> list[FoundImage]:
     """Every image of a shard, in the shard's order, then counts of what is not read; reads it once.
+
+    Args:
+        uri: of the shard.
+        max_unfolded_bytes: what compressed and sparse members may come to in any case.
 
     Raises:
         TaskError: no tar, truncated, a member outside the archive, or a label that is no number.
@@ -53,7 +57,7 @@ def scan_tar(uri: str) -> list[FoundImage]:
     labels: dict[str, int] = {}
     unread: Counter[str] = Counter()
     with _raise_task_errors(uri):
-        for archive, info in _members(uri):
+        for archive, info in _members(uri, max_unfolded_bytes):
             key, extension = split_key(info.name)
             suffix = extension.rpartition(".")[2]
             if suffix == "cls":
@@ -128,12 +132,14 @@ def split_key(name: str) -> tuple[str, str]:
     return f"{folder}{slash}{stem}", extension.casefold()
 
 
-def _members(uri: str) -> Iterator[tuple[tarfile.TarFile, tarfile.TarInfo]]:
+def _members(
+    uri: str, max_unfolded_bytes: int = MAX_UNFOLDED_BYTES
+) -> Iterator[tuple[tarfile.TarFile, tarfile.TarInfo]]:
     with (
         open_source(uri) as file,
         tarfile.open(fileobj=file, tarinfo=_BoundedInfo) as archive,
     ):
-        unfolded, limit = 0, max(MAX_UNFOLDED_BYTES, MAX_RATIO * _file_size(file))
+        unfolded, limit = 0, max(max_unfolded_bytes, MAX_RATIO * _file_size(file))
         for info in archive:
             _refuse_unsafe(uri, info)
             if info.issparse() or archive.fileobj is not file:
