@@ -10,6 +10,8 @@ import pytest
 
 from tests.evaluation.conftest import make_tables
 from vlmsel.evaluation import judgement_cache
+from vlmsel.evaluation.judgement import Judgement, Names
+from vlmsel.evaluation.judgement_cache import JudgementCache
 from vlmsel.evaluation.judgement_progress import observe_judging
 from vlmsel.evaluation.label_budgets import Budgets, leave_one_out_with_labels
 from vlmsel.evaluation.leave_one_out import LeaveOneOut, leave_one_out
@@ -113,19 +115,18 @@ def test_other_code_is_another_entry(judged, tables, monkeypatch):
     assert judged
 
 
-def test_the_code_is_that_of_this_package(monkeypatch, tmp_path):
+def test_the_code_is_that_of_this_package(tmp_path):
     version = judgement_cache.code_version()
     assert version == judgement_cache.code_version()
     for name in ("selection", "evaluation"):
         (tmp_path / name).mkdir()
     (tmp_path / "columns.py").write_text("MODEL = []\n")
     (tmp_path / "selection" / "scoring.py").write_text("A = 1\n")
-    monkeypatch.setattr(judgement_cache, "ROOT", tmp_path)
-    code = judgement_cache.code_version.__wrapped__()
+    code = judgement_cache.code_version.__wrapped__(tmp_path)
     (tmp_path / "selection" / "scoring.py").write_text("A = 2\n")
-    other = judgement_cache.code_version.__wrapped__()
+    other = judgement_cache.code_version.__wrapped__(tmp_path)
     (tmp_path / "columns.py").write_text("MODEL = [1]\n")
-    assert len({version, code, other, judgement_cache.code_version.__wrapped__()}) == 4
+    assert len({version, code, other, judgement_cache.code_version.__wrapped__(tmp_path)}) == 4
 
 
 @pytest.mark.parametrize("damage", ["cut", "flipped", "empty", "other arrays", "pickled"])
@@ -156,18 +157,21 @@ def test_a_cache_that_cannot_be_written_costs_time_only(tables, folder):
     assert_same(judge(tables, "dcd"), leave_one_out([make_selector("dcd")], *tables))
 
 
-def test_the_oldest_entries_go(tables, folder, monkeypatch):
-    judge(tables, "dcd")
+NAMES_OF_ONE = Names((("a", "p"),), ("t",), ("t",))
+ONE = Judgement(np.ones((1, 1), dtype=np.int32), np.ones((1, 1)), None, ("",))
+
+
+def test_the_oldest_entries_go(folder):
+    JudgementCache("x").save(make_selector("dcd"), NAMES_OF_ONE, ONE)
     size = next(folder.iterdir()).stat().st_size
-    monkeypatch.setattr(judgement_cache, "KEPT_BYTES", int(2.5 * size))
+    cache = JudgementCache("x", kept_bytes=int(2.5 * size)).narrow(n_labels=5)
     for gamma in (1.0, 2.0, 3.0):
-        judge(tables, "dcd", gamma=gamma)
+        cache.save(make_selector("dcd", gamma=gamma), NAMES_OF_ONE, ONE)
     assert len(list(folder.iterdir())) == 2
 
 
-def test_too_large_an_entry_is_not_kept(tables, folder, monkeypatch):
-    monkeypatch.setattr(judgement_cache, "ENTRY_BYTES", 100)
-    judge(tables, "dcd")
+def test_too_large_an_entry_is_not_kept(folder):
+    JudgementCache("x", entry_bytes=100).save(make_selector("dcd"), NAMES_OF_ONE, ONE)
     assert not folder.exists()
 
 

@@ -13,7 +13,7 @@ import json
 import logging
 import zipfile
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from importlib.metadata import version
 from pathlib import Path
@@ -52,13 +52,17 @@ class JudgementCache:
 
     Attributes:
         content: digest of the tables and of how they are judged.
+        entry_bytes: largest entry that is kept.
+        kept_bytes: all entries, of any tables; beyond, the oldest are deleted.
     """
 
     content: str
+    entry_bytes: int = ENTRY_BYTES
+    kept_bytes: int = KEPT_BYTES
 
     def narrow(self, **more: object) -> "JudgementCache":
         """Return the entries that have more in common, such as a number of labels."""
-        return JudgementCache(_digest([self.content, more]))
+        return replace(self, content=_digest([self.content, more]))
 
     def load(self, selector: Selector, names: Names) -> Judgement | None:
         """Read an entry; None where there is none, and a broken one is deleted."""
@@ -80,11 +84,11 @@ class JudgementCache:
         if path is None:
             return
         data = _encode(judgement)
-        if len(data) > ENTRY_BYTES:
+        if len(data) > self.entry_bytes:
             return
         try:
             write_atomically(path, data)
-            _trim(path.parent)
+            _trim(path.parent, self.kept_bytes)
         except OSError as error:
             log.info("no entry of the cache is kept: %s", error)
 
@@ -118,15 +122,19 @@ def cache_of(
 
 
 @cache
-def code_version() -> str:
-    """Digest of the code and the libraries that a judgement depends on."""
-    files = sorted(path for name in PACKAGES for path in (ROOT / name).rglob("*.py"))
-    files.append(ROOT / "columns.py")
+def code_version(root: Path = ROOT) -> str:
+    """Digest of the code and the libraries that a judgement depends on.
+
+    Args:
+        root: folder of the package.
+    """
+    files = sorted(path for name in PACKAGES for path in (root / name).rglob("*.py"))
+    files.append(root / "columns.py")
     digest = hashlib.sha256()
     for name in ("vlmsel", *LIBRARIES):
         digest.update(f"{name} {version(name)}\n".encode())
     for path in files:
-        digest.update(f"{path.relative_to(ROOT)}\n".encode() + path.read_bytes())
+        digest.update(f"{path.relative_to(root)}\n".encode() + path.read_bytes())
     return digest.hexdigest()
 
 
@@ -185,12 +193,12 @@ def _decode(data: bytes, names: Names) -> Judgement:
     return Judgement(places, scores, weights, tuple(refused.tolist()))
 
 
-def _trim(folder: Path) -> None:
+def _trim(folder: Path, kept_bytes: int) -> None:
     """Delete the oldest entries of a folder that has grown too large."""
     found = [(path, path.stat()) for path in folder.glob("*.npz")]
     size = sum(stat.st_size for _, stat in found)
     for path, stat in sorted(found, key=lambda item: item[1].st_mtime):
-        if size <= KEPT_BYTES:
+        if size <= kept_bytes:
             return
         _delete(path)
         size -= stat.st_size

@@ -5,7 +5,6 @@ import polars as pl
 import pytest
 
 from vlmsel.errors import SelectionError
-from vlmsel.evaluation.studies import label_orders
 from vlmsel.evaluation.studies.label_orders import LabelledPool, judge_orders, label_pool
 from vlmsel.evaluation.studies.label_orders_page import describe_orders, orders_page
 from vlmsel.selection.orders import Pool
@@ -28,9 +27,7 @@ def task(seed: int, *, with_probabilities: bool = True) -> LabelledPool:
 @pytest.fixture(scope="module")
 def rows() -> pl.DataFrame:
     tables = {"many": [task(seed) for seed in range(3)], "one": [task(9, with_probabilities=False)]}
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(label_orders, "POOL_IMAGES", 40)
-        return judge_orders(tables, labels=(4, 12), n_draws=2)
+    return judge_orders(tables, labels=(4, 12), n_draws=2, pool_images=40)
 
 
 def test_every_order_is_judged_at_every_number(rows: pl.DataFrame) -> None:

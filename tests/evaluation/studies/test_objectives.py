@@ -5,7 +5,6 @@ import polars as pl
 import pytest
 
 from vlmsel.evaluation.held_out import hold_out
-from vlmsel.evaluation.studies import objectives
 from vlmsel.evaluation.studies.objectives import (
     COMPARED,
     noise_rows,
@@ -63,11 +62,10 @@ def test_each_selector_has_every_variant_against_the_reference(rows):
     assert sharp["mean"] - sharp["gain"] == pytest.approx(blunt["mean"] - blunt["gain"])
 
 
-def test_noise_on_sources_and_on_targets(tables, monkeypatch):
-    monkeypatch.setattr(objectives, "SIGMAS", (2.0,))
-    monkeypatch.setattr(objectives, "REPEATS", 2)
+def test_noise_on_sources_and_on_targets(tables):
     accuracies, sharp, _ = tables
-    found = noise_rows(hold_out(accuracies, sharp), "no noise", seed=1)
+    held_out = hold_out(accuracies, sharp)
+    found = noise_rows(held_out, "no noise", sigmas=(2.0,), repeats=2, seed=1)
     names = ["no noise", "noise 2 on the sources", "noise 2 on the target"]
     assert found["variant"].unique(maintain_order=True).to_list() == names
     changes = found.filter(metric="tau", selector="dcd-pooled")["change"].to_list()

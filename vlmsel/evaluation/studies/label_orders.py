@@ -66,18 +66,20 @@ def judge_orders(
     *,
     labels: Sequence[int] = LABELS,
     n_draws: int = N_DRAWS,
+    pool_images: int = POOL_IMAGES,
     seed: int = 0,
 ) -> pl.DataFrame:
     """Pick, label, rank and compare, for every order on every task of every table.
 
     Random orders are drawn `n_draws` times per task, those that compute their pick at most
     `N_ACTIVE_DRAWS` times, since only ties differ. A table of one task is judged on `2 * n_draws`
-    pools of `POOL_IMAGES` of its images, which stand for tasks.
+    pools of `pool_images` of its images, which stand for tasks.
 
     Args:
         tables: tasks by the name of their table.
         labels: numbers of labelled images.
         n_draws: draws per task.
+        pool_images: images of a drawn pool, at most.
         seed: of the draws.
 
     Returns:
@@ -96,16 +98,19 @@ def judge_orders(
             raise SelectionError(
                 f"{table}: {max(labels)} labels are more than the {least} images of a task"
             )
-        parts.append(_summary(table, _units(tasks, n_draws, seed), tasks, labels, n_draws, seed))
+        units = _units(tasks, n_draws, pool_images, seed)
+        parts.append(_summary(table, units, tasks, labels, n_draws, seed))
     return pl.concat(parts)
 
 
-def _units(tasks: Sequence[LabelledPool], n_draws: int, seed: int) -> list[LabelledPool]:
+def _units(
+    tasks: Sequence[LabelledPool], n_draws: int, pool_images: int, seed: int
+) -> list[LabelledPool]:
     """List what intervals are over: the tasks, or drawn pools of the only task."""
     if len(tasks) > 1:
         return list(tasks)
     (task,) = tasks
-    n_images = min(POOL_IMAGES, task.pool.n_images)
+    n_images = min(pool_images, task.pool.n_images)
     found = []
     for number in range(2 * n_draws):
         rng = target_rng(seed, f"{task.name} {number}")

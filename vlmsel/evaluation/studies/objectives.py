@@ -45,22 +45,31 @@ def variant_rows(
     return summarise(metrics, reference)
 
 
-def noise_rows(held_out: HeldOutTasks, reference: str, *, seed: int = 0) -> pl.DataFrame:
+def noise_rows(
+    held_out: HeldOutTasks,
+    reference: str,
+    *,
+    sigmas: Sequence[float] = SIGMAS,
+    repeats: int = REPEATS,
+    seed: int = 0,
+) -> pl.DataFrame:
     """Leave-one-out of `COMPARED` under noise on the sources, and on the target; see `summarise`.
 
     Args:
         held_out: the tasks, with profiles.
         reference: name of the profiles without noise.
+        sigmas: strengths of the noise.
+        repeats: draws of the noise, over which values are averaged.
         seed: of the noise.
     """
     selectors = _selectors(COMPARED)
     metrics = {reference: judge(selectors, held_out).metrics}
     rng = np.random.default_rng(seed)
     for side, on_target in (("sources", False), ("target", True)):
-        for sigma in SIGMAS:
+        for sigma in sigmas:
             drawn = [
                 judge(selectors, with_noise(held_out, sigma, rng, on_target=on_target)).metrics
-                for _ in range(REPEATS)
+                for _ in range(repeats)
             ]
             metrics[f"noise {sigma:g} on the {side}"] = (
                 pl.concat(drawn).group_by(KEYS[:3], maintain_order=True).agg(pl.col("value").mean())

@@ -8,10 +8,14 @@ from vlmsel.evaluation.subsampled_zoos import subsampled_zoos, zoo_summary
 N_ZOOS, SHARE = 1000, 0.7
 
 
-def other_zoos(data: StudyData) -> pl.DataFrame:
-    """Leave-one-out in 1,000 random zoos of 70 % of the models.
+def other_zoos(data: StudyData, *, n_zoos: int = N_ZOOS) -> pl.DataFrame:
+    """Leave-one-out in random zoos of 70 % of the models.
 
     Needs no profiles when no selector does.
+
+    Args:
+        data: tables and selectors.
+        n_zoos: number of random zoos.
 
     Returns:
         n_zoos, n_models (in the whole zoo), then the columns of `zoo_summary`.
@@ -21,10 +25,10 @@ def other_zoos(data: StudyData) -> pl.DataFrame:
         profiles = data.reference
         known = known.join(profiles, on=["model", "pretrained"], how="semi")
     zoos = subsampled_zoos(
-        data.selectors, known, profiles, n_zoos=N_ZOOS, share=SHARE, seed=data.seed
+        data.selectors, known, profiles, n_zoos=n_zoos, share=SHARE, seed=data.seed
     )
     sizes = (
-        pl.lit(N_ZOOS).alias("n_zoos"),
+        pl.lit(n_zoos).alias("n_zoos"),
         pl.lit(known.select("model", "pretrained").n_unique()).alias("n_models"),
     )
     return zoo_summary(zoos).select(*sizes, pl.all())
