@@ -1,6 +1,8 @@
 """Kinds by name, and what each says of itself: digest, prompts, cost, needs."""
 
+from collections.abc import Iterator
 from typing import ClassVar
+from unittest.mock import patch
 
 import pyarrow as pa
 import pytest
@@ -32,9 +34,10 @@ class Norm(Measurement):
 
 
 @pytest.fixture(autouse=True)
-def own_registry(monkeypatch: pytest.MonkeyPatch) -> None:
+def own_registry() -> Iterator[None]:
     """Remove after a test what it registers."""
-    monkeypatch.setattr(kinds, "_CLASSES", dict(kinds._CLASSES))
+    with patch.dict(kinds._CLASSES):
+        yield
 
 
 def test_kinds_have_an_order_and_a_class() -> None:
