@@ -1,12 +1,14 @@
 """Made-up models whose embeddings a test chooses."""
 
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 
 import torch
 from PIL import Image
 from torch import Tensor, nn
 from torchvision.transforms.functional import to_tensor
 
+from tests.attribution.conftest import Tiny, frozen
 from tests.execution.builders import sha, spec
 from vlmsel.probes.batch import Batch
 from vlmsel.tasks.prompts import ClassPrompts
@@ -40,6 +42,13 @@ def made_up_model(
         logit_scale=scale,
         logit_bias=bias,
     )
+
+
+def pooled_model() -> LoadedModel:
+    """A model whose three blocks read large pictures at 4 x 4 pixels, so that a pass is cheap."""
+    torch.manual_seed(0)
+    net = frozen(nn.Sequential(nn.AdaptiveAvgPool2d(4), Tiny(width=4)))
+    return replace(made_up_model(net), visual=net, image_size=(224, 224))
 
 
 def embedded(embedding: Tensor, classes: Tensor, *, scale: float = 1.0, bias: float = 0.0) -> Batch:

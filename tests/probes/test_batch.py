@@ -6,12 +6,11 @@ import pytest
 import torch
 from torch import Tensor
 
-from tests.probes.builders import made_up_model
+from tests.probes.builders import made_up_model, pooled_model
 from vlmsel.errors import ModelError
 from vlmsel.execution.work.decoded_images import decode_shard
 from vlmsel.measurements import Embedding, Measurement, Prediction, Profile
-from vlmsel.probes import batch as module
-from vlmsel.probes.batch import Batch, ClassTexts
+from vlmsel.probes.batch import FORWARD_IMAGES, Batch, ClassTexts
 from vlmsel.probes.probe_registry import make_probe
 from vlmsel.tasks.index import index_task
 from vlmsel.tasks.prompts import ClassPrompts, class_prompts
@@ -85,20 +84,20 @@ def test_nothing_is_computed_before_it_is_asked_for(model: LoadedModel, batch: B
     assert counted.images == []
 
 
-def test_the_pass_goes_in_parts_of_bounded_size_and_gives_the_same(
-    model: LoadedModel, batch: Batch, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    height, width = batch.images.shape[-2:]
-    monkeypatch.setattr(module, "FORWARD_IMAGES", 4)
-    monkeypatch.setattr(module, "PIXELS", height * width)
+def test_the_pass_goes_in_parts_of_bounded_size_and_gives_the_same() -> None:
+    model, images = pooled_model(), torch.rand(FORWARD_IMAGES + 1, 3, 224, 224)
+    name, block = functional_blocks(model.visual)[0]
+    shas = [str(number) for number in range(len(images))]
+    batch = Batch(model, images, shas, layers=[name])
     counted = Counted(model)
-    embedding = batch.embedding
-    assert counted.images == [4, 2]
+    embedding, layer = batch.embedding, batch.layer(name)
+    assert counted.images == [FORWARD_IMAGES, 1]
+    outputs: list[Tensor] = []
+    block.register_forward_hook(lambda _module, _inputs, output: outputs.append(output))
     with torch.no_grad():
-        whole = model.encode_image(batch.images)
+        whole = model.encode_image(images)
     torch.testing.assert_close(embedding, whole, rtol=1e-5, atol=1e-5)
-    name = functional_blocks(model.visual)[0][0]
-    assert len(batch.layer(name)) == 6
+    torch.testing.assert_close(layer, outputs[0], rtol=1e-5, atol=1e-5)
 
 
 def test_a_stored_embedding_takes_no_pass(model: LoadedModel, batch: Batch) -> None:

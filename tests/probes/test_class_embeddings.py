@@ -6,7 +6,6 @@ from torch import Tensor
 from torch.nn.functional import normalize
 
 from vlmsel.errors import ModelError
-from vlmsel.probes import class_embeddings as module
 from vlmsel.probes.class_embeddings import check_classes, class_embeddings
 from vlmsel.tasks.prompts import ClassPrompts
 
@@ -21,10 +20,9 @@ def encode(texts: Sequence[str]) -> Tensor:
 
 @pytest.mark.parametrize("batch", [2, 5, 512])
 def test_a_class_is_the_normalised_mean_of_its_prompts_whatever_the_batch(
-    batch: int, monkeypatch: pytest.MonkeyPatch
+    batch: int,
 ) -> None:
-    monkeypatch.setattr(module, "TEXT_BATCH", batch)
-    found = class_embeddings(encode, PROMPTS)
+    found = class_embeddings(encode, PROMPTS, text_batch=batch)
     for row, name in zip(found, PROMPTS.classnames, strict=True):
         mean = (encode([f"a {name}"])[0] + encode([f"two {name}s"])[0]) / 2
         torch.testing.assert_close(row, mean / mean.norm())

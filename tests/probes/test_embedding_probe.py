@@ -13,7 +13,6 @@ from vlmsel.execution.executors.threads import ThreadWorker
 from vlmsel.execution.run import measure
 from vlmsel.execution.work.decoded_images import DecodedShard, decode_shard
 from vlmsel.measurements import Embedding, Want
-from vlmsel.probes import batch as module
 from vlmsel.probes.batch import Batch
 from vlmsel.probes.embedding_probe import EmbeddingProbe, mean_over_positions
 from vlmsel.store.store import Store
@@ -71,13 +70,9 @@ def test_the_output_is_the_embedding_before_normalisation(zoo: Zoo, tasks: TaskC
         assert not torch.allclose(batch_vectors.norm(dim=1), torch.ones(len(batch_vectors)))
 
 
-@pytest.mark.parametrize("in_parts", [False, True])
 def test_every_block_is_what_a_plain_hook_sees_averaged_over_positions(
-    zoo: Zoo, tasks: TaskCatalog, monkeypatch: pytest.MonkeyPatch, in_parts: bool
+    zoo: Zoo, tasks: TaskCatalog
 ) -> None:
-    if in_parts:
-        monkeypatch.setattr(module, "FORWARD_IMAGES", 4)
-        monkeypatch.setattr(module, "PIXELS", 1)
     for spec in zoo.models:
         model = load_model(spec)
         found = decoded(tasks, model)

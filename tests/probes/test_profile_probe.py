@@ -1,11 +1,14 @@
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 import pytest
 import torch
 from PIL import Image
+from torch import Tensor
 
-from tests.probes.builders import made_up_model
+from tests.probes.builders import made_up_model, pooled_model
+from vlmsel.attribution.block_scores import LayerConductance
 from vlmsel.attribution.model_attribution import attribute
 from vlmsel.attribution.numerics import INEXACT
 from vlmsel.errors import AttributionError, TaskError
@@ -17,7 +20,7 @@ from vlmsel.execution.work.decoded_images import decode_shard
 from vlmsel.measurements import Profile, Want
 from vlmsel.probes import profile_probe as module
 from vlmsel.probes.batch import Batch
-from vlmsel.probes.profile_probe import ProfileProbe
+from vlmsel.probes.profile_probe import BATCH, ProfileProbe
 from vlmsel.settings import AttributionSettings
 from vlmsel.store.store import Store
 from vlmsel.tasks.index import index_task
@@ -25,6 +28,7 @@ from vlmsel.tasks.prompts import ClassPrompts, class_prompts
 from vlmsel.tasks.shards import plan_shards
 from vlmsel.tasks.task_catalog import TaskCatalog
 from vlmsel.zoo.catalog import Zoo
+from vlmsel.zoo.loaded_model import LoadedModel
 from vlmsel.zoo.loader import load_model
 
 
@@ -66,16 +70,22 @@ def test_rows_are_what_attribution_gives_for_each_image_alone(
 
 
 def test_images_in_parts_keep_their_numbers(
-    zoo: Zoo, tasks: TaskCatalog, profile: Profile, monkeypatch: pytest.MonkeyPatch
+    profile: Profile, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    batch = make_batch(zoo, tasks)
-    whole = frame(profile, batch)
-    height, width = batch.images.shape[-2:]
-    monkeypatch.setattr(module, "PIXELS", height * width)
-    monkeypatch.setattr(module, "BATCH", {"cpu": 4})
-    parts = frame(profile, batch)
-    assert whole.select("image", "block").equals(parts.select("image", "block"))
-    assert parts["conductance"].to_list() == pytest.approx(whole["conductance"].to_list(), rel=1e-5)
+    model, n_images = pooled_model(), BATCH["cpu"] + 1
+    images = torch.rand(n_images, 3, 224, 224)
+    sizes: list[int] = []
+
+    def noting(model: LoadedModel, part: Tensor, *rest: Any, **more: Any) -> LayerConductance:
+        sizes.append(len(part))
+        return attribute(model, part, *rest, **more)
+
+    monkeypatch.setattr(module, "attribute", noting)
+    found = frame(profile, Batch(model, images, [str(number) for number in range(n_images)]))
+    assert sizes == [BATCH["cpu"], 1]
+    expected = attribute(model, images, profile.settings).scores
+    assert found["image"].to_list() == [number for number in range(n_images) for _ in range(3)]
+    assert found["conductance"].to_list() == pytest.approx(expected.flatten().tolist(), rel=1e-5)
 
 
 def test_an_attribution_without_a_path_has_no_completeness(zoo: Zoo, tasks: TaskCatalog) -> None:

@@ -14,7 +14,10 @@ TEXT_BATCH = 512
 
 
 def class_embeddings(
-    encode_text: Callable[[Sequence[str]], Tensor], prompts: ClassPrompts
+    encode_text: Callable[[Sequence[str]], Tensor],
+    prompts: ClassPrompts,
+    *,
+    text_batch: int = TEXT_BATCH,
 ) -> Tensor:
     """Embed every class.
 
@@ -23,12 +26,13 @@ def class_embeddings(
     Args:
         encode_text: texts -> (N, D), L2-normalised.
         prompts: class names and templates.
+        text_batch: prompts that are encoded at once.
 
     Returns:
         (classes, D), L2-normalised.
     """
     texts = [text for name in prompts.classnames for text in prompts.texts(name)]
-    parts = [encode_text(texts[i : i + TEXT_BATCH]) for i in range(0, len(texts), TEXT_BATCH)]
+    parts = [encode_text(texts[i : i + text_batch]) for i in range(0, len(texts), text_batch)]
     return average_prompts(torch.cat(parts), prompts)
 
 
