@@ -7,19 +7,16 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from vlmsel.errors import ModelError
-from vlmsel.zoo import text_encoder
 from vlmsel.zoo.catalog import ModelSpec
 from vlmsel.zoo.loader import load_model
+from vlmsel.zoo.text_encoder import TextEncoder
 
 
 def spec_of(folder: Path, **more: str) -> ModelSpec:
     return ModelSpec(model="tiny", pretrained="own", weights=str(folder), **more)
 
 
-def test_text_embeddings_are_normalised_and_equal_open_clips(
-    tiny_dir: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(text_encoder, "TEXT_BATCH", 2)
+def test_text_embeddings_are_normalised_and_equal_open_clips(tiny_dir: Path) -> None:
     encode = load_model(spec_of(tiny_dir)).encode_text
     assert encode is not None
     texts = ["a cat", "a dog", "a photo of a house", "", "x"]
@@ -31,6 +28,8 @@ def test_text_embeddings_are_normalised_and_equal_open_clips(
     torch.testing.assert_close(found, expected)
     torch.testing.assert_close(found.norm(dim=-1), torch.ones(5))
     assert not found.requires_grad
+    in_batches = TextEncoder(spec_of(tiny_dir), reference, torch.device("cpu"), text_batch=2)
+    torch.testing.assert_close(in_batches(texts), expected)
 
 
 def test_own_merges_are_used(tmp_path: Path, tiny_dir: Path) -> None:

@@ -21,12 +21,22 @@ TEXT_BATCH = 256
 
 
 class TextEncoder:
-    """Strings -> (N, D) L2-normalised embeddings on the model's device, without gradient."""
+    """Strings -> (N, D) L2-normalised embeddings on the model's device, without gradient.
 
-    def __init__(self, spec: ModelSpec, model: Any, device: torch.device) -> None:
+    Args:
+        spec: of the model.
+        model: of open_clip.
+        device: of the model.
+        text_batch: texts that are encoded at once.
+    """
+
+    def __init__(
+        self, spec: ModelSpec, model: Any, device: torch.device, *, text_batch: int = TEXT_BATCH
+    ) -> None:
         self._spec = spec
         self._model = model
         self._device = device
+        self._text_batch = text_batch
 
     def __call__(self, texts: Sequence[str]) -> Tensor:
         """Embed `texts`, in batches.
@@ -36,8 +46,8 @@ class TextEncoder:
         """
         with torch.no_grad():
             parts = [
-                self.encode(self.tokenize(texts[i : i + TEXT_BATCH]))
-                for i in range(0, len(texts), TEXT_BATCH)
+                self.encode(self.tokenize(texts[i : i + self._text_batch]))
+                for i in range(0, len(texts), self._text_batch)
             ]
         return torch.cat(parts)
 
