@@ -384,13 +384,12 @@ def test_a_server_that_is_not_there(scheme):
 
 
 @pytest.mark.usefixtures("no_proxy")
-def test_a_server_that_never_answers_is_given_up(monkeypatch):
-    monkeypatch.setattr("vlmsel.tracking.tracking_uri.TIMEOUT_S", 0.2)
+def test_a_server_that_never_answers_is_given_up():
     with socket.socket() as silent:
         silent.bind(("127.0.0.1", 0))
         silent.listen()
         with pytest.raises(TrackingError, match="cannot be reached"):
-            check_tracking_uri(f"http://127.0.0.1:{silent.getsockname()[1]}")
+            check_tracking_uri(f"http://127.0.0.1:{silent.getsockname()[1]}", timeout_s=0.2)
 
 
 @pytest.fixture
@@ -471,12 +470,11 @@ def test_a_folder_that_cannot_be_made(tmp_path):
         check_tracking_uri(f"sqlite:///{tmp_path}/file/x.db")
 
 
-def test_a_database_that_another_process_holds(tmp_path, monkeypatch):
-    monkeypatch.setattr("vlmsel.tracking.tracking_uri.TIMEOUT_S", 0.1)
+def test_a_database_that_another_process_holds(tmp_path):
     holder = sqlite3.connect(tmp_path / "x.db")
     holder.execute("BEGIN IMMEDIATE")
     with pytest.raises(TrackingError, match="locked"):
-        check_tracking_uri(f"sqlite:///{tmp_path}/x.db")
+        check_tracking_uri(f"sqlite:///{tmp_path}/x.db", timeout_s=0.1)
     holder.close()
 
 

@@ -20,7 +20,7 @@ from vlmsel.addresses import absolute_path, quote_path
 from vlmsel.errors import TrackingError, first_line
 from vlmsel.redaction import redact
 
-TIMEOUT_S = 5
+TIMEOUT_S = 5.0
 SQLITE = re.compile(r"sqlite(\+\w+)?:")
 _DATABASE_PORTS = {"postgresql": 5432, "mysql": 3306, "mssql": 1433}
 
@@ -59,18 +59,21 @@ def absolute_tracking_uri(uri: str) -> str:
     return f"{path.partition('://')[0]}:///{quoted}{question}{options}"
 
 
-def check_tracking_uri(uri: str, experiment: str | None = None) -> None:
+def check_tracking_uri(
+    uri: str, experiment: str | None = None, *, timeout_s: float = TIMEOUT_S
+) -> None:
     """Find out within seconds whether runs can be logged there; MLflow itself tries for minutes.
 
     Args:
         uri: sqlite:///file, http(s)://server, another database, or databricks.
         experiment: what they are to be logged to; None leaves that open.
+        timeout_s: how long a server may take to answer, and another process may hold the file.
 
     Raises:
         TrackingError: the server is unreachable, refuses, or is none; the file cannot be written;
             the database is of another version; the experiment was deleted.
     """
-    _check_place(uri)
+    _check_place(uri, timeout_s)
     if experiment is not None:
         _check_experiment(uri, experiment)
 
@@ -92,7 +95,7 @@ def _check_experiment(uri: str, experiment: str) -> None:
         )
 
 
-def _check_place(uri: str) -> None:
+def _check_place(uri: str, timeout_s: float) -> None:
     scheme = uri.split(":", 1)[0].split("+", 1)[0] if ":" in uri else ""
     if uri == "databricks" or scheme in {"databricks", "uc"}:
         return
@@ -102,24 +105,24 @@ def _check_place(uri: str) -> None:
             "use a database as sqlite:///runs/mlflow.db, or a server as https://host"
         )
     if scheme in {"http", "https"}:
-        _check_server(uri)
+        _check_server(uri, timeout_s)
     elif scheme == "sqlite":
-        _check_sqlite(sqlite_path(uri))
+        _check_sqlite(sqlite_path(uri), timeout_s)
     elif scheme in _DATABASE_PORTS:
-        _check_database(uri, _DATABASE_PORTS[scheme])
+        _check_database(uri, _DATABASE_PORTS[scheme], timeout_s)
     else:
         known = ", ".join(("sqlite", "http", "https", *_DATABASE_PORTS, "databricks"))
         raise TrackingError(f"the tracking URI {redact(uri)!r} has no known scheme; known: {known}")
 
 
-def _check_server(uri: str) -> None:
+def _check_server(uri: str, timeout_s: float) -> None:
     try:
         answer = http_request(
             get_default_host_creds(uri.rstrip("/")),
             "/api/2.0/mlflow/experiments/search",
             "GET",
             max_retries=0,
-            timeout=TIMEOUT_S,
+            timeout=timeout_s,
             raise_on_status=False,
             params={"max_results": 1},
         )
@@ -141,11 +144,11 @@ def _check_server(uri: str) -> None:
         )
 
 
-def _check_database(uri: str, port: int) -> None:
+def _check_database(uri: str, port: int, timeout_s: float) -> None:
     try:
         url = urlsplit(uri)
         address = (url.hostname or "localhost", url.port or port)
-        socket.create_connection(address, timeout=TIMEOUT_S).close()
+        socket.create_connection(address, timeout=timeout_s).close()
     except (OSError, ValueError) as error:
         message = (
             f"the tracking database {redact(uri)} cannot be reached; start it or correct the URI"
@@ -177,13 +180,13 @@ def sqlite_path(uri: str) -> Path:
     return Path(database).absolute()
 
 
-def _check_sqlite(path: Path) -> None:
+def _check_sqlite(path: Path, timeout_s: float) -> None:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=path.parent):
             pass
         if path.exists():
-            with closing(sqlite3.connect(path, timeout=TIMEOUT_S)) as database:
+            with closing(sqlite3.connect(path, timeout=timeout_s)) as database:
                 database.execute("BEGIN IMMEDIATE")
                 database.execute("SELECT name FROM sqlite_master LIMIT 1").fetchall()
     except (OSError, sqlite3.Error) as error:
