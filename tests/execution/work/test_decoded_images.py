@@ -139,8 +139,7 @@ def test_a_network_fault_is_asked_again_and_only_for_what_is_missing(
             yield ref, TaskError("timeout") if broken else content[ref.image_id]
 
     monkeypatch.setattr(module, "read_shard", flaky)
-    monkeypatch.setattr(module, "PAUSES_S", (0.0, 0.0))
-    found = decode_shard(Shard("t", 0, tuple(remote)), to_tensor)
+    found = decode_shard(Shard("t", 0, tuple(remote)), to_tensor, pauses_s=(0.0, 0.0))
     assert asked == [len(remote), 2]
     assert (found.refs, found.failed) == (tuple(remote), ())
 
@@ -281,15 +280,12 @@ def test_only_files_that_we_named_are_deleted(shard: Shard, tmp_path: Path) -> N
     assert {"e" * 32 + ".lock", link.name} <= left
 
 
-def test_a_lock_that_is_never_given_back_costs_the_cache_only(
-    shard: Shard, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_lock_that_is_never_given_back_costs_the_cache_only(shard: Shard, tmp_path: Path) -> None:
     folder = tmp_path / "cache-folder"
-    cache = DecodedCache(ROOM, folder)
+    cache = DecodedCache(ROOM, folder, lock_wait_s=0.05)
     cache.get("p", shard, to_tensor)
     [entry], [lock] = folder.glob("*.safetensors"), folder.glob("*.lock")
     entry.unlink()
-    monkeypatch.setattr(module, "LOCK_WAIT_S", 0.05)
     with lock.open("w") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         assert cache.get("p", shard, to_tensor).n_decoded == len(shard.images)

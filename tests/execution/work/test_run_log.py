@@ -3,7 +3,6 @@ import json
 from vlmsel.errors import StoreError
 from vlmsel.execution.plan.run_options import RunOptions
 from vlmsel.execution.plan.units import CellOutcome
-from vlmsel.execution.work import run_log
 from vlmsel.execution.work.run_log import logged_run, read_runs, runs_frame
 from vlmsel.store.filesystem import open_folder
 from vlmsel.store.keys import CellId
@@ -52,8 +51,7 @@ def test_no_run_ends_because_its_log_cannot_be_written(tmp_path, monkeypatch):
     def refuse(*_):
         raise StoreError("the network is away")
 
-    with logged_run(open_folder(tmp_path), RunOptions()) as log:
-        monkeypatch.setattr(run_log, "FLUSH_S", -1.0)
+    with logged_run(open_folder(tmp_path), RunOptions(), flush_s=0.0) as log:
         with monkeypatch.context() as away:
             away.setattr(LocalFolder, "write_atomic", refuse)
             log.note(outcome(key="1"))

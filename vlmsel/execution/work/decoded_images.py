@@ -14,7 +14,7 @@ import shutil
 import stat
 import time
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -69,11 +69,18 @@ class DecodedShard:
     n_unavailable: int = 0
 
 
-def decode_shard(shard: Shard, transform: Transform) -> DecodedShard:
+def decode_shard(
+    shard: Shard, transform: Transform, *, pauses_s: Sequence[float] = PAUSES_S
+) -> DecodedShard:
     """Read, decode and transform every image of a shard; an unreadable image fails alone.
 
     What cannot be read from an object store is asked for again a few times, since a network fault
     passes.
+
+    Args:
+        shard: which images.
+        transform: preprocessing of a model.
+        pauses_s: between tries to read from an object store.
     """
     tensors: dict[ImageRef, Tensor] = {}
 
@@ -81,7 +88,7 @@ def decode_shard(shard: Shard, transform: Transform) -> DecodedShard:
         like = next(iter(tensors.values()), None)
         tensors[ref] = _transform_picture(transform, decode_image(data), like=like)
 
-    reasons = _decode_each(shard, decode)
+    reasons = _decode_each(shard, decode, pauses_s)
     refs = tuple(ref for ref in shard.images if ref in tensors)
     images = _stack([tensors.pop(ref) for ref in refs]) if refs else None
     return _make_shard(images, refs, reasons)
@@ -120,12 +127,14 @@ def _make_shard(
 
 
 def _decode_each(
-    shard: Shard, decode: Callable[[ImageRef, bytes], None]
+    shard: Shard,
+    decode: Callable[[ImageRef, bytes], None],
+    pauses_s: Sequence[float] = PAUSES_S,
 ) -> tuple[tuple[ImageRef, str], ...]:
     """Decode every image of a shard; gives those that fail, with the reason."""
     failed: dict[ImageRef, str] = {}
     asked = shard
-    for pause in (*PAUSES_S, None):
+    for pause in (*pauses_s, None):
         unread = []
         for ref, data in read_shard(asked):
             failed.pop(ref, None)
@@ -200,11 +209,15 @@ class DecodedCache:
     Args:
         max_bytes: 0 keeps nothing.
         folder: where; by default one folder per user in the temporary directory.
+        lock_wait_s: how long to wait for another process that decodes the same shard.
     """
 
-    def __init__(self, max_bytes: int, folder: Path | None = None) -> None:
+    def __init__(
+        self, max_bytes: int, folder: Path | None = None, *, lock_wait_s: float = LOCK_WAIT_S
+    ) -> None:
         self._max_bytes = max_bytes
         self._folder = folder
+        self._lock_wait_s = lock_wait_s
         self._is_warned = False
 
     def get(self, preprocessing: str, shard: Shard, transform: Transform) -> DecodedShard:
@@ -222,7 +235,7 @@ class DecodedCache:
         if folder is None:
             return decode_shard(shard, transform)
         path = folder / f"{_digest(preprocessing, shard)}.safetensors"
-        with file_lock(path.with_suffix(".lock"), wait_s=LOCK_WAIT_S) as is_held:
+        with file_lock(path.with_suffix(".lock"), wait_s=self._lock_wait_s) as is_held:
             found = _load(path, shard)
             if found is None:
                 found = decode_shard(shard, transform)

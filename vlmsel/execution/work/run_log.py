@@ -50,11 +50,13 @@ class RunLog:
     Attributes:
         name: of the run.
         facts: who, where, with what.
+        flush_s: seconds between two writes, at least.
     """
 
     folder: Folder
     name: str
     facts: dict[str, object]
+    flush_s: float = FLUSH_S
     _cells: dict[str, dict[str, dict[str, list[str]]]] = field(default_factory=dict)
     _counts: dict[str, int] = field(default_factory=lambda: {"measured": 0, "failed": 0})
     _written: float = 0.0
@@ -68,7 +70,7 @@ class RunLog:
             tasks = self._cells.setdefault(f"{cell.kind}/{cell.settings}", {})
             models = tasks.setdefault(f"{cell.model}/{cell.pretrained}", {})
             models.setdefault(cell.task, []).append(cell.key)
-        if time.monotonic() - self._written > FLUSH_S:
+        if time.monotonic() - self._written > self.flush_s:
             try:
                 self.write()
             except StoreError as error:
@@ -89,8 +91,15 @@ class RunLog:
 
 
 @contextmanager
-def logged_run(folder: Folder, options: RunOptions) -> Iterator[RunLog]:
+def logged_run(
+    folder: Folder, options: RunOptions, *, flush_s: float = FLUSH_S
+) -> Iterator[RunLog]:
     """Keep the log of a run for the time of the block.
+
+    Args:
+        folder: the store.
+        options: of the run.
+        flush_s: seconds between two writes, at least.
 
     Raises:
         StoreError: the store cannot be written.
@@ -107,7 +116,7 @@ def logged_run(folder: Folder, options: RunOptions) -> Iterator[RunLog]:
         "device": options.device,
     }
     name = f"{started.replace(':', '').replace('-', '')}-{uuid.uuid4().hex[:8]}"
-    run_log = RunLog(folder, name, facts)
+    run_log = RunLog(folder, name, facts, flush_s)
     run_log.write()
     try:
         yield run_log
