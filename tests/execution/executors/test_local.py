@@ -5,6 +5,7 @@ import os
 import shutil
 import threading
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import polars as pl
@@ -96,17 +97,16 @@ def test_an_encoder_that_always_exits_fails_its_cell_and_not_the_others(
     one_task: TaskCatalog,
     wants: list[Want],
     tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("vlmsel.execution.work.dispatch.MAX_TRIES", 2)
     behave(tmp_path, f"{how} " * 1000)
     both = Zoo(models=(bad, zoo.models[0]))
-    summary = measure(both, one_task, Store(tmp_path / "s"), wants, options=QUICK)
+    options = RunOptions(limits=replace(QUICK.limits, max_tries=2))
+    summary = measure(both, one_task, Store(tmp_path / "s"), wants, options=options)
     assert (summary.measured, summary.exit_code()) == (1, 1)
     [failure] = summary.failures
     assert failure.model == "bad"
     assert reason in failure.reason
-    again = measure(both, one_task, Store(tmp_path / "s"), wants, options=QUICK)
+    again = measure(both, one_task, Store(tmp_path / "s"), wants, options=options)
     assert (again.measured, again.failed_before, again.exit_code()) == (0, 1, 1)
 
 

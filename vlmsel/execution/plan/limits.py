@@ -1,4 +1,4 @@
-"""Time limits of a run: deadlines of cells, pauses before new tries, and its end. Pure."""
+"""Limits of a run: deadlines and tries of cells, pauses before new tries, and its end. Pure."""
 
 import math
 from collections.abc import Sequence
@@ -29,18 +29,20 @@ LOAD_FACTOR = 3.0
 
 @dataclass(frozen=True)
 class Limits:
-    """Time limits of a run.
+    """Limits of a run.
 
     Attributes:
         deadline_s: what a cell may take; None goes by what is expected of it, ten times that and
             ten minutes.
         patience_s: how long a fault that may pass is waited for, over all pauses of a cell.
         run_s: how long the run goes on handing out work; what is out is finished.
+        max_tries: tries of a cell whose workers die or hang, before it is recorded as failed.
     """
 
     deadline_s: float | None = None
     patience_s: float = 300.0
     run_s: float | None = None
+    max_tries: int = MAX_TRIES
 
     def __post_init__(self) -> None:
         values = {"deadline": self.deadline_s, "patience": self.patience_s, "run": self.run_s}

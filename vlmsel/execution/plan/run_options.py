@@ -29,7 +29,7 @@ class RunOptions:
         retry_failed: try again what failed in an earlier run.
         verify: hash the stored files first; corrupt ones are set aside and measured again.
         index_cache: folder for what was read of the tasks; by default in the user's cache.
-        limits: how long to wait for cells, and for faults that may pass.
+        limits: how long to wait for cells, and for faults that may pass, and how often to try.
     """
 
     executor: Literal["local", "ray"] = "local"

@@ -42,10 +42,9 @@ class Turn:
         """True if it may have killed a worker: it is tried alone, so that no other is blamed."""
         return self.deaths > 0
 
-    @property
-    def is_over(self) -> bool:
-        """True if it has had all its tries."""
-        return self.deaths >= MAX_TRIES or self.outages >= OUTAGE_TRIES
+    def is_over(self, max_tries: int = MAX_TRIES) -> bool:
+        """Tell whether it has had all its tries: so many deaths, or `OUTAGE_TRIES` outages."""
+        return self.deaths >= max_tries or self.outages >= OUTAGE_TRIES
 
 
 @dataclass

@@ -123,7 +123,7 @@ def work_loop(
         pool: the workers.
         on_outcome: called with every settled cell, in the driver.
         start_s: what one more worker of a model must be worth, in seconds.
-        limits: how long to wait for cells, and for faults that may pass.
+        limits: how long to wait for cells, and for faults that may pass, and how often to try.
         clock: seconds.
         sleep: waits so many seconds.
 
@@ -299,7 +299,7 @@ class _Loop(Generic[Worker]):
         # A first loss may be anybody's; a unit that was lost before gets some time.
         due = self._due(turn.deaths) if turn.deaths else 0.0
         again = replace(turn, deaths=turn.deaths + 1, due=due)
-        if not again.is_over:
+        if not again.is_over(self._limits.max_tries):
             queue.waiting.append(again)
             return
         reason = f"gave up after {again.deaths} tries: {reason}"
