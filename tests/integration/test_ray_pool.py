@@ -88,10 +88,7 @@ def light_actors(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("light_actors")
-def test_one_model_spreads_over_both_gpus(
-    zoo: Zoo, tmp_path: Path, wants: Wants, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("vlmsel.execution.executors.ray.actor_pool.START_S", 0.0)
+def test_one_model_spreads_over_both_gpus(zoo: Zoo, tmp_path: Path, wants: Wants) -> None:
     (tmp_path / AT_ONCE).write_text("2")
     tasks = TaskCatalog(
         tasks=tuple(draw_task(tmp_path / "images" / f"t{i}", i, n_images=4) for i in range(8))
@@ -99,7 +96,8 @@ def test_one_model_spreads_over_both_gpus(
     seen: list[CellOutcome] = []
     one = Zoo(models=zoo.models[:1])
     store = Store(tmp_path / "store")
-    summary = measure(one, tasks, store, wants, options=ON_RAY, on_outcome=seen.append)
+    plan = plan_measurements(one, tasks, store, wants, options=ON_RAY)
+    summary = run_ray(plan, store.uri, ON_RAY, on_outcome=seen.append, start_s=0.0)
     assert summary.measured == 8 * len(wants)
     assert {outcome.place.rpartition("gpu ")[2] for outcome in seen} == {"0", "1"}
 

@@ -46,6 +46,7 @@ def run_ray(
     options: RunOptions,
     *,
     on_outcome: OnOutcome | None = None,
+    start_s: float = START_S,
 ) -> RunSummary:
     """Run all of a plan on a Ray cluster.
 
@@ -54,6 +55,7 @@ def run_ray(
         store_uri: where results go; every node must reach it.
         options: which cluster, and how much of it.
         on_outcome: called with every settled cell, in the driver.
+        start_s: what one more actor of a model must be worth, in seconds.
 
     Raises:
         ExecutionError: the cluster is not there, or cannot give what a model needs.
@@ -74,7 +76,7 @@ def run_ray(
             log_level=options.log_level,
         )
         pool = RayPool(plan.job, how, resources, demands, options.n_workers)
-        return work_loop(plan, pool, on_outcome, start_s=START_S, limits=options.limits)
+        return work_loop(plan, pool, on_outcome, start_s=start_s, limits=options.limits)
 
 
 @dataclass(eq=False)
