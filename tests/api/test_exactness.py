@@ -63,9 +63,8 @@ def test_another_checkpoint_is_refused(tmp_path):
         photograph_case(path)
 
 
-def test_without_the_package_there_is_no_photograph_case(monkeypatch):
-    monkeypatch.setattr(exactness, "PACKAGE", "no_such_package_of_weights")
-    assert photograph_case() is None
+def test_without_the_package_there_is_no_photograph_case():
+    assert photograph_case(package="no_such_package_of_weights") is None
 
 
 def test_demo_cases_are_ready_to_measure():

@@ -6,8 +6,14 @@ import torch
 from torch import nn
 
 from tests.attribution.conftest import Tiny, frozen
-from vlmsel.attribution import exactness as study_module
-from vlmsel.attribution.exactness import Case, converged, cost, n_records, step_settings, study
+from vlmsel.attribution.exactness import (
+    FULL_GRID,
+    Case,
+    converged,
+    cost,
+    step_settings,
+    study,
+)
 from vlmsel.attribution.model_attribution import attribute
 from vlmsel.errors import AttributionError
 from vlmsel.settings import AttributionSettings
@@ -22,15 +28,13 @@ def case():
 
 @pytest.fixture(scope="module")
 def records(case):
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(study_module, "REFERENCE_STEPS", 129)
-        return list(study(case))
+    return list(study(case, replace(FULL_GRID, reference_steps=129)))
 
 
 def test_every_setting_is_measured_once(records):
     steps = [r.setting for r in records if r.kind == "steps"]
     assert len(steps) == len(set(steps)) == len(step_settings())
-    assert len(records) == n_records()
+    assert len(records) == FULL_GRID.n_records
     assert {r.kind for r in records} == {"reference", "steps", "target", "baseline", "precision"}
 
 

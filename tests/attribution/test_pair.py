@@ -9,10 +9,9 @@ import torch.nn.functional as nnf
 from captum.attr import LayerConductance
 from open_clip.model import CLIP, CLIPTextCfg, CLIPVisionCfg
 
-from vlmsel.attribution import pair
 from vlmsel.attribution.conductance import layer_conductance
 from vlmsel.attribution.model_attribution import attribute
-from vlmsel.attribution.pair import open_prompts, pair_subject
+from vlmsel.attribution.pair import MOST_TEXTS, open_prompts, pair_subject
 from vlmsel.errors import AttributionError
 from vlmsel.settings import AttributionSettings
 
@@ -205,7 +204,7 @@ def test_a_text_that_is_an_empty_prompt_fails(model, pictures):
     assert all("text equals its baseline" in reason for reason in found.failures.values())
 
 
-def test_what_lacks_is_said_in_one_line(model, pictures, monkeypatch):
+def test_what_lacks_is_said_in_one_line(model, pictures):
     chosen = settings("score-class", "both")
     texts = texts_of(TEMPLATES)
     with pytest.raises(AttributionError, match="needs class names"):
@@ -219,7 +218,7 @@ def test_what_lacks_is_said_in_one_line(model, pictures, monkeypatch):
             open_prompts(other, chosen, texts)
     with pytest.raises(AttributionError, match="no block that is known"):
         open_prompts(Pair(model.visual, model.encode_text, torch.nn.Linear(1, 1)), chosen, texts)
-    monkeypatch.setattr(pair, "MOST_TEXTS", 5)
-    with pytest.raises(AttributionError, match=r"6 prompts would be run .*at most 5"):
-        open_prompts(model, settings("score-mean", "text"), texts)
+    many = [("a picture",) * (MOST_TEXTS // 2 + 1)] * 2
+    with pytest.raises(AttributionError, match=r"514 prompts would be run .*at most 512"):
+        open_prompts(model, settings("score-mean", "text"), many)
     assert open_prompts(model, settings("score-mean", "vision"), texts) is None

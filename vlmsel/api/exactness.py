@@ -13,7 +13,7 @@ import polars as pl
 import torch
 from torch import Tensor, nn
 
-from vlmsel.attribution.exactness import Case, Record, study
+from vlmsel.attribution.exactness import FULL_GRID, Case, Record, SettingsGrid, study
 from vlmsel.demo.families import demo_tasks, draw
 from vlmsel.errors import ModelError
 from vlmsel.settings import AttributionSettings
@@ -54,18 +54,19 @@ def demo_cases() -> Iterator[Case]:
         yield Case(spec.model, family, model.visual, model.encode_image, images)
 
 
-def photograph_case(weights: Path | None = None) -> Case | None:
+def photograph_case(weights: Path | None = None, *, package: str = PACKAGE) -> Case | None:
     """EfficientNet-Lite0, trained on ImageNet, on crops of photographs; None without weights.
 
     Args:
-        weights: the checkpoint; that of the installed package if None.
+        weights: the checkpoint; that of the package if None.
+        package: holds the checkpoint where it is installed.
 
     Raises:
         ModelError: no such file, or it is not the checkpoint of an EfficientNet-Lite0.
     """
     import timm
 
-    path = weights or _packaged_weights()
+    path = weights or _packaged_weights(package)
     if path is None:
         return None
     read_shapes("efficientnet-lite0", path)  # says what is wrong with a file that holds no weights
@@ -94,8 +95,8 @@ def photographs() -> Tensor:
     return torch.stack(crops).float() / 127.5 - 1
 
 
-def _packaged_weights() -> Path | None:
-    found = importlib.util.find_spec(PACKAGE)
+def _packaged_weights(package: str) -> Path | None:
+    found = importlib.util.find_spec(package)
     return None if found is None or found.origin is None else Path(found.origin).parent / WEIGHTS
 
 
@@ -109,10 +110,10 @@ def study_cases(weights: Path | None = None) -> list[Case]:
     return [*demo_cases(), *([] if pretrained is None else [pretrained])]
 
 
-def measure(cases: Iterable[Case]) -> Iterator[Record]:
+def measure(cases: Iterable[Case], grid: SettingsGrid = FULL_GRID) -> Iterator[Record]:
     """All measurements of all cases, one after the other: minutes of work, shown as it goes."""
     for case in cases:
-        yield from study(case)
+        yield from study(case, grid)
 
 
 def as_table(records: Iterable[Record]) -> pl.DataFrame:

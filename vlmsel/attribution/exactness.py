@@ -5,7 +5,7 @@ and 2, to a reference with so many steps that more change nothing.
 """
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from torch import Tensor, nn
 
@@ -70,9 +70,9 @@ class Record:
     completeness_error: float
 
 
-def converged(**changes: object) -> AttributionSettings:
-    """The reference: adaptive trapezoid with 257 steps, with other fields changed."""
-    fields = {"rule": "trapezoid", "path": "adaptive", "n_steps": REFERENCE_STEPS}
+def converged(n_steps: int = REFERENCE_STEPS, **changes: object) -> AttributionSettings:
+    """The reference: adaptive trapezoid with many steps, with other fields changed."""
+    fields = {"rule": "trapezoid", "path": "adaptive", "n_steps": n_steps}
     return AttributionSettings.model_validate({**fields, **changes})
 
 
@@ -100,42 +100,66 @@ def step_settings() -> tuple[AttributionSettings, ...]:
 
 OTHER_BASELINES = ("mean-image", "blur")
 OTHER_TARGETS = (
-    {"objective": "entropy"},
-    {"objective": "variance"},
-    {"attribution": "gradient"},
-    {"attribution": "gradient_x_activation"},
+    ("objective", "entropy"),
+    ("objective", "variance"),
+    ("attribution", "gradient"),
+    ("attribution", "gradient_x_activation"),
 )
 
 
-def n_records() -> int:
-    """Count the measurements that `study` makes of one case."""
-    other = 2 * len(OTHER_BASELINES) + len(OTHER_TARGETS)
-    return 1 + len(step_settings()) + other + 1
+@dataclass(frozen=True)
+class SettingsGrid:
+    """Settings that are measured on every case.
+
+    Attributes:
+        steps: of every rule and path.
+        baselines: other than the default.
+        targets: other definitions, each a field and its value.
+        reference_steps: of the converged values.
+    """
+
+    steps: tuple[AttributionSettings, ...] = field(default_factory=step_settings)
+    baselines: tuple[str, ...] = OTHER_BASELINES
+    targets: tuple[tuple[str, str], ...] = OTHER_TARGETS
+    reference_steps: int = REFERENCE_STEPS
+
+    @property
+    def n_records(self) -> int:
+        """Count the measurements that `study` makes of one case."""
+        return 1 + len(self.steps) + 2 * len(self.baselines) + len(self.targets) + 1
 
 
-def study(case: Case) -> Iterator[Record]:
+FULL_GRID = SettingsGrid()
+
+
+def study(case: Case, grid: SettingsGrid = FULL_GRID) -> Iterator[Record]:
     """All measurements of one case, one after the other.
+
+    Args:
+        case: model and images.
+        grid: what is measured.
 
     Raises:
         AttributionError: the case cannot be measured at all.
     """
-    reference = _scores(case, converged())
-    half = _scores(case, converged(n_steps=REFERENCE_STEPS // 2 + 1))
-    yield _record(case, "reference", f"{REFERENCE_STEPS // 2 + 1} steps", half, reference)
-    for settings in step_settings():
+    n_steps = grid.reference_steps
+    reference = _scores(case, converged(n_steps))
+    half = _scores(case, converged(n_steps // 2 + 1))
+    yield _record(case, "reference", f"{n_steps // 2 + 1} steps", half, reference)
+    for settings in grid.steps:
         found = attribute(case, case.images, settings)
         name = f"{settings.rule}/{settings.path}/{settings.n_steps}"
         yield _record(case, "steps", name, found, reference, cost=cost(settings, found))
-    for baseline in OTHER_BASELINES:
-        target = _scores(case, converged(baseline=baseline))
+    for baseline in grid.baselines:
+        target = _scores(case, converged(n_steps, baseline=baseline))
         yield _record(case, "target", f"baseline {baseline}", target, reference)
         settings = AttributionSettings.model_validate({"baseline": baseline})
         found = attribute(case, case.images, settings)
         name = f"default from {baseline}"
         yield _record(case, "baseline", name, found, target, cost=cost(settings, found))
-    for changes in OTHER_TARGETS:
-        name = " ".join(next(iter(changes.items())))
-        yield _record(case, "target", name, _scores(case, converged(**changes)), reference)
+    for name, value in grid.targets:
+        target = _scores(case, converged(n_steps, **{name: value}))
+        yield _record(case, "target", f"{name} {value}", target, reference)
     settings = AttributionSettings(precision="bf16")
     found = attribute(case, case.images, settings)
     yield _record(case, "precision", "bf16", found, reference, cost=cost(settings, found))

@@ -1,30 +1,29 @@
 import json
+from functools import partial
 from itertools import islice
 
 import pytest
 import torch
 
 from vlmsel.api import exactness
-from vlmsel.attribution import exactness as study_module
+from vlmsel.cli.commands import exactness as command
 from vlmsel.errors import TrackingError
 
 
 @pytest.fixture
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """One demo model, one picture, few settings."""
-    from vlmsel.attribution.exactness import Case
+    from vlmsel.attribution.exactness import Case, SettingsGrid
     from vlmsel.settings import AttributionSettings
 
     def cases(weights):
         (case,) = islice(exactness.demo_cases(), 1)
         return [Case(case.name, case.family, case.visual, case.encode_image, case.images[:1])]
 
-    few = (AttributionSettings(), AttributionSettings(rule="left", path="uniform", n_steps=2))
+    steps = (AttributionSettings(), AttributionSettings(rule="left", path="uniform", n_steps=2))
+    grid = SettingsGrid(steps, ("blur",), (("attribution", "gradient"),), reference_steps=17)
     monkeypatch.setattr(exactness, "study_cases", cases)
-    monkeypatch.setattr(study_module, "step_settings", lambda: few)
-    monkeypatch.setattr(study_module, "REFERENCE_STEPS", 17)
-    monkeypatch.setattr(study_module, "OTHER_BASELINES", ("blur",))
-    monkeypatch.setattr(study_module, "OTHER_TARGETS", ({"attribution": "gradient"},))
+    monkeypatch.setattr(command, "run_exactness", partial(command.run_exactness, grid=grid))
 
 
 def test_the_study_writes_table_figure_and_run(lab, vlmsel, quick, tmp_path):

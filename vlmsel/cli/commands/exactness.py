@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import polars as pl
 import typer
@@ -12,6 +12,9 @@ from vlmsel.cli.options import input_file
 from vlmsel.cli.views.console import say, show_table
 from vlmsel.cli.views.count_progress import count_progress
 from vlmsel.errors import SettingsError
+
+if TYPE_CHECKING:
+    from vlmsel.attribution.exactness import SettingsGrid
 
 NAME = "exactness"
 DESCRIPTION = (
@@ -41,8 +44,14 @@ def refuse(options: Mapping[str, object]) -> None:
             raise SettingsError(f"{name} has no effect on study {NAME}: leave it out")
 
 
-def run_exactness(weights: Path | None) -> tuple[pl.DataFrame, Figure]:
+def run_exactness(
+    weights: Path | None, grid: "SettingsGrid | None" = None
+) -> tuple[pl.DataFrame, Figure]:
     """Measure the demo zoo and, where its weights are, a pretrained encoder; about 15 minutes.
+
+    Args:
+        weights: checkpoint of that encoder; that of the installed package if None.
+        grid: settings that are measured; all of the study if None.
 
     Raises:
         ModelError: `weights` is not the checkpoint of an EfficientNet-Lite0.
@@ -55,17 +64,17 @@ def run_exactness(weights: Path | None) -> tuple[pl.DataFrame, Figure]:
         measure,
         study_cases,
     )
-    from vlmsel.attribution.exactness import n_records
+    from vlmsel.attribution.exactness import FULL_GRID
     from vlmsel.report.exactness_figure import errors_figure
 
-    cases = study_cases(weights)
+    cases, grid = study_cases(weights), grid or FULL_GRID
     if all(case.family != "pretrained" for case in cases):
         say(
             "the demo zoo alone: docs/internals/attribution.md says how to add a pretrained encoder"
         )
-    total = len(cases) * n_records()
+    total = len(cases) * grid.n_records
     records = count_progress(
-        measure(cases), total, lambda record: f"{record.case}: {record.setting}"
+        measure(cases, grid), total, lambda record: f"{record.case}: {record.setting}"
     )
     table = as_table(records)
     return table, errors_figure(average_by_setting(table), default_setting(), LIMIT)
