@@ -1,6 +1,6 @@
 """Study of objectives: profiles under other settings, measured where they are missing."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import get_args
 
@@ -19,6 +19,8 @@ from vlmsel.columns import MODEL
 from vlmsel.errors import SelectionError
 from vlmsel.evaluation.held_out import hold_out
 from vlmsel.evaluation.studies.objectives import (
+    REPEATS,
+    SIGMAS,
     family_rows,
     noise_rows,
     symmetry_rows,
@@ -59,6 +61,28 @@ OWN_ZOO, PUBLISHED_ZOO = "store", "published"
 
 
 @dataclass(frozen=True)
+class StudySizes:
+    """Extent of the study.
+
+    Attributes:
+        variants: names of the objectives that are compared, among `VARIANTS`, the reference too.
+        few: images per task of all profiles.
+        many: images per task of the profiles that those of few images are compared with.
+        sigmas: strengths of the noise.
+        repeats: draws of the noise, over which values are averaged.
+    """
+
+    variants: tuple[str, ...] = tuple(VARIANTS)
+    few: int = FEW
+    many: int = MANY
+    sigmas: tuple[float, ...] = SIGMAS
+    repeats: int = REPEATS
+
+
+FULL_SIZES = StudySizes()
+
+
+@dataclass(frozen=True)
 class ObjectiveStudy:
     """Rows of the study, and what could not be had.
 
@@ -77,18 +101,21 @@ class ObjectiveStudy:
 
 
 def variant_settings(
-    base: AttributionSettings, attribution: Attribution = ATTRIBUTION
+    base: AttributionSettings,
+    attribution: Attribution = ATTRIBUTION,
+    names: Sequence[str] = FULL_SIZES.variants,
 ) -> dict[str, AttributionSettings]:
     """Settings by the name of the variant; what a variant does not name is that of `base`.
 
     Args:
         base: baseline, rule, path, precision.
         attribution: of every variant.
+        names: of the variants.
     """
     plain = {"objective": "l2", "tower": "vision", "attribution": attribution}
     return {
-        name: AttributionSettings.model_validate({**base.model_dump(), **plain, **changes})
-        for name, changes in VARIANTS.items()
+        name: AttributionSettings.model_validate({**base.model_dump(), **plain, **VARIANTS[name]})
+        for name in names
     }
 
 
@@ -148,6 +175,7 @@ def study_objectives(
     attribution: Attribution = ATTRIBUTION,
     seed: int = 0,
     keep_duplicates: bool = False,
+    sizes: StudySizes = FULL_SIZES,
 ) -> ObjectiveStudy:
     """Compare objectives, blocks, symmetry, noise and architectures by leave-one-out.
 
@@ -160,6 +188,7 @@ def study_objectives(
         attribution: how the objectives are compared; all else is done on conductance.
         seed: of the noise.
         keep_duplicates: count near-duplicate checkpoints as models of their own.
+        sizes: how much is compared.
 
     Raises:
         StoreError: no accuracy is known, or nothing could be measured.
@@ -173,7 +202,7 @@ def study_objectives(
         total = total + found
         return found
 
-    def measured(settings: AttributionSettings, n_images: int = FEW) -> pl.DataFrame:
+    def measured(settings: AttributionSettings, n_images: int = sizes.few) -> pl.DataFrame:
         return measure_profiles(workspace, counted, settings, n_images)[0]
 
     conductance = variant_settings(workspace.settings, "conductance")[REFERENCE]
@@ -182,8 +211,8 @@ def study_objectives(
     reference = knowledge.profiles if once.profiles is None else once.profiles
     left_out = [once.left_out]
     parts = [
-        *_own_parts(measured, workspace.settings, attribution, reference, once.accuracies),
-        *_shared_parts(reference, once.accuracies, seed),
+        *_own_parts(measured, workspace.settings, attribution, reference, once.accuracies, sizes),
+        *_shared_parts(reference, once.accuracies, seed, sizes),
     ]
     try:
         blocks, _ = measure_blocks(workspace, counted)
@@ -198,7 +227,7 @@ def study_objectives(
         found = judged_tables(published, keep_duplicates=keep_duplicates)
         left_out.append(found.left_out)
         profiles = published.profiles if found.profiles is None else found.profiles
-        made = [*_published_parts(profiles, found.accuracies, seed)]
+        made = [*_published_parts(profiles, found.accuracies, seed, sizes)]
         try:
             made += _family_part(profiles, found.accuracies, None)
         except SelectionError as error:
@@ -216,9 +245,10 @@ def _own_parts(
     attribution: Attribution,
     conductance: pl.DataFrame,
     accuracies: pl.DataFrame,
+    sizes: StudySizes,
 ) -> Iterator[pl.DataFrame]:
     """Rows that need profiles of other settings."""
-    settings = variant_settings(base, attribution)
+    settings = variant_settings(base, attribution, sizes.variants)
     frames = {name: measured(setting) for name, setting in settings.items()}
     known = {name: found for name, found in frames.items() if not found.is_empty()}
     yield _group(f"objectives by {attribution}", variant_rows(known, accuracies, REFERENCE))
@@ -229,22 +259,23 @@ def _own_parts(
     }
     compared = {"conductance": conductance, **others, "conductance, stages": to_stages(conductance)}
     yield _group("attributions", variant_rows(compared, accuracies, "conductance"))
-    few, many = f"{FEW} images, {attribution}", f"{MANY} images, {attribution}"
-    counts = {few: frames[REFERENCE], many: measured(settings[REFERENCE], MANY)}
+    few, many = (f"{n} images, {attribution}" for n in (sizes.few, sizes.many))
+    counts = {few: frames[REFERENCE], many: measured(settings[REFERENCE], sizes.many)}
     yield _group("images", variant_rows(counts, accuracies, few))
 
 
 def _shared_parts(
-    profiles: pl.DataFrame, accuracies: pl.DataFrame, seed: int
+    profiles: pl.DataFrame, accuracies: pl.DataFrame, seed: int, sizes: StudySizes
 ) -> Iterator[pl.DataFrame]:
     """Rows that need one set of profiles alone."""
     held_out = hold_out(accuracies, profiles)
     yield _group("symmetry", symmetry_rows(held_out))
-    yield _group("noise", noise_rows(held_out, "no noise", seed=seed))
+    noisy = noise_rows(held_out, "no noise", sigmas=sizes.sigmas, repeats=sizes.repeats, seed=seed)
+    yield _group("noise", noisy)
 
 
 def _published_parts(
-    profiles: pl.DataFrame, accuracies: pl.DataFrame, seed: int
+    profiles: pl.DataFrame, accuracies: pl.DataFrame, seed: int, sizes: StudySizes
 ) -> Iterator[pl.DataFrame]:
     headless = profiles.filter(~pl.col("block_name").is_in(HEADS))
     frames = {
@@ -253,7 +284,7 @@ def _published_parts(
         "stages": to_stages(headless),
     }
     yield _group("blocks", variant_rows(frames, accuracies, "published blocks"))
-    yield from _shared_parts(profiles, accuracies, seed)
+    yield from _shared_parts(profiles, accuracies, seed, sizes)
 
 
 def _family_part(

@@ -2,23 +2,22 @@
 
 import json
 import re
+from functools import partial
 
 import polars as pl
 import pytest
 
 from vlmsel.api import objective_study
-from vlmsel.evaluation.studies import objectives
+from vlmsel.api.objective_study import StudySizes
 
 
 @pytest.fixture
 def quick(monkeypatch):
-    names = ("l2", "score-class, both towers")
-    few = {name: objective_study.VARIANTS[name] for name in names}
-    monkeypatch.setattr(objective_study, "VARIANTS", few)
-    monkeypatch.setattr(objective_study, "FEW", 8)
-    monkeypatch.setattr(objective_study, "MANY", 10)
-    monkeypatch.setattr(objectives, "SIGMAS", (0.5,))
-    monkeypatch.setattr(objectives, "REPEATS", 1)
+    """A study of two objectives, few images and little noise."""
+    variants = ("l2", "score-class, both towers")
+    sizes = StudySizes(variants, few=8, many=10, sigmas=(0.5,), repeats=1)
+    small = partial(objective_study.study_objectives, sizes=sizes)
+    monkeypatch.setattr(objective_study, "study_objectives", small)
 
 
 def test_one_command_measures_compares_and_writes_a_page(own_lab, vlmsel, quick, tmp_path):
