@@ -1,6 +1,6 @@
 """Heatmap of silenced layers for the demo: an embedded generative model on drawn questions."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
@@ -44,19 +44,28 @@ def explain_lack() -> str | None:
     )
 
 
-def study_layers(folder: Path, options: RunOptions, run: Runner) -> ReportStudy:
+def study_layers(
+    folder: Path,
+    options: RunOptions,
+    run: Runner,
+    *,
+    names: Sequence[str] = TASKS,
+    n_items: int = N_ITEMS,
+) -> ReportStudy:
     """Silence every layer of both towers on a few questions, and draw what that does.
 
     Args:
         folder: for questions and store; what is there already is not made again.
         options: of the run.
         run: does a plan and shows its progress.
+        names: of the demo's tasks of questions.
+        n_items: questions per task.
 
     Raises:
         StoreError: nothing could be measured.
     """
     catalog = write_demo_questions(
-        folder / "questions", [demo_question(name) for name in TASKS], n_items=N_ITEMS
+        folder / "questions", [demo_question(name) for name in names], n_items=n_items
     )
     store = str(folder / "layers-store")
     for tower in TOWERS:
@@ -71,7 +80,7 @@ def study_layers(folder: Path, options: RunOptions, run: Runner) -> ReportStudy:
         title="Which layers get in the way of a generative model",
         text=(
             f"{MODEL}, a small generative model that comes with vlmsel, answers multiple-choice "
-            f"questions about {N_ITEMS} drawn pictures per task while one layer after the other "
+            f"questions about {n_items} drawn pictures per task while one layer after the other "
             "is silent. Red: the layer is needed; blue: the answers are better without it. The "
             f"largest change of {found.vectors.height} is {100 * best['delta']:+.0f} points "
             f"({best['task']} without {best['layer']}); the largest of many is optimistic: vlmsel "

@@ -3,10 +3,12 @@
 import json
 import shutil
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
 
+from vlmsel.api.demo_layers import study_layers
 from vlmsel.cli.app import run
 from vlmsel.cli.commands.demo import layer_studies
 from vlmsel.execution.plan.run_options import RunOptions
@@ -35,8 +37,8 @@ def out(lab, whole, tmp_path_factory) -> Iterator[Path]:
         patch.setattr(
             "vlmsel.api.workspace.load_zoo", lambda name: zoo if name == "demo" else load_zoo(name)
         )
-        patch.setattr("vlmsel.api.demo_layers.TASKS", ("counting", "counting-noise"))
-        patch.setattr("vlmsel.api.demo_layers.N_ITEMS", 8)
+        study = partial(study_layers, names=("counting", "counting-noise"), n_items=8)
+        patch.setattr("vlmsel.api.demo_layers.study_layers", study)
         patch.setattr("vlmsel.demo.demo_tasks.write_demo_tasks", lambda _: lab.tasks)
         yield folder
 
