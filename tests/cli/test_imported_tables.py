@@ -3,12 +3,15 @@
 import json
 import shutil
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import pytest
 
 from vlmsel.cli.app import run
+from vlmsel.evaluation.studies import STUDIES
+from vlmsel.evaluation.studies.zoo_draws import other_zoos
 
 TASKS = ("mnist", "svhn", "dtd", "eurosat", "gtsrb")
 MANY = (*TASKS, "cars", "pets", "pcam", "stl10", "sun397")
@@ -320,7 +323,8 @@ def test_all_selectors_are_shown_in_groups_and_on_one_page(lab: Laboratory) -> N
 
 
 def test_the_study_of_other_zoos(lab: Laboratory, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("vlmsel.evaluation.studies.zoo_draws.N_ZOOS", 5)
+    few = replace(STUDIES["zoos"], function=partial(other_zoos, n_zoos=5))
+    monkeypatch.setitem(STUDIES, "zoos", few)
     lab.load("accuracies", long())
     said = lab("study", "zoos", "--imported", "--out", str(lab.folder / "out"), "--json")
     assert said.code == 0

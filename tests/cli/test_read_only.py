@@ -18,7 +18,7 @@ Listing = dict[str, tuple[int, int]]
 COMMANDS = {
     "evaluate": ["evaluate", "--selector", "dcd", "--selector", "average-rank"],
     "sweep": ["sweep", "--eta", "0,2", "--gamma", "0,5"],
-    "study": ["study", "images", "--selector", "dcd"],
+    "study": ["study", "sources", "--selector", "dcd"],
     "report": ["report", "--target", "digits-a"],
     "status": ["status"],
     "status by cell": ["status", "--by", "cell", "--kind", "profile"],
@@ -28,12 +28,8 @@ READS_CELLS = ("evaluate", "sweep", "study", "report")
 
 
 @pytest.fixture
-def ask(
-    own_lab: Lab, vlmsel: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> Callable[[str], Answer]:
+def ask(own_lab: Lab, vlmsel: Command, tmp_path: Path) -> Callable[[str], Answer]:
     """One of the commands on the store, with everything that it writes elsewhere."""
-    # Of the study's conditions two: how many it has is nothing to what it opens.
-    monkeypatch.setattr("vlmsel.evaluation.studies.image_counts.COUNTS", ())
 
     def call(name: str) -> Answer:
         args = [*COMMANDS[name], "--store", own_lab.store, "--json"]
