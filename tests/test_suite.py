@@ -1,9 +1,11 @@
 """The suite's own footing."""
 
+import ast
 import os
 import re
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -17,6 +19,59 @@ code = pytest.main(["--collect-only", "-qq", *{folders!r}])
 loaded = [name for name in {heavy!r} if name in sys.modules]
 sys.exit("loaded: " + ", ".join(loaded) if loaded else int(code))
 """
+
+
+CONSTANT = re.compile(r"_?[A-Z][A-Z0-9_]*")
+# Constants that a test may set, by file.
+SETTABLE = {
+    # Of huggingface_hub: the folder of its cache.
+    ("tests/zoo/test_weights.py", "HF_HUB_CACHE"),
+    # Of moto: requests before it checks permissions.
+    ("tests/store/test_filesystem.py", "INITIAL_NO_AUTH_ACTION_COUNT"),
+    # The next release: the number is in every key, and no function of one release takes it.
+    ("tests/api/test_upkeep.py", "SCHEMA_VERSION"),
+}
+
+
+def set_names(text: str) -> Iterator[str]:
+    """Names of attributes that calls of `setattr` in some code set, where they are literals."""
+    for call in ast.walk(ast.parse(text)):
+        if not isinstance(call, ast.Call) or not ast.unparse(call.func).endswith("setattr"):
+            continue
+        given = {key.arg: key.value for key in call.keywords}
+        given |= dict(zip(("target", "name"), call.args, strict=False))
+        # A dotted string, with the value after it, or an object and a name.
+        for argument in (given.get("target"), given.get("name")):
+            parts = argument.values if isinstance(argument, ast.JoinedStr) else [argument]
+            last = parts[-1]
+            if isinstance(last, ast.Constant) and isinstance(last.value, str):
+                yield last.value.rpartition(".")[2]
+                break
+
+
+def test_no_test_sets_a_constant() -> None:
+    """What a test bends is a parameter, with the constant as its default."""
+    found = set()
+    for path in (ROOT / "tests").rglob("*.py"):
+        text = path.read_text()
+        names = set_names(text) if "setattr(" in text else ()
+        place = path.relative_to(ROOT).as_posix()
+        found |= {(place, name) for name in names if CONSTANT.fullmatch(name)}
+    assert found == SETTABLE
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        "monkeypatch.setattr(module, 'MAX_BYTES', 5)",
+        "patch.setattr('vlmsel.tasks.decoder.MAX_BYTES', 5)",
+        "patch.setattr(f'vlmsel.{module}.MAX_BYTES', 'RGB', raising=False)",
+        "monkeypatch.setattr(target=module, name='MAX_BYTES', value=5)",
+        "setattr(module, 'MAX_BYTES', 5)",
+    ],
+)
+def test_a_constant_is_seen_however_it_is_set(call: str) -> None:
+    assert list(set_names(f"def test(monkeypatch):\n    {call}\n")) == ["MAX_BYTES"]
 
 
 def test_tests_of_one_group_stay_on_one_worker(tmp_path: Path) -> None:
