@@ -4,13 +4,13 @@ import ast
 import re
 from collections import defaultdict
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
 
 PACKAGE = Path(__file__).parents[1] / "vlmsel"
 FILES = sorted(PACKAGE.rglob("*.py"))
-TREES = {path.relative_to(PACKAGE.parent): ast.parse(path.read_text("utf-8")) for path in FILES}
 # Nouns of the field; others that end so are no names for a module.
 NOUNS = {"embedding", "handwriting", "ped", "ranking"}
 QUESTIONS = re.compile(
@@ -25,9 +25,17 @@ Function = ast.FunctionDef | ast.AsyncFunctionDef
 Documented = ast.Module | ast.ClassDef | Function
 
 
+@cache
+def trees() -> dict[Path, ast.Module]:
+    """Every module's tree; collecting the tests parses nothing."""
+    return {path.relative_to(PACKAGE.parent): ast.parse(path.read_text("utf-8")) for path in FILES}
+
+
 def faults_of(rule: str) -> list[str]:
     return [
-        f"{path}:{line}: {text}" for path, tree in TREES.items() for line, text in RULES[rule](tree)
+        f"{path}:{line}: {text}"
+        for path, tree in trees().items()
+        for line, text in RULES[rule](tree)
     ]
 
 
@@ -87,7 +95,7 @@ def test_one_stem_is_one_module() -> None:
 
 def test_one_name_is_one_class() -> None:
     classes: dict[str, list[str]] = defaultdict(list)
-    for path, tree in TREES.items():
+    for path, tree in trees().items():
         for node in ast.walk(tree):
             if isinstance(node, ast.ClassDef):
                 classes[node.name].append(str(path))
