@@ -42,10 +42,11 @@ class StudyData:
         Raises:
             SelectionError: There are none.
         """
-        if not self.profiles:
+        found = next(iter(self.profiles.values()), None)
+        if found is None or found.is_empty():
             msg = "a study needs profiles; run `vlmsel profile` or import published ones"
             raise SelectionError(msg)
-        return next(iter(self.profiles.values()))
+        return found
 
     @property
     def held_out(self) -> HeldOutTasks:
