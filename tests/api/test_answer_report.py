@@ -1,7 +1,6 @@
 """The page of an answer: the answer first, nothing from elsewhere, labelled images shown."""
 
 import re
-from dataclasses import replace
 
 import numpy as np
 import polars as pl
@@ -14,8 +13,6 @@ from vlmsel.api.answer_report import answer_page, answer_report
 from vlmsel.api.answer_table import answer_table
 from vlmsel.api.answer_target import read_target
 from vlmsel.api.known_zoo import KnownZoo, shipped_zoo
-from vlmsel.api.select import select
-from vlmsel.errors import SettingsError
 from vlmsel.selection.answer import Question, answer
 from vlmsel.selection.label_draw import draw_labels
 from vlmsel.selection.zoo_answers import ZooAnswers
@@ -97,32 +94,3 @@ def test_a_real_zoo_knows_sizes_and_limits(zoo):
     assert len(zoo.sources) == 34
     assert zoo.facts["parameters_m"].null_count() == 0
     assert isinstance(zoo.facts, pl.DataFrame)
-
-
-def test_labels_that_are_to_be_ignored_are_refused(tmp_path):
-    with pytest.raises(SettingsError, match="ignore_labels takes no labels"):
-        AnswerOptions(ignore_labels=True, labels=tmp_path / "labels.csv")
-    with pytest.raises(SettingsError, match="ignore_labels takes no labels"):
-        select(
-            tmp_path,
-            store=tmp_path / "store",
-            labels=tmp_path / "labels.csv",
-            question=AnswerOptions(ignore_labels=True),
-        )
-    with pytest.raises(SettingsError, match="classnames is given twice"):
-        select(
-            tmp_path,
-            store=tmp_path / "store",
-            classnames=["a", "b"],
-            question=AnswerOptions(classnames=("a", "c")),
-        )
-
-
-def test_a_model_that_no_source_knows_has_no_place_by_average_rank(zoo, told):
-    accuracy = zoo.accuracy.copy()
-    accuracy[:, 0] = np.nan
-    table = answer_table(told.found, replace(zoo, accuracy=accuracy))
-    of_first = (pl.col("model") == zoo.models[0][0]) & (pl.col("pretrained") == zoo.models[0][1])
-    assert table.filter(of_first)["average_rank"].to_list() == [None]
-    places = table.filter(~of_first)["average_rank"].sort()
-    assert places.to_list() == list(range(1, len(zoo.models)))
