@@ -6,7 +6,6 @@ import pytest
 from vlmsel.api.choice import choose_selector
 from vlmsel.api.laboratory import Knowledge, evaluate, mean_dcd, sweep_dcd
 from vlmsel.api.ranking import rank_zoo
-from vlmsel.api.report_inputs import add_truth, held_out_selection
 from vlmsel.api.selection import PROMISES, TargetImages
 from vlmsel.errors import SelectionError
 
@@ -81,15 +80,6 @@ def test_the_default_is_what_leave_one_out_supports(knowledge):
     assert "in leave-one-out over 10 sources it beats average rank" in selection.why
     assert selection.trust is not None
     assert selection.trust.n_tasks == 10
-
-
-def test_a_known_task_is_ranked_as_if_it_were_new_and_the_truth_stands_beside(knowledge):
-    selection = held_out_selection(knowledge, "sea-0", selector="dcd-scaled")
-    assert "sea-0" not in set(selection.details.weights["source"])
-    table = add_truth(selection, knowledge)
-    assert table["true_rank"].to_list() == table["rank"].to_list()
-    with pytest.raises(SelectionError, match=r"task 'sea-9' has no .*; did you mean sea-"):
-        held_out_selection(knowledge, "sea-9")
 
 
 def test_selectors_that_lack_inputs_are_not_run(knowledge):
