@@ -73,8 +73,6 @@ def test_wide_latex_and_clip_benchmark(lab, vlmsel, tmp_path):
     [
         (["accuracies", "a.txt"], "says no format"),
         (["accuracies", "a.csv", "--source", "nobody"], "nobody"),
-        (["classes", "a.csv", "--source", "nobody"], "nobody"),
-        (["accuracies", "a.csv", "--store", "empty"], "knows no accuracies"),
         (["predictions", "a.csv", "--store", "empty"], "knows no predictions"),
     ],
 )
