@@ -120,7 +120,6 @@ def test_the_study_of_predictions(vlmsel):
         (["study", "labels", "--imported", "--selector", "dcd"], "no effect"),
         (["study", "labels", "--predictions", "--rho", "0.5"], "simulates nothing"),
         (["study", "labels", "--predictions", "--labels", "0"], "write whole numbers of 3"),
-        (["study", "labels", "--predictions", "--labels", "60"], "labels must be 3 to 59"),
         (["study", "labels", "--accuracies", "other"], "no imported accuracies named"),
         (["study", "zoos", "--imported", "--rho", "0.5"], "--rho belongs to study labels"),
         (["evaluate", "--imported", "--rho", "0.5"], "--rho belongs to --labels"),
@@ -134,16 +133,11 @@ def test_bad_input_gets_one_line(vlmsel, words, fault):
 
 
 def test_evaluate_names_the_labels_that_a_choice_takes(vlmsel):
-    code, out, err = vlmsel("evaluate", "--imported", "--labels", "0,400", "--json")
+    selectors = ("posterior", "average-rank", "imagenet")
+    chosen = [word for name in selectors for word in ("--selector", name)]
+    code, out, err = vlmsel("evaluate", "--imported", "--labels", "0,400", "--json", *chosen)
     assert code == 0, err
     found = json.loads(out)
     names = {row["selector"] for row in found["summary"]}
-    assert {"posterior@0", "posterior@400", "average-rank", "imagenet"} <= names
+    assert names == {"posterior@0", "posterior@400", "average-rank", "imagenet"}
     assert found["verdict"].startswith("With 400 labelled images, drawn at random, use posterior:")
-
-
-def test_without_labels_the_posterior_is_left_out_by_name(vlmsel):
-    code, out, _ = vlmsel("evaluate", "--imported", "--json")
-    left_out = json.loads(out)["left_out"]
-    assert code == 0
-    assert any(row["name"] == "posterior" and "--labels" in row["reason"] for row in left_out)
