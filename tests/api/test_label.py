@@ -18,12 +18,11 @@ from vlmsel.api.answer import (
     read_run,
 )
 from vlmsel.api.label import LabelSession
-from vlmsel.api.label_plan import check_extra, plan_labels, read_book
+from vlmsel.api.label_plan import plan_labels, read_book
 from vlmsel.api.label_state import choose_points
 from vlmsel.cli.views.answer_view import answer_dict
-from vlmsel.errors import SettingsError, TaskError
+from vlmsel.errors import TaskError
 from vlmsel.execution.work.decoded_images import DecodedCache
-from vlmsel.extras import LIBRARIES
 
 # Processes that import torch, or threads that measure: a busy machine needs longer.
 pytestmark = pytest.mark.timeout(180)
@@ -197,20 +196,3 @@ def test_a_new_answer_to_the_same_run_asks_the_store_for_no_times(lab, monkeypat
 
     monkeypatch.setattr(answer_limits, "read_timings", fail)
     assert conclude(ready, run, with_estimate=False).first
-
-
-def test_class_names_are_needed(lab, tmp_path):
-    with pytest.raises(TaskError, match="give --classnames a,b,c"):
-        plan_labels(lab.images, lab.zoo, AnswerOptions(), out=tmp_path / "labels.csv")
-
-
-def test_classes_of_one_name_are_refused(lab, tmp_path):
-    options = AnswerOptions(prompts="clip-benchmark:imagenet1k")
-    with pytest.raises(TaskError, match=r"same name.*: missile, sunglasses; give --classnames"):
-        plan_labels(lab.images, lab.zoo, options, out=tmp_path / "labels.csv")
-
-
-def test_a_missing_server_is_one_line(monkeypatch):
-    monkeypatch.setitem(LIBRARIES, "label", ("no_such_server",))
-    with pytest.raises(SettingsError, match=r"pip install 'vlmsel\[label\]'"):
-        check_extra()
