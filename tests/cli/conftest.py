@@ -92,6 +92,28 @@ def lab(tmp_path_factory: pytest.TempPathFactory, empty_database: Path) -> Lab:
     )
 
 
+@pytest.fixture(scope="session")
+def embedded(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The laboratory's store with embeddings of its tasks, too; read it only."""
+
+    def embed(folder: Path) -> None:
+        store = shutil.copytree(lab.store, folder / "store")
+        assert run(["measure", "embedding", "--store", str(store)]) == 0
+
+    return fill_once(tmp_path_factory, "embedded", embed) / "store"
+
+
+@pytest.fixture(scope="session")
+def few(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> list[str]:
+    """Options for three of the laboratory's models on three of its tasks: what takes long."""
+    folder, words = tmp_path_factory.mktemp("few"), []
+    for name, path in (("models", lab.zoo), ("tasks", lab.tasks)):
+        entries = yaml.safe_load(path.read_text())[name]
+        (folder / path.name).write_text(yaml.safe_dump({name: entries[:3]}))
+        words += [f"--{path.stem}", str(folder / path.name)]
+    return words
+
+
 @pytest.fixture
 def own_lab(lab: Lab, tmp_path: Path) -> Lab:
     """The same with a store and images of one's own, to be written to."""

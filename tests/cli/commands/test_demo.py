@@ -9,7 +9,6 @@ from pathlib import Path
 import pytest
 
 from vlmsel.api.demo_layers import study_layers
-from vlmsel.cli.app import run
 from vlmsel.cli.commands.demo import layer_studies
 from vlmsel.execution.plan.run_options import RunOptions
 from vlmsel.zoo.catalog import load_zoo
@@ -19,18 +18,10 @@ pytestmark = pytest.mark.timeout(90)
 
 
 @pytest.fixture(scope="module")
-def whole(lab, tmp_path_factory) -> Path:
-    """The laboratory's store with the embeddings that the demo also wants."""
-    store = Path(shutil.copytree(lab.store, tmp_path_factory.mktemp("whole") / "store"))
-    assert run(["measure", "embedding", "--store", str(store)]) == 0
-    return store
-
-
-@pytest.fixture(scope="module")
-def out(lab, whole, tmp_path_factory) -> Iterator[Path]:
+def out(lab, embedded, tmp_path_factory) -> Iterator[Path]:
     """The folder of a demo that was measured before, with the small zoo and tasks."""
     folder = tmp_path_factory.mktemp("demo")
-    shutil.copytree(whole, folder / "store")
+    shutil.copytree(embedded, folder / "store")
     shutil.copy(lab.uri.removeprefix("sqlite:///"), folder / "mlflow.db")
     zoo = load_zoo(lab.zoo)
     with pytest.MonkeyPatch.context() as patch:

@@ -1,12 +1,8 @@
 """``vlmsel evaluate --use probe`` and ``vlmsel import probes``: what is shown, kept and refused."""
 
 import json
-from pathlib import Path
 
 import pytest
-
-from tests.cli.conftest import Lab
-from vlmsel.cli.app import run
 
 PROBES = "model,pretrained,dataset,fewshot_k,lp_acc1\n" + "".join(
     f"ViT-B-{m},openai,set-{t},{k},{0.3 + 0.1 * m + 0.01 * t + (0.05 if k < 0 else 0)}\n"
@@ -16,15 +12,6 @@ PROBES = "model,pretrained,dataset,fewshot_k,lp_acc1\n" + "".join(
 )
 
 
-@pytest.fixture(scope="module")
-def embedded(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A store with embeddings and predictions of the small laboratory, and nothing else."""
-    store = tmp_path_factory.mktemp("embedded") / "store"
-    catalogs = ["--zoo", str(lab.zoo), "--tasks", str(lab.tasks), "--store", str(store)]
-    assert run(["measure", "embedding", "prediction", *catalogs]) == 0
-    return store
-
-
 @pytest.fixture(autouse=True)
 def cache(tmp_path_factory, monkeypatch):
     folder = tmp_path_factory.getbasetemp() / "probe-cache"
@@ -32,8 +19,9 @@ def cache(tmp_path_factory, monkeypatch):
     return folder
 
 
-def test_scores_are_judged_and_kept(lab, embedded, vlmsel, tmp_path):
-    args = ("evaluate", "--use", "probe", "--shots", "1,2", "--draws", "1", "--store", embedded)
+def test_scores_are_judged_and_kept(lab, embedded, few, vlmsel, tmp_path):
+    args = ("evaluate", "--use", "probe", "--shots", "1,2", "--draws", "1", *few)
+    args = (*args, "--store", embedded)
     page = tmp_path / "page.md"
     answer = vlmsel(*args, "--tracking-uri", lab.uri, "--json", "--markdown", page)
     assert answer.code == 0, answer.err
@@ -43,11 +31,11 @@ def test_scores_are_judged_and_kept(lab, embedded, vlmsel, tmp_path):
     assert "hscore@2" not in names
     assert any("noise included" in row["reason"] for row in found["left_out"])
     whole = [row for row in found["probes"] if row["shots"] is None]
-    assert len(whole) == 4 * 6
+    assert len(whole) == 3 * 3
     assert len(found["mlflow"]["runs"]) == len(names)
     assert "--use probe --shots 1,2 --draws 1" in page.read_text()
     again = vlmsel(*args, "--tracking-uri", lab.uri)
-    assert "probes: 0 computed, 72 were in the cache" in again.err
+    assert "probes: 0 computed, 27 were in the cache" in again.err
     assert "tau for probe" in again.out
     assert "the mixture is" in again.out
 
@@ -90,12 +78,6 @@ def test_published_probes_are_imported_and_judged(lab, vlmsel, tmp_path):
     wrong = vlmsel(*args, "--shots", "5")
     assert wrong.code == 2
     assert "of 10 shots" in wrong.error
-
-
-def test_a_store_without_imported_probes_says_so(vlmsel, tmp_path):
-    answer = vlmsel("evaluate", "--imported", "--use", "probe", "--store", tmp_path / "nothing")
-    assert answer.code == 2
-    assert "vlmsel import probes" in answer.error
 
 
 def test_a_table_of_another_kind_is_refused(vlmsel, tmp_path):
