@@ -90,17 +90,11 @@ def test_adaptations_are_written_and_shown_though_none_can_be_logged(
     assert "not logged in MLflow: the server has gone" in told.err
 
 
-@pytest.mark.parametrize(
-    ("layer", "message"),
-    [("vision.77", "no layer 'vision.77'"), ("first", "'first' names no layer: write TOWER")],
-)
-def test_an_unknown_layer_gets_one_line_that_says_how_to_name_it(lab, layer, message, capsys):
-    args = ["layers", "adapt", "--model", "demo-vit-land", "--task", "a", "--layer", layer]
+def test_an_unknown_layer_gets_one_line_that_says_how_to_name_it(lab, capsys):
+    args = ["layers", "adapt", "--model", "demo-vit-land", "--task", "a", "--layer", "first"]
     assert run([*args, "--store", str(lab / "store")]) == 2
-    lines = capsys.readouterr().err.strip().splitlines()
-    assert len(lines) == 1
-    assert message in lines[0]
-    assert "TOWER.NUMBER" in lines[0]
+    (line,) = capsys.readouterr().err.strip().splitlines()
+    assert "'first' names no layer: write TOWER.NUMBER" in line
 
 
 def test_what_is_not_measured_says_how_to_measure_it(lab, capsys):
