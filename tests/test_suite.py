@@ -106,3 +106,10 @@ def test_collecting_what_is_fast_loads_nothing_heavy() -> None:
         [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stderr + done.stdout[-2000:]
+
+
+def test_every_module_of_api_has_tests_under_its_name() -> None:
+    """Whoever changes a call finds what is promised of it; no test file outlives its module."""
+    modules = {path.stem for path in (ROOT / "vlmsel" / "api").glob("[!_]*.py")}
+    tested = {path.stem for path in (ROOT / "tests" / "api").glob("test_*.py")}
+    assert tested == {f"test_{module}" for module in modules}
