@@ -72,7 +72,7 @@ def test_an_image_that_no_model_could_embed_counts_for_none(target: LabelledTarg
     fill_store(target.workspace, failed=["03.png"])
     assert "03.png" not in usable_target(target).images.image_ids
     found = score_target(target, ("logme",), n_resamples=0)
-    note = "1 labelled image has no embedding and count for no model: 03.png"
+    note = "1 labelled image has no embedding and counts for no model: 03.png"
     assert found.notes[:2] == ("11 labelled images of 3 classes, 3 in the smallest", note)
     assert found.table.height == 5
 

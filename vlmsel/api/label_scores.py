@@ -102,8 +102,9 @@ def usable_target(target: LabelledTarget) -> LabelledTarget:
     found = _keep_labelled(target.workspace, {k: v for k, v in codes.items() if k not in lost})
     more = ", ..." if len(lost) > SHOWN else ""
     shown = ", ".join(sorted(lost)[:SHOWN]) + more
-    images = "1 labelled image has" if len(lost) == 1 else f"{len(lost)} labelled images have"
-    note = f"{images} no embedding and count for no model: {shown}"
+    note = f"{len(lost)} labelled images have no embedding and count for no model: {shown}"
+    if len(lost) == 1:
+        note = f"1 labelled image has no embedding and counts for no model: {shown}"
     return replace(found, task=replace(found.task, notes=(note, *found.task.notes)))
 
 

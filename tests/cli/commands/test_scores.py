@@ -42,7 +42,7 @@ def test_the_table_goes_to_terminal_file_json_and_mlflow(own_lab, vlmsel, folder
     answer = call(vlmsel, own_lab, folder, *scores, "--json", "--out", out)
     assert answer.code == 1, answer.err
     found = json.loads(answer.out)
-    said = "1 labelled image has no embedding and count for no model: broken.png"
+    said = "1 labelled image has no embedding and counts for no model: broken.png"
     assert found["notes"][1] == said
     assert [one["what"].partition(" file")[0] for one in found["passed_over"]] == ["1 .heic"]
     assert len(found["scores"]) == 2 * 4
