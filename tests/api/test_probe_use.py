@@ -15,7 +15,7 @@ from vlmsel.api.probe_use import (
     model_sizes,
     probe_evidence,
 )
-from vlmsel.errors import StoreError
+from vlmsel.errors import SelectionError, StoreError
 from vlmsel.evaluation.probe_cache import ProbeCache
 from vlmsel.evaluation.probe_work import ProbeOptions
 from vlmsel.published.stored_tables import write_probes
@@ -88,9 +88,9 @@ def test_published_probes_of_a_few_foretell_those_of_all(tmp_path: Path) -> None
     taus = dict(found.filter(metric="tau").select("selector", "mean").iter_rows())
     assert taus["few-shot-probe@10"] == taus["average-rank"] == 1.0
     assert "few-shot-probe@10" in set(evaluate_imported_use(tmp_path, [10]).metrics["selector"])
-    assert set(evaluate_imported_use(tmp_path, [5]).metrics["selector"]).isdisjoint(
-        {"few-shot-probe@10", "few-shot-probe@5"}
-    )
+    words = "no imported probe is of 5 shots: they are of 10 shots and of all images"
+    with pytest.raises(SelectionError, match=words):
+        evaluate_imported_use(tmp_path, [10, 5])
 
 
 def test_the_first_table_of_probes_by_name_counts(tmp_path: Path) -> None:

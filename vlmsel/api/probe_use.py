@@ -155,14 +155,30 @@ def evaluate_imported_use(store: str | Path, shots: Collection[int] | None = Non
 
     Raises:
         StoreError: no probes were imported.
-        SelectionError: too little is known to hold a task out.
+        SelectionError: too little is known to hold a task out, or no probe is of these shots.
     """
     probes = imported_probes(store)
     if shots is not None:
+        _require_shots(probes, shots)
         probes = probes.filter(pl.col("shots").is_null() | pl.col("shots").is_in(list(shots)))
     has_accuracies = not stored_tables.read_accuracies(Store(store).folder).is_empty()
     zero_shot = chosen_accuracies(store, ()) if has_accuracies else None
     return judge_published(probes.drop("source"), zero_shot)
+
+
+def _require_shots(probes: pl.DataFrame, shots: Collection[int]) -> None:
+    """Refuse shots of which no probe is known.
+
+    Raises:
+        SelectionError: names the first, and those that are known.
+    """
+    known = sorted(probes["shots"].drop_nulls().unique())
+    absent = [number for number in shots if number not in known]
+    if absent:
+        raise SelectionError(
+            f"no imported probe is of {absent[0]} shots: they are of "
+            f"{', '.join(map(str, known))} shots and of all images"
+        )
 
 
 def _labelled_tasks(

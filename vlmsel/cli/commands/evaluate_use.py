@@ -229,13 +229,6 @@ def _evaluate_imported(
     if use is not Use.probe:
         raise SettingsError("--shots of imported tables are probes: add --use probe")
     known = imported_probes(tables.store)
-    imported = sorted(known["shots"].drop_nulls().unique())
-    absent = [k for k in shots if k not in imported]
-    if absent:
-        raise SettingsError(
-            f"--shots {absent[0]}: the imported probes are of {', '.join(map(str, imported))} "
-            "shots and of all images"
-        )
     loo = evaluate_imported_use(tables.store, shots or None)
     models = loo.rankings.select("model", "pretrained").n_unique()
     names = ", ".join(sorted(known["source"].unique()))
