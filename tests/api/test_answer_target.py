@@ -111,7 +111,7 @@ def test_wrong_labels_are_refused(tmp_path, rows, words):
         ({"classnames": ("a", "b", "A")}, "the class name 'a' comes twice; name every class once"),
         ({"classnames": ("a",)}, "there is one class, 'a'; a choice of models needs 2 or more"),
         ({"prompts": "clip-benchmark:flickr30k"}, "'flickr30k' is a retrieval task"),
-        ({"prompts": "mnist"}, "'prompts': String should match pattern '\\^clip-benchmark:"),
+        ({"prompts": "mnist"}, "prompts 'mnist' name no known task: write clip-benchmark:NAME"),
         ({"templates": ("the letter {}.",)}, "templates need the names of the classes"),
     ],
 )

@@ -140,10 +140,12 @@ def _check_names(names: tuple[str, ...] | None) -> None:
 
 
 def _check_kind(prompts: str | None) -> None:
-    """Refuse a task that is no classification, by what published tables call it."""
+    """Refuse prompts of no known task, or of one that published tables call no classification."""
     if prompts is None:
         return
-    name = prompts.partition(":")[2]
+    catalog, _, name = prompts.partition(":")
+    if catalog != "clip-benchmark" or not name:
+        raise TaskError(f"prompts '{prompts}' name no known task: write clip-benchmark:NAME")
     task = load_names().spellings().get(fold(name), "")
     kind = load_names().tasks[task].kind if task else "classification"
     if kind != "classification":
