@@ -4,7 +4,7 @@ VENV   := .venv
 PY     := $(VENV)/bin/python
 STAMP  := $(VENV)/.installed
 # Pure folders: to collect their tests loads no torch, Ray or MLflow.
-PURE   := $(addprefix tests/,measurements store published evidence selection evaluation report tasks labelling)
+PURE   := $(addprefix tests/,measurements store published evidence selection evaluation report tasks labelling api cli cluster)
 # Of these, what two cores run in about a minute.
 FAST   := $(addprefix tests/,measurements evidence selection report labelling)
 PYTEST  = $(PY) -m pytest -n 2 --dist loadgroup --no-loadscope-reorder

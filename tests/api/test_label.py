@@ -22,7 +22,6 @@ from vlmsel.api.label_plan import plan_labels, read_book
 from vlmsel.api.label_state import choose_points
 from vlmsel.cli.views.answer_view import answer_dict
 from vlmsel.errors import TaskError
-from vlmsel.execution.work.decoded_images import DecodedCache
 
 # Processes that import torch, or threads that measure: a busy machine needs longer.
 pytestmark = pytest.mark.timeout(180)
@@ -122,7 +121,7 @@ def test_a_class_that_is_added_decodes_nothing(lab, tmp_path, monkeypatch):
         raise AssertionError("an image was asked for")
 
     # Also where an image was decoded before, it is not looked at again.
-    monkeypatch.setattr(DecodedCache, "get", refuse)
+    monkeypatch.setattr("vlmsel.execution.work.decoded_images.DecodedCache.get", refuse)
     session.add_class("zebra")
     wait_until(lambda: session.state()["measuring"]["phase"] in ("done", "failed"))
     measuring = session.state()["measuring"]

@@ -4,8 +4,6 @@ import polars as pl
 import pytest
 from PIL import Image
 
-from tests.zoo.providers.builders import save_dual_encoder
-
 
 @pytest.fixture
 def folder(tmp_path):
@@ -19,6 +17,8 @@ def folder(tmp_path):
 
 def test_a_folder_and_a_saved_model_become_a_table(folder, vlmsel, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
+    from tests.zoo.providers.builders import save_dual_encoder
+
     save_dual_encoder("clip", tmp_path / "my-clip")
     added = vlmsel(
         "tasks", "--add", "my pictures", "--classnames", "classes.txt", "--tasks", "tasks.yaml"

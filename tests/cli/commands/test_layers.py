@@ -5,7 +5,6 @@ import json
 import polars as pl
 import pytest
 import yaml
-from mlflow.tracking import MlflowClient
 
 from tests.execution.conftest import draw_task
 from vlmsel.api.layers import TaskVectors
@@ -58,6 +57,8 @@ def test_an_adaptation_has_a_run_and_a_catalog_that_can_be_measured(lab, tmp_pat
     (found,) = json.loads(capsys.readouterr().out)
     assert (found["n_items"], found["n_candidates"], found["seed"]) == (12, 4, 3)
     assert {"base_accuracy", "chance", "majority", "cross_fit_gain", "shares"} <= found.keys()
+    from mlflow.tracking import MlflowClient
+
     logged = MlflowClient(own_uri).get_run(found["mlflow"]["run"])
     assert logged.data.tags["kind"] == "adaptation"
     assert logged.data.params["rule"] == "published"

@@ -8,7 +8,6 @@ import zlib
 from pathlib import Path
 
 import pytest
-from mlflow.tracking import MlflowClient
 from PIL import Image
 
 from vlmsel import select as select_from_python
@@ -264,6 +263,8 @@ def test_a_ranking_is_logged_where_it_is_said(own_lab, vlmsel):
     answer = vlmsel(*command, "--tracking-uri", own_lab.uri, "--experiment", "choices")
     assert answer.code == 0, answer.err
     assert "logged in MLflow" in answer.err
+    from mlflow.tracking import MlflowClient
+
     client = MlflowClient(own_lab.uri)
     experiment = client.get_experiment_by_name("choices")
     assert experiment is not None

@@ -8,7 +8,6 @@ from pathlib import Path
 
 import pytest
 import yaml
-from mlflow.tracking import MlflowClient
 
 from tests.cli.conftest import Answer, Lab
 from vlmsel.api.answer_options import AnswerOptions
@@ -17,7 +16,6 @@ from vlmsel.cli.views.answer_view import read_options
 from vlmsel.demo.bundle import SAMPLE_SEED
 from vlmsel.demo.families import demo_task, draw
 from vlmsel.errors import SettingsError
-from vlmsel.execution.executors.threads import ThreadWorker
 from vlmsel.selection.zoo_answers import image_order
 
 Command = Callable[..., Answer]
@@ -170,6 +168,8 @@ def test_impossible_options_are_one_line(lab, vlmsel, args, said):
 
 def test_models_without_a_text_tower_are_ranked_by_the_rest(own_lab, vlmsel, tmp_path, monkeypatch):
     # In this process: what a child is for is tested where it is made.
+    from vlmsel.execution.executors.threads import ThreadWorker
+
     monkeypatch.setattr("vlmsel.execution.executors.local.ChildWorker", ThreadWorker)
     zoo = yaml.safe_load(own_lab.zoo.read_text())
     for entry in zoo["models"][:2]:
@@ -235,6 +235,8 @@ def test_an_answer_is_logged_where_it_is_said(ask, own_uri, tmp_path):
     found = ask(*NAMES, "--labels", file, "--tracking-uri", own_uri, "--report", page)
     assert found.code == 0, found.err
     assert f"report: {page}" in found.err
+    from mlflow.tracking import MlflowClient
+
     client = MlflowClient(own_uri)
     ids = [one.experiment_id for one in client.search_experiments()]
     (run,) = client.search_runs(ids, "tags.kind = 'select'")
