@@ -3,7 +3,7 @@
 import hashlib
 import json
 import logging
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -22,27 +22,6 @@ log = logging.getLogger(__name__)
 
 # So many times the number of images are looked at before it is given up to find enough.
 PATIENCE = 4
-
-
-def require_readable(shards: Iterable[Shard]) -> None:
-    """Decode images until one succeeds, usually the first.
-
-    Raises:
-        TaskError: none does; names the first and why.
-    """
-    failed: list[str] = []
-    for shard in shards:
-        for ref, data in read_shard(shard):
-            try:
-                if isinstance(data, TaskError):
-                    raise data
-                decode_image(data)
-            except (TaskError, ImageError) as error:
-                failed.append(f"{ref.image_id}: {str(error).removeprefix(f'{ref.image_id}: ')}")
-            else:
-                return
-    if failed:
-        raise TaskError(f"none of {len(failed)} image(s) could be measured; the first, {failed[0]}")
 
 
 def with_readable_first(
