@@ -6,6 +6,7 @@ which costs seconds of importing.
 
 import multiprocessing
 import os
+import runpy
 import subprocess
 import sys
 from collections.abc import Callable, Mapping, Sequence
@@ -126,3 +127,9 @@ def run_command(words: Sequence[str]) -> None:
 
     sys.argv = ["vlmsel", *words]
     main()
+
+
+def run_script(words: Sequence[str]) -> None:
+    """Run a Python script with its arguments as its interpreter does."""
+    sys.argv = list(words)
+    runpy.run_path(words[0], run_name="__main__")

@@ -6,7 +6,6 @@ script of a worker with the same arguments, environment and output.
 """
 
 import json
-import runpy
 import socket
 import sys
 import tempfile
@@ -17,7 +16,7 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 
 from tests import warm_ray_client
-from tests.warm_processes import CONTEXT, become
+from tests.warm_processes import CONTEXT, become, run_script
 
 
 @contextmanager
@@ -47,11 +46,10 @@ def _fork(client: socket.socket) -> None:
     out, err = (Connection(end) for end in ends)
     # The client waits until nobody holds its socket.
     with Connection(client.detach()) as held, out, err:
-        args = (run_script, (words, held), out, err, environment, folder)
+        args = (run_worker, (words, held), out, err, environment, folder)
         CONTEXT.Process(target=become, args=args, daemon=True).start()
 
 
-def run_script(words: Sequence[str], _held: Connection) -> None:
-    """Run Ray's script as its interpreter does; Ray is imported there, and reads its settings."""
-    sys.argv = list(words)
-    runpy.run_path(words[0], run_name="__main__")
+def run_worker(words: Sequence[str], _held: Connection) -> None:
+    """Run Ray's script; Ray is imported there, and reads its settings of the environment."""
+    run_script(words)

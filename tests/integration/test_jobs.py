@@ -22,6 +22,7 @@ from ray.job_submission import JobStatus, JobSubmissionClient
 
 from tests.integration.conftest import ROOT
 from tests.integration.problem import Wants, assert_equal_stores, stored, stored_cells
+from tests.warm_processes import WarmProcess, run_script
 from vlmsel.execution.run import measure
 from vlmsel.settings import AttributionSettings
 from vlmsel.store.store import Store
@@ -121,11 +122,19 @@ def wait_for(address: str) -> None:
             time.sleep(1)
 
 
+SUBMIT = str(ROOT / "jobs" / "submit.py")
+
+
 def submit(address: str, *args: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "jobs/submit.py", "--address", address, *args]
-    return subprocess.run(
-        command, cwd=ROOT, env=clean_environment(), capture_output=True, text=True, check=False
-    )
+    """Run the script to its end, in a process whose imports are done but for Ray's."""
+    process = start_submitting(address, *args)
+    out, err = process.communicate()
+    return subprocess.CompletedProcess(args, process.wait(), out, err)
+
+
+def start_submitting(address: str, *args: str) -> WarmProcess:
+    words = [SUBMIT, "--address", address, *args]
+    return WarmProcess(run_script, words, environment=clean_environment())
 
 
 def write_catalogs(folder: Path, zoo: Zoo, tasks: TaskCatalog) -> tuple[str, str]:
@@ -183,14 +192,8 @@ def test_the_exit_code_of_a_failed_job_is_not_zero_and_its_log_is_seen(head: str
 
 def test_the_exit_code_of_a_stopped_job_is_not_zero(head: str) -> None:
     client = job_client(head)
-    command = [sys.executable, "jobs/submit.py", "--address", head, "--submission-id", "stopped"]
-    waiting = subprocess.Popen(
-        [*command, "--", sys.executable, "-c", "import time; time.sleep(600)"],
-        cwd=ROOT,
-        env=clean_environment(),
-        stderr=subprocess.PIPE,
-        text=True,
-    )
+    sleeping = [sys.executable, "-c", "import time; time.sleep(600)"]
+    waiting = start_submitting(head, "--submission-id", "stopped", "--", *sleeping)
     deadline = time.monotonic() + START_S
     while running(client, "stopped") != JobStatus.RUNNING:
         assert time.monotonic() < deadline
@@ -220,9 +223,13 @@ def test_what_cannot_be_submitted_is_refused_in_one_line(
 
 def test_a_cluster_that_is_not_there_is_one_line() -> None:
     [port] = free_ports(1)
-    done = submit(f"http://127.0.0.1:{port}", "--", "true")
+    address = f"http://127.0.0.1:{port}"
+    command = [sys.executable, SUBMIT, "--address", address, "--", "true"]
+    done = subprocess.run(
+        command, env=clean_environment(), capture_output=True, text=True, check=False
+    )
     assert done.returncode == 125
-    assert f"no Ray dashboard answers at http://127.0.0.1:{port}" in done.stderr
+    assert f"no Ray dashboard answers at {address}" in done.stderr
     assert "Traceback" not in done.stderr
 
 
