@@ -1,7 +1,9 @@
+import io
 import xml.etree.ElementTree as ET
 from itertools import islice
 
 import matplotlib as mpl
+from matplotlib.figure import Figure
 
 from vlmsel.report.figure_style import INK, RULE, canvas, line_styles, to_png, to_svg
 
@@ -11,6 +13,22 @@ def drawn(label="a"):
         axes.plot([0, 1], [0, 1], label=label)
         axes.legend()
     return figure
+
+
+def test_a_png_is_drawn_once(monkeypatch):
+    figure, drawings = drawn(), []
+    draw = Figure.draw
+    monkeypatch.setattr(Figure, "draw", lambda *args: drawings.append(draw(*args)))
+    assert to_png(figure).startswith(b"\x89PNG")
+    assert len(drawings) == 1
+
+
+def test_a_png_is_what_savefig_saves():
+    expected, figure = io.BytesIO(), drawn()
+    # Within the house style.
+    with canvas():
+        figure.savefig(expected, format="png", dpi=90, facecolor="white")
+    assert to_png(drawn(), dpi=90) == expected.getvalue()
 
 
 def test_svg_is_one_element_without_fixed_size():

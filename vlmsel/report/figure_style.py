@@ -80,7 +80,10 @@ def to_png(figure: Figure, *, dpi: int = 144) -> bytes:
     """The figure as a PNG on white."""
     with mpl.rc_context(_STYLE):
         buffer = io.BytesIO()
-        figure.savefig(buffer, format="png", dpi=dpi, facecolor="white")
+        figure.set_dpi(dpi)
+        figure.set_facecolor("white")
+        # Figure.savefig draws twice where there is a layout, once for nothing but its size.
+        FigureCanvasAgg(figure).print_png(buffer)
     return buffer.getvalue()
 
 
