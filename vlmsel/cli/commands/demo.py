@@ -2,6 +2,7 @@
 
 import shutil
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -12,9 +13,14 @@ from vlmsel.cli.option_groups import RunFlags
 from vlmsel.cli.views.console import emit_json, say, show_table, tell
 
 if TYPE_CHECKING:
+    import polars as pl
+
     from vlmsel.api.demo_rankings import ThreeRankings
+    from vlmsel.api.selection import Selection
     from vlmsel.demo.families import DemoTask
+    from vlmsel.evaluation.leave_one_out import LeaveOneOut
     from vlmsel.execution.plan.run_options import RunOptions
+    from vlmsel.execution.run_summary import RunSummary
     from vlmsel.report.inputs import ReportStudy
 
 DEFAULT_OUT = Path("vlmsel-demo")
@@ -22,6 +28,31 @@ KINDS = ("profile", "prediction", "embedding")
 DEFAULT_TARGET = "letters-a"
 SAMPLE_IMAGES = 100
 SHOWN = ["rank", "model", "score", "average_rank", "accuracy", "true_rank", "sources"]
+
+
+@dataclass(frozen=True)
+class DemoResults:
+    """Everything that the demo shows.
+
+    Attributes:
+        task: the target.
+        measured: what the run came to.
+        loo: leave-one-out of all selectors.
+        about: what was judged on, one line for people.
+        selection: the ranking for the target, as if its labels were unknown.
+        ranking: the same beside the truth.
+        three: the sample pictures, ranked three times.
+        paths: what lies where.
+    """
+
+    task: "DemoTask"
+    measured: "RunSummary"
+    loo: "LeaveOneOut"
+    about: str
+    selection: "Selection"
+    ranking: "pl.DataFrame"
+    three: "ThreeRankings"
+    paths: dict[str, str]
 
 
 def _check_folder(folder: str | Path) -> Path:
@@ -51,6 +82,36 @@ def demo(
     every selector by leave-one-out and writes a report. Needs no network and no GPU and takes about
     two minutes; a second run measures nothing anew.
     """
+    results = run_demo(out, target, executor)
+    if as_json:
+        emit_json(
+            {
+                "target": target,
+                "ranking": results.ranking,
+                "summary": results.loo.summary(),
+                "sample": results.three.table,
+                **results.paths,
+            }
+        )
+    else:
+        _show(results, target)
+    from vlmsel.cli.views.plan_run import finish
+
+    finish(results.measured, what="demo", allow_failures=0, as_json=False)
+
+
+def run_demo(out: Path, target: str, executor: o.Executor) -> "DemoResults":
+    """Measure what is missing, judge, rank, log, and write the report.
+
+    Args:
+        out: folder of all that is written.
+        target: task to rank for.
+        executor: of what is measured.
+
+    Raises:
+        TaskError: the demo has no such task.
+        StoreError: the folder cannot be written.
+    """
     from vlmsel.api.demo_rankings import Sample, rank_three_ways
     from vlmsel.api.laboratory import current_knowledge
     from vlmsel.api.report_inputs import (
@@ -60,10 +121,9 @@ def demo(
         write_laboratory_report,
     )
     from vlmsel.api.workspace import open_workspace
-    from vlmsel.cli.commands.evaluate import show_left_out, show_summary
     from vlmsel.cli.run_records import track_evaluation, track_sweep, tracking_uri_for
     from vlmsel.cli.views.judgement_bar import judging_bar
-    from vlmsel.cli.views.plan_run import failures_frame, finish, run_plan
+    from vlmsel.cli.views.plan_run import failures_frame, run_plan
     from vlmsel.demo.demo_tasks import (
         demo_task,
         sample_truth,
@@ -107,37 +167,12 @@ def demo(
         options,
         lambda plan, what: run_plan(plan, workspace.store, options, what=what),
     )
-    ranking = add_truth(selection, knowledge)
     paths = {"store": store, "report": str(page), "sample_images": str(sample)}
     paths |= {} if uri is None else {"mlflow": uri}
-    if as_json:
-        emit_json(
-            {
-                "target": target,
-                "ranking": ranking,
-                "summary": laboratory.loo.summary(),
-                "sample": three.table,
-                **paths,
-            }
-        )
-    else:
-        show_summary(laboratory.loo.summary(), knowledge.about)
-        show_left_out(laboratory.loo.left_out)
-        show_table(
-            ranking.select(SHOWN).with_columns(ranking["true_rank"].cast(int)),
-            title=f"ranking for {target} by {selection.selector}, labels unseen, beside the truth",
-        )
-        tell(f"selector {selection.selector}: {selection.why}")
-        if selection.trust is not None:
-            tell(selection.trust.sentence)
-        _show_three(three, target)
-        for name, path in paths.items():
-            tell(f"{name.replace('_', ' ')}: {path}")
-        script = Path(sys.executable).with_name("vlmsel")
-        command = "vlmsel" if shutil.which("vlmsel") else script
-        tell(f"next: {command} select {sample} --store {store}")
-        tell(f"or: {command} select {sample} --store {store} {_class_options(task)}")
-    finish(summary, what="demo", allow_failures=0, as_json=False)
+    ranking = add_truth(selection, knowledge)
+    return DemoResults(
+        task, summary, laboratory.loo, knowledge.about, selection, ranking, three, paths
+    )
 
 
 def layer_studies(out: Path, options: "RunOptions") -> "tuple[ReportStudy, ...]":
@@ -154,6 +189,30 @@ def layer_studies(out: Path, options: "RunOptions") -> "tuple[ReportStudy, ...]"
             out, options, lambda plan, store, opts, what: run_plan(plan, store, opts, what=what)
         ),
     )
+
+
+def _show(results: "DemoResults", target: str) -> None:
+    """Print the judgement, the rankings, where all lies, and what to try next."""
+    from vlmsel.cli.commands.evaluate import show_left_out, show_summary
+
+    show_summary(results.loo.summary(), results.about)
+    show_left_out(results.loo.left_out)
+    selection, ranking, paths = results.selection, results.ranking, results.paths
+    show_table(
+        ranking.select(SHOWN).with_columns(ranking["true_rank"].cast(int)),
+        title=f"ranking for {target} by {selection.selector}, labels unseen, beside the truth",
+    )
+    tell(f"selector {selection.selector}: {selection.why}")
+    if selection.trust is not None:
+        tell(selection.trust.sentence)
+    _show_three(results.three, target)
+    for name, path in paths.items():
+        tell(f"{name.replace('_', ' ')}: {path}")
+    script = Path(sys.executable).with_name("vlmsel")
+    command = "vlmsel" if shutil.which("vlmsel") else script
+    select = f"{command} select {paths['sample_images']} --store {paths['store']}"
+    tell(f"next: {select}")
+    tell(f"or: {select} {_class_options(results.task)}")
 
 
 def _show_three(three: "ThreeRankings", target: str) -> None:
