@@ -3,13 +3,13 @@
 import json
 import shutil
 from collections.abc import Iterator
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 
 import pytest
 
 from vlmsel.api.demo_layers import study_layers
-from vlmsel.cli.commands.demo import layer_studies
+from vlmsel.cli.commands.demo import layer_studies, run_demo
 from vlmsel.execution.plan.run_options import RunOptions
 from vlmsel.zoo.catalog import load_zoo
 
@@ -31,6 +31,8 @@ def out(lab, embedded, tmp_path_factory) -> Iterator[Path]:
         study = partial(study_layers, names=("counting", "counting-noise"), n_items=8)
         patch.setattr("vlmsel.api.demo_layers.study_layers", study)
         patch.setattr("vlmsel.demo.demo_tasks.write_demo_tasks", lambda _: lab.tasks)
+        # The tests show what one run came to.
+        patch.setattr("vlmsel.cli.commands.demo.run_demo", cache(run_demo))
         yield folder
 
 
@@ -53,7 +55,7 @@ def test_the_demo_judges_and_ranks_and_measures_nothing_twice(out, vlmsel):
 
 
 def test_the_demo_in_json_holds_ranking_truth_and_paths(out, vlmsel):
-    answer = vlmsel("demo", "--out", out, "--target", "shapes-a", "--json")
+    answer = vlmsel("demo", "--out", out, "--target", "digits-a", "--json")
     assert answer.code == 0, answer.err
     said = json.loads(answer.out)
     ranking = sorted(said["ranking"], key=lambda row: row["true_rank"])
