@@ -1,9 +1,11 @@
 """A small laboratory, measured once a session through the real command line."""
 
+import io
 import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO, Any
 
 import pytest
 import yaml
@@ -18,6 +20,7 @@ from vlmsel.zoo.catalog import load_zoo
 MODELS = ("demo-vit-general", "demo-resnet-letters", "demo-resnet-general", "demo-vit-digits")
 TASKS = ("letters-a", "letters-b", "digits-a", "digits-b", "shapes-a", "textures-a")
 N_IMAGES = 8
+BLANK = "<svg></svg>"
 
 
 @dataclass(frozen=True)
@@ -112,6 +115,17 @@ def few(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> list[str]:
         (folder / path.name).write_text(yaml.safe_dump({name: entries[:3]}))
         words += [f"--{path.stem}", str(folder / path.name)]
     return words
+
+
+@pytest.fixture
+def blank_figures(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Figures are made, and saved as empty pictures: drawing takes seconds, and nobody looks."""
+
+    def save(_: object, file: IO[Any], **_more: object) -> None:
+        file.write(BLANK if isinstance(file, io.TextIOBase) else BLANK.encode())
+
+    monkeypatch.setattr("matplotlib.figure.Figure.savefig", save)
+    monkeypatch.setattr("matplotlib.backends.backend_agg.FigureCanvasAgg.print_png", save)
 
 
 @pytest.fixture

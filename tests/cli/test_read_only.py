@@ -11,6 +11,9 @@ from vlmsel.api.laboratory import current_knowledge
 from vlmsel.api.workspace import open_workspace
 from vlmsel.store.local_folder import LocalFolder
 
+# Of reports and logged runs, nothing is looked at here.
+pytestmark = pytest.mark.usefixtures("blank_figures")
+
 Command = Callable[..., Answer]
 Listing = dict[str, tuple[int, int]]
 
