@@ -1,29 +1,42 @@
 import json
+from dataclasses import replace
 from functools import partial
-from itertools import islice
 
 import pytest
 import torch
 
 from vlmsel.api import exactness
+from vlmsel.attribution.exactness import Case, Record, SettingsGrid
 from vlmsel.cli.commands import exactness as command
 from vlmsel.errors import TrackingError
+from vlmsel.settings import AttributionSettings
+
+GRID = SettingsGrid(
+    (AttributionSettings(), AttributionSettings(rule="left", path="uniform", n_steps=2)),
+    ("blur",),
+    (("attribution", "gradient"),),
+    reference_steps=17,
+)
+
+
+@pytest.fixture(scope="module")
+def case() -> Case:
+    """One demo model with one picture."""
+    return replace(found := next(iter(exactness.demo_cases())), images=found.images[:1])
+
+
+@pytest.fixture(scope="module")
+def records(case: Case) -> list[Record]:
+    """What the study measures of it, in few settings."""
+    return list(exactness.measure([case], GRID))
 
 
 @pytest.fixture
-def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    """One demo model, one picture, few settings."""
-    from vlmsel.attribution.exactness import Case, SettingsGrid
-    from vlmsel.settings import AttributionSettings
-
-    def cases(weights):
-        (case,) = islice(exactness.demo_cases(), 1)
-        return [Case(case.name, case.family, case.visual, case.encode_image, case.images[:1])]
-
-    steps = (AttributionSettings(), AttributionSettings(rule="left", path="uniform", n_steps=2))
-    grid = SettingsGrid(steps, ("blur",), (("attribution", "gradient"),), reference_steps=17)
-    monkeypatch.setattr(exactness, "study_cases", cases)
-    monkeypatch.setattr(command, "run_exactness", partial(command.run_exactness, grid=grid))
+def quick(case: Case, records: list[Record], monkeypatch: pytest.MonkeyPatch) -> None:
+    """The study of this one model, which is measured once for all tests."""
+    monkeypatch.setattr(exactness, "study_cases", lambda _: [case])
+    monkeypatch.setattr(exactness, "measure", lambda *_: iter(records))
+    monkeypatch.setattr(command, "run_exactness", partial(command.run_exactness, grid=GRID))
 
 
 def test_the_study_writes_table_figure_and_run(lab, vlmsel, quick, tmp_path):
@@ -42,6 +55,7 @@ def test_the_study_writes_table_figure_and_run(lab, vlmsel, quick, tmp_path):
     assert not (tmp_path / "store").exists()
 
 
+@pytest.mark.usefixtures("blank_figures")
 def test_the_table_on_the_screen_is_in_percent(lab, vlmsel, quick, tmp_path):
     answer = vlmsel("study", "exactness", "--out", tmp_path, "--tracking-uri", lab.uri)
     assert answer.code == 0, answer.err
@@ -50,6 +64,7 @@ def test_the_table_on_the_screen_is_in_percent(lab, vlmsel, quick, tmp_path):
     assert f"table {tmp_path / 'exactness.csv'}, figure" in answer.err
 
 
+@pytest.mark.usefixtures("blank_figures")
 def test_a_study_that_cannot_be_logged_is_written_and_shown(
     lab, vlmsel, quick, tmp_path, monkeypatch
 ):
