@@ -16,7 +16,7 @@ def blocks(page: str, language: str) -> list[str]:
 
 
 @pytest.fixture
-def demo_folder(own_lab, tmp_path, monkeypatch) -> Path:
+def demo_folder(own_lab, blank_figures, tmp_path, monkeypatch) -> Path:
     """A folder in which the names of the guide mean the small laboratory."""
     demo = tmp_path / "vlmsel-demo"
     demo.mkdir()
