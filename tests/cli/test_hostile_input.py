@@ -168,7 +168,7 @@ def test_a_bad_shard_is_named_and_the_rest_goes_on(
 
 
 def bomb(width: int, height: int) -> bytes:
-    """A true PNG of a few hundred kilobytes that unpacks to gigabytes."""
+    """A true PNG, black and white, of some ten kilobytes whose pixels take a gigabyte."""
 
     def chunk(kind: bytes, data: bytes) -> bytes:
         return struct.pack(">I", len(data)) + kind + data + struct.pack(
@@ -176,8 +176,9 @@ def bomb(width: int, height: int) -> bytes:
         )  # fmt: skip
 
     packer = zlib.compressobj(9)
-    rows = b"".join(packer.compress(bytes(1 + width)) for _ in range(height)) + packer.flush()
-    head = struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0)
+    row = bytes(1 + width // 8)
+    rows = b"".join(packer.compress(row) for _ in range(height)) + packer.flush()
+    head = struct.pack(">IIBBBBB", width, height, 1, 0, 0, 0, 0)
     return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", head) + chunk(b"IDAT", rows) + chunk(b"IEND", b"")
 
 
