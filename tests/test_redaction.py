@@ -115,6 +115,9 @@ def test_values_of_the_own_secret_variables_are_blotted_out(monkeypatch):
     for text in ("said corre/ct horse9", "said corre%2Fct%20horse9", "at batt/ery9 or batt%2Fery9"):
         assert "rse9" not in redact(text)
         assert "ery9" not in redact(text)
+    # Read anew when it changes.
+    monkeypatch.setenv("MY_SERVICE_PASSWORD", "another horse9")
+    assert redact("corre/ct horse9 or another horse9") == "corre/ct horse9 or ***"
     # A file's name and a word of any text are none.
     assert redact("/var/run/token-file is disabled") == "/var/run/token-file is disabled"
 

@@ -136,18 +136,18 @@ def _without_user(match: re.Match[str]) -> str:
 
 def _secret_pattern() -> re.Pattern[str] | None:
     """The values of this process's secret variables as one pattern."""
-    values = {value for name, value in os.environ.items() if _SECRET_VARIABLE.search(name)}
+    return _pattern(frozenset(os.environ.items()))
+
+
+@lru_cache(maxsize=8)
+def _pattern(environment: frozenset[tuple[str, str]]) -> re.Pattern[str] | None:
+    values = {value for name, value in environment if _SECRET_VARIABLE.search(name)}
     # An address in the environment may hold a password that a library shows without the address.
-    for value in os.environ.values():
+    for _, value in environment:
         if "@" in value and (found := _AUTHORITY.match(value)):
             user = value[found.start(2) :].rpartition("@")[0]
             password = user.partition(":")[2]
             values |= {password, unquote(password)}
-    return _pattern(frozenset(values))
-
-
-@lru_cache(maxsize=8)
-def _pattern(values: frozenset[str]) -> re.Pattern[str] | None:
     # A name of a file is no secret.
     kept = {
         value
