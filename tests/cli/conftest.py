@@ -21,6 +21,7 @@ MODELS = ("demo-vit-general", "demo-resnet-letters", "demo-resnet-general", "dem
 TASKS = ("letters-a", "letters-b", "digits-a", "digits-b", "shapes-a", "textures-a")
 N_IMAGES = 8
 BLANK = "<svg></svg>"
+PRINT_PNG = "matplotlib.backends.backend_agg.FigureCanvasAgg.print_png"
 
 
 @dataclass(frozen=True)
@@ -117,15 +118,16 @@ def few(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> list[str]:
     return words
 
 
+def save_blank(_: object, file: IO[Any], **_options: object) -> None:
+    """Save a figure as an empty picture."""
+    file.write(BLANK if isinstance(file, io.TextIOBase) else BLANK.encode())
+
+
 @pytest.fixture
 def blank_figures(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Figures are made, and saved as empty pictures: drawing takes seconds, and nobody looks."""
-
-    def save(_: object, file: IO[Any], **_more: object) -> None:
-        file.write(BLANK if isinstance(file, io.TextIOBase) else BLANK.encode())
-
-    monkeypatch.setattr("matplotlib.figure.Figure.savefig", save)
-    monkeypatch.setattr("matplotlib.backends.backend_agg.FigureCanvasAgg.print_png", save)
+    """Figures are made but not drawn, which takes seconds: nobody looks at them."""
+    monkeypatch.setattr("matplotlib.figure.Figure.savefig", save_blank)
+    monkeypatch.setattr(PRINT_PNG, save_blank)
 
 
 @pytest.fixture

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.cli.conftest import PRINT_PNG, save_blank
 from vlmsel.api.demo_layers import study_layers
 from vlmsel.cli.commands.demo import layer_studies, run_demo
 from vlmsel.execution.plan.run_options import RunOptions
@@ -31,6 +32,8 @@ def out(lab, embedded, tmp_path_factory) -> Iterator[Path]:
         study = partial(study_layers, names=("counting", "counting-noise"), n_items=8)
         patch.setattr("vlmsel.api.demo_layers.study_layers", study)
         patch.setattr("vlmsel.demo.demo_tasks.write_demo_tasks", lambda _: lab.tasks)
+        # Those that MLflow keeps; the report's are SVG.
+        patch.setattr(PRINT_PNG, save_blank)
         # The tests show what one run came to.
         patch.setattr("vlmsel.cli.commands.demo.run_demo", cache(run_demo))
         yield folder
