@@ -59,10 +59,11 @@ for module, forbidden in {chain!r}:
 
 
 @pytest.mark.parametrize("chain", CHAINS.values(), ids=CHAINS)
-def test_modules_do_not_pull_in(chain):
+def test_modules_neither_pull_in_others_nor_say_a_word(chain):
     code = CODE.format(chain=chain)
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
+    assert done.stdout + done.stderr == "", "an import warns"
 
 
 def test_the_door_for_programs_is_found_late():
