@@ -20,9 +20,9 @@ def quick(monkeypatch):
     monkeypatch.setattr(objective_study, "study_objectives", small)
 
 
-def test_one_command_measures_compares_and_writes_a_page(own_lab, vlmsel, quick, tmp_path):
+def test_one_command_measures_compares_and_writes_a_page(own_lab, few, vlmsel, quick, tmp_path):
     page = tmp_path / "objectives.md"
-    args = ["--store", own_lab.store, "--tracking-uri", own_lab.uri, "--out", tmp_path]
+    args = [*few, "--store", own_lab.store, "--tracking-uri", own_lab.uri, "--out", tmp_path]
     answer = vlmsel("study", "objectives", *args, "--markdown", page, "--json")
     assert answer.code == 0, answer.err
     rows = pl.DataFrame(json.loads(answer.out)["rows"])
