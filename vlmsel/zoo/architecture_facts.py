@@ -3,12 +3,9 @@
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-import torch
-from torch import nn
-
 from vlmsel.zoo.blocks import functional_blocks
 from vlmsel.zoo.open_clip_tables import Config, architecture_config, architectures
-from vlmsel.zoo.towers import build_visual, input_size
+from vlmsel.zoo.towers import build_meta_visual, input_size
 
 # First match wins; names of timm towers.
 TIMM_FAMILIES = (
@@ -51,8 +48,7 @@ def describe_model(model: str, granularity: str = "block") -> ModelDescription:
     Raises:
         ModelError: unknown architecture or granularity.
     """
-    with torch.device("meta"):
-        visual: nn.Module = build_visual(model)
+    visual = build_meta_visual(model)
     names = tuple(name for name, _ in functional_blocks(visual, granularity))
     parameters = sum(p.numel() for p in visual.parameters())
     return ModelDescription(

@@ -1,19 +1,26 @@
 """Build a visual tower alone: no text tower, no weights, no network."""
 
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+import torch
 from open_clip.model import CLIPVisionCfg, _build_vision_tower
 from torch import nn
+from torch.overrides import TorchFunctionMode
 
 from vlmsel.zoo.open_clip_tables import architecture_config
 from vlmsel.zoo.output_silence import quiet_open_clip
+
+# What fills a weight in place with its first values.
+FILLS = (
+    "add_", "clamp_", "erfinv_", "fill_", "kaiming_uniform_", "mul_", "normal_", "uniform_", "zero_",
+)  # fmt: skip
 
 
 def build_visual(model: str, *, image_size: int | None = None) -> nn.Module:
     """The visual tower of an open_clip architecture with random weights.
 
-    Under `torch.device("meta")` it costs no memory. HF text towers would need a network; visual
-    towers do not.
+    HF text towers would need a network; visual towers do not.
 
     Raises:
         ModelError: unknown architecture, with the nearest names.
@@ -32,6 +39,18 @@ def build_visual(model: str, *, image_size: int | None = None) -> nn.Module:
     return visual
 
 
+def build_meta_visual(model: str) -> nn.Module:
+    """The visual tower of an open_clip architecture on torch's meta device: shapes, no values.
+
+    It costs no memory.
+
+    Raises:
+        ModelError: unknown architecture, with the nearest names.
+    """
+    with torch.device("meta"), _WithoutFills():
+        return build_visual(model)
+
+
 def input_size(visual: nn.Module) -> tuple[int, int]:
     """Height and width in pixels of the images that an open_clip tower takes."""
     return to_pair(getattr(visual, "image_size"))  # noqa: B009 - an attribute that torch does not type
@@ -43,3 +62,22 @@ def to_pair(size: Any) -> tuple[int, int]:
         return size, size
     height, width = size
     return int(height), int(width)
+
+
+class _WithoutFills(TorchFunctionMode):
+    """Leaves out the filling of tensors without values, for which torch infers shapes anew."""
+
+    def __torch_function__(
+        self,
+        func: Callable[..., Any],
+        types: Sequence[type],
+        args: Sequence[Any] = (),
+        kwargs: Mapping[str, Any] | None = None,
+    ) -> Any:
+        options = kwargs or {}
+        if getattr(func, "__name__", "") in FILLS:
+            # Torch's own initialisers call themselves by keyword.
+            tensor = args[0] if args else options["tensor"]
+            if tensor.is_meta:
+                return tensor
+        return func(*args, **options)
