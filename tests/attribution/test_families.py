@@ -7,13 +7,13 @@ from captum.attr import LayerConductance, LayerGradientXActivation
 from torch import nn
 
 from tests.attribution.conftest import Model
+from tests.towers import build_short
 from vlmsel.attribution.conductance import gradient_x_activation, layer_conductance
 from vlmsel.attribution.model_attribution import attribute
 from vlmsel.attribution.objective import make_objective
 from vlmsel.settings import AttributionSettings
 from vlmsel.zoo.blocks import functional_blocks
 from vlmsel.zoo.loaded_model import ImageEncoder
-from vlmsel.zoo.towers import build_visual
 
 # Family: architecture, and an image size that its tower takes and that is quick.
 FAMILIES = {
@@ -33,7 +33,7 @@ STEPS = 2
 def _tower(family):
     if family != "Swin":
         name, size = FAMILIES[family]
-        return build_visual(name, image_size=size), size
+        return build_short(name, size), size
     # The tower's own modules, smaller: shrinking the input of a full one resamples its tables.
     cut = {"img_size": 112, "depths": (2, 1, 1, 1), "embed_dim": 32, "num_heads": (1, 2, 4, 8)}
     return timm.create_model("swin_base_patch4_window7_224", num_classes=16, **cut), 112

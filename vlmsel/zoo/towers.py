@@ -13,7 +13,8 @@ from vlmsel.zoo.output_silence import quiet_open_clip
 
 # What fills a weight in place with its first values.
 FILLS = (
-    "add_", "clamp_", "erfinv_", "fill_", "kaiming_uniform_", "mul_", "normal_", "uniform_", "zero_",
+    "add_", "clamp_", "erfinv_", "fill_", "kaiming_uniform_",
+    "mul_", "normal_", "uniform_", "zero_",
 )  # fmt: skip
 
 
