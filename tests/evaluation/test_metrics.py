@@ -73,6 +73,16 @@ def test_against_libraries(zoo: tuple[list[int], list[int]]) -> None:
     assert tau(truth, scores) == pytest.approx(0.0 if math.isnan(reference) else reference)
 
 
+@pytest.mark.parametrize("n", [2, 4, 5, 30])
+def test_tied_scores_share_their_relevance_as_in_scikit_learn(n: int) -> None:
+    rng = np.random.default_rng(n)
+    for decimals in (0, 1, 9):
+        truth, scores = (np.round(rng.random(n), decimals) + (np.arange(n) == 0) for _ in range(2))
+        gain = (truth - truth.min()) / np.ptp(truth)
+        expected = ndcg_score([gain], [-scores], k=5)
+        assert ndcg5(truth, scores) == pytest.approx(expected, abs=1e-15)
+
+
 @given(zoos)
 def test_top_five_metrics_against_lists(zoo: tuple[list[int], list[int]]) -> None:
     truth, scores = zoo
