@@ -6,7 +6,6 @@ from dataclasses import replace
 
 import pytest
 import yaml
-from mlflow.tracking import MlflowClient
 
 from tests.cli.thread_counts import run_and_count
 from tests.shared_data import DATA
@@ -17,6 +16,8 @@ from vlmsel.store.store import Store
 
 
 def runs(uri: str, kind: str) -> list:
+    from mlflow.tracking import MlflowClient
+
     client = MlflowClient(uri)
     ids = [experiment.experiment_id for experiment in client.search_experiments()]
     return client.search_runs(ids, f"tags.kind = '{kind}'")
