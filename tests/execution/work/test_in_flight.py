@@ -54,7 +54,11 @@ def test_the_note_of_a_living_process_says_nothing() -> None:
     notes.end()
 
 
-@pytest.mark.parametrize("text", ["", "[" * 100_000, "{}", "[1, null]", "7"])
+@pytest.mark.parametrize(
+    "text",
+    ["", "[" * 100_000, "{}", "[1, null]", "7"],
+    ids=["empty", "deep", "map", "mixed", "number"],
+)
 def test_a_damaged_note_says_nothing_and_goes(dead_note: Path, text: str) -> None:
     dead_note.write_text(text)
     notes = InFlight()
