@@ -155,9 +155,9 @@ def test_signed_sum_is_the_change_of_the_objective(tiny, images, path):
 
 def test_all_rules_have_one_limit(tiny, images):
     objective, blocks = make_objective("l2", tiny), named_blocks(tiny)
-    best = layer_conductance(objective, images, blocks, n_steps=257, rule="trapezoid")
+    best = layer_conductance(objective, images[:1], blocks, n_steps=257, rule="trapezoid")
     for rule in RULES:
-        found = layer_conductance(objective, images, blocks, n_steps=129, rule=rule)
+        found = layer_conductance(objective, images[:1], blocks, n_steps=129, rule=rule)
         assert profile_distance(found.scores, best.scores).max() < 0.02, rule
 
 
