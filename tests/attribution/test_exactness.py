@@ -28,7 +28,7 @@ def case():
 
 @pytest.fixture(scope="module")
 def records(case):
-    return list(study(case, replace(FULL_GRID, reference_steps=129)))
+    return list(study(case, replace(FULL_GRID, reference_steps=65)))
 
 
 def test_every_setting_is_measured_once(records):
