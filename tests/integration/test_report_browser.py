@@ -85,9 +85,12 @@ def browser():
         started.close()
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def opened(browser, report):
-    """The open page, what it asked for, and what its console and scripts complained of."""
+    """The open page, what it asked for, and what its console and scripts complained of.
+
+    Opened once: no test minds how another left its tables or its width.
+    """
     page = browser.new_page(viewport={"width": 1200, "height": 900})
     asked, complaints = [], []
     page.on("request", lambda request: asked.append(request.url))
@@ -107,6 +110,7 @@ def test_it_asks_for_nothing_but_itself_and_is_quiet(opened, report):
 
 def test_every_figure_is_seen(opened):
     page, *_ = opened
+    page.set_viewport_size({"width": 1200, "height": 900})
     page.evaluate("document.querySelectorAll('details').forEach((d) => { d.open = true; })")
     boxes = [svg.bounding_box() for svg in page.locator("figure svg[role=img]").all()]
     assert len(boxes) == 7  # ranking, profiles of three models, dcd, selectors, sweep
@@ -125,6 +129,7 @@ def column(page, number):
 
 def test_a_click_on_a_head_sorts_and_a_second_turns_it(opened):
     page, *_ = opened
+    page.reload()
     head = page.locator("#ranking th", has_text="score")
     head.get_by_role("button").click()
     assert column(page, 3) == ["1.500", "2.000", "10.000"]
