@@ -3,7 +3,8 @@ PYTHON ?= python3
 VENV   := .venv
 PY     := $(VENV)/bin/python
 STAMP  := $(VENV)/.installed
-# Pure folders: to collect their tests loads no torch, Ray or MLflow.
+# Pure folders: to collect their tests loads no torch, Ray or MLflow, but for two files of
+# exactness, which is torch's own affair.
 PURE   := $(addprefix tests/,measurements store published evidence selection evaluation report tasks labelling api cli cluster)
 # Of these, what two cores run in about a minute.
 FAST   := $(addprefix tests/,measurements evidence selection report labelling)

@@ -6,6 +6,7 @@ script of a worker with the same arguments, environment and output.
 """
 
 import json
+import os
 import socket
 import sys
 import tempfile
@@ -27,27 +28,33 @@ def warm_workers() -> Iterator[str]:
         at.bind(path)
         at.listen()
         threading.Thread(target=_serve, args=(at,), daemon=True).start()
-        yield f"{sys.executable} -I -S {warm_ray_client.__file__} {path}"
+        try:
+            yield f"{sys.executable} -I -S {warm_ray_client.__file__} {path}"
+        finally:
+            # Ends the thread, which to close the socket would not.
+            at.shutdown(socket.SHUT_RDWR)
 
 
 def _serve(at: socket.socket) -> None:
-    # The socket is closed when nobody needs workers any more.
-    with suppress(OSError):
-        while True:
+    while True:
+        try:
             client, _ = at.accept()
-            with client:
-                _fork(client)
+        except OSError:
+            return
+        # A client may die before it has asked.
+        with client, suppress(OSError, ValueError):
+            _fork(client)
 
 
 def _fork(client: socket.socket) -> None:
     _, ends, _, _ = socket.recv_fds(client, 1, 2)
-    with client.makefile("rb") as asked:
-        words, environment, folder = json.loads(asked.read())
     out, err = (Connection(end) for end in ends)
-    # The client waits until nobody holds its socket.
-    with Connection(client.detach()) as held, out, err:
-        args = (run_worker, (words, held), out, err, environment, folder)
-        CONTEXT.Process(target=become, args=args, daemon=True).start()
+    with out, err, client.makefile("rb") as asked:
+        words, environment, folder = json.loads(asked.read())
+        # The client waits until nobody holds its socket.
+        with Connection(os.dup(client.fileno())) as held:
+            args = (run_worker, (words, held), out, err, environment, folder)
+            CONTEXT.Process(target=become, args=args, daemon=True).start()
 
 
 def run_worker(words: Sequence[str], _held: Connection) -> None:

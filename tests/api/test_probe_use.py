@@ -88,7 +88,7 @@ def test_published_probes_of_a_few_foretell_those_of_all(tmp_path: Path) -> None
     taus = dict(found.filter(metric="tau").select("selector", "mean").iter_rows())
     assert taus["few-shot-probe@10"] == taus["average-rank"] == 1.0
     assert "few-shot-probe@10" in set(evaluate_imported_use(tmp_path, [10]).metrics["selector"])
-    words = "no imported probe is of 5 shots: they are of 10 shots and of all images"
+    words = "no imported probe is of 5 shots: they are of 10 shots, all images"
     with pytest.raises(SelectionError, match=words):
         evaluate_imported_use(tmp_path, [10, 5])
 

@@ -168,7 +168,7 @@ def test_a_submitted_job_gives_the_same_values_as_here_and_its_id_is_used_once(
     args = [*(want.kind for want in wants), "--workers", "1"]
     args += arguments(tmp_path, zoo, tasks, settings, "ray")
     entry = [sys.executable, "jobs/measure.py", *args]
-    done = submit(head, "--working-dir", ".", "--submission-id", "night-1", "--", *entry)
+    done = submit(head, "--working-dir", str(ROOT), "--submission-id", "night-1", "--", *entry)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "night-1: succeeded" in done.stderr
     measure(zoo, tasks, Store(tmp_path / "local"), wants)
@@ -194,12 +194,16 @@ def test_the_exit_code_of_a_stopped_job_is_not_zero(head: str) -> None:
     client = job_client(head)
     sleeping = [sys.executable, "-c", "import time; time.sleep(600)"]
     waiting = start_submitting(head, "--submission-id", "stopped", "--", *sleeping)
-    deadline = time.monotonic() + START_S
-    while running(client, "stopped") != JobStatus.RUNNING:
-        assert time.monotonic() < deadline
-        time.sleep(0.5)
-    client.stop_job("stopped")
-    _, errors = waiting.communicate(timeout=START_S)
+    try:
+        deadline = time.monotonic() + START_S
+        while running(client, "stopped") != JobStatus.RUNNING:
+            assert time.monotonic() < deadline
+            time.sleep(0.5)
+        client.stop_job("stopped")
+        waiting.wait(START_S)
+    finally:
+        waiting.kill()
+    _, errors = waiting.communicate()
     assert waiting.returncode == 126
     assert "stopped: stopped" in errors
 

@@ -154,8 +154,16 @@ def test_nobody_without_the_token_runs_anything_and_an_ended_driver_leaves_nothi
     port = driver.gcs.rpartition(":")[2]  # type: ignore[attr-defined]
     said = first_line([sys.executable, "-c", NO_TOKEN, f"127.0.0.1:{port}"])
     assert "Authentication token is missing or incorrect" in said
+    assert_cluster_ends(driver, signal.SIGTERM)
+
+
+def test_a_killed_driver_leaves_nothing_of_its_cluster(driver: subprocess.Popen[str]) -> None:
+    assert_cluster_ends(driver, signal.SIGKILL)
+
+
+def assert_cluster_ends(driver: subprocess.Popen[str], how: signal.Signals) -> None:
     mark = mark_of(driver.pid)
     until(lambda: names_of(mark) >= {"raylet", "gcs_server", "ray::Dashb", "ray::Runti"})
-    driver.send_signal(signal.SIGTERM)
+    driver.send_signal(how)
     driver.wait(WAIT_S)
     until(lambda: not list(find_marked(mark)))

@@ -175,9 +175,10 @@ def _require_shots(probes: pl.DataFrame, shots: Collection[int]) -> None:
     known = sorted(probes["shots"].drop_nulls().unique())
     absent = [number for number in shots if number not in known]
     if absent:
+        kinds = [f"{number} shots" for number in known]
+        kinds += ["all images"] if probes["shots"].null_count() else []
         raise SelectionError(
-            f"no imported probe is of {absent[0]} shots: they are of "
-            f"{', '.join(map(str, known))} shots and of all images"
+            f"no imported probe is of {absent[0]} shots: they are of {', '.join(kinds)}"
         )
 
 

@@ -38,6 +38,11 @@ def test_limits_are_positive_numbers(value: float) -> None:
         Limits(patience_s=value)
 
 
+def test_a_cell_is_tried_once_at_least() -> None:
+    with pytest.raises(ExecutionError, match="max_tries must be at least 1, not 0"):
+        Limits(max_tries=0)
+
+
 def test_the_breaker_opens_where_nothing_can_be_read_for_a_while() -> None:
     breaker = OutageBreaker(Limits(patience_s=100.0))
     for number in range(10):

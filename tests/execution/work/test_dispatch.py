@@ -65,7 +65,7 @@ def test_nobody_is_hired_for_what_the_first_worker_is_about_to_begin() -> None:
 def test_tries_are_bounded() -> None:
     [one] = queues(1)
     [turn] = one.waiting
-    over = [replace(turn, deaths=n).is_over() for n in range(MAX_TRIES + 1)]
+    over = [replace(turn, deaths=n).is_over(MAX_TRIES) for n in range(MAX_TRIES + 1)]
     assert over == [False] * MAX_TRIES + [True]
     last = [replace(turn, outages=n).is_last for n in range(OUTAGE_TRIES)]
     assert last == [False] * (OUTAGE_TRIES - 1) + [True]

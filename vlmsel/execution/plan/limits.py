@@ -49,6 +49,8 @@ class Limits:
         for name, value in values.items():
             if value is not None and not 0 < value < math.inf:
                 raise ExecutionError(f"{name} must be a number of seconds above 0, not {value:g}")
+        if self.max_tries < 1:
+            raise ExecutionError(f"max_tries must be at least 1, not {self.max_tries}")
 
     def cell_s(self, n_images: int, seconds_per_image: float, *, loads: bool) -> float:
         """Seconds that a worker may take for cells of `n_images` images in all."""

@@ -7,7 +7,7 @@ from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from vlmsel.execution.plan.limits import MAX_TRIES, MODEL_DEATHS, OUTAGE_TRIES
+from vlmsel.execution.plan.limits import MODEL_DEATHS, OUTAGE_TRIES
 from vlmsel.execution.plan.units import ModelUnits, Unit
 
 # A worker computes one unit and decodes the next; more would only hold memory.
@@ -42,7 +42,7 @@ class Turn:
         """True if it may have killed a worker: it is tried alone, so that no other is blamed."""
         return self.deaths > 0
 
-    def is_over(self, max_tries: int = MAX_TRIES) -> bool:
+    def is_over(self, max_tries: int) -> bool:
         """Tell whether it has had all its tries: so many deaths, or `OUTAGE_TRIES` outages."""
         return self.deaths >= max_tries or self.outages >= OUTAGE_TRIES
 
