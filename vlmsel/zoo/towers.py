@@ -48,7 +48,8 @@ def build_meta_visual(model: str) -> nn.Module:
     Raises:
         ModelError: unknown architecture, with the nearest names.
     """
-    with torch.device("meta"), _WithoutFills():
+    # Torch infers shapes anew for each.
+    with torch.device("meta"), WithoutFills(lambda tensor: tensor.is_meta):
         return build_visual(model)
 
 
@@ -65,8 +66,16 @@ def to_pair(size: Any) -> tuple[int, int]:
     return int(height), int(width)
 
 
-class _WithoutFills(TorchFunctionMode):
-    """Leaves out the filling of tensors without values, for which torch infers shapes anew."""
+class WithoutFills(TorchFunctionMode):
+    """Leaves out the filling of some tensors, which takes most of the time of building a tower.
+
+    Args:
+        leaves_out: tells of a tensor whether it stays as it is.
+    """
+
+    def __init__(self, leaves_out: Callable[[torch.Tensor], bool]) -> None:
+        super().__init__()
+        self._leaves_out = leaves_out
 
     def __torch_function__(
         self,
@@ -79,6 +88,6 @@ class _WithoutFills(TorchFunctionMode):
         if getattr(func, "__name__", "") in FILLS:
             # Torch's own initialisers call themselves by keyword.
             tensor = args[0] if args else options["tensor"]
-            if tensor.is_meta:
+            if self._leaves_out(tensor):
                 return tensor
         return func(*args, **options)
