@@ -14,6 +14,7 @@ from vlmsel.api.image_selection import (
     target_pictures,
     target_workspace,
 )
+from vlmsel.cli.views.ranking_view import selection_dict
 from vlmsel.errors import SelectionError, TaskError
 from vlmsel.execution.plan.work_plan import Plan
 
@@ -86,7 +87,8 @@ def test_the_choice_does_not_depend_on_the_images(made: MadeStore, tmp_path: Pat
     assert black.ranking.equals(noise.ranking)
     assert black.headline.startswith("No trustworthy ranking for these images. 6 of 6 images are")
     assert black.images.pictures is not None
-    assert len(black.images.pictures.constant) == 6
+    constant = selection_dict(black, 1)["constant_images"]
+    assert constant == black.images.pictures.constant == tuple(f"{i}.png" for i in range(6))
 
 
 def test_images_that_cannot_be_read_are_named(made: MadeStore, tmp_path: Path) -> None:

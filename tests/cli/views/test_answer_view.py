@@ -6,16 +6,20 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
+import polars as pl
 import pytest
 import yaml
 
+from tests.api.hand_answers import CLASSES as PETS
+from tests.api.hand_answers import ORDER, make_answer, make_zoo
 from tests.cli.conftest import Answer, Lab
 from vlmsel.api.answer_options import AnswerOptions
 from vlmsel.cli.answer_flags import AnswerFlags, OptionStyle
-from vlmsel.cli.views.answer_view import read_options
+from vlmsel.cli.views.answer_view import answer_dict, read_options
 from vlmsel.demo.bundle import SAMPLE_SEED
 from vlmsel.demo.families import demo_task, draw
 from vlmsel.errors import SettingsError
+from vlmsel.selection.label_draw import draw_labels
 from vlmsel.selection.zoo_answers import image_order
 
 Command = Callable[..., Answer]
@@ -114,6 +118,18 @@ def test_wrong_labels_are_one_line(lab, vlmsel, tmp_path):
     assert found.code == 2
     assert "the task has no image 'nothing.png'" in found.error
     assert "give --classnames a,b,c" in vlmsel(*command).error
+
+
+def test_labels_that_do_not_count_are_in_the_document():
+    labels = {ORDER[0]: 0, ORDER[1]: len(PETS), ORDER[2]: -1, ORDER[5]: 1, ORDER[8]: 0}
+    draw = draw_labels(ORDER, labels)
+    used = {image: labels[image] for image in draw.used}
+    zoo = make_zoo()
+    zoo = replace(zoo, facts=zoo.facts.with_columns(licence=pl.lit("mit")))
+    document = answer_dict(make_answer(zoo=zoo, question={"labels": used}, draw=draw), 1)
+    assert (document["n_labels"], document["n_labels_outside"]) == (1, 2)
+    assert document["labels_not_used"] == (ORDER[5], ORDER[8])
+    assert document["class_names"] == PETS
 
 
 def test_flags_become_options(tmp_path):
