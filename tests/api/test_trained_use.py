@@ -1,5 +1,6 @@
 """A zoo ranked for a probe, on stored embeddings of the pictures and of the sources."""
 
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -19,6 +20,8 @@ from vlmsel.api.trained_use import FINE_TUNING, select_trained
 
 @pytest.fixture
 def target(own_made: MadeStore, tmp_path: Path) -> LabelledTarget:
+    """The pictures with all their labels, in a store without profiles."""
+    shutil.rmtree(own_made.store / "profile")
     labels = write_labels(tmp_path / "labels.csv", first_labels(N_IMAGES))
     found = labelled_target(own_made.workspace(), own_made.images, labels)
     fill_store(found.workspace)
