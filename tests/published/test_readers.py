@@ -37,6 +37,7 @@ RN50,openai,car,1,layer2,0.2
 RN50,openai,dr,0,layer1,0.3
 RN50,openai,dr,1,layer2,0.4
 """
+UNKNOWN = "unknown name: give it a line in a file for --names (docs/internals/store.md)"
 
 
 @pytest.fixture
@@ -49,8 +50,8 @@ def table(tmp_path: Path):
     return write
 
 
-def left_out(imported) -> list[tuple[str, str, int]]:
-    return imported.left_out.select("what", "name", "count").rows()
+def left_out(imported) -> list[tuple[str, str, int, str]]:
+    return imported.left_out.select("what", "name", "count", "reason").rows()
 
 
 def test_openclip_layout(table) -> None:
@@ -61,7 +62,10 @@ def test_openclip_layout(table) -> None:
         ("openai", "cars", 0.60, None),
         ("openai", "pets", 0.87, 0.87),
     ]
-    assert left_out(result) == [("task", "Moon rocks", 2), ("task", "MSCOCO", 2)]
+    assert left_out(result) == [
+        ("task", "Moon rocks", 2, UNKNOWN),
+        ("task", "MSCOCO", 2, "a retrieval task, no classification accuracy"),
+    ]
 
 
 def test_lovm_layout(table) -> None:
@@ -70,7 +74,7 @@ def test_lovm_layout(table) -> None:
         ("ViT-B-32", "openai", "cars", 0.60, 0.95, 0.61, None),
         ("ViT-B-32", "openai", "pets", 0.88, None, 0.87, None),
     ]
-    assert left_out(result) == [("row", "zeroshot_retrieval", 1)]
+    assert left_out(result) == [("row", "zeroshot_retrieval", 1, "not zeroshot_classification")]
 
 
 def test_lovm_with_full_names_only(table) -> None:
@@ -105,20 +109,22 @@ def test_quickgelu_names(table) -> None:
         ("ViT-B-32-quickgelu", 0.61),
         ("ViT-B-32-quickgelu", 0.88),
     ]
-    assert ("model", "ViT-B-32/openai", 2) in left_out(result)
+    reason = "the table has it under its right name too"
+    assert ("model", "ViT-B-32/openai", 2, reason) in left_out(result)
 
 
 def test_missing_cells_are_left_out_and_counted(table) -> None:
     result = read_openclip_results(table(OPENCLIP.replace("0.84", "").replace("0.87", "NaN")))
     assert result.frame.height == 2
-    assert ("value", "cars", 1) in left_out(result)
-    assert ("value", "pets", 1) in left_out(result)
+    assert ("value", "cars", 1, "missing accuracy") in left_out(result)
+    assert ("value", "pets", 1, "missing accuracy") in left_out(result)
 
 
 def test_a_profile_with_a_gap_is_left_out_whole(table) -> None:
     result = read_published_profiles(table(PROFILES.replace("0.2", "n/a")))
     assert set(result.frame["task"]) == {"diabetic_retinopathy"}
-    assert left_out(result) == [("value", "RN50/openai/cars", 1)]
+    reason = "missing value, so the whole profile is left out"
+    assert left_out(result) == [("value", "RN50/openai/cars", 1, reason)]
 
 
 def test_a_profile_with_other_blocks_is_left_out(table) -> None:
@@ -126,14 +132,15 @@ def test_a_profile_with_other_blocks_is_left_out(table) -> None:
     more += "".join(f"RN50,openai,svhn,{block},x,0.1\n" for block in (0, 1))
     result = read_published_profiles(table(PROFILES + more))
     assert set(result.frame["task"]) == {"cars", "diabetic_retinopathy", "svhn"}
-    assert left_out(result) == [("profile", "RN50/openai/mnist", 1)]
+    reason = "other blocks than the model's other profiles"
+    assert left_out(result) == [("profile", "RN50/openai/mnist", 1, reason)]
 
 
 def test_identical_rows_count_once(table) -> None:
     line = LOVM.splitlines()[1].replace("0,zero", "9,zero") + "\n"
     result = read_lovm_table(table(LOVM + line))
     assert result.frame.height == 2
-    assert ("row", "duplicates", 1) in left_out(result)
+    assert ("row", "duplicates", 1, "identical rows, kept once") in left_out(result)
 
 
 @pytest.mark.parametrize(
@@ -216,7 +223,7 @@ def test_one_model_and_one_task_are_readable(table) -> None:
 def test_unknown_tasks_are_listed_not_dropped(table) -> None:
     result = read_published_profiles(table(PROFILES.replace("dr", "moonrocks")))
     assert set(result.frame["task"]) == {"cars"}
-    assert left_out(result) == [("task", "moonrocks", 2)]
+    assert left_out(result) == [("task", "moonrocks", 2, UNKNOWN)]
 
 
 @needs_data
