@@ -1,4 +1,5 @@
 import json
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from functools import partial
 
@@ -34,8 +35,13 @@ def records(case: Case) -> list[Record]:
 @pytest.fixture
 def quick(case: Case, records: list[Record], monkeypatch: pytest.MonkeyPatch) -> None:
     """The study of this one model, which is measured once for all tests."""
+
+    def give_records(cases: Sequence[Case], grid: SettingsGrid) -> Iterator[Record]:
+        assert (list(cases), grid) == ([case], GRID)
+        return iter(records)
+
     monkeypatch.setattr(exactness, "study_cases", lambda _: [case])
-    monkeypatch.setattr(exactness, "measure", lambda *_: iter(records))
+    monkeypatch.setattr(exactness, "measure", give_records)
     monkeypatch.setattr(command, "run_exactness", partial(command.run_exactness, grid=GRID))
 
 
