@@ -39,7 +39,7 @@ def out(lab, embedded, tmp_path_factory) -> Iterator[Path]:
         yield folder
 
 
-def test_the_demo_judges_and_ranks_and_measures_nothing_twice(out, vlmsel):
+def test_the_demo_judges_and_ranks_and_measures_no_stored_cell_again(out, vlmsel):
     answer = vlmsel("demo", "--out", out, "--target", "digits-a")
     assert answer.code == 0, answer.err
     # Profiles, predictions and embeddings in one run.
