@@ -33,6 +33,9 @@ def profiled(own_lab, measured):
 
 
 def test_the_table_says_all_that_is_promised_and_a_second_run_measures_nothing(own_lab, vlmsel):
+    for number in range(3):
+        with Image.open(own_lab.images / f"00{number}.png") as image:
+            image.rotate(90).save(own_lab.images / f"turned-{number}.png")
     command = ["select", own_lab.images, "--store", own_lab.store, "--selector", "dcd"]
     first = vlmsel(*command)
     assert first.code == 0, first.err
@@ -40,7 +43,8 @@ def test_the_table_says_all_that_is_promised_and_a_second_run_measures_nothing(o
         assert header in first.out
     for promise in ("true rank", "in top 5", "by images"):
         assert promise not in first.out, "with 6 sources nothing can be promised"
-    assert "images: 6 images, the first 4 of 4 models" in first.out
+    # Of 9, as many as of each source.
+    assert "images: 8 images, the first 4 of 4 models" in first.out
     headline = first.out.splitlines()[0]
     assert headline.startswith("images: No trustworthy ranking for these images. ")
     assert "6 known tasks are too few, 10 are needed" in headline
