@@ -31,6 +31,17 @@ def test_a_png_is_what_savefig_saves():
     assert to_png(drawn(), dpi=90) == expected.getvalue()
 
 
+def test_a_png_leaves_its_figure_as_it_was():
+    plain, shown = drawn(), drawn()
+    to_png(shown)
+    written = [io.StringIO(), io.StringIO()]
+    for figure, file in zip((plain, shown), written, strict=True):
+        with canvas():
+            figure.savefig(file, format="svg", metadata={"Date": None})
+    assert plain.dpi == shown.dpi
+    assert written[0].getvalue() == written[1].getvalue()
+
+
 def test_svg_is_one_element_without_fixed_size():
     root = ET.fromstring(to_svg(drawn(), alt="a line", prefix="p"))
     assert root.tag.endswith("svg")

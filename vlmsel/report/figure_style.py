@@ -77,13 +77,16 @@ def line_styles() -> Iterator[tuple[str, str]]:
 
 
 def to_png(figure: Figure, *, dpi: int = 144) -> bytes:
-    """The figure as a PNG on white."""
+    """The figure as a PNG on white; the figure itself stays as it is."""
+    before = {"dpi": figure.dpi, "facecolor": figure.get_facecolor()}
     with mpl.rc_context(_STYLE):
         buffer = io.BytesIO()
-        figure.set_dpi(dpi)
-        figure.set_facecolor("white")
-        # Figure.savefig draws twice where there is a layout, once for nothing but its size.
-        FigureCanvasAgg(figure).print_png(buffer)
+        try:
+            figure.set(dpi=dpi, facecolor="white")
+            # Figure.savefig draws twice where there is a layout, once for nothing but its size.
+            FigureCanvasAgg(figure).print_png(buffer)
+        finally:
+            figure.set(**before)
     return buffer.getvalue()
 
 
