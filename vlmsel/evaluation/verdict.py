@@ -24,8 +24,6 @@ from vlmsel.evaluation.paired_bootstrap import MIN_TARGETS
 from vlmsel.evaluation.trust import Trust, trust
 from vlmsel.selection.registry import make_selector, selector_names
 
-# What the rule gives on the tables of docs/results/evaluation.md.
-
 DECISIVE = "ndcg5"
 GUARDS = ("ndcg5", "tau", "regret1")
 IMAGENET = "imagenet"  # the selector
