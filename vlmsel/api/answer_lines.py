@@ -4,6 +4,7 @@ import numpy as np
 
 from vlmsel.api.answer import TargetAnswer
 from vlmsel.api.answer_limits import limit_words
+from vlmsel.plurals import number_of
 from vlmsel.selection.answer import Answer
 
 NAMED = 5
@@ -31,7 +32,7 @@ def basis_words(answer: TargetAnswer) -> str:
     tasks = f"what {len(zoo.sources)} source tasks say"
     if zoo.is_shipped:
         tasks = f"what {len(zoo.sources) + 1} of 38 public tasks say (the classifications)"
-    labels = "1 label" if found.n_labels == 1 else f"{found.n_labels} labels"
+    labels = number_of(found.n_labels, "label", "labels")
     if found.basis == "posterior":
         seen = labels if found.n_labels else "evaluated models"
         return f"{seen} joined with {tasks}"
@@ -119,7 +120,7 @@ def _labels(answer: TargetAnswer) -> list[str]:
 def worth_line(found: Answer) -> str:
     """Say how many plain labels the labels are worth."""
     n = found.n_labels
-    labels = "1 label is" if n == 1 else f"{n} labels are"
+    labels = number_of(n, "label is", "labels are")
     if found.worth <= n + 0.5:
         return f"{labels} worth as many: the unlabelled images add nothing yet."
     return (

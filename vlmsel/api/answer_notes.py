@@ -2,6 +2,7 @@
 
 from vlmsel.api.answer_options import AnswerOptions
 from vlmsel.api.answer_target import TargetLabels
+from vlmsel.plurals import number_of
 from vlmsel.selection.answer import Answer
 from vlmsel.selection.label_draw import LabelDraw
 from vlmsel.selection.zoo_answers import ZooAnswers
@@ -27,10 +28,11 @@ def describe_draw(draw: LabelDraw, target: TargetLabels, answers: ZooAnswers | N
     beyond = len(set(target.labels) - set(target.order))
     if beyond and not target.is_sorted:
         images = f"of images beyond the {len(target.order)} looked at"
-        notes.append(f"{_count(beyond, 'label is', 'labels are')} {images}")
+        notes.append(f"{number_of(beyond, 'label is', 'labels are')} {images}")
     if draw.unused:
+        unused = number_of(len(draw.unused), "label is", "labels are")
         notes.append(
-            f"{_count(len(draw.unused), 'label is', 'labels are')} not used: labels must be of the "
+            f"{unused} not used: labels must be of the "
             f"next images in the order, without a gap (the first gap is {draw.wanted[0]}); say "
             "--labels-are-random if the images were drawn at random"
         )
@@ -52,7 +54,7 @@ def describe_answer(
     """
     notes = []
     if found.n_outside:
-        images = _count(found.n_outside, "labelled image is", "labelled images are")
+        images = number_of(found.n_outside, "labelled image is", "labelled images are")
         notes.append(f"{images} in none of the classes and dropped")
     classes = {target.labels[image] for image in draw.used if target.labels[image] >= 0}
     if len(draw.used) > 1 and len(classes) == 1:
@@ -74,10 +76,6 @@ def describe_answer(
             "estimate": "they were not run on the images, or gave no answer",
             "average-rank": "no source task knows their accuracy",
         }[found.basis]
-        models = _count(left_out, "model has", "models have")
+        models = number_of(left_out, "model has", "models have")
         notes.append(f"{models} no place in the ranking: {lack}")
     return notes
-
-
-def _count(n: int, single: str, several: str) -> str:
-    return f"{n} {single if n == 1 else several}"

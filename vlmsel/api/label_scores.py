@@ -17,6 +17,7 @@ from vlmsel.evaluation.shots import LabelledImages
 from vlmsel.evidence.evidence import Evidence
 from vlmsel.execution.executors.model_tasks import run_model_tasks
 from vlmsel.execution.plan.run_options import RunOptions
+from vlmsel.plurals import number_of
 from vlmsel.selection.knowledge import ModelKey
 from vlmsel.selection.transfer.bootstrap_places import RESAMPLES, place_intervals
 from vlmsel.selection.transfer.labelled_task import LabelledTask, labelled_task
@@ -102,9 +103,9 @@ def usable_target(target: LabelledTarget) -> LabelledTarget:
     found = _keep_labelled(target.workspace, {k: v for k, v in codes.items() if k not in lost})
     more = ", ..." if len(lost) > SHOWN else ""
     shown = ", ".join(sorted(lost)[:SHOWN]) + more
-    note = f"{len(lost)} labelled images have no embedding and count for no model: {shown}"
-    if len(lost) == 1:
-        note = f"1 labelled image has no embedding and counts for no model: {shown}"
+    single = "labelled image has no embedding and counts"
+    images = number_of(len(lost), single, "labelled images have no embedding and count")
+    note = f"{images} for no model: {shown}"
     return replace(found, task=replace(found.task, notes=(note, *found.task.notes)))
 
 

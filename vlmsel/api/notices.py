@@ -8,6 +8,7 @@ import polars as pl
 
 from vlmsel.evaluation.paired_bootstrap import MIN_TARGETS
 from vlmsel.evaluation.trust import Trust
+from vlmsel.plurals import number_of
 from vlmsel.selection.novelty import Novelty
 from vlmsel.selection.ranking import Ranking
 from vlmsel.tasks.pictures import Pictures
@@ -121,11 +122,8 @@ def _check_novelty(novelty: Novelty | None) -> Notice | None:
 def _check_trust(trust: Trust | None, n_sources: int) -> Notice | None:
     n_tasks = n_sources if trust is None else trust.n_tasks
     if trust is None or not trust.is_enough:
-        tasks = "known task is" if n_tasks == 1 else "known tasks are"
-        text = (
-            f"Nothing can be said of how good it is: {n_tasks} {tasks} too few, {MIN_TARGETS} are "
-            "needed."
-        )
+        tasks = number_of(n_tasks, "known task is", "known tasks are")
+        text = f"Nothing can be said of how good it is: {tasks} too few, {MIN_TARGETS} are needed."
         return Notice("few-sources", text, is_serious=True)
     if trust.beats_chance:
         return None
@@ -139,14 +137,14 @@ def _check_trust(trust: Trust | None, n_sources: int) -> Notice | None:
 def _check_failures(failed: pl.DataFrame | None) -> Notice | None:
     if failed is None or failed.is_empty():
         return None
-    n_images = failed["image_id"].n_unique()
-    text = f"{n_images} {'image' if n_images == 1 else 'images'} could not be used."
+    images = number_of(failed["image_id"].n_unique(), "image", "images")
+    text = f"{images} could not be used."
     return Notice("failed-images", text)
 
 
 def _check_left_out(left_out: pl.DataFrame) -> Notice | None:
     if left_out.is_empty():
         return None
-    n_models = left_out.height
-    text = f"{n_models} {'model has' if n_models == 1 else 'models have'} no place in the ranking."
+    models = number_of(left_out.height, "model has", "models have")
+    text = f"{models} no place in the ranking."
     return Notice("models-left-out", text)

@@ -9,6 +9,7 @@ from matplotlib.figure import Figure
 
 from vlmsel.columns import MODEL
 from vlmsel.evaluation.metrics import METRICS
+from vlmsel.plurals import number_of
 from vlmsel.report.curves import profile_curves
 from vlmsel.report.figure_style import to_svg
 from vlmsel.report.heatmaps import dcd_heatmap, sweep_heatmap
@@ -244,8 +245,8 @@ def _failures(inputs: ReportInputs) -> Section | str:
         return "What failed: the failures of the store were not read for this report."
     if inputs.failures.is_empty():
         return "What failed: nothing that was asked for."
-    n = inputs.failures.height
-    intro = f"{n} {'entry was' if n == 1 else 'entries were'} not measured and took no part."
+    entries = number_of(inputs.failures.height, "entry was", "entries were")
+    intro = f"{entries} not measured and took no part."
     table = plain_table(inputs.failures, "Failed images and cells")
     return Section("failures", "What failed", intro=intro, tables=(table,))
 

@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
+from vlmsel.plurals import number_of
+
 Labels = Literal["none", "few", "all"]
 _ORDER: tuple[Labels, ...] = ("none", "few", "all")
 
@@ -142,9 +144,9 @@ def _missing_accuracies(needs: Needs, supply: Supply) -> list[Lack]:
     lacks = []
     command = f"run `vlmsel accuracy {_CATALOGS}` or `vlmsel import accuracies FILE --store ...`"
     if needs.n_sources > supply.n_sources:
-        tasks = "source task" if needs.n_sources == 1 else "source tasks"
+        tasks = number_of(needs.n_sources, "source task", "source tasks")
         found = supply.n_sources or "none"
-        reason = f"it needs {needs.n_sources} {tasks} with accuracies, there is {found}"
+        reason = f"it needs {tasks} with accuracies, there is {found}"
         lacks.append(Lack(reason, command))
     if needs.on_tasks:
         known = max((supply.n_models.get(task, 0) for task in needs.on_tasks), default=0)

@@ -12,6 +12,7 @@ import numpy as np
 from PIL import Image
 
 from vlmsel.errors import ImageError, TaskError
+from vlmsel.plurals import number_of
 from vlmsel.tasks.decoder import decode_image
 from vlmsel.tasks.image_ref import ImageRef
 from vlmsel.tasks.shards import Shard, read_shard
@@ -62,8 +63,8 @@ class Pictures:
             parts.append(f"{len(self.repeated)} of {self.n_read} repeat another image")
         if not parts and self.is_enough:
             return None
-        n = self.n_different
-        parts.append(f"{n} different {'picture' if n == 1 else 'pictures'} can be used")
+        pictures = number_of(self.n_different, "different picture", "different pictures")
+        parts.append(f"{pictures} can be used")
         few = "" if self.is_enough else f", too few to tell a task by ({ENOUGH} are needed)"
         return f"{'; '.join(parts)}{few}"
 

@@ -14,6 +14,7 @@ from vlmsel.cli import options as o
 from vlmsel.cli.answer_flags import LabelFlags
 from vlmsel.cli.option_groups import RunFlags, takes_flags
 from vlmsel.cli.views.console import emit_json, say, tell, warn
+from vlmsel.plurals import number_of
 
 if TYPE_CHECKING:
     from vlmsel.api.answer import TargetAnswer
@@ -253,7 +254,7 @@ def _end_early(n_left: int) -> None:
         Exit: some had not.
     """
     if n_left:
-        models = "1 model" if n_left == 1 else f"{n_left} models"
+        models = number_of(n_left, "model", "models")
         say(
             f"ended before {models} had answered: the same command, or `vlmsel select`, goes on "
             "from there"
